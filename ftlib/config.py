@@ -1,0 +1,323 @@
+"""One validated configuration for the whole pipeline.
+
+What: `Config.load(profile, **overrides)` lays a profile over `profiles/default.yaml`, then the environment
+(`FTLIB_TRAIN__LEARNING_RATE=3e-4`), then the caller's overrides (`--set train.learning_rate=3e-4`), and checks the result.
+Why: a misspelt key that is silently ignored costs an hour of training. A wrong key, type or combination stops here, before
+anything is loaded, and says the field, the value and what is allowed.
+How: `ftlib config --profile t4` prints the resolved settings with where each came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+PROFILES = ("smoke", "cpu", "t4", "gpu", "seed")
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used: the message says field, value and what is allowed."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class CleanConfig(Section):
+    """Which cleaning steps run; the steps themselves are functions of `ftlib.cleaning`."""
+
+    unescape: bool
+    tags: bool
+    unicode: bool
+    whitespace: bool
+    boilerplate: bool
+    same_as_title: bool
+
+
+class DataConfig(Section):
+    path: str
+    seed: int
+    train_size: Count
+    validation_size: Count
+    test_size: Count
+    max_malformed_share: Share
+    min_title_chars: CountOrZero
+    min_content_chars: CountOrZero
+    clean: CleanConfig
+    deduplicate: bool
+    split: Literal["group", "random"]
+    drop_adult: bool
+    questions: Annotated[list[str], Field(min_length=1)]
+
+
+class ModelConfig(Section):
+    name: str
+    quantization: Literal["nf4", "none", "auto"]
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class LoraConfig(Section):
+    r: Count
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    target_modules: str | list[str]
+    modules_to_save: list[str]
+    tie_saved_modules: bool
+
+
+class TrainConfig(Section):
+    seed: int
+    learning_rate: Positive
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"]
+    warmup_share: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Positive
+    optimizer: Literal["adamw_torch_fused", "adamw_torch", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]
+    examples_per_step: Count
+    micro_batch: Count | None
+    epochs: Positive
+    max_steps: Count | None
+    loss_on: Literal["answer", "all"]
+    label_eos: bool
+    batching: Literal["packed", "grouped", "padded"]
+    max_length: Annotated[int, Field(ge=64)]
+    checkpointing: bool
+    compile: bool
+    fp16: bool | None
+    bf16: bool | None
+    eval_steps: Count | None
+    eval_rows: Count
+    save_steps: Count
+    log_steps: Count
+    early_stopping: Count | None
+
+    @model_validator(mode="after")
+    def _combinations(self):
+        if self.fp16 and self.bf16:
+            raise ValueError("train.fp16 = true and train.bf16 = true: only one of them can be on")
+        if self.micro_batch and self.examples_per_step % self.micro_batch:
+            raise ValueError(
+                f"train.micro_batch = {self.micro_batch}: it must divide train.examples_per_step = {self.examples_per_step}"
+            )
+        if self.eval_steps and self.save_steps % self.eval_steps:
+            raise ValueError(
+                f"train.save_steps = {self.save_steps}: it must be a multiple of train.eval_steps = {self.eval_steps}, "
+                "so that the best checkpoint is one that was saved"
+            )
+        if self.early_stopping and not self.eval_steps:
+            raise ValueError(f"train.early_stopping = {self.early_stopping}: it needs train.eval_steps to be set")
+        return self
+
+
+class MergeConfig(Section):
+    dtype: Literal["float16", "bfloat16"]
+    proof_prompts: Count
+
+
+class GenerationConfig(Section):
+    max_new_tokens: Count
+    do_sample: bool
+    temperature: Positive
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    repetition_penalty: Positive
+    seed: int
+    batch_tokens: Annotated[int, Field(ge=256)]
+
+
+class EvaluationConfig(Section):
+    rows: Count
+    seen_rows: CountOrZero
+    bootstrap: Annotated[int, Field(ge=100)]
+
+
+class Config(Section):
+    """All settings of a run. Build it with `Config.load`; read it as `cfg.train.learning_rate`."""
+
+    data: DataConfig
+    model: ModelConfig
+    lora: LoraConfig
+    train: TrainConfig
+    merge: MergeConfig
+    generation: GenerationConfig
+    evaluation: EvaluationConfig
+
+    _profile: str = PrivateAttr(default="")
+    _profile_reason: str = PrivateAttr(default="")
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def load(cls, profile: str | None = None, /, inherited: dict | None = None, env: dict | None = None, **overrides) -> Config:
+        """Resolve and check the settings: overrides over environment over inherited over profile over default.yaml.
+
+        profile: one of PROFILES; None takes FTLIB_PROFILE, else the one that fits the machine.
+        inherited: {section: {key: value}} recorded by an earlier stage of the same run.
+        overrides: `train__learning_rate=3e-4` or `**{"train.learning_rate": 3e-4}`.
+        Raises ConfigError (field, value, what is allowed).
+        """
+        env = dict(os.environ) if env is None else env
+        name, reason = (profile, "asked for") if profile else pick_profile(env)
+        values, sources = _read_yaml("default"), {}
+        _overlay(values, sources, flatten(_read_profile(name)), f"profile {name}")
+        _overlay(values, sources, flatten(inherited or {}), "recorded in this run")
+        _overlay(values, sources, _from_environment(env), "environment")
+        _overlay(values, sources, {k.replace("__", "."): v for k, v in overrides.items()}, "set by you")
+        try:
+            cfg = cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(_explain(error, sources)) from None
+        cfg._profile, cfg._profile_reason, cfg._sources = name, reason, sources
+        return cfg
+
+    @property
+    def profile(self) -> str:
+        return self._profile
+
+    @property
+    def profile_reason(self) -> str:
+        return self._profile_reason
+
+    def source(self, key: str) -> str:
+        """Where a value came from: 'default', 'profile cpu', 'recorded in this run', 'environment' or 'set by you'."""
+        return self._sources.get(key, "default")
+
+    def set_by_user(self, key: str) -> bool:
+        """True if the user asked for this value, so it must be kept or refused, never quietly changed."""
+        return self.source(key) in ("environment", "set by you")
+
+    def get(self, key: str) -> Any:
+        """The value of a dotted key."""
+        value: Any = self
+        for part in key.split("."):
+            value = getattr(value, part)
+        return value
+
+    def to_dict(self) -> dict[str, dict]:
+        return self.model_dump(mode="json")
+
+
+def pick_profile(env: dict) -> tuple[str, str]:
+    """The profile that fits this machine, with the reason in words. Looks at the GPU only if FTLIB_PROFILE is unset."""
+    if env.get("FTLIB_PROFILE"):
+        return env["FTLIB_PROFILE"], "FTLIB_PROFILE is set"
+    from ftlib import hardware
+
+    capability = hardware.cuda_capability()
+    if capability is None:
+        return "cpu", "no CUDA GPU is visible"
+    text = f"{hardware.device_name()} has compute capability {capability[0]}.{capability[1]}"
+    if capability < (8, 0):
+        return "t4", f"{text}: no bfloat16 in hardware"
+    return "gpu", f"{text}: bfloat16 in hardware"
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """'train.learning_rate=3e-4' -> ('train.learning_rate', '3e-4'); lists and null as in YAML. Raises ConfigError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: write it as section.key=value, for example --set train.learning_rate=3e-4")
+    return key.strip(), yaml.safe_load(value) if value else ""
+
+
+def flatten(values: dict, prefix: str = "") -> dict[str, Any]:
+    """{'train': {'seed': 1}} -> {'train.seed': 1}."""
+    flat = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """What changed between two {section: {...}} dicts, one line a key: 'train.seed was 1, now 2'."""
+    before, after = flatten(old), flatten(new)
+    keys = sorted(before.keys() | after.keys())
+    return [
+        f"{key} was {before.get(key)!r}, now {after.get(key)!r}" for key in keys if before.get(key) != after.get(key)
+    ]
+
+
+def render(cfg: Config, reasons: dict[str, str]) -> str:
+    """The whole configuration as YAML, each line with where it came from or the reason of an automatic choice."""
+    lines = [f"# profile {cfg.profile}: {cfg.profile_reason}"]
+    for section, values in cfg.to_dict().items():
+        lines.append(f"{section}:")
+        for key, value in flatten(values).items():
+            text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
+            note = reasons.get(f"{section}.{key}") or cfg.source(f"{section}.{key}")
+            lines.append(f"  {key}: {text}".ljust(48) + f"  # {note}")
+    return "\n".join(lines)
+
+
+def _read_yaml(name: str) -> dict:
+    return yaml.safe_load((resources.files("ftlib.profiles") / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def _read_profile(name: str) -> dict:
+    if name not in PROFILES:
+        raise ConfigError(f"profile = {name!r}: allowed are {', '.join(PROFILES)}")
+    values = _read_yaml(name)
+    values.pop("description")
+    return values
+
+
+def profile_description(name: str) -> str:
+    return _read_yaml(name)["description"]
+
+
+def _from_environment(env: dict) -> dict[str, Any]:
+    """FTLIB_TRAIN__LEARNING_RATE -> train.learning_rate. The double underscore tells a setting from FTLIB_RUNS and the like."""
+    settings = {}
+    for name, text in env.items():
+        if name.startswith("FTLIB_") and "__" in name:
+            settings[name.removeprefix("FTLIB_").lower().replace("__", ".")] = yaml.safe_load(text)
+    return settings
+
+
+def _overlay(values: dict, sources: dict, flat: dict[str, Any], source: str) -> None:
+    """Write dotted keys into the nested `values`, remembering who set each. Raises ConfigError for an unknown key."""
+    for key, value in flat.items():
+        if key == "data.clean" and isinstance(value, bool):  # one switch for all steps
+            _overlay(values, sources, {f"data.clean.{step}": value for step in CleanConfig.model_fields}, source)
+            continue
+        *path, last = key.split(".")
+        place: Any = values
+        for part in path:
+            place = place.get(part) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last not in place:
+            raise ConfigError(_unknown(key, values, source))
+        if isinstance(place[last], dict):
+            raise ConfigError(f"{key} = {value!r}: this is a section; set one of its keys: {', '.join(place[last])}")
+        place[last] = value
+        sources[key] = source
+
+
+def _unknown(key: str, values: dict, source: str) -> str:
+    known = list(flatten(values))
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else ""
+    section = key.split(".")[0]
+    allowed = [k for k in known if k.startswith(section + ".")] or sorted(values)
+    return f"{key} ({source}) is not a setting; {hint} Allowed: {', '.join(allowed)}"
+
+
+def _explain(error: ValidationError, sources: dict) -> str:
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"] if part not in ("str", "list[str]"))
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "value_error":  # a combination: the message names the fields itself
+            lines.append(message)
+        else:
+            lines.append(f"{key} = {item['input']!r} ({sources.get(key, 'default')}): {message}")
+    return "\n".join(dict.fromkeys(lines))

@@ -1,0 +1,149 @@
+"""What this machine can do: device, compute capability, precision, memory. Every answer comes with its reason in words.
+
+Why by compute capability: `torch.cuda.is_bf16_supported()` says True on a Tesla T4, where bfloat16 is emulated and slow
+(pytorch#148322). Torch is imported inside the functions, so that asking for help on the command line stays quick.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "evaluate", "rouge-score", "accelerate", "numpy")
+
+
+def cuda_capability() -> tuple[int, int] | None:
+    """(major, minor) of the first visible CUDA GPU, or None."""
+    import torch
+
+    return torch.cuda.get_device_capability(0) if torch.cuda.is_available() else None
+
+
+def device() -> str:
+    """'cuda:0' or 'cpu'. Apple's MPS is left out: bitsandbytes' NF4 does not run on it, and no path here was tested there."""
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def device_name() -> str:
+    """The GPU's name, or the CPU's with its core count."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name(0)
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        name = names[0] if names else name
+    return f"{name}, {usable_cores()} cores"
+
+
+def usable_cores() -> int:
+    """Cores this process may run on (a container may have fewer than the machine)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def compute_dtype() -> tuple[str, str]:
+    """The 16-bit type this machine computes fast in ('bfloat16', 'float16' or 'float32'), with the reason."""
+    import torch
+
+    capability = cuda_capability()
+    if capability is None:
+        flags = _cpu_flags()
+        if "avx512_bf16" in flags or "amx_bf16" in flags:
+            return "bfloat16", "this CPU has bfloat16 instructions"
+        return "float32", "this CPU has no bfloat16 instructions, where 16-bit arithmetic is slower than 32-bit"
+    sm = f"compute capability {capability[0]}.{capability[1]}"
+    if capability >= (8, 0):
+        return "bfloat16", f"{sm} has bfloat16 in hardware"
+    return "float16", f"{sm} has no bfloat16 in hardware"
+
+
+def _cpu_flags() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line for line in lines if line.startswith("flags")), "")
+
+
+def free_gpu_gib() -> float:
+    """Free memory of the first CUDA GPU, in GiB; 0 without one."""
+    import torch
+
+    return torch.cuda.mem_get_info(0)[0] / 2**30 if torch.cuda.is_available() else 0.0
+
+
+def use_one_gpu() -> str | None:
+    """Hide all GPUs but the first unless a launcher started us; returns what was done, in words, or None.
+
+    Two visible GPUs (Kaggle) make the Trainer wrap the model in nn.DataParallel, which breaks 4-bit weights and packing.
+    Must run before torch touches CUDA.
+    """
+    if "LOCAL_RANK" in os.environ:
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = len(visible.split(",")) if visible is not None else _count_gpus()
+    if count < 2:
+        return None
+    first = (visible or "0").split(",")[0]
+    os.environ["CUDA_VISIBLE_DEVICES"] = first
+    return f"{count} GPUs are visible and no launcher was used: GPU {first} is used, the others are left alone"
+
+
+def _count_gpus() -> int:
+    """GPUs according to the driver's tool, without waking CUDA up in this process; 0 where the tool is absent."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return 0  # no driver: no GPU to hide
+    return sum(line.startswith("GPU ") for line in listed.splitlines())
+
+
+def peak_memory_mb() -> dict[str, float]:
+    """Highest memory use of this process so far, in MB: 'ram', and 'gpu' where there is one."""
+    if sys.platform == "win32":
+        import psutil
+
+        peak = {"ram": round(psutil.Process().memory_info().peak_wset / 2**20, 1)}
+    else:
+        import resource
+
+        scale = 2**20 if sys.platform == "darwin" else 2**10  # macOS reports bytes, Linux kilobytes
+        peak = {"ram": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        peak["gpu"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return peak
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a result."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that ftlib runs from ('+' at the end: uncommitted changes); None outside a checkout."""
+    folder = Path(__file__).parent
+    git = ["git", "-C", str(folder)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None  # installed from a wheel, or git is not there
+    return commit.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,331 @@
+"""The text metrics, a number a row: overlap with the reference, shape of the answer, what it invents, what it copies.
+
+What: six `evaluate.Metric`s. Each takes `predictions` and `references` (lists of strings) and gives means, or with
+`compute(..., per_row=True)` the list of row values under the same names. `score_rows` runs them all; `METRICS` says
+of each name which direction is better and what it means.
+Why: the bootstrap of `ftlib.intervals` needs row values, not corpus scores. The classes are written here and never
+loaded with `evaluate.load`, which fetches code from the hub: an evaluation must run offline. A leading "Description:"
+is cut from answer and reference before every metric but `format`; on both sides it would be credit for nothing.
+How: `Rouge().compute(predictions=answers, references=references)`; the pipeline calls `score_rows`.
+
+Every row gets a finite number; where a metric is undefined (an empty answer, say) its class states the value used.
+This file needs no model; torch and transformers are loaded all the same where installed, because `evaluate` does so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import datasets
+import evaluate
+import numpy as np
+from nltk.stem.porter import PorterStemmer
+from rouge_score import rouge_scorer, tokenize, tokenizers
+from sacrebleu.metrics import CHRF
+
+PREFIX = "Description:"
+GRAM = 5  # shortest run that counts as copied
+
+Rows = dict[str, list[float]]
+
+
+class Column(NamedTuple):
+    """One metric as a table shows it; `better` is "higher", "lower" or "neutral"."""
+
+    name: str
+    better: str
+    description: str
+
+
+_ROUGE = {
+    "rouge1": "words shared with the reference",
+    "rouge2": "word pairs shared with the reference",
+    "rougeL": "longest common subsequence of words with the reference",
+    "rougeLsum": "the same, sentence by sentence",
+}
+METRICS = [
+    *(Column(name, "higher", f"{text} (F1, 0 to 1)") for name, text in _ROUGE.items()),
+    *(
+        Column(f"{name}_{letter}", "higher", f"{text} ({word}, 0 to 1)")
+        for name, text in _ROUGE.items()
+        for letter, word in (("p", "precision"), ("r", "recall"))
+    ),
+    Column("chrf", "higher", "character n-grams shared with the reference (chrF2, 0 to 100)"),
+    Column("nll", "lower", "nats an answer token of the reference costs the model (sum of nats / sum of tokens)"),
+    Column("bits_per_byte", "lower", "the same in bits per UTF-8 byte, comparable between tokenizers"),
+    Column("format", "higher", f'share of answers that begin with "{PREFIX}"'),
+    Column("stops", "higher", "share of answers the model ended by itself"),
+    Column("length_ratio", "neutral", "words of the answer / words of the reference (1 is the aim)"),
+    Column("distinct1", "higher", "different words / words of the answer (falls as answers get longer)"),
+    Column("distinct2", "higher", "different word pairs / word pairs of the answer"),
+    Column("rep4", "lower", "share of the answer's 4-word sequences that repeat an earlier one"),
+    Column("title_coverage", "higher", "share of the title's content words and numbers that the answer names"),
+    Column("unsupported_numbers", "lower", "different numbers in the answer that the title does not give"),
+    Column("copied_run", "lower", f"longest run of words that stands in one training description (0 below {GRAM})"),
+]
+
+_WORD = re.compile(
+    r"""(?P<number>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\w.])\.\d+)  # 1,000 2.50 .5
+    |(?<=\d)[^\W\d_]+                                # what follows a number: the x of 10x12, the gb of 8GB
+    |[^\W\d_][^\W_]*(?:'[^\W\d_]+|(?<=\d)\.\d+)*        # a word; digits inside it are its own: mp3, usb3.0""",
+    re.VERBOSE,
+)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
+_STOP_WORDS = frozenset(
+    "a an and are as at be by for from in into is it its no not of off on or our out so that the their this to up was"
+    " we were with without you your".split()
+)
+
+
+def strip_prefix(text: str) -> str:
+    """The text without the "Description:" it may begin with (case as written, white space around it ignored)."""
+    return text.strip().removeprefix(PREFIX).lstrip()
+
+
+def words(text: str) -> list[str]:
+    """The lower-case words and numbers of a text, in order; numbers normalised: 1,000 -> 1000, 0.50 and .5 -> 0.5."""
+    matches = _WORD.finditer(text.lower().replace("’", "'"))
+    return [_normalise(match[0]) if match["number"] else match[0] for match in matches]
+
+
+def numbers(text: str) -> set[str]:
+    """The different numbers of a text, normalised as in `words`.
+
+    "8GB" and "10x12" hold the numbers 8, 10 and 12; "MP3" and "two" hold none; "1/2" is read as 1 and 2.
+    """
+    return {_normalise(match[0]) for match in _WORD.finditer(text.lower()) if match["number"]}
+
+
+def _normalise(number: str) -> str:
+    whole, _, fraction = number.replace(",", "").partition(".")
+    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+class RowMetric(evaluate.Metric):
+    """An `evaluate.Metric` that gives a value a row; a subclass writes `rows`.
+
+    Whatever a metric needs beside the two texts (`titles`, `stopped`) goes to `compute` as a keyword with one entry a
+    row. Everything stays in memory: of its cache under HF_HOME, `evaluate` only makes an empty folder.
+    """
+
+    keep_prefix = False
+
+    def __init__(self, **kwargs):
+        super().__init__(keep_in_memory=True, **kwargs)
+
+    def _info(self) -> evaluate.MetricInfo:
+        text = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=self.__doc__ or "",
+            citation="",
+            inputs_description="predictions, references: lists of strings; per_row=True gives row values, not means.",
+            features=datasets.Features({"predictions": text, "references": text}),
+        )
+
+    def _compute(self, predictions, references, per_row: bool = False, **extra) -> dict:
+        if not len(predictions):
+            raise ValueError("There are no answers to score; check that the split has rows.")
+        for name, column in extra.items():
+            if len(column) != len(predictions):
+                raise ValueError(f"{name} has {len(column)} entries for {len(predictions)} answers; give one a row.")
+        if not self.keep_prefix:
+            predictions, references = map(strip_prefix, predictions), map(strip_prefix, references)
+        rows = self.rows(list(predictions), list(references), **extra)
+        return rows if per_row else {name: float(np.mean(values)) for name, values in rows.items()}
+
+    def rows(self, answers: list[str], references: list[str], **extra) -> Rows:
+        """Row values under each metric name; the prefix is already gone unless `keep_prefix`."""
+        raise NotImplementedError
+
+
+class Rouge(RowMetric):
+    """ROUGE-1, -2, -L and -Lsum (Lin 2004) as the library rouge_score computes them, Porter stems included.
+
+    The plain name is F1; `_p` and `_r` beside it are precision and recall. rougeLsum wants a sentence a line: sentences
+    end at a line break or after . ! ? and white space. A text without a word scores 0.0. rouge_score reads a-z and 0-9
+    only, so letters with accents split a word.
+    """
+
+    def rows(self, answers, references):
+        scorer = rouge_scorer.RougeScorer(list(_ROUGE), tokenizer=_StemTokenizer())
+        scores = [scorer.score(_lines(ref), _lines(ans)) for ans, ref in zip(answers, references, strict=True)]
+        parts = {"": "fmeasure", "_p": "precision", "_r": "recall"}
+        return {
+            name + end: [float(getattr(score[name], part)) for score in scores]
+            for name in _ROUGE
+            for end, part in parts.items()
+        }
+
+
+class _StemTokenizer(tokenizers.Tokenizer):
+    """rouge_score's own tokenizer with stemming, but each word is stemmed once, which halves the time."""
+
+    def __init__(self):
+        self.stem = lru_cache(maxsize=2**16)(PorterStemmer().stem)
+
+    def tokenize(self, text):
+        return tokenize.tokenize(text, self)
+
+
+def _lines(text: str) -> str:
+    return _SENTENCE_END.sub("\n", text)
+
+
+class Chrf(RowMetric):
+    """chrF2 of each answer (Popović 2015) as the library sacrebleu computes it, 0 to 100; an empty text scores 0.0."""
+
+    def rows(self, answers, references):
+        chrf = CHRF()
+        return {"chrf": [chrf.sentence_score(ans, [ref]).score for ans, ref in zip(answers, references, strict=True)]}
+
+
+class Form(RowMetric):
+    """`format`: the answer begins with "Description:", the one metric that sees it. `stops`: it ended by itself.
+
+    Shares: 1.0 or 0.0 a row. `stops` needs the extra argument `stopped` (a bool a row) and is left out without it.
+    """
+
+    keep_prefix = True
+
+    def rows(self, answers, references, stopped: Sequence[bool] | None = None):
+        rows = {"format": [float(answer.lstrip().startswith(PREFIX)) for answer in answers]}
+        return rows if stopped is None else rows | {"stops": [float(stop) for stop in stopped]}
+
+
+class Shape(RowMetric):
+    """Length and repetition of each answer: `length_ratio`, `distinct1`, `distinct2`, `rep4`.
+
+    distinct-n (Li et al. 2016): different n-grams / n-grams, here of one answer. Over the whole corpus, as in the
+    paper, the ratio falls with the number of answers and is no mean of rows, so it could not be bootstrapped.
+    rep4 (seq-rep-4, Welleck et al. 2020): share of 4-grams that repeat an earlier one of the same answer.
+    Undefined cases are 0.0: an answer too short to hold one n-gram, and the length ratio to a reference without words
+    (cleaning drops such rows).
+    """
+
+    def rows(self, answers, references):
+        tokens = [words(answer) for answer in answers]
+        lengths = [len(words(reference)) for reference in references]
+        return {
+            "length_ratio": [len(t) / length if length else 0.0 for t, length in zip(tokens, lengths, strict=True)],
+            "distinct1": [_distinct(t, 1) for t in tokens],
+            "distinct2": [_distinct(t, 2) for t in tokens],
+            "rep4": [1.0 - _distinct(t, 4) if len(t) >= 4 else 0.0 for t in tokens],
+        }
+
+
+def _distinct(tokens: list[str], n: int) -> float:
+    grams = list(zip(*(tokens[start:] for start in range(n)), strict=False))
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+class Grounding(RowMetric):
+    """What the answer takes from its title and what it invents: `title_coverage`, `unsupported_numbers`.
+
+    Needs the extra argument `titles`. title_coverage: share of the title's different content words and numbers (all
+    but a few function words) that the answer has, exactly as spelt. A title of function words only ("It") counts them
+    all; one without a word gives 0.0.
+    unsupported_numbers: how many different numbers the answer has that its title does not give; a number said twice is
+    one invention. True descriptions add numbers too, so compare with the references' own value, not with 0.
+    """
+
+    def rows(self, answers, references, titles: Sequence[str]):
+        pairs = list(zip(titles, answers, strict=True))
+        return {
+            "title_coverage": [_coverage(title, answer) for title, answer in pairs],
+            "unsupported_numbers": [float(len(numbers(answer) - numbers(title))) for title, answer in pairs],
+        }
+
+
+def _coverage(title: str, answer: str) -> float:
+    wanted = set(words(title))
+    wanted = wanted - _STOP_WORDS or wanted
+    return len(wanted & set(words(answer))) / len(wanted) if wanted else 0.0
+
+
+class CopiedRun(RowMetric):
+    """`copied_run`: the longest run of an answer's words that stands word for word in ONE training description.
+
+    In words; runs under 5 words count 0, because shorter overlaps are everyday phrases. A measure of memorisation in
+    the manner of Carlini et al. 2023, "Quantifying Memorization Across Neural Language Models". Case, punctuation and
+    the prefix are ignored. Build it once from the training descriptions: `CopiedRun(train["content"])`.
+    True descriptions share runs too (one maker, one template): compare with the references' own value, not with 0.
+
+    The training words lie as numbers in one array with a -1 after each description. The hashes of all 5-word windows
+    are sorted, so an answer's windows are found by binary search; each hit is then extended word by word, which also
+    throws out a false hit of the hash.
+    """
+
+    def __init__(self, training_texts: Sequence[str], **kwargs):
+        super().__init__(**kwargs)
+        if not len(training_texts):
+            raise ValueError("There are no training texts, so every run would count 0; pass the training split.")
+        self.vocabulary: dict[str, int] = {}
+        texts = dict.fromkeys(strip_prefix(text) for text in training_texts)  # a text that comes twice adds nothing
+        ids = [[self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words(text)] + [-1] for text in texts]
+        self.ids = np.array([i for text in ids for i in text], dtype=np.int64)
+        hashes = _window_hashes(self.ids)
+        starts = np.flatnonzero(_whole_windows(self.ids))
+        self.starts = starts[np.argsort(hashes[starts], kind="stable")]
+        self.hashes = hashes[self.starts]
+
+    def rows(self, answers, references):
+        return {"copied_run": [float(self._longest(words(answer))) for answer in answers]}
+
+    def _longest(self, tokens: list[str]) -> int:
+        ids = np.array([self.vocabulary.get(token, -2) for token in tokens], dtype=np.int64)
+        hashes = _window_hashes(ids)
+        low, high = (np.searchsorted(self.hashes, hashes, side) for side in ("left", "right"))
+        found, best = high > low, 0
+        for start in np.flatnonzero(found):
+            # A run longer than the best one so far needs a hit at every window of it: most starts end here.
+            needed = found[start : start + max(best + 1 - GRAM, 0) + 1]
+            if start + best < len(ids) and needed.all():
+                best = max(best, self._extend(ids[start:], self.starts[low[start] : high[start]]))
+        return best if best >= GRAM else 0
+
+    def _extend(self, ids: np.ndarray, starts: np.ndarray) -> int:
+        """Length of the longest common run of `ids` and the training words from any of `starts`."""
+        for length, word in enumerate(ids):
+            starts = starts[self.ids[starts + length] == word]
+            if not len(starts):
+                return length
+        return len(ids)
+
+
+def _window_hashes(ids: np.ndarray) -> np.ndarray:
+    """One 64-bit number for each window of 5 ids, shape (max(len(ids) - 4, 0),)."""
+    count = max(len(ids) - GRAM + 1, 0)
+    hashes = np.zeros(count, dtype=np.int64)
+    for offset in range(GRAM):
+        hashes = hashes * 0x5851F42D4C957F2D + ids[offset : offset + count]  # overflow wraps, as a hash may
+    return hashes
+
+
+def _whole_windows(ids: np.ndarray) -> np.ndarray:
+    """Which windows of 5 ids hold no separator, i.e. lie inside one description."""
+    separators = np.concatenate([[0], np.cumsum(ids < 0)])
+    return separators[GRAM:] == separators[: max(len(separators) - GRAM, 0)]
+
+
+def score_rows(
+    answers: Sequence[str],
+    references: Sequence[str],
+    titles: Sequence[str],
+    stopped: Sequence[bool] | None,
+    copied_run: CopiedRun | None = None,
+) -> Rows:
+    """Every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
+
+    stopped: whether each answer ended by itself; None (a baseline that generates nothing) leaves `stops` out, as no
+    `copied_run` leaves out that one. `nll` and `bits_per_byte` need the model and are computed in `ftlib.evaluation`.
+    Raises ValueError if there are no rows or the lists differ in length.
+    """
+    texts = {"predictions": list(answers), "references": list(references), "per_row": True}
+    rows = Rouge().compute(**texts) | Chrf().compute(**texts)
+    rows |= Form().compute(**texts, **({} if stopped is None else {"stopped": stopped}))
+    rows |= Shape().compute(**texts) | Grounding().compute(**texts, titles=titles)
+    return rows if copied_run is None else rows | copied_run.compute(**texts)

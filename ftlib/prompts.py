@@ -1,0 +1,189 @@
+"""Where text becomes ids and labels; the only place in the project where that happens.
+
+What: `encode_example(tokenizer, title, question, content)` renders the model's own chat template, adds exactly one BOS where
+the model has one, cuts what is too long, and labels the answer and its end. Training, evaluation and the demo all call it, so
+they cannot disagree. Why labels are built here and not in a collator: a collator that masks every padding id also masks EOS
+when the two are the same token, and the model never learns to stop (the reference's first fault).
+How: `print(render_labels(tokenizer, encode_example(...)))` shows a row with its labelled part marked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TypedDict
+
+PREFIX = "Description: "
+IGNORED = -100  # the label that PyTorch's cross entropy leaves out
+TITLE_TOKENS = 128  # a longer title is cut; the rest of the prompt never is
+
+# The first is the reference's, byte for byte. The others let a configuration train on more than one wording.
+QUESTIONS = {
+    "reference": (
+        "What is the complete product description? "
+        "Answer strictly in the format: 'Description: ...' and nothing else."
+    ),
+    "en_describe": "Describe this product. Answer in the format 'Description: ...'.",
+    "en_customer": "I saw this in the shop. What can you tell me about it? Begin your answer with 'Description:'.",
+    "en_catalogue": "Write the catalogue text for this item, beginning with 'Description:'.",
+    "en_short": "What is it? Answer as 'Description: ...'.",
+    "pt_descreva": "Descreva este produto. Responda em inglês, no formato 'Description: ...'.",
+    "pt_cliente": "O que você sabe sobre este produto? Comece a resposta, em inglês, com 'Description:'.",
+    "pt_catalogo": "Escreva o texto de catálogo deste item, em inglês, começando com 'Description:'.",
+}
+
+
+class Example(TypedDict):
+    """One encoded row. `labels` is as long as `input_ids`; IGNORED where no loss is counted."""
+
+    input_ids: list[int]
+    labels: list[int]
+    prompt_tokens: int
+    cut: bool
+
+
+def questions_of(names: list[str]) -> list[str]:
+    """Names of QUESTIONS, 'all', or questions written out, to the questions themselves. Raises ValueError for an unknown name."""
+    if names == ["all"]:
+        return list(QUESTIONS.values())
+    unknown = [name for name in names if name not in QUESTIONS and " " not in name]
+    if unknown:
+        raise ValueError(f"data.questions = {unknown}: allowed are {', '.join(QUESTIONS)}, all, or a question in your own words")
+    return [QUESTIONS.get(name, name) for name in names]
+
+
+def question_for(uid: str, seed: int, names: list[str]) -> str:
+    """The question that a row is asked: a function of (seed, uid), so that every stage finds the same one."""
+    questions = questions_of(names)
+    digest = hashlib.blake2b(f"{seed}:{uid}".encode(), digest_size=8).digest()
+    return questions[int.from_bytes(digest, "little") % len(questions)]
+
+
+def build_prompt(title: str, question: str = QUESTIONS["reference"]) -> str:
+    """The user's message: three lines, the reference's byte for byte with the default question."""
+    return f"Based on the product title below, answer the question.\nQuestion: {question}\nTitle: {title}"
+
+
+def build_target(content: str) -> str:
+    """The assistant's answer."""
+    return PREFIX + content
+
+
+def split_prompt(prompt: str) -> tuple[str, str]:
+    """(title, question) of a prompt made by `build_prompt`."""
+    _, question, title = prompt.split("\n", 2)
+    return title.removeprefix("Title: "), question.removeprefix("Question: ")
+
+
+def encode_example(
+    tokenizer,
+    title: str,
+    question: str,
+    content: str | None = None,
+    *,
+    max_length: int = 512,
+    loss_on: str = "answer",
+    label_eos: bool = True,
+) -> Example:
+    """Encode one row for any chat model; without `content`, the prompt alone, ready for generation.
+
+    The title is cut at 128 tokens and the description where the row would pass `max_length`; a description that was cut gets
+    no EOS, because it does not end there. loss_on='all' and label_eos=False are the reference's way, kept for comparison.
+    Raises ValueError if the prompt alone leaves no room for an answer.
+    """
+    prompt = encode_prompt(tokenizer, build_prompt(cut_title(tokenizer, title), question))
+    if content is None:
+        return Example(input_ids=prompt, labels=[IGNORED] * len(prompt), prompt_tokens=len(prompt), cut=False)
+    if len(prompt) >= max_length:
+        raise ValueError(f"train.max_length = {max_length}: the prompt alone has {len(prompt)} tokens; allow more")
+    answer = tokenizer(build_target(content), add_special_tokens=False)["input_ids"] + [end_of_turn_id(tokenizer)]
+    room = max_length - len(prompt)
+    cut = len(answer) > room
+    labels = answer[:room]
+    if not label_eos and not cut:
+        labels = labels[:-1] + [IGNORED]
+    prompt_labels = prompt if loss_on == "all" else [IGNORED] * len(prompt)
+    return Example(
+        input_ids=prompt + answer[:room], labels=prompt_labels + labels, prompt_tokens=len(prompt), cut=cut
+    )
+
+
+def encode_prompt(tokenizer, prompt: str) -> list[int]:
+    """The ids of a user message in the model's chat template, up to where the assistant begins, with one BOS if it has one.
+
+    Templates differ: Zephyr's (TinyLlama) writes no BOS although the model was trained with it, Llama 3's writes one. So the
+    text is encoded without special tokens and the BOS is counted here.
+    """
+    text = tokenizer.apply_chat_template([{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if not has_bos(tokenizer):
+        return ids
+    while ids[:1] == [tokenizer.bos_token_id]:
+        ids = ids[1:]
+    return [tokenizer.bos_token_id, *ids]
+
+
+def has_bos(tokenizer) -> bool:
+    """True if the model expects a BOS: its tokenizer puts one before plain text, or its template writes one at the start.
+
+    SmolLM2's `bos_token` is `<|im_start|>`, the mark of each turn: its template writes it, and it is counted as written.
+    """
+    if tokenizer.bos_token_id is None:
+        return False
+    if tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]:
+        return True
+    rendered = tokenizer.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False)
+    return rendered.startswith(tokenizer.bos_token)
+
+
+def end_of_turn_id(tokenizer) -> int:
+    """The token that ends an answer: the special token that the template writes after it, else EOS."""
+    mark = "answer"
+    turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": mark}]
+    rendered = tokenizer.apply_chat_template(turns, tokenize=False)
+    tail = tokenizer(rendered.rpartition(mark)[2].strip(), add_special_tokens=False)["input_ids"]
+    if tail and tail[0] in tokenizer.all_special_ids:
+        return tail[0]
+    return tokenizer.eos_token_id
+
+
+def cut_title(tokenizer, title: str) -> str:
+    """The title, cut at 128 tokens; a title that long is a keyword list, and the prompt around it must stay whole."""
+    ids = tokenizer(title, add_special_tokens=False)["input_ids"]
+    return title if len(ids) <= TITLE_TOKENS else tokenizer.decode(ids[:TITLE_TOKENS], skip_special_tokens=True)
+
+
+def encode_rows(tokenizer, rows, train_config) -> list[Example]:
+    """Encode rows of the data set (dicts with title, content, input_text) as `cfg.train` says; drops none."""
+    return [
+        encode_example(
+            tokenizer,
+            row["title"],
+            split_prompt(row["input_text"])[1],
+            row["content"],
+            max_length=train_config.max_length,
+            loss_on=train_config.loss_on,
+            label_eos=train_config.label_eos,
+        )
+        for row in rows
+    ]
+
+
+def render_labels(tokenizer, example: Example) -> str:
+    """The row as text, its labelled part between [[ and ]], so that one sees what is trained on."""
+    pieces, inside = [], False
+    for token, label in zip(example["input_ids"], example["labels"], strict=True):
+        labelled = label != IGNORED
+        if labelled != inside:
+            pieces.append("[[" if labelled else "]]")
+            inside = labelled
+        pieces.append(token)
+    if inside:
+        pieces.append("]]")
+    text, run = "", []
+    for piece in [*pieces, ""]:
+        if isinstance(piece, int):
+            run.append(piece)
+            continue
+        text += tokenizer.decode(run) + piece
+        run = []
+    return text

@@ -1,0 +1,254 @@
+"""Where results live: one folder a run, one folder a stage, one manifest a stage.
+
+What: `Run(path).stage("adapter")` is the folder `runs/<name>/adapter/`. Its `manifest.json` is written last, so its presence
+means that the stage is whole. It holds the settings that made it, the fingerprint of what it read, versions and costs.
+Why: a stage whose fingerprint still matches is reused; one that does not match is rebuilt, and says why. That is what lets
+any notebook be opened alone, and what the reference lacked (its data set was reused whatever the settings were).
+How: `with stage.writing(fingerprint, config, ...) as manifest:` holds a lock while the stage is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ftlib import hardware
+from ftlib.config import differences
+
+STAGES = ("dataset", "adapter", "merged", "evaluation")
+FORMAT = 1  # raise it when a stage's files change meaning: older stages are then rebuilt
+
+
+class StageBusy(RuntimeError):
+    """Another process is writing this stage; the message says which."""
+
+
+class StageMissing(RuntimeError):
+    """A stage that is needed has not been made; the message says which command makes it."""
+
+
+def runs_root() -> Path:
+    """FTLIB_RUNS, else `runs/` at the root of the repository that ftlib lies in, else `runs/` in the current folder."""
+    if os.environ.get("FTLIB_RUNS"):
+        return Path(os.environ["FTLIB_RUNS"])
+    repository = Path(__file__).resolve().parent.parent
+    return (repository if (repository / "pyproject.toml").exists() else Path.cwd()) / "runs"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def write_json(path: Path, value) -> None:
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def fingerprint(value) -> str:
+    """A short hash of any JSON value; equal settings give equal fingerprints on every machine."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def file_fingerprint(path: Path) -> str:
+    """A short hash of a file's bytes (a moved or touched file keeps it, an edited one does not)."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+class Stage:
+    """One stage folder of a run."""
+
+    def __init__(self, path: Path, wait: bool = False):
+        self.path, self.name, self.wait = path, path.name, wait
+        self._manifest_path = path / "manifest.json"
+        self._started_path = path / "started.json"
+
+    @property
+    def whole(self) -> bool:
+        return self._manifest_path.exists()
+
+    def manifest(self) -> dict:
+        """The stage's manifest. Raises StageMissing with the command that makes it."""
+        if not self.whole:
+            command = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}[self.name]
+            raise StageMissing(f"{self.path} is not there or not finished: run `ftlib {command}` (or `ftlib run`) first")
+        return read_json(self._manifest_path)
+
+    def why_stale(self, key: str, config: dict, read: dict) -> str | None:
+        """None if the stage on disk was made with this fingerprint, else the reason why it must be (re)built.
+
+        key: the wanted fingerprint. config: the settings that it depends on. read: {name: fingerprint} of its inputs.
+        """
+        if not self.whole:
+            return "interrupted earlier" if self._started_path.exists() else "not made yet"
+        manifest = self.manifest()
+        if manifest["fingerprint"] == key:
+            return None
+        changed = differences(manifest["config"], config)
+        changed += [f"{name} changed" for name in read if manifest["read"].get(name) != read[name]]
+        return "; ".join(changed) or "it was made by another version of ftlib"
+
+    def can_resume(self, key: str) -> bool:
+        """True if an interrupted attempt with the same fingerprint left something to go on from."""
+        return not self.whole and self._started_path.exists() and read_json(self._started_path)["fingerprint"] == key
+
+    @contextlib.contextmanager
+    def writing(self, key: str, config: dict, read: dict, profile: str, keep: tuple[str, ...] = ()) -> Iterator[dict]:
+        """Hold the stage's lock, clear what is stale, yield a dict for results, then write the manifest.
+
+        keep: names inside the folder that survive although the settings changed (a file that checks itself).
+        Raises StageBusy if another process holds the lock and this one does not wait.
+        """
+        with self.lock():
+            if not self.can_resume(key):
+                self._clear(keep)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._manifest_path.unlink(missing_ok=True)
+            write_json(self._started_path, {"fingerprint": key, "started": hardware.now()})
+            started, result = time.perf_counter(), {}
+            yield result
+            manifest = {
+                "stage": self.name,
+                "fingerprint": key,
+                "config": config,
+                "read": read,
+                "profile": profile,
+                "versions": hardware.versions(),
+                "git_commit": hardware.git_commit(),
+                "device": hardware.device_name(),
+                "finished": hardware.now(),
+                "seconds": round(time.perf_counter() - started, 2),
+                "peak_memory_mb": hardware.peak_memory_mb(),
+                **result,
+            }
+            write_json(self._manifest_path, manifest)
+            self._started_path.unlink()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """One writer a stage. The operating system frees the lock when its holder dies, so no stale lock is left behind."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        holder_path = self.path.parent / f".{self.name}.holder.json"
+        lock = FileLock(self.path.parent / f".{self.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            holder = read_json(holder_path) if holder_path.exists() else {"pid": "?", "host": "?", "since": "?"}
+            who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+            if not self.wait:
+                raise StageBusy(f"{self.path} is being written by {who}: wait for it, or use --run with another folder") from None
+            print(f"{self.path} is being written by {who}; waiting for it")
+            lock.acquire()
+        try:
+            write_json(holder_path, {"pid": os.getpid(), "host": socket.gethostname(), "since": hardware.now()})
+            yield
+        finally:
+            holder_path.unlink(missing_ok=True)
+            lock.release()
+
+    def _clear(self, keep: tuple[str, ...]) -> None:
+        """Empty the folder, but only one that a stage made: `--run` may point anywhere."""
+        if not self.path.exists():
+            return
+        content = list(self.path.iterdir())
+        if content and not (self.whole or self._started_path.exists()):
+            raise StageMissing(
+                f"{self.path} holds files but no manifest.json, so ftlib did not make it and will not empty it: "
+                "move them away, or use --run with another folder"
+            )
+        for entry in content:
+            if entry.name in keep:
+                continue
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+class Run:
+    """A run folder. wait: a notebook waits for a stage that another process writes, the command line refuses."""
+
+    def __init__(self, path: Path | str, wait: bool = False):
+        self.path, self.wait = Path(path), wait
+
+    def stage(self, name: str) -> Stage:
+        return Stage(self.path / name, wait=self.wait)
+
+    def manifests(self) -> dict[str, dict]:
+        """{stage: manifest} of the stages that are whole."""
+        return {name: self.stage(name).manifest() for name in STAGES if self.stage(name).whole}
+
+
+def list_runs(root: Path | None = None) -> list[Run]:
+    """The runs under a folder (default: runs_root()), sorted by name."""
+    root = root or runs_root()
+    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.exists() else []
+    return [run for run in map(Run, folders) if run.manifests()]
+
+
+def size_mb(path: Path) -> float:
+    """Bytes under a folder, in MB."""
+    return round(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 2**20, 1)
+
+
+def headline(run: Run) -> dict[str, float]:
+    """The few figures by which runs are told apart, from the unseen titles of `evaluation/metrics.json`; {} without one."""
+    path = run.path / "evaluation" / "metrics.json"
+    if not path.exists():
+        return {}
+    systems = read_json(path)["unseen"]["systems"]
+    wanted = [(s, m) for m in ("nll", "rougeL", "format") for s in ("base", "tuned")]
+    return {f"{m} {s}": systems[s][m]["mean"] for s, m in wanted if m in systems.get(s, {})}
+
+
+def compare(runs: list[Run]) -> dict[str, dict[str, object]]:
+    """{run name: {setting that differs between the runs, and headline metric: value}}."""
+    from ftlib.config import flatten
+
+    settings = {run.path.name: flatten(_recorded(run)) for run in runs}
+    keys = sorted({key for values in settings.values() for key in values})
+    differing = [key for key in keys if len({repr(values.get(key)) for values in settings.values()}) > 1]
+    return {run.path.name: {key: settings[run.path.name].get(key) for key in differing} | headline(run) for run in runs}
+
+
+def _recorded(run: Run) -> dict:
+    """The settings that the stages of a run were made with, later stages over earlier ones."""
+    recorded: dict = {}
+    for manifest in run.manifests().values():
+        recorded |= manifest["config"]
+    return recorded
+
+
+def clean(run: Run, everything: bool = False) -> float:
+    """Remove what can be made again from the rest: merged weights and checkpoints; with `everything`, the whole run.
+
+    Answers and metrics are kept unless `everything`. Returns the MB that were freed.
+    """
+    before = size_mb(run.path)
+    names = STAGES if everything else ("merged",)
+    for name in names:
+        stage = run.stage(name)
+        with stage.lock():
+            if stage.whole or (stage.path / "started.json").exists():
+                shutil.rmtree(stage.path)
+    shutil.rmtree(run.path / "adapter" / "checkpoints", ignore_errors=True)
+    if everything:
+        for leftover in run.path.glob(".*.lock"):
+            leftover.unlink()
+        if not any(run.path.iterdir()):
+            run.path.rmdir()
+            return before
+    return round(before - size_mb(run.path), 1)

@@ -1,0 +1,261 @@
+"""Fine-tune with LoRA or QLoRA: small trainable matrices beside a frozen base (Hu et al. 2021; Dettmers et al. 2023).
+
+What: `train(cfg, dataset, folder)` writes the adapter, `train_log.jsonl` and `loss.png`. Why the Hugging Face Trainer: its
+loop, resuming and mixed precision are well kept; what the course teaches (labels, packing, the loss) is ours and passed in.
+A step counts examples, not rows: 16 by default, as in the reference, packed into as few rows as they need.
+How: `ftlib train`; run it again after an interruption and it goes on from the last checkpoint by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+from tqdm import tqdm
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+
+from ftlib import hardware
+from ftlib.batching import efficiency, make_collator
+from ftlib.config import Config
+from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision
+from ftlib.plots import loss_plot
+from ftlib.prompts import encode_rows
+from ftlib.scoring import answer_loss, answer_nll, mean_nll
+
+CHECKPOINTS = "checkpoints"  # inside the stage folder, removed when training is done
+
+
+def _loss(outputs, labels, num_items_in_batch=None):
+    """Our loss in the form that the Trainer calls: summed over the step's labelled tokens, divided by their number."""
+    return answer_loss(outputs.logits, labels, num_items_in_batch)
+
+
+class ExamplesTrainer(Trainer):
+    """The Trainer with our loss, our validation (the NLL that evaluation reports) and a count of real tokens."""
+
+    def __init__(self, *args, validation: list, pad_id: int, max_length: int, **kwargs):
+        super().__init__(*args, compute_loss_func=_loss, **kwargs)
+        self.validation, self.pad_id, self.max_length = validation, pad_id, max_length
+        self.tokens = self.slots = 0
+
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        tokens, slots = efficiency(inputs)
+        self.tokens, self.slots = self.tokens + tokens, self.slots + slots
+        return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "owners"}, *args, **kwargs)
+
+    def evaluate(self, *_, **__):
+        """Nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
+        metrics = {"eval_loss": mean_nll(*answer_nll(self.model, self.validation, self.pad_id, self.max_length))}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+class Progress(TrainerCallback):
+    """A progress bar with loss, tokens/s and time left, and the JSONL log that the loss plot is drawn from."""
+
+    def __init__(self, log_path: Path):
+        self.log_path, self.trainer = log_path, None
+        self.step_seconds, self.bar, self._last = 0.0, None, {}
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        keep = [line for line in read_log(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
+        self.log_path.write_text("".join(json.dumps(line) + "\n" for line in keep), encoding="utf-8")
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="training", unit=" steps", disable=None)
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self._started = time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.step_seconds += time.perf_counter() - self._started
+        self.bar.update(1)
+        if state.global_step >= state.max_steps and args.eval_strategy != "no":
+            control.should_evaluate = control.should_save = True  # the last weights must be able to win
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        names = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
+        entry = {names[key]: value for key, value in logs.items() if key in names}
+        if not entry:
+            return
+        rate = round(self.trainer.tokens / self.step_seconds) if self.step_seconds else 0
+        entry = {"step": state.global_step, **entry, "tokens_per_s": rate}
+        with open(self.log_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        self._last |= {k: f"{v:.3f}" for k, v in entry.items() if k in ("loss", "validation_loss")}
+        self.bar.set_postfix(self._last | {"tokens/s": rate})
+        if self.bar.disable:
+            shown = ", ".join(f"{k} {v}" for k, v in self._last.items())
+            print(f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s", flush=True)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.bar.close()
+
+
+def read_log(path: Path) -> list[dict]:
+    """The lines of a train_log.jsonl; [] if there is none. A last line cut by an interruption is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    whole = [line for line in lines if line.endswith("}")]
+    return [json.loads(line) for line in whole]
+
+
+def add_adapter(model, cfg: Config):
+    """The frozen base with LoRA matrices; B starts at zero, so the model answers as before until the first step.
+
+    Trainable weights are kept in float32 whatever the base's type: 16-bit updates of 1e-5 would round to nothing, and fp16
+    training refuses to unscale fp16 gradients (peft#341 is this recipe).
+    """
+    lora = LoraConfig(
+        r=cfg.lora.r,
+        lora_alpha=cfg.lora.alpha,
+        lora_dropout=cfg.lora.dropout,
+        target_modules=cfg.lora.target_modules,
+        modules_to_save=cfg.lora.modules_to_save or None,
+        ensure_weight_tying=cfg.lora.tie_saved_modules,
+        task_type="CAUSAL_LM",
+    )
+    set_seed(cfg.train.seed)  # the random A matrices
+    adapted = get_peft_model(model, lora)
+    for weight in adapted.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+    return adapted
+
+
+def count_steps(cfg: Config, examples: int) -> int:
+    """Optimiser steps: `train.max_steps`, or as many as `train.epochs` need."""
+    return cfg.train.max_steps or math.ceil(cfg.train.epochs * math.ceil(examples / cfg.train.examples_per_step))
+
+
+def training_arguments(cfg: Config, chosen: Precision, folder: Path, steps: int) -> TrainingArguments:
+    """Our settings in the Trainer's words."""
+    t = cfg.train
+    micro = t.micro_batch or t.examples_per_step
+    # transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
+    names = TrainingArguments.__dataclass_fields__
+    checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
+    return TrainingArguments(
+        output_dir=str(folder / CHECKPOINTS),
+        max_steps=steps,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=t.examples_per_step // micro,
+        learning_rate=t.learning_rate,
+        lr_scheduler_type=t.scheduler,
+        warmup_steps=math.ceil(t.warmup_share * steps),
+        weight_decay=t.weight_decay,
+        max_grad_norm=t.max_grad_norm,
+        optim=t.optimizer,
+        fp16=chosen.fp16,
+        bf16=chosen.bf16,
+        use_cpu=hardware.device() == "cpu",
+        seed=t.seed,
+        data_seed=t.seed,
+        train_sampling_strategy="group_by_length" if t.batching == "grouped" else "random",
+        torch_compile=t.compile,
+        eval_strategy="steps" if t.eval_steps else "no",
+        eval_steps=t.eval_steps,
+        save_strategy="steps",
+        save_steps=t.save_steps,
+        save_total_limit=2,
+        load_best_model_at_end=bool(t.eval_steps),
+        metric_for_best_model="eval_loss" if t.eval_steps else None,
+        greater_is_better=False if t.eval_steps else None,
+        logging_steps=t.log_steps,
+        logging_first_step=True,
+        disable_tqdm=True,  # Progress draws the bar
+        report_to="none",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        **{checkpointing: t.checkpointing},
+    )
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint (trainer_state.json is written last), or None."""
+    whole = [state.parent for state in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
+    return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, dict]:
+    """Everything up to the first step: model, encoded rows, arguments. Returns the trainer and what is known so far."""
+    check_model(cfg)
+    chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
+    examples = encode_rows(tokenizer, dataset["train"], cfg.train)
+    held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
+    # validation always counts the answer and its end, so that recipes which train on other labels can be compared
+    validation = encode_rows(tokenizer, held_out, cfg.train.model_copy(update={"loss_on": "answer", "label_eos": True}))
+    model = add_adapter(load_base(cfg, chosen), cfg)
+    steps = count_steps(cfg, len(examples))
+    progress = Progress(folder / "train_log.jsonl")
+    stopping = [EarlyStoppingCallback(cfg.train.early_stopping)] if cfg.train.early_stopping else []
+    trainer = ExamplesTrainer(
+        model=model,
+        args=training_arguments(cfg, chosen, folder, steps),
+        train_dataset=examples,
+        eval_dataset=validation,
+        data_collator=make_collator(cfg.train.batching, tokenizer.pad_token_id, cfg.train.max_length),
+        callbacks=[progress, *stopping],
+        validation=validation,
+        pad_id=tokenizer.pad_token_id,
+        max_length=cfg.train.max_length,
+    )
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)  # prints raw dicts beside our bar
+    progress.trainer, trainer.progress, trainer.tokenizer_for_saving = trainer, progress, tokenizer
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    about = {
+        "seed": cfg.train.seed,
+        "precision": {"dtype": chosen.dtype, "quantization": chosen.quantization, "fp16": chosen.fp16, "bf16": chosen.bf16},
+        "reasons": chosen.reasons,
+        "trainable_parameters": trainable,
+        "examples": len(examples),
+        "cut_examples": sum(example["cut"] for example in examples),
+        "mean_tokens": round(sum(len(e["input_ids"]) for e in examples) / len(examples), 1),
+        "steps": steps,
+    }
+    return trainer, about
+
+
+def train(cfg: Config, dataset, folder: Path) -> dict:
+    """Train and write the adapter into `folder`; returns what the manifest records. Goes on from a checkpoint in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer, about = build_trainer(cfg, dataset, folder)
+    checkpoint = last_checkpoint(folder)
+    if checkpoint:
+        print(f"going on from step {checkpoint.name.split('-')[1]} of an interrupted training", flush=True)
+    started = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    seconds = time.perf_counter() - started
+    save_adapter(trainer, cfg, folder)
+    log = read_log(folder / "train_log.jsonl")
+    loss_plot(log, folder / "loss.png")
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    best = trainer.state.best_metric
+    return about | {
+        "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else None,
+        "stopped_at_step": trainer.state.global_step,
+        "best_step": trainer.state.best_global_step,
+        "validation_loss": round(best, 4) if best is not None else None,
+        "train_seconds": round(seconds, 2),
+        "tokens": trainer.tokens,
+        "tokens_per_s": round(trainer.tokens / max(trainer.progress.step_seconds, 1e-9)),
+        "padding_efficiency": round(trainer.tokens / max(trainer.slots, 1), 4),
+        "files": sorted(path.name for path in folder.iterdir() if path.name != "started.json"),
+    }
+
+
+def save_adapter(trainer: ExamplesTrainer, cfg: Config, folder: Path) -> None:
+    """The adapter and its tokenizer. The base is written down by its name, not by a folder of this machine."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    for weight_name, weight in model.named_parameters():
+        if weight.requires_grad and not torch.isfinite(weight).all():
+            raise RuntimeError(f"{weight_name} is not finite after training: lower train.learning_rate or train.max_grad_norm")
+    for peft_config in model.peft_config.values():
+        peft_config.base_model_name_or_path = cfg.model.name
+    model.save_pretrained(folder, save_embedding_layers=False)
+    trainer.tokenizer_for_saving.save_pretrained(folder)
