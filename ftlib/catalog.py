@@ -26,7 +26,7 @@ from ftlib.config import Config
 from ftlib.prompts import build_prompt, build_target, question_for
 from ftlib.reader import DataError, Malformed, Row, read_rows
 from ftlib.runs import write_json
-SAMPLE_PATH=None
+from ftlib.sample import SAMPLE_PATH
 
 SPLITS = ("train", "validation", "test")
 EXAMPLE_CHARS = 300  # of a lost row, kept in the funnel

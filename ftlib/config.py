@@ -15,7 +15,10 @@ from importlib import resources
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from ftlib.errors import FtlibError
+from ftlib.prompts import questions_of
 
 PROFILES = ("smoke", "cpu", "t4", "gpu", "seed")
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -24,7 +27,7 @@ CountOrZero = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class ConfigError(ValueError):
+class ConfigError(FtlibError, ValueError):
     """A setting that cannot be used: the message says field, value and what is allowed."""
 
 
@@ -57,6 +60,12 @@ class DataConfig(Section):
     split: Literal["group", "random"]
     drop_adult: bool
     questions: Annotated[list[str], Field(min_length=1)]
+
+    @field_validator("questions")
+    @classmethod
+    def _known(cls, names):
+        questions_of(names)
+        return names
 
 
 class ModelConfig(Section):

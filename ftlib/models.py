@@ -8,6 +8,7 @@ Weights are safetensors only and no code from a hub is ever run.
 from __future__ import annotations
 
 import logging
+import warnings
 from dataclasses import dataclass
 
 from ftlib import hardware
@@ -71,6 +72,7 @@ def load_model_config(name: str):
     # One bar for each of 272 tensors, and an optional kernel that bitsandbytes looks for, say nothing to a reader.
     transformers_logging.disable_progress_bar()
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)  # peft asks by the old name
     place = fetch(name)
     try:
         return AutoConfig.from_pretrained(place, trust_remote_code=False)

@@ -37,6 +37,48 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
     return _save(figure, path)
 
 
+def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
+    """Rows in, rows lost at each step, rows kept, from `dataset/funnel.json`: one bar each, with its number."""
+    malformed = sum(entry["count"] for entry in funnel["malformed"].values())
+    bars = [("rows in", funnel["rows_in"]), ("malformed", -malformed)]
+    bars += [(name.replace("_", " "), -count) for name, count in sorted(funnel["dropped"].items(), key=lambda x: -x[1])]
+    bars += [("kept", funnel["kept"]), *((name, size) for name, size in funnel["splits"].items())]
+    figure, axes = _new(height=0.34 * len(bars) + 1.2)
+    colours = [BASE if value < 0 else (TUNED if name in ("rows in", "kept") else GREY) for name, value in bars]
+    hatches = ["//" if value < 0 else "" for _, value in bars]
+    drawn = axes.barh(range(len(bars)), [abs(value) for _, value in bars], color=colours, hatch=hatches, edgecolor="white")
+    axes.bar_label(drawn, [f"{value:,}" for _, value in bars], padding=4)
+    axes.set_yticks(range(len(bars)), [name for name, _ in bars])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set(xlabel="rows (hatched: lost at this step)", title="From raw rows to three splits")
+    return _save(figure, path)
+
+
+def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
+    """One metric of every system on unseen and seen titles, mean and 95 % interval, from `metrics.json`."""
+    splits = [split for split in ("unseen", "seen") if split in metrics]
+    points = [
+        (split, system, metrics[split]["systems"][system][name])
+        for split in splits
+        for system in STYLES
+        if name in metrics[split]["systems"].get(system, {})
+    ]
+    figure, axes = _new(height=0.42 * len(points) + 1.2)
+    for place, (_, system, found) in enumerate(points):
+        colour, mark = STYLES[system]
+        low, high = found["ci95"]
+        axes.plot([low, high], [place, place], color=colour, linewidth=2)
+        axes.plot(found["mean"], place, marker=mark, color=colour, markersize=7)
+        axes.annotate(f"{found['mean']:.3f}", (found["mean"], place), textcoords="offset points", xytext=(0, 7), ha="center", fontsize=9)
+    axes.set_yticks(range(len(points)), [f"{system} ({split}, n={metrics[split]['n']})" for split, system, _ in points])
+    axes.invert_yaxis()
+    axes.margins(y=0.12)
+    axes.grid(axis="x", alpha=0.25)
+    axes.set(xlabel=f"{name}: mean and 95 % interval", title=name)
+    return _save(figure, path)
+
+
 def _save(figure: Figure, path: Path | None) -> Figure:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

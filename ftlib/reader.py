@@ -17,11 +17,13 @@ from typing import BinaryIO
 
 import msgspec
 
+from ftlib.errors import FtlibError
+
 INNER_NAME = "trn.json.gz"  # inside LF-Amazon-1.3M.raw.zip
 FIRST_LINES = 5  # line numbers kept for each kind of malformed line
 
 
-class DataError(ValueError):
+class DataError(FtlibError, ValueError):
     """The data cannot be used; the message says what is wrong and what to do."""
 
 

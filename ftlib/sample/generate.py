@@ -6,12 +6,12 @@ course cannot ship them; this catalogue stands in for them. Two steps make a row
 1. A clean product (`clean_products`): facts are drawn, the title names them, and the description restates them in
    sentences picked from `words.py`. A description claims no figure that its title lacks, so a model can learn to keep
    to the title.
-2. Dirt (`make_rows`): empty contents, entities, tags, boilerplate, repeats, odd white space, at rates that were measured
-   on 16,082 real rows, so that the cleaning step has something to clean.
+2. Dirt (`make_rows`): empty contents, entities, tags, boilerplate, repeats, odd white space, at rates that were
+   measured on 16,082 real rows, so that the cleaning step has something to clean.
 
 Rows lie grouped by kind of goods, books first, as the real file lies in ASIN order: its head is no sample of it.
-Descriptions are shorter than the real ones on purpose (mean about 350 characters, the real ones 604), so that a run on a
-CPU is quick. Everything is drawn from one seeded generator: same seed and n, same rows, on each machine.
+Descriptions are shorter than the real ones on purpose (mean about 350 characters, the real ones 604), so that a run on
+a CPU is quick. Everything is drawn from seeded generators: same seed and n, same rows, on each machine.
 
 Run it with `ftlib sample --rows 5000 --out my.jsonl.gz`.
 """
@@ -32,8 +32,8 @@ from ftlib.sample import words
 
 # Shares of all rows. Real: 25.6 % empty in the 16,082 rows at hand, up to 39 % elsewhere in the real file.
 EMPTY = 0.30
-NO_KEY = 0.0015  # Rare in the real file, but one such row stops a loader that does not expect it.
-NULL = 0.0015
+NO_KEY = 0.002  # Rare in the real file, but one such row stops a loader that does not expect it.
+NULL = 0.002
 ADULT = 0.003  # Not measured (nobody labelled the real rows): just enough that a filter finds some.
 
 # Shares of the rows that have a content. Behind each: what was measured on the real rows.
@@ -44,11 +44,11 @@ SECOND_TEXT = 0.012  # 1.4 % have the title of another row but another content.
 EXACT_REPEAT = 0.003  # 0.35 % repeat both.
 ENTITIES = 0.07  # 7.9 %; the copyright lines of the books bring some more.
 DOUBLE_ESCAPED = 0.08  # Of the contents with entities: now and then.
-TAGS = 0.025  # 0.8 % in all parts, 1.7 % in the raw 2014 and gift card parts; more here, so that small samples have some.
+TAGS = 0.025  # 0.8 % in all parts, 1.7 % in the raw 2014 and 2018 parts; more here, so that small samples have some.
 DOUBLE_SPACES = 0.065  # 7.0 %
-NEWLINES = 0.014  # 1.4 %
+NEWLINES = 0.009  # 1.4 %, of which the loose ends are a part.
 TABS = 0.003  # 0.14 %; more here, so that small samples have some.
-HARD_SPACES = 0.004  # 0.3 %, as &nbsp; or &#160; or bare.
+HARD_SPACES = 0.006  # 0.3 %, as &nbsp; or &#160; or bare.
 LOOSE_ENDS = 0.017  # 1.7 % begin or end with white space.
 DECOMPOSED = 0.3  # Of the rows with accents; not seen in the real rows at hand, which are nearly all ASCII.
 
@@ -57,19 +57,25 @@ REFERS_TO = 0.24
 COPYRIGHT = 0.16
 
 # Shares of all titles: 4.0 % with entities (a share of those that have a character to escape), 6.3 % with loose ends,
-# 0.7 % with double spaces, 0.08 % shorter than 3 characters.
+# 0.7 % with double spaces, 0.08 % shorter than 3 characters (here somewhat more, so that small samples have some).
 TITLE_ENTITIES = 0.25
 TITLE_LOOSE_ENDS = 0.06
 TITLE_DOUBLE_SPACES = 0.007
-TITLE_TOO_SHORT = 0.001
+TITLE_TOO_SHORT = 0.0015
 
 # Deciles of the length that a description aims at: long-tailed as in the real file, at about half the size.
-LENGTHS = (60, 100, 145, 185, 225, 265, 320, 385, 475, 640, 1050)
+LENGTHS = (60, 100, 145, 190, 230, 270, 325, 400, 510, 720, 1100)
 
 # The facts of a product are told first, the rest only if there is room.
 FACT_SLOTS = {"material", "size", "option", "count", "plot", "topic", "number", "series", "songs", "band", "pressing"}
 
-NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+# Slots that make no sense without another one ("it also has ...").
+FOLLOWS = {"has2": "has", "plot2": "plot", "plot3": "plot2", "plot4": "plot3", "topic2": "topic", "tracks2": "tracks"}
+
+# Slots that long texts use twice, with another sentence.
+TWICE = {"who", "care", "mood", "praise", "style", "series", "author"}
+
+NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 Fields = dict[str, str]
 Slots = dict[str, tuple[str, ...]]
@@ -122,9 +128,9 @@ def listing(parts: list[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def some(rng: random.Random, parts: list[str] | tuple[str, ...], most: int) -> list[str]:
-    """Return one to `most` of the parts, in random order."""
-    return rng.sample(parts, min(len(parts), rng.randint(1, most)))
+def some(rng: random.Random, parts: tuple[str, ...], least: int) -> list[str]:
+    """Return at least `least` of the parts, in random order."""
+    return rng.sample(parts, rng.randint(least, len(parts)))
 
 
 # ----------------------------------------------------------------------------------------------------- descriptions
@@ -144,12 +150,23 @@ def fill(rng: random.Random, templates: tuple[str, ...], fields: Fields, used: s
     return capital(template.format_map(fields))
 
 
+def twice(name: str, pool: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the slot, and behind it a second one with the same sentences if long texts may use it twice."""
+    return [(name, pool), (f"{name}_again", pool)] if name in TWICE else [(name, pool)]
+
+
 def write_text(rng: random.Random, slots: Slots, fields: Fields) -> str:
     """Return a description: the opening, then slots until a drawn length is reached, put in the order of `slots`."""
     decile = rng.randrange(len(LENGTHS) - 1)
     target = rng.randint(LENGTHS[decile], LENGTHS[decile + 1])
+    slots = {key: pool for name, pool in slots.items() for key, pool in twice(name, pool)}
     opening, *others = slots
-    others.sort(key=lambda name: rng.random() * (0.4 if name in FACT_SLOTS else 1.0))
+    rank = {name: rng.random() * (0.4 if name in FACT_SLOTS else 1.0) for name in others}
+    rank |= {name: rng.uniform(1.0, 1.2) for name in others if name.endswith("_again")}
+    for later, earlier in FOLLOWS.items():
+        if later in rank:
+            rank[later] = max(rank[later], rank[earlier] + 0.001)
+    others.sort(key=rank.__getitem__)
     used: set[str] = set()
     sentences: Fields = {}
     length = 0
@@ -214,9 +231,9 @@ def goods_title(rng: random.Random, thing: words.Thing, facts: Fields) -> str:
 def goods_text(table: words.Kind, thing: words.Thing, facts: Fields, rng: random.Random) -> str:
     """Write a description of an article from its facts."""
     tagline, promise = table.brands[facts["brand"]]
-    uses = rng.sample(words.split(thing.uses), 4)
-    details = rng.sample(words.split(thing.has), 4)
-    cut, cut_details = rng.randint(1, 3), rng.randint(1, 3)
+    uses = some(rng, words.split(thing.uses), least=3)
+    details = some(rng, words.split(thing.has), least=3)
+    cut, cut_details = rng.randint(1, 2), rng.randint(1, 2)
     fields = {key: facts[key] for key in ("brand", "model", "color", "count") if key in facts}
     fields |= {
         "tagline": tagline,
@@ -229,7 +246,7 @@ def goods_text(table: words.Kind, thing: words.Thing, facts: Fields, rng: random
         "more_uses": listing(uses[cut:]),
         "has": listing(details[:cut_details]),
         "has2": listing(details[cut_details:]),
-        "box": listing(some(rng, words.split(thing.box), 2)),
+        "box": listing(some(rng, words.split(thing.box), least=1)),
     }
     if "model" in facts:
         fields["maker"] = f"{facts['brand']} {facts['model']}"
@@ -273,7 +290,7 @@ def name_fields(rng: random.Random, thing: words.Thing, facts: Fields) -> Fields
     count = facts.get("count", "")
     many = thing.unit == "pair" or (count != "" and not container)
     size = ""
-    if "size" in facts and rng.random() < 0.6:
+    if "size" in facts and len(count) < 2 and rng.random() < 0.6:  # Not "a pack of 25 60 mm bolts".
         number, unit = facts["size"].rsplit(" ", 1)
         size = words.UNITS[unit][2].format(n=number)
     adjectives = [facts[key] for key in ("color", "material") if key in facts and rng.random() < 0.5]
@@ -296,7 +313,7 @@ def name_fields(rng: random.Random, thing: words.Thing, facts: Fields) -> Fields
     of_one = {"It": "It", "it": "it", "them": "it", "its": "its", "are": "is", "have": "has", "s": "s"}
     counted = f"{plural(thing.unit)} of {thing.name}" if thing.unit else plural(thing.name)
     names = {"a_name": a_name, "A_name": capital(a_name), "This_name": capital(this_name), "this_name": this_name}
-    return names | {"Each": capital(each), "plural": counted} | (of_many if many else of_one)
+    return names | {"each": each, "Each": capital(each), "plural": counted} | (of_many if many else of_one)
 
 
 # -------------------------------------------------------------------------------------------- books, music, gift cards
@@ -316,22 +333,23 @@ def draw_fiction(rng: random.Random, kind: str) -> Product:
     short, rest, has_book = rng.choice(
         (
             (f"The {thing} of {home}", f" ({series}, Book {book})", True),
-            (f"The {thing}", f": {article(title_case(hero))} Story ({series}, Book {book})", True),
+            (f"The {thing}", f": {capital(article(title_case(hero)))} Story ({series}, Book {book})", True),
             (f"{hero} and the {thing}", f" ({series} #{book})", True),
             (f"{hero} and the {thing} of {place}", "", False),
             (f"The {thing} at {place}", f" ({series})", False),
         )
     )
-    short = short.replace("of the ", "of the ").strip()
     pronouns = ("he", "him", "his") if he == "he" else ("she", "her", "her")
     fields = {
         "title_short": short, "genre": genre, "author": author, "hero": hero, "job": job, "home": home, "place": place,
         "thing": thing.lower(), "a_thing": article(thing.lower()), "series": series, "reader": words.READERS[genre],
+        "paper": home.removeprefix("the "),
         "he": pronouns[0], "him": pronouns[1], "his": pronouns[2], "He": capital(pronouns[0]),
     }  # fmt: skip
     if has_book:
         fields |= {"book": book, "place": home}
     plots = {name: words.PLOTS[genre] for name in ("plot", "plot2", "plot3", "plot4")}
+    plots["plot"] = tuple(text for text in plots["plot"] if "{hero}" in text)  # The hero is named before "she" is said.
     return Product(kind, short + rest, partial(describe_with, words.FICTION_SLOTS | plots, fields))
 
 
@@ -339,7 +357,7 @@ def draw_nonfiction(rng: random.Random, kind: str) -> Product:
     """Draw a book of advice: subject, approach, topics and the number of lessons stand in the title."""
     subject, author, job, topics = rng.choice(words.SUBJECTS)
     approach = rng.choice(words.APPROACHES)
-    form, readers = rng.choice(words.FORMS)
+    form, readers, unit = rng.choice(words.FORMS)
     a, b, c = rng.sample(topics, 3)
     number = str(rng.randrange(10, 100))
     title = form.format(
@@ -348,12 +366,13 @@ def draw_nonfiction(rng: random.Random, kind: str) -> Product:
     proper = subject.startswith("Indian")
     fields = {
         "title_short": title.split(":")[0], "subject_low": "Indian cooking" if proper else subject.lower(),
-        "approach_low": approach.lower(), "author": author, "job": job, "a": a, "b": b, "readers": readers,
+        "approach_low": approach.lower(), "an_approach": article(approach.lower()),
+        "author": author, "job": job, "a": a, "b": b, "readers": readers,
     }  # fmt: skip
     if "{C}" in form:
         fields["c"] = c
     if "{N}" in form:
-        fields["n"] = number
+        fields |= {"n": number, "unit": unit}
     return Product(kind, title, partial(describe_with, words.NONFICTION_SLOTS, fields))
 
 
@@ -365,12 +384,12 @@ def draw_music(rng: random.Random, kind: str = "music") -> Product:
     number = str(rng.randrange(8, 25))
     album = rng.choice((f"{adjective} {noun}", f"Songs for {adjective} {noun}", f"{number} {adjective} {noun}"))
     extra = f" [{pressing}]" if pressing else ""
-    title = rng.choice(
-        (f"{artist} - {album}{extra}", f"{album} by {artist}{extra}", f"{album}{extra} ({artist})", f"{artist}: {album}{extra}")
-    )
+    layout = rng.choice(("{artist} - {album}{extra}", "{album} by {artist}{extra}", "{album}{extra} ({artist})"))
+    title = layout.format(artist=artist, album=album, extra=extra)
     tracks = rng.sample(words.OBJECTS, 3)
     fields = {
-        "album": album, "artist": artist, "style": style, "Style": capital(style), "lineup": lineup, "label": label,
+        "album": album, "artist": artist, "style": style, "a_style": article(style),
+        "Style": capital(style), "lineup": lineup, "label": label,
         "theme": f"{adjective.lower()} {noun.lower()}", "track1": f"{adjective} {tracks[0]}",
         "track2": f"{noun} of {rng.choice(words.ADJECTIVES)}", "track3": f"The {tracks[2]} Song",
     }  # fmt: skip
@@ -423,11 +442,7 @@ def clean_products(n: int, seed: int = 42) -> Iterator[Product]:
     for kind, count in kind_counts(n).items():
         draw = DRAW.get(kind, draw_goods)
         for _ in range(count):
-            if rng.random() < ADULT:
-                draw_one = draw_adult
-            else:
-                draw_one = draw
-            yield new_product(rng, draw_one, kind, seen)
+            yield new_product(rng, draw_adult if rng.random() < ADULT else draw, kind, seen)
 
 
 def new_product(rng: random.Random, draw: Callable[..., Product], kind: str, seen: set[str]) -> Product:
@@ -449,7 +464,7 @@ EDITIONS = {
     "music": (" (Import)", " (Audio CD)"),
 }
 OTHER_EDITIONS = (" (New Packaging)", " (Bulk)", " - Newest Version")
-SHORT_TEXTS = ("New", "Brand new.", "See title", "As pictured.", "n/a", "Great gift!", "1 each", "Imported", "-", "NEW IN BOX")
+SHORT_TEXTS = ("New", "Brand new.", "See title", "As pictured.", "n/a", "Great gift!", "1 each", "Imported", "-")
 SHORT_TITLES = ("4", "X", "Up", "Go", "II", "A1")
 ENTITY_FORMS = {
     "'": ("&#8217;", "&#39;", "&#x2019;", "&#x92;", "&rsquo;"),
@@ -528,7 +543,7 @@ def add_white_space(rng: random.Random, text: str) -> str:
         if rng.random() < probability:
             text = text.replace(". ", f".{blank}") if ". " in text else text.replace(" ", blank, 1)
     if rng.random() < LOOSE_ENDS:
-        text = rng.choice((" {}", "{} ", "\n{}", "{}\n")).format(text)
+        text = rng.choice((" {}", "{} ", "{}\n")).format(text)
     return text
 
 
@@ -626,8 +641,8 @@ def make_rows(n: int, seed: int = 42) -> Iterator[dict]:
 def write_sample(path: str | Path, n: int = 3000, seed: int = 42) -> None:
     """Write n rows to a .jsonl or .jsonl.gz file, one JSON object a line.
 
-    The rows are the same on each machine. A .gz file holds neither time nor name, so its bytes are the same too wherever
-    Python uses the same zlib; another zlib may pack the same rows into other bytes.
+    The rows are the same on each machine. A .gz file holds neither time nor name, so its bytes are the same too
+    wherever Python uses the same zlib; another zlib may pack the same rows into other bytes.
     """
     path = Path(path)
     with open(path, "wb") as raw:

@@ -11,7 +11,7 @@ Lists are written as text split at ";", so that a line reads like a shelf label.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -43,7 +43,6 @@ class Kind:
 
     room: str
     people: str
-    goods: str
     colors: str
     fits: str  # remarks on the size, put behind a comma
     care: tuple[str, ...]
@@ -52,7 +51,6 @@ class Kind:
     brands: dict[str, tuple[str, str]]  # brand: (what it does, what it promises)
     things: tuple[Thing, ...]
     option: str = "color"  # what `colors` are: color, scent, flavor or finish
-    fields: dict[str, str] = field(default_factory=dict)
 
 
 # Part of all rows, in the order of the file. As in the real file, kinds lie together: books first, gift cards last.
@@ -64,9 +62,10 @@ SHARES = {
 # ---------------------------------------------------------------------------------------------- goods: shared words
 
 MODELS = split(
-    "Tarn; Alder; Kestrel; Bramble; Orrin; Vesper; Calla; Juno; Marlo; Pike; Sable; Wren; Cobble; Dune; Ember; Fjord; "
-    "Harrow; Indra; Jasper; Larch; Mica; Noor; Onyx; Piper; Quill; Rowan; Sorrel; Thistle; Umber; Vireo; Willet; Yarrow; "
-    "Zephyr; Basil; Cinder; Delta; Ferris; Garnet; Hollis; Isla; Kelda; Linnet; Merle; Nettle; Osprey; Petrel; Rook; Tansy"
+    "Tarn; Alder; Kestrel; Bramble; Orrin; Vesper; Calla; Juno; Marlo; Pike; Sable; Wren; Cobble; Dune; Ember; "
+    "Fjord; Harrow; Indra; Jasper; Larch; Mica; Noor; Onyx; Piper; Quill; Rowan; Sorrel; Thistle; Umber; Vireo; "
+    "Willet; Yarrow; Zephyr; Basil; Cinder; Delta; Ferris; Garnet; Hollis; Isla; Kelda; Linnet; Merle; Nettle; "
+    "Osprey; Petrel; Rook; Tansy"
 )
 
 # Unit: (how a title writes it, how a text writes it, how an adjective writes it).
@@ -107,7 +106,7 @@ MATERIALS = {
         "glass": "never holds a smell or a taste; lets you see what is inside; is clear and easy to rinse",
         "silicone": "bends without cracking; is soft and easy to grip; stands high heat",
         "plastic": "is light and shrugs off knocks; wipes clean in seconds; does not rust or rot",
-        "recycled plastic": "gives old bottles a second life; is light and tough; stands sun and rain",
+        "recycled plastic": "gives old bottles a second life; is light and tough; keeps old bottles out of the dump",
         "ABS plastic": "takes drops without cracking; is light but stiff; keeps its color",
         "rubber": "grips well even when wet; soaks up shocks; stays flexible in the cold",
         "natural rubber": "springs back to its shape; is tough and flexible; grips a smooth floor",
@@ -137,7 +136,7 @@ MATERIALS = {
         "whole leaf": "gives a fuller taste than dust; can be steeped more than once; opens slowly in the pot",
         "organic": "means grown without synthetic sprays; means a short, clean ingredient list; keeps the soil healthy",
         "stone-ground": "keeps more of the grain; means a rich, nutty taste; is slow and cool and keeps the aroma",
-        "slow-roasted": "brings out a deep, round taste; means no burnt edges; gives an even color and crunch",
+        "slow-roasted": "brings out a deep, round taste; means no burnt edges; gives an even color",
         "salmon": "is rich in protein; gives a taste that few pets refuse; supports a glossy coat",
         "chicken": "is a lean protein; is easy to digest; is a taste that most pets like",
     }.items()
@@ -158,7 +157,7 @@ GOODS_SLOTS = {
         "{brand} designed {this_name} for {uses}.",
         "Looking for {a_name}? The {maker} is made for {uses}.",
         "For {uses}, reach for {this_name} from {brand}.",
-        "{This_name} from {brand} take{s} the trouble out of {uses}.",
+        "This is {a_name} from {brand}, made with {uses} in mind.",
     ),
     "material": (
         "{Material} {benefit}.",
@@ -171,7 +170,7 @@ GOODS_SLOTS = {
         "{Each} {dim}.",
         "{Each} {dim}, {fit}.",
         "Size: {size}, {fit}.",
-        "{Each} {dim}, so you know what to expect.",
+        "Please note that {each} {dim}.",
     ),
     "option": (),  # filled in from OPTION_SENTENCES
     "count": (
@@ -192,7 +191,7 @@ GOODS_SLOTS = {
         "Use {them} for {more_uses}.",
         "{It} {are} just as good for {more_uses}.",
         "Many {people} also use {them} for {more_uses}.",
-        "{It} will help with {more_uses} too.",
+        "{It} will serve for {more_uses} too.",
     ),
     "has2": (
         "{It} also {have} {has2}.",
@@ -258,9 +257,9 @@ OPTION_SENTENCES = {
 
 GOODS = {
     "kitchen": Kind(
-        room="kitchen", people="home cooks", goods="kitchen goods",
+        room="kitchen", people="home cooks",
         colors="charcoal gray; cream white; cherry red; sage green; navy blue; black; butter yellow; teal",
-        fits="a handy size for a small kitchen; right for a family of four; easy to store in a drawer or cupboard",
+        fits="a handy size for most kitchens; a good match for most recipes; the size most cooks choose",
         care=("Wash by hand in warm water and dry at once.", "Clean {them} with a soft sponge and mild soap.",
               "Do not use steel wool or harsh cleaners.", "Rinse after use, dry well, and store in a dry place."),
         who=("A good choice for home cooks and for anyone who sets up a first kitchen.",
@@ -314,9 +313,9 @@ GOODS = {
         ),
     ),
     "tools": Kind(
-        room="workshop", people="builders", goods="hand tools",
+        room="workshop", people="builders",
         colors="safety orange; black; bright yellow; red; blue; olive green",
-        fits="small enough for a tool belt; a common size on building sites; easy to carry in one hand",
+        fits="a common size on building sites; a good match for most jobs; the size most people ask for",
         care=("Wipe {them} dry after use and add a drop of oil now and then.", "Keep {them} dry to prevent rust.",
               "Brush off dust and store indoors.", "Check for damage before each job."),
         who=("Made for builders, mechanics and weekend fixers.", "Useful on the site, in the garage and at home.",
@@ -364,9 +363,9 @@ GOODS = {
         ),
     ),
     "office": Kind(
-        room="office", people="students", goods="office goods",
+        room="office", people="students",
         colors="black; slate gray; sky blue; forest green; burgundy; white; lilac",
-        fits="a size that fits most desks and bags; the size most offices use; easy to file or carry",
+        fits="a good match for most offices; the version most people choose; enough for daily work",
         care=("Store flat and out of direct sun.", "Wipe {them} clean with a dry cloth.",
               "Keep dry and away from heat.", "Dust now and then with a soft brush."),
         who=("Made for students, teachers and busy offices.", "Good for school, home office and front desk.",
@@ -414,9 +413,9 @@ GOODS = {
         ),
     ),
     "garden": Kind(
-        room="garden", people="gardeners", goods="garden goods",
+        room="garden", people="gardeners",
         colors="forest green; terracotta; slate gray; moss green; sand; copper brown; black",
-        fits="a good size for beds and balconies; right for a small yard; easy to lift and move",
+        fits="a good size for most gardens; the size most people ask for; a popular choice",
         care=("Rinse off soil and dry before storing.", "Bring {them} indoors when hard frost is near.",
               "Keep out of standing water.", "Brush clean at the end of the season."),
         who=("Made for gardeners with a yard, a balcony or just a window box.", "A thoughtful gift for a new home.",
@@ -464,9 +463,9 @@ GOODS = {
         ),
     ),
     "toys": Kind(
-        room="playroom", people="parents", goods="toys",
+        room="playroom", people="parents",
         colors="multicolor; bright red; sky blue; sunny yellow; mint green; pink; lavender",
-        fits="just right for small hands; easy to pack for a trip; small enough for a toy shelf",
+        fits="just right for an afternoon of fun; a good choice for this age; a popular choice",
         care=("Wipe clean with a damp cloth.", "Keep small parts away from babies.",
               "Let {them} air-dry after cleaning.", "Store in the box when playtime is over."),
         who=("Made for children from preschool age up.", "A birthday gift that does not need batteries.",
@@ -481,15 +480,18 @@ GOODS = {
             "Zigglewood": ("paints its toys with water-based colors", "a five-year guarantee"),
         },
         things=(
-            Thing("building block set", "beech wood; maple wood; ABS plastic; foam", "40 piece; 60 piece; 100 piece; 150 piece",
+            Thing("building block set", "beech wood; maple wood; ABS plastic; foam",
+                  "40 piece; 60 piece; 100 piece; 150 piece",
                   "has {size}; contains {size}",
                   "building towers; sorting shapes; learning to count; making bridges",
                   "smooth edges; eight different shapes; colors that do not rub off; pieces that fit other sets",
                   "a storage bag; an idea booklet"),
-            Thing("jigsaw puzzle", "card stock; beech wood; recycled paper", "48 piece; 100 piece; 300 piece; 500 piece",
+            Thing("jigsaw puzzle", "card stock; beech wood; recycled paper",
+                  "48 piece; 100 piece; 300 piece; 500 piece",
                   "has {size}; is cut into {size}",
                   "quiet afternoons; learning patience; family evenings; training a sharp eye",
-                  "thick pieces that lock well; a picture of a busy harbor; no two pieces alike; a matte, glare-free print",
+                  "thick pieces that lock well; a picture of a busy harbor; no two pieces alike; "
+                  "a matte, glare-free print",
                   "a poster of the picture; a bag for the pieces"),
             Thing("teddy bear", "plush; organic cotton; fleece", "8 inch; 12 inch; 16 inch; 20 inch",
                   "sits {size} tall; is {size} tall",
@@ -509,14 +511,15 @@ GOODS = {
             Thing("card game", "recycled paper; plastic", "54 piece; 72 piece; 110 piece",
                   "has {size}; contains {size}",
                   "family evenings; long car rides; rainy weekends; learning quick sums",
-                  "rules that fit on one page; drawings of odd animals; rounds that end in ten minutes; two ways to play",
+                  "rules that fit on one page; drawings of odd animals; rounds that end in ten minutes; "
+                  "two ways to play",
                   "a score pad; a tin box", "2; 3"),
         ),
     ),
     "clothing": Kind(
-        room="wardrobe", people="walkers", goods="clothing",
+        room="wardrobe", people="walkers",
         colors="navy blue; charcoal gray; olive green; burgundy; black; oatmeal; rust orange; sky blue",
-        fits="with a regular fit; cut true to size; with room for a layer beneath",
+        fits="with a regular fit; true to the label; a size that many ask for",
         care=("Machine wash cold and hang to dry.", "Do not bleach.", "Wash with like colors and iron on low heat.",
               "Turn inside out before washing."),
         who=("For men and women who are outdoors in all weather.", "Good for work, travel and weekends.",
@@ -531,7 +534,8 @@ GOODS = {
             "Linwold": ("uses cloth left over from larger mills", "a three-year guarantee"),
         },
         things=(
-            Thing("T-shirt", "cotton; organic cotton; linen; merino wool", "Small size; Medium size; Large size; X-Large size",
+            Thing("T-shirt", "cotton; organic cotton; linen; merino wool",
+                  "Small size; Medium size; Large size; X-Large size",
                   "is cut in size {size}; is a size {size}", "everyday wear; light sport; layering; warm days",
                   "a round neck; double-stitched hems; no scratchy label; side seams that do not twist",
                   "a cloth bag; a care card", "2; 3; 5"),
@@ -539,7 +543,8 @@ GOODS = {
                   "is knitted in size {size}; is a size {size}", "long walks; cold mornings; work boots; camping trips",
                   "a padded heel; a flat toe seam; a snug arch band; a cuff that does not slip",
                   "a paper band; a care card", "2; 3; 4; 6", "pair"),
-            Thing("rain jacket", "nylon; polyester; recycled plastic", "Small size; Medium size; Large size; X-Large size",
+            Thing("rain jacket", "nylon; polyester; recycled plastic",
+                  "Small size; Medium size; Large size; X-Large size",
                   "is cut in size {size}; is a size {size}", "wet walks; cycling; travel; windy coasts",
                   "taped seams; a hood that adjusts; two zip pockets; vents under the arms",
                   "a stuff sack; a repair patch"),
@@ -548,7 +553,8 @@ GOODS = {
                   "double-stitched palms; a knit wrist; curved fingers; padded knuckles",
                   "a drying clip; a care card", "2; 3; 6", "pair"),
             Thing("knit beanie", "merino wool; fleece; cotton", "Small size; Medium size; Large size",
-                  "is knitted in size {size}; is a size {size}", "winter walks; ski trips; cold commutes; camp evenings",
+                  "is knitted in size {size}; is a size {size}",
+                  "winter walks; ski trips; cold commutes; camp evenings",
                   "a folded brim; a soft lining; a rib knit that stretches; a small woven label",
                   "a gift box; a wash bag", "2; 3"),
             Thing("work belt", "leather; canvas; nylon", "32 inch; 36 inch; 40 inch; 44 inch",
@@ -559,9 +565,9 @@ GOODS = {
         ),
     ),
     "electronics": Kind(
-        room="home office", people="commuters", goods="electronics",
+        room="home office", people="commuters",
         colors="black; white; space gray; midnight blue; coral red; silver",
-        fits="a size that travels well; long enough or large enough for daily use; easy to keep in a bag",
+        fits="plenty for daily use; a good match for most devices; a good choice for travel",
         care=("Keep dry and away from heat.", "Wipe with a dry cloth; do not use spray.",
               "Do not open the case.", "Unplug when not in use."),
         who=("Made for commuters, students and home offices.", "A handy gift for anyone with a phone.",
@@ -603,14 +609,14 @@ GOODS = {
             Thing("Bluetooth speaker", "aluminum; mesh; bamboo; ABS plastic", "5 watt; 10 watt; 20 watt; 30 watt",
                   "plays at {size}; has an output of {size}",
                   "music in the garden; podcasts in the kitchen; phone calls; small parties",
-                  "clear highs and a warm bass; a splash-proof shell; large buttons; a loop to hang it up",
+                  "clear highs; a warm bass; a splash-proof shell; large buttons; a loop to hang it up",
                   "a charging cable; a carry bag", "2"),
         ),
     ),
     "sports": Kind(
-        room="gym", people="athletes", goods="sports gear",
+        room="gym", people="athletes",
         colors="electric blue; black; lime green; coral; graphite gray; purple",
-        fits="a size that suits most adults; easy to keep in a gym bag; right for home training",
+        fits="a good choice for most adults; a popular choice; right for home training",
         care=("Wipe down after each session.", "Air-dry out of direct sun.", "Rinse off sweat with cool water.",
               "Check for wear before you train."),
         who=("Made for beginners and for athletes in training.", "Good at home, in the gym and outdoors.",
@@ -629,12 +635,14 @@ GOODS = {
                   "yoga; stretching; floor exercises; quiet rest",
                   "a surface that grips; lines that help you align; edges that do not curl; a soft underside",
                   "a carry strap; a mat towel"),
-            Thing("kettlebell", "cast iron; zinc-plated steel; rubber", "10 pound; 15 pound; 25 pound; 35 pound; 50 pound",
+            Thing("kettlebell", "cast iron; zinc-plated steel; rubber",
+                  "10 pound; 15 pound; 25 pound; 35 pound; 50 pound",
                   "weighs {size}; is a full {size}",
                   "swings; squats; presses; short home workouts",
                   "a wide handle; a flat base; a coat that does not chip; a weight mark on both sides",
                   "a workout chart; a floor pad", "2"),
-            Thing("water bottle", "stainless steel; glass; recycled plastic; aluminum", "16 ounce; 20 ounce; 24 ounce; 32 ounce",
+            Thing("water bottle", "stainless steel; glass; recycled plastic; aluminum",
+                  "16 ounce; 20 ounce; 24 ounce; 32 ounce",
                   "holds {size}; carries {size}",
                   "long runs; gym sessions; hiking; daily commutes",
                   "a lid that does not leak; a wide mouth for ice; a carry loop; a powder-coated outside",
@@ -657,14 +665,15 @@ GOODS = {
         ),
     ),
     "pet": Kind(
-        room="home", people="pet owners", goods="pet goods",
+        room="home", people="pet owners",
         colors="red; navy blue; forest green; sand; pink; charcoal gray; orange",
-        fits="a good size for most pets; so measure your pet first; made for small and middle-sized animals",
+        fits="a good size for most pets; the size most owners choose; a popular choice",
         care=("Wash with mild soap and let dry.", "Check now and then for worn spots.",
               "Rinse with clear water and dry in the shade.", "Replace when chewed through."),
         who=("Made for dogs and cats of all tempers.", "Good for new puppies and kittens and for old friends.",
              "A gift for people who have just brought a pet home.", "Vets and shelters use {them} too."),
-        close=("Tails will wag.", "Your pet will know the difference.", "For a calm and happy home.", "Good pets deserve it."),
+        close=("Tails will wag.", "Your pet will know the difference.", "For a calm and happy home.",
+               "Good pets deserve it."),
         brands={
             "Waggleby": ("is run by dog people", "a one-year guarantee"),
             "Purrowin": ("asks cats for their opinion first", "a money-back promise"),
@@ -693,7 +702,7 @@ GOODS = {
                   "serving kibble; offering water; wet food; meals on the road",
                   "a rubber ring below; a low rim; a wide base that does not tip; a smooth inside",
                   "a silicone mat; a food scoop", "2; 3"),
-            Thing("dog treats", "salmon; chicken; slow-roasted", "6 ounce; 12 ounce; 16 ounce; 24 ounce",
+            Thing("dog jerky", "salmon; chicken; slow-roasted", "6 ounce; 12 ounce; 16 ounce; 24 ounce",
                   "holds {size}; weighs {size}",
                   "training; rewarding good behavior; long walks; bedtime snacks",
                   "a soft bite; a small size that is easy to break; a short list of ingredients; no added sugar",
@@ -706,9 +715,9 @@ GOODS = {
         ),
     ),
     "beauty": Kind(
-        room="bathroom", people="people with dry skin", goods="skin and hair care", option="scent",
+        room="bathroom", people="people with dry skin", option="scent",
         colors="lavender; rose; citrus; mint; sandalwood; vanilla; green tea; cedar",
-        fits="enough for about two months; a size that lasts; easy to take on a trip",
+        fits="enough for many weeks; a size that lasts; the size most people choose",
         care=("For external use only.", "Keep out of the eyes.", "Store in a cool, dry place.",
               "Test on a small patch of skin first."),
         who=("Made for normal and dry skin.", "Gentle enough for daily use.", "Suits all ages and skin types.",
@@ -746,14 +755,15 @@ GOODS = {
         ),
     ),
     "food": Kind(
-        room="pantry", people="hosts", goods="food and tea", option="flavor",
+        room="pantry", people="hosts", option="flavor",
         colors="ginger peach; wild berry; vanilla; cinnamon; lemon; honey; cocoa; maple; mint",
         fits="enough for many servings; a size that stays fresh to the end; a good size for a household",
         care=("Store in a cool, dry place.", "Close tightly after each use.", "Use soon after opening.",
               "Keep away from heat and light."),
         who=("Good for breakfast, for guests and for a quiet break.", "A welcome gift for food lovers.",
-             "Suits vegetarians.", "Children like {them} too."),
-        close=("Enjoy.", "Put the kettle on, or set the table.", "Share it if you must.", "Good taste needs few words."),
+             "Suits vegetarians.", "Guests will ask for the name."),
+        close=("Enjoy.", "Put the kettle on, or set the table.", "Share it if you must.",
+               "Good taste needs few words."),
         brands={
             "Hearthbarrow": ("buys from small farms", "a freshness promise"),
             "Lanternleaf": ("packs its goods within days of harvest", "a money-back promise"),
@@ -766,7 +776,7 @@ GOODS = {
                   "holds {size}; contains {size}", "breakfast; iced tea; afternoon guests; slow mornings",
                   "a bright, brisk taste; notes of malt; a deep red color; a clean finish",
                   "a paper of brewing tips; a measuring spoon", "2; 3; 6", "tin"),
-            Thing("coffee beans", "slow-roasted; organic", "8 ounce; 12 ounce; 32 ounce",
+            Thing("whole bean coffee", "slow-roasted; organic", "8 ounce; 12 ounce; 32 ounce",
                   "holds {size}; contains {size}", "espresso; filter coffee; cold brew; strong breakfast cups",
                   "a full body; a low acid taste; a lasting aroma; a hint of nuts",
                   "a brewing guide; a bag clip", "2; 3", "bag"),
@@ -774,10 +784,10 @@ GOODS = {
                   "holds {size}; contains {size}", "breakfast bowls; yogurt; trail snacks; baking",
                   "large clusters; a good crunch; seeds and nuts in each bite; not too much sugar",
                   "a recipe card; a resealable strip", "2; 4; 6", "bag"),
-            Thing("bread flour", "stone-ground; organic", "2 pound; 5 pound; 10 pound",
-                  "weighs {size}; holds {size}", "baking bread; rolling pizza dough; feeding sourdough; making rolls",
-                  "a strong gluten; a fine, even grind; a warm, nutty smell; no bleach",
-                  "a recipe for a first loaf; a paper scoop", "2; 4", "bag"),
+            Thing("pancake mix", "stone-ground; organic", "1 pound; 2 pound; 5 pound",
+                  "weighs {size}; holds {size}", "weekend breakfasts; waffles; quick muffins; thin crepes",
+                  "a fluffy crumb; a fine, even grind; a warm, nutty smell; no added sugar",
+                  "a recipe card; a paper scoop", "2; 4", "bag"),
             Thing("dark chocolate", "organic; stone-ground; slow-roasted", "3 ounce; 6 ounce; 10 ounce",
                   "weighs {size}; is a full {size}", "dessert; baking; a small treat; gift baskets",
                   "a clean snap; a slow melt; a bitter-sweet taste; a long finish",
@@ -785,8 +795,8 @@ GOODS = {
         ),
     ),
     "industrial": Kind(
-        room="plant", people="mechanics", goods="parts", option="finish",
-        colors="plain; black oxide; zinc; nickel; clear coat; blue",
+        room="plant", people="mechanics", option="finish",
+        colors="plain; polished; matte; satin; bright; black",
         fits="a standard size; so check the drawing before you order; made to a close tolerance",
         care=("Clean the seat before fitting.", "Do not exceed the rated load.", "Store dry and in the bag.",
               "Wear eye protection when you fit {them}."),
@@ -835,14 +845,15 @@ GOODS = {
         ),
     ),
     "home": Kind(
-        room="living room", people="families", goods="home goods",
+        room="living room", people="families",
         colors="ivory; dusty rose; slate blue; sage green; mustard yellow; charcoal gray; terracotta; white",
         fits="a good size for most rooms; easy to place; made to common measures",
         care=("Machine wash on a gentle cycle.", "Shake out and air now and then.", "Wipe or brush clean.",
               "Keep away from open flames."),
         who=("For families, guests and quiet evenings.", "A housewarming gift that always fits.",
              "Good for bedrooms, dens and guest rooms.", "Made for people who like to stay in."),
-        close=("Make yourself at home.", "Small change, warm room.", "Comfort you can see.", "Home looks better already."),
+        close=("Make yourself at home.", "Small change, warm room.", "Comfort you can see.",
+               "Home looks better already."),
         brands={
             "Dovemere": ("weaves and sews in small workshops", "a three-year guarantee"),
             "Quiltarrow": ("began with one quilt and one loom", "a lifetime repair promise"),
@@ -886,14 +897,14 @@ GOODS = {
 # ------------------------------------------------------------------------------------------------------------- books
 
 ADJECTIVES = split(
-    "Silver; Broken; Hidden; Quiet; Winter; Crimson; Forgotten; Golden; Burning; Lost; Painted; Hollow; Secret; Iron; "
-    "Midnight; Paper; Blue; Borrowed; Silent; Amber; Wandering; Last; Glass; Bitter; Salt; Green; Stolen; Clockwork; "
-    "Velvet; Distant; Narrow; Scarlet"
+    "Silver; Broken; Hidden; Quiet; Winter; Crimson; Forgotten; Golden; Burning; Lost; Painted; Hollow; Secret; "
+    "Iron; Midnight; Paper; Blue; Borrowed; Silent; Amber; Wandering; Lonely; Glass; Bitter; Salt; Green; Stolen; "
+    "Clockwork; Velvet; Distant; Narrow; Scarlet"
 )
 OBJECTS = split(
-    "Key; Letter; Lantern; Mirror; Map; Bell; Orchard; Bridge; Crown; Compass; Violin; Garden; Feather; Portrait; "
-    "Ferry; Locket; Clock; Ring; Diary; Harp; Tower; Boat; Candle; Chapel; Coin; Necklace; Manuscript; Lighthouse; "
-    "Cradle; Mask; Well; Quilt; Photograph; Sword; Kite; Piano"
+    "Key; Letter; Lantern; Mirror; Map; Bell; Crown; Compass; Violin; Feather; Portrait; Locket; Clock; Ring; "
+    "Diary; Harp; Candle; Coin; Necklace; Manuscript; Mask; Quilt; Photograph; Sword; Kite; Flute; Teapot; "
+    "Umbrella; Box; Button; Spyglass; Drum; Medal; Shawl; Basket; Scarf"
 )
 
 # (genre, series, author, hero, pronoun, what the hero is, home, places): a title names the series, the hero or a place.
@@ -1016,11 +1027,14 @@ FICTION_SLOTS = {
              "The prose is clear, the dialogue is sharp and the end is earned.",
              "It is funny in places, sad in others and hard to put down.",
              "Small scenes stay in the mind long after the last page."),
-    "praise": ('"A story to get lost in," writes the {home} Gazette.', '"I read it in one sitting." - The Reading Lamp',
-               "\"{author}'s best book so far.\" - Page & Candle", '"Warm, clever and full of surprises." - Inkwell Review',
-               "\"You won't see the end coming.\" - The Reading Lamp"),
+    "praise": ('"A story to get lost in," writes the {paper} Gazette.',
+               '"I read it in one sitting." - The Reading Lamp.',
+               "\"{author}'s best book so far.\" - Page & Candle.",
+               '"Warm, clever and full of surprises." - Inkwell Review.',
+               "\"You won't see the end coming.\" - The Reading Lamp."),
     "reader": ("A fine choice for {reader}.", "Made for {reader}.", "It's a book for {reader}."),
-    "author": ("{author} is the author of the {series}.", "{author} lives by the sea with two dogs and a great many books.",
+    "author": ("{author} is the author of the {series}.",
+               "{author} lives by the sea with two dogs and a great many books.",
                "{author} has written about {hero} for many years."),
     "close": ("You won't want to leave {home}.", "Readers who meet {hero} here will want the other books as well.",
               "A new favorite, and not only for a rainy day."),
@@ -1032,9 +1046,10 @@ SUBJECTS = tuple(
     for subject, author, job, topics in (
         ("Bread Baking", "Hannes Oberfeld", "baker", "sourdough; rye; flatbread; shaping; crust; rolls"),
         ("Watercolor", "Celia Wrenfield", "painter", "skies; trees; washes; light; rivers; portraits"),
-        ("Vegetable Gardening", "Rosa Timberlake-Ng", "gardener", "soil; compost; tomatoes; beans; herbs; winter crops"),
+        ("Vegetable Gardening", "Rosa Timberlake-Ng", "gardener",
+         "soil; compost; tomatoes; beans; herbs; winter crops"),
         ("Home Plumbing", "Gus Halvorsen-Pike", "plumber", "taps; drains; pipes; leaks; boilers; toilets"),
-        ("Bird Watching", "Amara Finchley-Odu", "field guide", "wrens; hawks; nests; songs; migration; feathers"),
+        ("Bird Watching", "Amara Finchley-Odu", "bird guide", "wrens; hawks; nests; songs; migration; feathers"),
         ("Knitting", "Greta Solheim-Ross", "knitter", "socks; scarves; cables; lace; sweaters; mittens"),
         ("Personal Finance", "Leon Abernaty", "bookkeeper", "budgets; saving; debt; pensions; taxes; rent"),
         ("World History", "Dr. Mirela Constantin-Hale", "historian", "trade; empires; ships; cities; plagues; roads"),
@@ -1048,18 +1063,21 @@ SUBJECTS = tuple(
         ("Statistics", "Prof. Nadia Elverhoy", "teacher", "samples; charts; averages; chance; surveys; errors"),
     )
 )  # fmt: skip
-APPROACHES = split("Simple; Practical; Everyday; Modern; Classic; Patient; Joyful; Thrifty; Weekend; Complete; Slow; First")
+APPROACHES = split(
+    "Simple; Practical; Everyday; Modern; Classic; Patient; Clear; Thrifty; Weekend; Complete; Steady; First"
+)
+# (title, readers, what the number in the title counts)
 FORMS = (
-    ("{approach} {subject}: {A} and {B} for Beginners", "beginners"),
-    ("{approach} {subject}: {N} Lessons on {A} and {B}", "people who learn step by step"),
-    ("The {approach} {subject} Handbook: From {A} to {B}", "people who want one book on the shelf"),
-    ("{N} Answers on {subject}: {approach} Help with {A} and {B}", "people with a question and no time"),
-    ("The {approach} Guide to {subject}: {A}, {B} and {C}", "readers at every level"),
-    ("{subject} in {N} Days: A {approach} Course in {A} and {B}", "people in a hurry"),
+    ("{approach} {subject}: {A} and {B} for Beginners", "beginners", ""),
+    ("{approach} {subject}: {N} Lessons on {A} and {B}", "people who learn step by step", "lesson"),
+    ("The {approach} {subject} Handbook: From {A} to {B}", "people who want one book on the shelf", ""),
+    ("{N} Answers on {subject}: {approach} Help with {A} and {B}", "people with a question and no time", "answer"),
+    ("The {approach} Guide to {subject}: {A}, {B} and {C}", "readers at every level", ""),
+    ("{subject} in {N} Days: {approach} Lessons on {A} and {B}", "people in a hurry", "day"),
 )
 
 NONFICTION_SLOTS = {
-    "open": ("{title_short} is a {approach_low} book on {subject_low} by {author}.",
+    "open": ("{title_short} is {an_approach} book on {subject_low} by {author}.",
              "{author}, a {job} by trade, shows how {subject_low} works, from {a} to {b}.",
              "Learn {subject_low} from {author}, a {job} with years of practice.",
              "This {approach_low} book on {subject_low} is written for {readers}."),
@@ -1068,15 +1086,18 @@ NONFICTION_SLOTS = {
               "The chapters on {a} are the heart of the book."),
     "topic2": ("There is a long section on {c} as well.", "A chapter on {c} rounds things off.",
                "Along the way, {author} also explains {c}."),
-    "number": ("The book has {n} short sections.", "All {n} parts can be read in any order.",
-               "Each of the {n} steps takes only a few minutes to read."),
-    "style": ("The tone is friendly, and no earlier knowledge is needed.", "Photos show each step, and mistakes are explained.",
-              "It's a {approach_low} approach that saves time and money.", "Every tip was tried out in real life first."),
+    "number": ("The book is split into {n} {unit}s.", "The {n} {unit}s build on each other.",
+               "Each of the {n} {unit}s takes only a few pages."),
+    "style": ("The tone is friendly, and no earlier knowledge is needed.",
+              "Photos show each step, and mistakes are explained.",
+              "It's {an_approach} approach that saves time and money.", "Every tip was tried out in real life first."),
     "author": ("{author} is a {job} who has taught {subject_low} for many years.",
                "As a {job}, {author} knows what beginners get wrong.", "{author} writes the way a good {job} talks."),
     "praise": ('"The book on {subject_low} that I wish I\'d had," writes the Inkwell Review.',
-               '"Clear, kind and useful." - Page & Candle', '"Finally, {a} explained in plain words." - The Reading Lamp'),
-    "reader": ("Written for {readers}.", "A good gift for {readers}.", "Ideal for {readers} and for anyone who's curious."),
+               '"Clear, kind and useful." - Page & Candle.',
+               '"Finally, {a} explained in plain words." - The Reading Lamp.'),
+    "reader": ("Written for {readers}.", "A good gift for {readers}.",
+               "Ideal for {readers} and for anyone who's curious."),
     "close": ("Keep it within reach; you'll use it often.", "With an index and a list of further reading.",
               "After this book, {subject_low} won't be a mystery any more."),
 }  # fmt: skip
@@ -1095,20 +1116,21 @@ ARTISTS = (
     ("Ruby Castellane", "soul", "a big voice, strings and electric piano", "Ninth Alley Sound"),
     ("The Paper Comets", "indie rock", "two guitars, bass, drums and a toy piano", "Attic Window"),
     ("Gravel Saints", "rock", "loud guitars, bass and drums", "Attic Window"),
-    ("Lumen Arcade", "electronic", "synthesizers and drum machines", "Circuit Garden"),
-    ("Nocturne Motel", "electronic", "slow beats, tape loops and vibraphone", "Circuit Garden"),
-    ("The Aldermoor String Quartet", "classical", "two violins, viola and cello", "Sonata House"),
-    ("Pavel Dvorsin", "classical", "solo piano", "Sonata House"),
+    ("Lumen Arcade", "electronic music", "synthesizers and drum machines", "Circuit Garden"),
+    ("Nocturne Motel", "electronic music", "slow beats, tape loops and vibraphone", "Circuit Garden"),
+    ("The Aldermoor String Quartet", "classical music", "two violins, viola and cello", "Sonata House"),
+    ("Pavel Dvorsin", "classical music", "solo piano", "Sonata House"),
     ("Dusty Halloran", "country", "voice, steel guitar and fiddle", "Prairie Gate"),
     ("June Wexley & the Fence Posts", "country", "voice, guitar, dobro and drums", "Prairie Gate"),
     ("Kwabena Solari", "Afrobeat", "horns, percussion and electric guitar", "Harbor Drum"),
     ("Beatriz Coração", "bossa nova", "voice, nylon-string guitar and flute", "Harbor Drum"),
     ("The Giggle Wagon Band", "children's music", "ukulele, kazoo and a choir of kids", "Bright Button"),
-    ("Choir of Saint Elswith", "choral", "forty voices and organ", "Sonata House"),
+    ("Choir of Saint Elswith", "choral music", "forty voices and organ", "Sonata House"),
 )  # fmt: skip
 ALBUM_NOUNS = split(
     "Rivers; Windows; Roads; Lights; Letters; Stations; Gardens; Mornings; Harbors; Rooms; Bells; Shadows; Summers; "
-    "Mirrors; Bridges; Birds; Trains; Islands; Kitchens; Winters; Strangers; Mountains; Rooftops; Tides; Sundays; Clouds"
+    "Mirrors; Bridges; Birds; Trains; Islands; Kitchens; Winters; Strangers; Mountains; Rooftops; Tides; Sundays; "
+    "Clouds"
 )
 PRESSINGS = (
     ("", ""),
@@ -1121,24 +1143,27 @@ PRESSINGS = (
 )
 
 MUSIC_SLOTS = {
-    "open": ("{album} is a {style} album by {artist}.", "On {album}, {artist} plays {style} the way it should sound.",
-             "{artist} returns with {album}, a record of {style} for late hours.",
-             "With {album}, {artist} gives us {style} at its best.", "{Style} fans know {artist}, and {album} shows why."),
+    "open": ("{album} is {a_style} album by {artist}.", "On {album}, {artist} plays {style} the way it should sound.",
+             "{artist} returns with {album}, a record of {style} to come back to.",
+             "With {album}, {artist} gives us {style} at its best.",
+             "{Style} fans know {artist}, and {album} shows why."),
     "band": ("The sound rests on {lineup}.", "You hear {lineup}, and nothing more is needed.",
              "The line-up is {lineup}.", "Recorded with {lineup}, it sounds close and warm."),
     "songs": ("The album has {n} songs.", "All {n} songs are new.", "The {n} songs were written within a single year."),
     "pressing": ("This is the {pressing} version, {pressing_text}.", "This edition is {pressing_text}.",
-                 "The album comes {pressing_text}."),
+                 "Note the {pressing} label: the album is {pressing_text}."),
     "tracks": ('Highlights are "{track1}" and "{track2}".', 'Listen to "{track1}" first, then to "{track2}".',
                'The opening song, "{track1}", sets the tone, and "{track2}" closes the circle.'),
     "tracks2": ('"{track3}" is the song you\'ll hum tomorrow.', 'Fans also ask for "{track3}" at every concert.',
                 'Don\'t miss "{track3}".'),
-    "mood": ("It's music about {theme} and about the people we meet there.", "The mood is calm at first and bright at the end.",
+    "mood": ("It's music about {theme} and about the people we meet there.",
+             "The mood is calm at first and bright at the end.",
              "Each song tells a small story of {theme}.", "The playing is loose, but never careless."),
     "label": ("Released on {label}.", "{label} brings out the album with a printed booklet.",
               "It's one of the finest records in the {label} catalog."),
-    "praise": ('"A record that breathes." - Groove & Needle', '"{artist} has never sounded better." - The Backbeat Post',
-               "\"{Style} doesn't get much better than this.\" - Groove & Needle"),
+    "praise": ('"A record that breathes." - Groove & Needle.',
+               '"{artist} has never sounded better." - The Backbeat Post.',
+               "\"{Style} doesn't get much better than this.\" - Groove & Needle."),
     "reader": ("For anyone who loves {style}.", "A fine first album for people who are new to {style}.",
                "{Style} lovers will want {album} in their collection."),
     "close": ("Turn the lights down and listen.", "Play it twice; it grows.", "Best heard from start to end."),
@@ -1149,8 +1174,10 @@ MUSIC_SLOTS = {
 # Store: its two texts. As in the real file, every card of a store carries one of them, so they repeat word for word.
 STORES = {
     "Copperpot Kitchen Supply": (
-        "Copperpot Kitchen Supply sells pots, pans and knives for home cooks. The card works in all stores and has no fees.",
-        "Give a cook something to look forward to. The Copperpot Kitchen Supply gift card never expires & can be used online."),
+        "Copperpot Kitchen Supply sells pots, pans and knives for home cooks. "
+        "The card works in all stores and has no fees.",
+        "Give a cook something to look forward to. The Copperpot Kitchen Supply gift card never expires & can be "
+        "used online."),
     "Bluefinch Books": (
         "Let them choose their next book. The Bluefinch Books gift card is good for books, maps and paper goods.",
         "The Bluefinch Books gift card never expires and can be used in each of our shops and on our web site."),
@@ -1158,7 +1185,8 @@ STORES = {
         "Treat a friend to coffee and cake. The Marlow Lane Cafe gift card works at all of our cafes. No returns.",
         "Soup, sandwiches, fresh bread and good coffee: the Marlow Lane Cafe gift card pays for all of it."),
     "Trailhusk Outfitters": (
-        "Boots, tents and warm socks: the Trailhusk Outfitters gift card is the gift for everyone who would rather be outside.",
+        "Boots, tents and warm socks: the Trailhusk Outfitters gift card is the gift for everyone who would rather "
+        "be outside.",
         "The Trailhusk Outfitters gift card has no fees. Use it in stores, online or by phone."),
     "Tumblewick Toy Shops": (
         "Toys without screens for children of all ages. The Tumblewick Toy Shops gift card can be used in any shop.",

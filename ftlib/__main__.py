@@ -1,0 +1,7 @@
+"""`python -m ftlib` is the same as `ftlib`."""
+
+import sys
+
+from ftlib.cli import main
+
+sys.exit(main())

@@ -1,0 +1,215 @@
+"""The command line: `ftlib run`, or a stage of it. Thin: each command calls the module that does the work.
+
+Heavy modules are imported inside the commands, so that `ftlib --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ftlib import __version__
+from ftlib.errors import FtlibError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ftlib", description=__import__("ftlib").__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"ftlib {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--profile", metavar="NAME", help="smoke, cpu, t4, gpu or seed (default: what fits this machine)")
+    common.add_argument("--data", metavar="PATH", help="trn.json, .jsonl, either with .gz, the distributed .zip, or 'sample'")
+    common.add_argument("--run", metavar="PATH", help="the run folder (default: runs/<profile>)")
+    common.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting, e.g. train.learning_rate=3e-4")
+
+    def command(name: str, what: str, function, parents=(common,)) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=what, description=what, parents=list(parents))
+        sub.set_defaults(function=function)
+        return sub
+
+    command("run", "prepare, train, merge, evaluate and report; reuses what is still valid", do_run)
+    command("prepare", "raw rows to a cleaned, deduplicated, split data set", do_stage).set_defaults(stage="dataset")
+    command("train", "fine-tune an adapter; goes on by itself after an interruption", do_stage).set_defaults(stage="adapter")
+    command("merge", "adapter and base to one 16-bit model, with proof", do_stage).set_defaults(stage="merged")
+    evaluate = command("evaluate", "base, tuned and baselines side by side, with intervals", do_stage)
+    evaluate.set_defaults(stage="evaluation")
+    evaluate.add_argument("--rows", type=int, metavar="K", help="a quick look at K test rows, with its interval")
+    command("config", "print the resolved configuration with the reason for each automatic choice", do_config)
+    command("doctor", "what this machine has, which profile fits, what is missing", do_doctor, parents=())
+
+    sample = command("sample", "write a made-up catalogue in the schema of trn.json", do_sample, parents=())
+    sample.add_argument("--rows", type=int, default=3000, metavar="N", help="how many rows (default 3000)")
+    sample.add_argument("--seed", type=int, default=42)
+    sample.add_argument("--out", type=Path, default=Path("sample.jsonl.gz"), metavar="PATH", help="default: sample.jsonl.gz")
+
+    runs = commands.add_parser("runs", help="list, compare or clean runs").add_subparsers(dest="action", required=True)
+    runs.add_parser("list", help="runs with size, stages and headline metrics").set_defaults(function=do_runs_list)
+    compare = runs.add_parser("compare", help="settings that differ and headline metrics, side by side")
+    compare.add_argument("names", nargs="+", metavar="RUN", help="a run's name or folder")
+    compare.set_defaults(function=do_runs_compare)
+    clean = runs.add_parser("clean", help="remove merged weights and checkpoints, which can be made again")
+    clean.add_argument("names", nargs="+", metavar="RUN")
+    clean.add_argument("--all", action="store_true", help="remove the whole run, answers and metrics too")
+    clean.set_defaults(function=do_runs_clean)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit status: 0 done, 1 doctor found a problem, 2 an error that the user can mend."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return args.function(args) or 0
+    except FtlibError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again and it goes on", file=sys.stderr)
+        return 130
+
+
+def _overrides(args) -> dict:
+    from ftlib.config import parse_setting
+
+    overrides = dict(parse_setting(text) for text in args.set)
+    if args.data is not None:
+        overrides["data.path"] = args.data
+    if getattr(args, "rows", None) is not None:
+        overrides["evaluation.rows"] = args.rows
+    return overrides
+
+
+def _resolve(args, stage: str | None):
+    """(cfg, run). A stage command takes the settings of the stages before it from the run, unless they are set again."""
+    from ftlib import hardware
+    from ftlib.config import Config
+    from ftlib.pipeline import default_run, recorded_settings
+    from ftlib.runs import Run
+
+    said = hardware.use_one_gpu()
+    if said:
+        print(said, flush=True)
+    profile = args.profile
+    if args.run and stage and not profile:
+        made = Run(args.run).manifests().values()
+        profile = next((manifest["profile"] for manifest in made), None)
+    cfg = Config.load(profile, **_overrides(args))
+    run = Run(args.run or default_run(cfg))
+    if stage:
+        cfg = Config.load(cfg.profile, inherited=recorded_settings(run, stage), **_overrides(args))
+    print(f"profile {cfg.profile} ({cfg.profile_reason}), run folder {run.path}", flush=True)
+    return cfg, run
+
+
+def do_run(args) -> None:
+    cfg, run = _resolve(args, None)
+    _check(cfg)
+    _build("evaluation", cfg, run)
+
+
+def do_stage(args) -> None:
+    cfg, run = _resolve(args, args.stage)
+    if args.stage in ("adapter", "merged", "evaluation"):
+        _check(cfg)
+    _build(args.stage, cfg, run)
+
+
+def _check(cfg) -> None:
+    """What only the machine and the model reveal, before any work is done."""
+    from ftlib.models import check_model, precision
+
+    check_model(cfg)
+    precision(cfg)
+
+
+def _build(stage: str, cfg, run) -> None:
+    from ftlib.pipeline import ensure
+    from ftlib.runs import read_json
+
+    made = ensure(stage, cfg, run)
+    if stage == "evaluation":
+        from ftlib.report import findings, table
+
+        metrics = read_json(made.path / "metrics.json")
+        for split in ("unseen", "seen"):
+            if split in metrics:
+                print("\n" + table(metrics, split))
+        print("\n" + "\n".join(findings(metrics)))
+        print(f"\nreport: {made.path / 'report.html'}")
+
+
+def do_config(args) -> None:
+    from ftlib.config import Config, render
+    from ftlib.models import precision
+
+    cfg = Config.load(args.profile, **_overrides(args))
+    try:
+        reasons = precision(cfg).reasons
+    except FtlibError as error:  # the settings are valid; this machine just cannot decide what is automatic in them
+        reasons = {key: f"decided on the training machine (here: {error})" for key in ("model.dtype", "model.quantization")}
+    print(render(cfg, reasons))
+
+
+def do_doctor(args) -> int:
+    from ftlib import hardware
+
+    said = hardware.use_one_gpu()
+    from ftlib.doctor import examine
+
+    facts, problems = examine(said)
+    print("\n".join(facts))
+    print("\n".join(f"PROBLEM: {problem}" for problem in problems) or "nothing is missing")
+    return 1 if problems else 0
+
+
+def do_sample(args) -> None:
+    from ftlib.sample.generate import write_sample
+
+    if args.rows < 1:
+        raise FtlibError(f"--rows {args.rows}: allowed is 1 or more")
+    write_sample(args.out, args.rows, args.seed)
+    print(f"{args.rows} made-up rows written to {args.out}; use them with --data {args.out}")
+
+
+def _find_runs(names: list[str]):
+    from ftlib.runs import Run, StageMissing, list_runs, runs_root
+
+    found = []
+    for name in names:
+        run = Run(runs_root() / name) if (runs_root() / name).is_dir() else Run(name)
+        if not run.path.is_dir():
+            there = ", ".join(r.path.name for r in list_runs()) or "none"
+            raise StageMissing(f"{name}: no such run in {runs_root()}; there are: {there}")
+        found.append(run)
+    return found
+
+
+def do_runs_list(args) -> None:
+    from ftlib.runs import headline, list_runs, runs_root, size_mb
+
+    found = list_runs()
+    if not found:
+        print(f"no runs in {runs_root()}; `ftlib run` makes one")
+    for run in found:
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in headline(run).items())
+        print(f"{run.path.name}: {size_mb(run.path)} MB, {' '.join(run.manifests())}" + (f"; {figures}" if figures else ""))
+
+
+def do_runs_compare(args) -> None:
+    from ftlib.runs import compare
+
+    columns = compare(_find_runs(args.names))
+    keys = list(dict.fromkeys(key for values in columns.values() for key in values))
+    width = max(map(len, keys), default=0)
+    print(" " * width + "  " + "  ".join(f"{name:>14}" for name in columns))
+    for key in keys:
+        cells = [values.get(key, "–") for values in columns.values()]
+        print(f"{key:<{width}}  " + "  ".join(f"{c:>14.4g}" if isinstance(c, float) else f"{str(c):>14}" for c in cells))
+
+
+def do_runs_clean(args) -> None:
+    from ftlib.runs import clean
+
+    for run in _find_runs(args.names):
+        print(f"{run.path.name}: {clean(run, args.all)} MB freed")

@@ -1,0 +1,72 @@
+"""`ftlib doctor`: what this machine has, which profile fits it and why, what is missing and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from ftlib import hardware
+from ftlib.config import Config, profile_description
+from ftlib.errors import FtlibError
+from ftlib.models import precision
+from ftlib.runs import list_runs, runs_root, size_mb
+from ftlib.sources import cache_dir
+
+NEEDED = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "evaluate", "rouge_score", "sacrebleu", "bm25s", "gguf")
+FREE_GB = 5  # a merged TinyLlama has 2.2 GB, its base as much
+
+
+def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
+    """(facts, problems), a line each; every problem says how to mend it. one_gpu: what `use_one_gpu` did, if anything."""
+    facts = [f"device: {hardware.device_name()}", f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
+    problems = [f"{name} is not installed: pip install -e . -c constraints.txt" for name in NEEDED if not importlib.util.find_spec(name)]
+    facts += [f"{name} {version}" for name, version in hardware.versions().items() if name != "python"]
+    facts += [_memory()]
+    if one_gpu:
+        facts.append(one_gpu)
+    facts += _other_devices()
+    try:
+        cfg = Config.load()
+        facts.append(f"profile {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
+        facts += [f"{key} = {reason}" for key, reason in precision(cfg).reasons.items()]
+    except FtlibError as error:
+        problems.append(str(error))
+    facts += [f"runs: {runs_root()} ({len(list_runs())} runs)", _folder("cache", cache_dir())]
+    problems += _disk(runs_root())
+    return facts, problems
+
+
+def _memory() -> str:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    text = f"memory: {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
+    free = hardware.free_gpu_gib()
+    return f"{text}; GPU: {free:.1f} GiB free" if free else text
+
+
+def _other_devices() -> list[str]:
+    """Words for the machines that are not fully served."""
+    import torch
+
+    words = []
+    if torch.backends.mps.is_available():
+        words.append("Apple GPU (MPS): not used; bitsandbytes' NF4 does not train there. The cpu profile runs on this machine")
+    if platform.system() == "Windows":
+        words.append("Windows: the cpu profile runs; for a GPU use WSL2, where the rest of the course was tested")
+    return words
+
+
+def _folder(name: str, path: Path) -> str:
+    return f"{name}: {path} ({size_mb(path) if path.exists() else 0} MB)"
+
+
+def _disk(path: Path) -> list[str]:
+    place = next(folder for folder in (path.resolve(), *path.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    if free >= FREE_GB:
+        return []
+    return [f"only {free:.1f} GB are free at {place}: free some (`ftlib runs clean NAME`), or move the runs with FTLIB_RUNS"]

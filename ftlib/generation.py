@@ -1,0 +1,115 @@
+"""Let a model answer: many prompts in batches, or one as a stream.
+
+Why batches sorted by length and padded on the left: a decode step costs nearly the same for 1 or 64 prompts, and a
+decoder-only model must see its prompt right before the answer (padding on the right changes the output). Order is restored.
+How: `answer_prompts(model, tokenizer, prompts, cfg.generation)`; `stream_answer(...)` yields text as it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from threading import Thread
+
+import torch
+from tqdm import tqdm
+
+from ftlib.prompts import encode_prompt, end_of_turn_id
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One generated answer. `stopped`: the model ended it by itself, within `max_new_tokens`. `n_tokens` leaves its EOS out."""
+
+    text: str
+    n_tokens: int
+    stopped: bool
+
+
+def settings(tokenizer, generation) -> dict:
+    """`cfg.generation` as arguments of `model.generate`."""
+    ends = sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id})
+    wanted = {"max_new_tokens": generation.max_new_tokens, "do_sample": generation.do_sample, "eos_token_id": ends}
+    wanted |= {"pad_token_id": tokenizer.pad_token_id, "repetition_penalty": generation.repetition_penalty, "use_cache": True}
+    if generation.do_sample:
+        wanted |= {"temperature": generation.temperature, "top_p": generation.top_p}
+    return wanted
+
+
+def make_batches(lengths: list[int], max_new_tokens: int, batch_tokens: int) -> list[list[int]]:
+    """Positions of the prompts in each batch, longest first, so that prompts and answers stay within `batch_tokens`."""
+    batches: list[list[int]] = []
+    for position in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batches:
+            longest = lengths[batches[-1][0]] + max_new_tokens
+            if (len(batches[-1]) + 1) * longest <= batch_tokens:
+                batches[-1].append(position)
+                continue
+        batches.append([position])
+    return batches
+
+
+def answer_prompts(
+    model,
+    tokenizer,
+    prompts: list[str],
+    generation,
+    progress: str | None = None,
+    on_batch: Callable[[list[int], list[Answer]], None] | None = None,
+) -> list[Answer]:
+    """Answers to user messages, in their order. generation: a `GenerationConfig` of ftlib.
+
+    on_batch(positions, answers) is called after each batch, so that a caller can keep what is done. Greedy unless
+    `do_sample`, which is seeded once, so that the same prompts give the same answers.
+    """
+    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    batches = make_batches([len(ids) for ids in encoded], generation.max_new_tokens, generation.batch_tokens)
+    answers: list[Answer | None] = [None] * len(prompts)
+    if generation.do_sample:
+        torch.manual_seed(generation.seed)
+    with tqdm(total=len(prompts), desc=progress, unit=" answers", disable=None if progress else True) as bar:
+        for positions in batches:
+            batch = generate_batch(model, tokenizer, [encoded[p] for p in positions], generation)
+            for position, answer in zip(positions, batch, strict=True):
+                answers[position] = answer
+            if on_batch:
+                on_batch(positions, batch)
+            bar.update(len(positions))
+    return answers
+
+
+@torch.no_grad()
+def generate_batch(model, tokenizer, encoded: list[list[int]], generation) -> list[Answer]:
+    """One batch, padded on the left to its longest prompt."""
+    longest = max(len(ids) for ids in encoded)
+    device = next(model.parameters()).device
+    input_ids = torch.full((len(encoded), longest), tokenizer.pad_token_id)
+    mask = torch.zeros_like(input_ids)
+    for row, ids in enumerate(encoded):
+        input_ids[row, longest - len(ids) :] = torch.tensor(ids)
+        mask[row, longest - len(ids) :] = 1
+    wanted = settings(tokenizer, generation)
+    out = model.generate(input_ids=input_ids.to(device), attention_mask=mask.to(device), **wanted)
+    return [to_answer(ids, tokenizer, wanted["eos_token_id"]) for ids in out[:, longest:].tolist()]
+
+
+def to_answer(ids: list[int], tokenizer, ends: list[int]) -> Answer:
+    """Generated ids up to the first end token, as text."""
+    stop = next((place for place, token in enumerate(ids) if token in ends), None)
+    ids = ids if stop is None else ids[:stop]
+    return Answer(tokenizer.decode(ids, skip_special_tokens=True).strip(), len(ids), stop is not None)
+
+
+def stream_answer(model, tokenizer, prompt: str, generation) -> Iterator[str]:
+    """Yield the answer to one user message piece by piece, as it is written."""
+    from transformers import TextIteratorStreamer
+
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    input_ids = torch.tensor([encode_prompt(tokenizer, prompt)], device=next(model.parameters()).device)
+    arguments = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids), "streamer": streamer}
+    if generation.do_sample:
+        torch.manual_seed(generation.seed)
+    worker = Thread(target=model.generate, kwargs=arguments | settings(tokenizer, generation), daemon=True)
+    worker.start()
+    yield from streamer
+    worker.join()

@@ -1,0 +1,152 @@
+"""Merge an adapter into its base: one 16-bit model that plain transformers loads, with proof that nothing was lost.
+
+Why onto the 16-bit base, in float32: merging into the 4-bit weights rounds the sum to 4 bits again (measured 8 times further
+from the adapter's own outputs), and adding in float16 rounds each product. So W + (alpha / r) B A is added in float32 and cast once.
+What is proved and what is only printed: the merged weights in float32 must give the adapter's logits and the same greedy words,
+and the saved file must hold exactly the cast weights. How far the cast moves the logits, and how far the adapter on the NF4
+base is (it was trained there), is printed: those differences belong to the number formats, not to the merge.
+How: `ftlib merge`, then `AutoModelForCausalLM.from_pretrained("runs/<profile>/merged")`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+
+from ftlib import hardware
+from ftlib.config import Config
+from ftlib.errors import FtlibError
+from ftlib.models import load_nf4, load_plain, load_tokenizer, precision
+from ftlib.prompts import encode_prompt, end_of_turn_id
+from ftlib.runs import write_json
+from ftlib.sources import fetch
+
+TOLERANCE = 1e-3  # largest logit difference allowed between merged and adapter in float32; logits are of the order of 10
+PROOF_TOKENS = 24  # greedy tokens compared on each prompt
+
+
+class MergeError(FtlibError):
+    """The merged model is not what the adapter says; nothing was kept."""
+
+
+def load_adapter(base, adapter: Path):
+    """The base with the adapter on top, in evaluation mode."""
+    return PeftModel.from_pretrained(base, str(adapter)).eval()
+
+
+def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
+    """Merge, save and prove. Writes the model and `proof.json` into `folder`; returns the proof. Raises MergeError."""
+    tokenizer = load_tokenizer(cfg.model.name)
+    rows = dataset["validation"].select(range(min(cfg.merge.proof_prompts, len(dataset["validation"]))))
+    prompts = [encode_prompt(tokenizer, row["input_text"]) for row in rows]
+    end = end_of_turn_id(tokenizer)
+    device = hardware.device()
+
+    adapted = load_adapter(load_plain(fetch(cfg.model.name), "float32"), adapter)
+    reference = _outputs(adapted, prompts, device), _greedy(adapted, prompts, device, end)
+    merged = adapted.merge_and_unload(safe_merge=True)
+    against_adapter = compare(reference, (_outputs(merged, prompts, device), _greedy(merged, prompts, device, end)))
+
+    tied_in_base = bool(getattr(merged.config, "tie_word_embeddings", False))
+    merged.to(getattr(torch, cfg.merge.dtype))
+    cast = {name: weight.detach().clone() for name, weight in merged.state_dict().items()}
+    finite = all(bool(torch.isfinite(weight).all()) for weight in cast.values())
+    save(merged, tokenizer, folder)
+    del merged, adapted
+
+    reloaded = load_plain(str(folder), cfg.merge.dtype)
+    same = all(torch.equal(weight, cast[name]) for name, weight in reloaded.state_dict().items())
+    tie_right = tied_in_base == _is_tied(reloaded)
+    proof = {
+        "prompts": len(prompts),
+        "tolerance": TOLERANCE,
+        "merged_vs_adapter_float32": against_adapter,
+        "saved_weights_are_the_cast_weights": same and set(cast) == set(reloaded.state_dict()),
+        "all_finite": finite,
+        "tie_flag_right": tie_right,
+        f"after_cast_to_{cfg.merge.dtype}": _measure(reference, reloaded.float(), prompts, device, end),
+    }
+    del reloaded
+    if precision(cfg).quantization == "nf4":
+        on_nf4 = load_adapter(load_nf4(fetch(cfg.model.name), precision(cfg).dtype), adapter)
+        proof["adapter_on_nf4"] = _measure(reference, on_nf4, prompts, device, end)
+    check_proof(proof, cfg)
+    write_json(folder / "proof.json", proof)
+    return proof
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """Weights as safetensors, tokenizer with its chat template, and generation settings that stop at the end of a turn."""
+    model.generation_config.eos_token_id = sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id})
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.config.use_cache = True
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def check_proof(proof: dict, cfg: Config) -> None:
+    """Refuse a merge that the proof does not bear out. Raises MergeError with what failed and what to do."""
+    merged = proof["merged_vs_adapter_float32"]
+    if not proof["all_finite"]:
+        raise MergeError(f"merge.dtype = {cfg.merge.dtype}: some merged weights overflow; set merge.dtype=bfloat16")
+    if merged["largest"] > TOLERANCE or merged["greedy_equal"] < proof["prompts"]:
+        raise MergeError(f"the merged model differs from the adapter on the float32 base: {merged}; is the adapter from this base?")
+    if not proof["saved_weights_are_the_cast_weights"] or not proof["tie_flag_right"]:
+        raise MergeError("the saved model does not reload as it was saved (weights or tied embeddings); update transformers and peft")
+
+
+@torch.no_grad()
+def _outputs(model, prompts: list[list[int]], device: str) -> list[torch.Tensor]:
+    """Logits of each prompt, (length, vocabulary) in float32; one by one, so that no padding plays a part."""
+    return [model(torch.tensor([ids], device=device), use_cache=False).logits[0].float().cpu() for ids in prompts]
+
+
+@torch.no_grad()
+def _greedy(model, prompts: list[list[int]], device: str, end: int) -> list[list[int]]:
+    """The first greedy tokens after each prompt."""
+    answers = []
+    for ids in prompts:
+        batch = torch.tensor([ids], device=device)
+        out = model.generate(
+            input_ids=batch,
+            attention_mask=torch.ones_like(batch),
+            max_new_tokens=PROOF_TOKENS,
+            do_sample=False,
+            eos_token_id=end,
+            pad_token_id=end,
+            use_cache=True,
+        )
+        answers.append(out[0, len(ids) :].tolist())
+    return answers
+
+
+def _measure(reference, model, prompts, device, end) -> dict:
+    return compare(reference, (_outputs(model, prompts, device), _greedy(model, prompts, device, end)))
+
+
+def compare(a: tuple[list, list], b: tuple[list, list]) -> dict:
+    """Largest and mean absolute logit difference, and on how many prompts the greedy words are equal."""
+    gaps = [(x - y).abs() for x, y in zip(a[0], b[0], strict=True)]
+    return {
+        "largest": max(float(gap.max()) for gap in gaps),
+        "mean": sum(float(gap.mean()) for gap in gaps) / len(gaps),
+        "greedy_equal": sum(x == y for x, y in zip(a[1], b[1], strict=True)),
+    }
+
+
+def _is_tied(model) -> bool:
+    """True if input and output embeddings share one storage."""
+    return model.get_input_embeddings().weight.data_ptr() == model.get_output_embeddings().weight.data_ptr()
+
+
+def describe(proof: dict) -> str:
+    """The proof in a few lines for the terminal."""
+    lines = []
+    for key, value in proof.items():
+        if isinstance(value, dict):
+            greedy = f"{value['greedy_equal']} of {proof['prompts']} prompts answered alike"
+            lines.append(f"{key.replace('_', ' ')}: logits differ by {value['largest']:.2g} at most, {value['mean']:.2g} on average; {greedy}")
+    return "\n".join(lines)
+

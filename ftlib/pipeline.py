@@ -1,0 +1,134 @@
+"""The stages in their order: what each depends on, when it is reused, and how it is built.
+
+What: `ensure("merged", cfg, run)` makes the stages before it if they are missing or stale, then the stage itself, and says
+what it does and why. Why one table: a stage reads the folder of the stage before it and writes its own, so what depends on a
+setting is decided in `SECTIONS` and `READS` and nowhere else.
+How: `ftlib run` ensures the last stage; a notebook ensures the one it needs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftlib.config import Config
+from ftlib.runs import FORMAT, STAGES, Run, Stage, file_fingerprint, fingerprint, runs_root
+
+# Which sections of the configuration a stage depends on, and which stages it reads.
+SECTIONS = {
+    "dataset": ("data",),
+    "adapter": ("model", "lora", "train"),
+    "merged": ("merge",),
+    "evaluation": ("generation", "evaluation"),
+}
+READS = {"dataset": (), "adapter": ("dataset",), "merged": ("adapter", "dataset"), "evaluation": ("dataset", "merged")}
+KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers say themselves whether they still count
+
+
+def default_run(cfg: Config) -> Path:
+    return runs_root() / cfg.profile
+
+
+def recorded_settings(run: Run, before: str) -> dict:
+    """The settings that the stages before `before` were made with, so that `ftlib train` goes on with what was prepared."""
+    recorded: dict = {}
+    manifests = run.manifests()
+    for name in STAGES[: STAGES.index(before)]:
+        recorded |= manifests.get(name, {}).get("config", {})
+    return recorded
+
+
+def wanted(name: str, cfg: Config, run: Run) -> tuple[str, dict, dict]:
+    """(fingerprint, settings, {input: fingerprint}) that the stage should have; its inputs must be there."""
+    config = {section: cfg.to_dict()[section] for section in SECTIONS[name]}
+    if name == "dataset":
+        read = {"the data file": _data_fingerprint(cfg, run.stage(name))}
+    else:
+        read = {source: run.stage(source).manifest()["fingerprint"] for source in READS[name]}
+    return fingerprint([FORMAT, name, config, read]), config, read
+
+
+def _data_fingerprint(cfg: Config, stage: Stage) -> str:
+    """Of the raw file; a data set whose raw file has gone since (a Colab disk) is still good."""
+    from ftlib.catalog import data_path
+
+    path = data_path(cfg)
+    if not path.is_file() and stage.whole:
+        return stage.manifest()["read"]["the data file"]
+    return file_fingerprint(path) if path.is_file() else ""  # the reader says what is wrong with it
+
+
+def ensure(name: str, cfg: Config, run: Run) -> Stage:
+    """Make a stage and those before it unless they are whole and match `cfg`; says what is reused, what is built and why."""
+    for source in sorted(READS[name], key=STAGES.index):
+        ensure(source, cfg, run)
+    stage = run.stage(name)
+    key, config, read = wanted(name, cfg, run)
+    reason = stage.why_stale(key, config, read)
+    if reason is None:
+        print(f"{name}: reused, made {stage.manifest()['finished']}", flush=True)
+        return stage
+    going_on = stage.can_resume(key)
+    print(f"{name}: {'going on' if going_on else 'building'} ({reason})", flush=True)
+    with stage.writing(key, config, read, cfg.profile, KEPT.get(name, ())) as result:
+        result |= BUILDERS[name](cfg, run, stage.path)
+    return stage
+
+
+def load_dataset(run: Run):
+    """The data set of a run as a Hugging Face DatasetDict. Raises StageMissing."""
+    from datasets import load_from_disk
+
+    stage = run.stage("dataset")
+    stage.manifest()
+    return load_from_disk(str(stage.path))
+
+
+def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
+    from ftlib.catalog import prepare
+
+    funnel = prepare(cfg, folder)
+    for note in funnel["notes"]:
+        print(f"  note: {note}", flush=True)
+    lost = ", ".join(f"{count} {step}" for step, count in funnel["dropped"].items())
+    print(f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {lost or 'none'}); splits {funnel['splits']}", flush=True)
+    for kind, found in funnel["malformed"].items():
+        print(f"  {found['count']} malformed lines: {kind}, first at lines {found['first_lines']}", flush=True)
+    return {key: funnel[key] for key in ("file", "sample", "rows_in", "kept", "groups", "splits", "notes", "rows_per_s")}
+
+
+def _train(cfg: Config, run: Run, folder: Path) -> dict:
+    from ftlib.training import train
+
+    return train(cfg, load_dataset(run), folder)
+
+
+def _merge(cfg: Config, run: Run, folder: Path) -> dict:
+    from ftlib.merging import describe, merge
+
+    proof = merge(cfg, load_dataset(run), run.stage("adapter").path, folder)
+    print("  " + describe(proof).replace("\n", "\n  "), flush=True)
+    return {"proof": proof}
+
+
+def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
+    from ftlib.evaluation import evaluate
+
+    manifests = run.manifests()
+    data, adapter = manifests["dataset"], manifests["adapter"]
+    about = {
+        "model": cfg.model.name,
+        "profile": cfg.profile,
+        "file": data["file"],
+        "sample": data["sample"],
+        "train_rows": data["splits"]["train"],
+        "steps": adapter["stopped_at_step"],
+        "train_seconds": adapter["train_seconds"],
+        "device": adapter["device"],
+        "git_commit": adapter["git_commit"],
+    }
+    fingerprints = data["fingerprint"], manifests["merged"]["fingerprint"]
+    metrics = evaluate(cfg, load_dataset(run), run.stage("merged").path, folder, *fingerprints, about)
+    return {"rows": {split: metrics[split]["n"] for split in ("unseen", "seen") if split in metrics}}
+
+
+BUILDERS = {"dataset": _prepare, "adapter": _train, "merged": _merge, "evaluation": _evaluate}
