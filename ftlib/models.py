@@ -69,9 +69,10 @@ def load_model_config(name: str):
     from transformers import AutoConfig
     from transformers.utils import logging as transformers_logging
 
-    # One bar for each of 272 tensors, and an optional kernel that bitsandbytes looks for, say nothing to a reader.
+    # A bar over 272 tensors, an optional kernel that is not there, the clock of the file system: nothing for a reader.
     transformers_logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    for chatty in ("bitsandbytes", "transformers.trainer_utils"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)  # peft asks by the old name
     place = fetch(name)
     try:

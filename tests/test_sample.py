@@ -5,13 +5,16 @@ import html
 import json
 import random
 import re
+import subprocess
+import sys
 import unicodedata
 from itertools import islice
 
 import pytest
 
-from ftlib.sample import SAMPLE_PATH
-from ftlib.sample.generate import clean_products, make_rows, write_sample
+from ftlib.errors import FtlibError
+from ftlib.sample import SAMPLE_PATH, words
+from ftlib.sample.generate import DRAW, SHARES, clean_products, make_rows, write_sample
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,47 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
     write_sample(tmp_path / "a.jsonl.gz", n=200, seed=1)
     write_sample(tmp_path / "b.jsonl.gz", n=200, seed=1)
     assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz", "a.json.gz"])
+def test_allowed_names_make_their_folder(tmp_path, name):
+    """Without it `ftlib sample --out data/my.jsonl` ends in a traceback because there is no folder `data` yet."""
+    path = tmp_path / "new" / "folder" / name
+    write_sample(path, n=3)
+    with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as file:
+        assert len([json.loads(line) for line in file]) == 3
+
+
+@pytest.mark.parametrize("name", ["a", "a.gz", "a.csv", "a.jsonl.zip", "a_jsonl"])
+def test_other_names_are_refused(tmp_path, name):
+    """Without it a sample is written under a name that `ftlib run --data` then refuses, or reads as something else."""
+    with pytest.raises(FtlibError, match=r"must end in \.jsonl, "):
+        write_sample(tmp_path / "new" / name, n=3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_importing_the_package_loads_no_words():
+    """Without it each command that only needs the stored sample's path pays for reading all word tables."""
+    check = "import sys, ftlib.sample; sys.exit(any(name.startswith('ftlib.sample.') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+def test_word_tables_hang_together():
+    """Without it an article whose material or unit has no entry stops `ftlib sample` once in some thousand rows."""
+    goods = words.table("goods")
+    for kind in SHARES.keys() - DRAW.keys():
+        department = words.department(kind)
+        assert department.option in goods["options"]
+        for thing in department.things:
+            assert set(thing.made) <= goods["materials"].keys(), thing
+            assert {size.rsplit(" ", 1)[1] for size in thing.sizes} <= goods["units"].keys(), thing
+
+
+def test_unquoted_words_of_yaml_are_refused():
+    """Without it a color `no` or a pack of `2` becomes False or a number, and the text says so or the draw fails."""
+    for leaf in (True, 2, 0.5, None):
+        with pytest.raises(TypeError, match="put it in quotes"):
+            words._checked({"colors": ["red", leaf]}, "goods_kitchen")
 
 
 def test_seeds_differ():

@@ -1,0 +1,162 @@
+"""The whole path at smoke size, and every file that an evaluation leaves for a reader."""
+
+import csv
+import json
+
+import pytest
+import smoke
+
+from ftlib import evaluation, generation, report
+from ftlib.cli import main
+from ftlib.evaluation import Record
+from ftlib.metrics import METRICS
+from ftlib.runs import Run, read_json
+
+
+def lines_of(run: Run) -> list[dict]:
+    return [json.loads(line) for line in (run.path / "evaluation" / "answers.jsonl").read_text().splitlines()]
+
+
+def test_one_command_goes_from_rows_to_a_measured_model(smoke_run):
+    """The README's promise."""
+    assert list(smoke_run.manifests()) == ["dataset", "adapter", "merged", "evaluation"]
+    metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
+    assert (metrics["unseen"]["n"], metrics["seen"]["n"]) == (12, 6)
+    assert set(metrics["unseen"]["systems"]) == {"base", "tuned", "copy_title", "nearest"}
+    for system in ("base", "tuned"):
+        assert {column.name for column in METRICS} == set(metrics["unseen"]["systems"][system])
+    assert not {"nll", "stops", "format"} & set(metrics["unseen"]["systems"]["copy_title"])
+    change = metrics["unseen"]["differences"]["tuned-base"]["nll"]
+    assert change["wins"] + change["ties"] + change["losses"] == 12
+    assert change["ci95"][0] <= change["mean"] <= change["ci95"][1]
+
+
+def test_every_answer_is_on_file_with_its_contract_fields(smoke_run):
+    """Every table is made again from answers.jsonl; a missing field makes a recorded run worthless."""
+    lines = lines_of(smoke_run)
+    assert len(lines) == (12 + 6) * 4
+    assert all(list(line) == "uid split system text n_tokens stopped nll_sum nll_tokens".split() for line in lines)
+    assert all((line["nll_sum"] is None) == (line["system"] in ("copy_title", "nearest")) for line in lines)
+
+
+def test_seen_rows_come_from_training_and_unseen_from_test(smoke_run):
+    """If the two were swapped, memory would be reported as skill."""
+    from ftlib.pipeline import load_dataset
+
+    data = load_dataset(smoke_run)
+    for split, source in (("unseen", "test"), ("seen", "train")):
+        assert {line["uid"] for line in lines_of(smoke_run) if line["split"] == split} <= set(data[source]["uid"])
+
+
+def test_nearest_finds_a_seen_title_itself(smoke_run):
+    """The lookup that any model of seen titles is held against."""
+    metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
+    assert metrics["seen"]["systems"]["nearest"]["rougeL"]["mean"] > 0.95
+    assert metrics["unseen"]["systems"]["nearest"]["rougeL"]["mean"] < 0.95
+
+
+def test_an_interrupted_evaluation_asks_only_for_what_is_missing(smoke_run, monkeypatch, capsys):
+    """An hour of answers must not be lost to a closed laptop."""
+    folder = smoke_run.path / "evaluation"
+    kept = (folder / "answers.jsonl").read_text().splitlines(keepends=True)
+    before = sorted(kept)
+    (folder / "answers.jsonl").write_text("".join(kept[:5]) + kept[5][:20])  # killed while it wrote the sixth line
+    (folder / "manifest.json").unlink()
+    asked = []
+    honest = generation.answer_prompts
+    monkeypatch.setattr(evaluation, "answer_prompts", lambda m, t, prompts, *rest: asked.append(len(prompts)) or honest(m, t, prompts, *rest))
+    assert main(["evaluate", "--run", str(smoke_run.path)]) == 0
+    assert asked == [18 - 5, 18]
+    assert [line["uid"] for line in map(json.loads, sorted((folder / "answers.jsonl").read_text().splitlines()))] == [
+        line["uid"] for line in map(json.loads, before)
+    ]
+
+
+def test_quick_look_takes_the_first_rows_and_keeps_all_answers(smoke_run, capsys):
+    """`--rows 5` must not throw away a long evaluation, and must show how wide its interval is."""
+    assert main(["evaluate", "--run", str(smoke_run.path), "--rows", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "5 unseen titles" in said and "base: all 11 answers are there already" in said
+    assert read_json(smoke_run.path / "evaluation" / "metrics.json")["unseen"]["n"] == 5
+    assert len(lines_of(smoke_run)) == 72
+    assert main(["evaluate", "--run", str(smoke_run.path)]) == 0
+    assert read_json(smoke_run.path / "evaluation" / "metrics.json")["unseen"]["n"] == 12
+
+
+def test_more_rows_than_there_are_is_refused_and_says_how_many(smoke_run, capsys):
+    """Silently measuring fewer rows than asked is how a K of 12 came to look like a result."""
+    assert main(["evaluate", "--run", str(smoke_run.path), "--rows", "99999"]) == 2
+    assert "evaluation.rows = 99999: allowed is at most 24" in capsys.readouterr().err
+    assert main(["evaluate", "--run", str(smoke_run.path)]) == 0
+
+
+def test_answers_of_another_model_or_setting_do_not_count(tmp_path):
+    """After a new training, the old model's answers in the table would be a lie."""
+    record = Record("1", "unseen", "tuned", "a", 1, True, 1.0, 1)
+    (tmp_path / "answers.jsonl").write_text("".join(evaluation._line(r) for r in (record, Record("1", "unseen", "nearest", "b"))))
+    (tmp_path / "answers.keys.json").write_text(json.dumps({"tuned": "old", "nearest": "same"}))
+    found = evaluation.read_answers(tmp_path, {"tuned": "new", "nearest": "same"})
+    assert list(found) == [("unseen", "nearest", "1")]
+    cfg, other = smoke.config(), smoke.config(generation__max_new_tokens=5)
+    keys, changed = (evaluation.answer_keys(c, "data", "merged", "float32") for c in (cfg, other))
+    assert keys["tuned"] != changed["tuned"] and keys["nearest"] == changed["nearest"]
+    retrained = evaluation.answer_keys(cfg, "data", "merged again", "float32")
+    assert keys["base"] == retrained["base"] and keys["tuned"] != retrained["tuned"]
+
+
+def test_side_by_side_has_the_contract_columns(smoke_run):
+    """Notebooks and teachers open this file by its column names."""
+    with open(smoke_run.path / "evaluation" / "side_by_side.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0]) == (
+        "uid split title question reference base tuned copy_title nearest "
+        "rougeL_base rougeL_tuned rougeL_copy_title rougeL_nearest delta"
+    ).split()
+    assert len(lines) == 18
+    for name, sign in (("improved", 1), ("worsened", -1)):
+        with open(smoke_run.path / "evaluation" / f"{name}_examples.csv", newline="") as file:
+            assert all(float(line["delta"]) * sign > 0 for line in csv.DictReader(file))
+
+
+def test_a_cell_that_looks_like_a_formula_is_text_in_the_csv(tmp_path):
+    """A description such as =HYPERLINK(...) would run when a teacher opens the file in a spreadsheet."""
+    report.write_csv(tmp_path / "x.csv", [{"a": "=1+1", "b": -0.5, "c": "@x", "d": "plain"}], list("abcd"))
+    assert (tmp_path / "x.csv").read_text() == "a,b,c,d\n'=1+1,-0.5,'@x,plain\n"
+
+
+def test_report_is_one_page_with_its_text_escaped(smoke_run):
+    """Descriptions come from the web; one with a script tag must not run in the reader's browser."""
+    page = (smoke_run.path / "evaluation" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 4 and "<script" not in page
+    assert "made-up sample" in page and page.count('class="example"') == 12
+    metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
+    line = {"uid": "1", "split": "unseen", "title": "<script>alert(1)</script>", "question": "?", "reference": "a & b", "delta": 0.0}
+    line |= {"base": "<b>", "tuned": "t", "rougeL_base": 0.0, "rougeL_tuned": 0.0}
+    assert "<script>alert" not in (page := report.html(smoke_run.path, metrics, [line])) and "&lt;script&gt;alert" in page
+
+
+@pytest.fixture
+def metrics():
+    def interval(mean, low, high):
+        return {"mean": mean, "ci95": [low, high]}
+
+    systems = {
+        s: {"format": interval(f, f, f), "rougeL": interval(r, r, r), "title_coverage": interval(0.5, 0.4, 0.6)}
+        for s, f, r in (("base", 0.0, 0.10), ("tuned", 0.98, 0.13), ("copy_title", 0, 0.15))
+    }
+    change = {"nll": interval(-0.5, -0.6, -0.4), "rougeL": interval(0.03, 0.01, 0.05)}
+    return {"unseen": {"n": 200, "systems": systems, "differences": {"tuned-base": change}}}
+
+
+def test_findings_say_what_the_figures_say(metrics):
+    """A report that praises a run whatever its figures is worse than none."""
+    said = " ".join(report.findings(metrics))
+    assert "NLL per token fell" in said and "ROUGE-L rose" in said and "98% after" in said
+    assert "copying the title, and nothing else, scores ROUGE-L 0.150" in said
+    metrics["unseen"]["differences"]["tuned-base"]["rougeL"] = {"mean": -0.02, "ci95": [-0.03, -0.01]}
+    said = " ".join(report.findings(metrics))
+    assert "ROUGE-L fell" in said and "ROUGE-L shows no gain" in said
+    metrics["unseen"]["differences"]["tuned-base"]["nll"] = {"mean": -0.1, "ci95": [-0.3, 0.1]}
+    metrics["unseen"]["n"] = 12
+    said = " ".join(report.findings(metrics))
+    assert "did not change beyond chance" in said and "Only 12 rows" in said

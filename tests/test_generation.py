@@ -1,0 +1,81 @@
+"""Batched generation gives what one prompt at a time gives, in the order that was asked."""
+
+import pytest
+import smoke
+import torch
+
+from ftlib.generation import Answer, answer_prompts, generate_batch, make_batches, stream_answer, to_answer
+from ftlib.models import load_plain
+from ftlib.prompts import build_prompt, encode_prompt
+from ftlib.sources import fetch
+
+PROMPTS = [build_prompt("Kettle " * n) for n in (1, 9, 3, 14, 5)]
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = load_plain(fetch("tiny:llama"), "float32")
+    with torch.no_grad():  # sharper random weights: near-ties between tokens would make equal answers a matter of luck
+        for weight in made.parameters():
+            weight.mul_(4)
+    return made
+
+
+def settings(**changes):
+    return smoke.config().generation.model_copy(update={"max_new_tokens": 12} | changes)
+
+
+def test_batched_answers_equal_single_answers_in_the_order_asked(model):
+    """Wrong padding or a lost order would print one product's text under another's title."""
+    tok = smoke.tokenizer()
+    alone = [generate_batch(model, tok, [encode_prompt(tok, prompt)], settings())[0] for prompt in PROMPTS]
+    assert answer_prompts(model, tok, PROMPTS, settings()) == alone
+    assert answer_prompts(model, tok, PROMPTS, settings(batch_tokens=256)) == alone
+    assert len({answer.text for answer in alone}) > 1
+
+
+def test_batches_stay_within_the_token_budget():
+    """A batch that outgrows the GPU stops an evaluation of an hour half-way."""
+    lengths = [30, 500, 90, 90, 31, 500]
+    batches = make_batches(lengths, max_new_tokens=100, batch_tokens=1200)
+    assert sorted(place for batch in batches for place in batch) == list(range(6))
+    assert all(len(batch) * (max(lengths[i] for i in batch) + 100) <= 1200 for batch in batches)
+    assert len(batches) == 2
+    assert make_batches([5000], 100, 1200) == [[0]]  # a single long prompt still runs
+
+
+def test_answer_ends_at_the_first_end_token():
+    """Text after EOS is padding or noise; `stopped` is what the stop rate is counted from."""
+    tok = smoke.tokenizer()
+    ids = tok("A cup.", add_special_tokens=False)["input_ids"]
+    end = tok.eos_token_id
+    assert to_answer([*ids, end, *ids, end], tok, [end]) == Answer("A cup.", len(ids), True)
+    assert to_answer(ids, tok, [end]) == Answer("A cup.", len(ids), False)
+    assert to_answer([end], tok, [end]) == Answer("", 0, True)
+
+
+def test_sampling_repeats_with_its_seed_and_differs_with_another(model):
+    """The reference sampled without a seed, so nobody could see its answers again."""
+    tok = smoke.tokenizer()
+    first, again, other = (
+        answer_prompts(model, tok, PROMPTS, settings(do_sample=True, seed=seed)) for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_each_batch_is_handed_over_as_soon_as_it_is_done(model):
+    """Without it an interrupted evaluation would begin anew."""
+    seen = []
+    answers = answer_prompts(
+        model, smoke.tokenizer(), PROMPTS, settings(batch_tokens=256), on_batch=lambda where, got: seen.append((where, got))
+    )
+    assert len(seen) > 1
+    assert {place: answer for where, got in seen for place, answer in zip(where, got, strict=True)} == dict(enumerate(answers))
+
+
+def test_stream_gives_the_same_text_piece_by_piece(model):
+    """The demo must show what the evaluation measured."""
+    tok = smoke.tokenizer()
+    pieces = list(stream_answer(model, tok, PROMPTS[0], settings()))
+    assert len(pieces) > 1
+    assert "".join(pieces).strip() == answer_prompts(model, tok, PROMPTS[:1], settings())[0].text

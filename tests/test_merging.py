@@ -1,0 +1,85 @@
+"""Merging an adapter, and the proof that is written beside the model."""
+
+import json
+
+import pytest
+import smoke
+import torch
+from safetensors.torch import load_file, save_file
+
+from ftlib import merging, training
+from ftlib.models import load_plain
+from ftlib.prompts import encode_prompt
+from ftlib.sources import fetch
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory):
+    """A trained adapter whose effect is large enough to be seen (a tiny one would make every proof pass)."""
+    folder = tmp_path_factory.mktemp("adapter")
+    cfg = smoke.config(train__max_steps=3, train__eval_steps=None, train__learning_rate=5e-2)
+    training.train(cfg, smoke.dataset(), folder)
+    return folder
+
+
+def test_merged_model_is_loaded_by_plain_transformers_and_answers_as_the_adapter(adapter, tmp_path):
+    """Whoever gets the merged model has neither ftlib nor peft; it must be what was trained and measured."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    proof = merging.merge(smoke.config(), smoke.dataset(), adapter, tmp_path)
+    assert json.loads((tmp_path / "proof.json").read_text()) == proof
+    assert proof["merged_vs_adapter_float32"]["largest"] < merging.TOLERANCE
+    assert proof["merged_vs_adapter_float32"]["greedy_equal"] == proof["prompts"] == 4
+    assert proof["adapter_on_nf4"]["largest"] > proof["merged_vs_adapter_float32"]["largest"]
+
+    tok, plain = AutoTokenizer.from_pretrained(tmp_path), AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert plain.dtype == torch.float16 and not (tmp_path / "adapter_config.json").exists()
+    assert plain.generation_config.eos_token_id == [tok.eos_token_id]
+    ids = torch.tensor([encode_prompt(tok, smoke.rows(1)[0]["input_text"])])
+    with torch.no_grad():
+        reference = merging.load_adapter(load_plain(fetch("tiny:llama"), "float32"), adapter)(ids, use_cache=False).logits
+        base = load_plain(fetch("tiny:llama"), "float32")(ids, use_cache=False).logits
+        got = plain.float()(ids, use_cache=False).logits
+    assert (got - reference).abs().max() < 0.05 < (base - reference).abs().max()
+
+
+def test_a_merge_that_differs_from_the_adapter_is_refused(adapter, tmp_path, monkeypatch):
+    """A wrong base or a broken library would otherwise give a model that nobody trained."""
+    from peft.tuners.lora import LoraModel
+
+    honest = LoraModel.merge_and_unload
+
+    def forgetful(self, *args, **kwargs):
+        merged = honest(self, *args, **kwargs)
+        merged.model.layers[0].mlp.down_proj.weight.data *= 0.9
+        return merged
+
+    monkeypatch.setattr(LoraModel, "merge_and_unload", forgetful)
+    with pytest.raises(merging.MergeError, match="differs from the adapter"):
+        merging.merge(smoke.config(), smoke.dataset(), adapter, tmp_path)
+
+
+def test_weights_that_overflow_float16_are_refused_with_the_way_out(adapter, tmp_path):
+    """float16 ends at 65,504; an infinite weight answers with nothing but noise."""
+    import shutil
+
+    broken = tmp_path / "adapter"
+    shutil.copytree(adapter, broken)
+    weights = load_file(broken / "adapter_model.safetensors")
+    name = next(key for key in weights if "lora_B" in key)
+    weights[name] = weights[name] + 1e6
+    save_file(weights, broken / "adapter_model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(merging.MergeError, match="overflow; set merge.dtype=bfloat16"):
+        merging.merge(smoke.config(), smoke.dataset(), broken, tmp_path / "merged")
+
+
+def test_modules_to_save_are_part_of_the_merged_model(tmp_path):
+    """The seed recipe trains lm_head and embeddings; a merge that drops them silently loses most of its training."""
+    cfg = smoke.Config.load(
+        "smoke", env={}, lora__modules_to_save=["lm_head", "embed_tokens"], train__max_steps=2, train__eval_steps=None
+    )
+    training.train(cfg, smoke.dataset(), tmp_path / "adapter")
+    merging.merge(cfg, smoke.dataset(), tmp_path / "adapter", tmp_path / "merged")
+    before, after = load_plain(fetch("tiny:llama"), "float32"), load_plain(str(tmp_path / "merged"), "float32")
+    assert not torch.equal(before.lm_head.weight, after.lm_head.weight)
+    assert not torch.equal(before.model.embed_tokens.weight, after.model.embed_tokens.weight)

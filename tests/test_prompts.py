@@ -1,0 +1,144 @@
+"""How text becomes ids and labels, with four chat templates and pad == EOS throughout."""
+
+import pytest
+import smoke
+from smoke import QUESTION, TEMPLATES, tokenizer
+
+from ftlib.prompts import (
+    IGNORED,
+    QUESTIONS,
+    TITLE_TOKENS,
+    build_prompt,
+    build_target,
+    encode_example,
+    encode_prompt,
+    end_of_turn_id,
+    question_for,
+    questions_of,
+    render_labels,
+    split_prompt,
+)
+
+END = {"zephyr": "</s>", "llama3": "<|eot|>", "chatml": "<|im_end|>", "no_bos": "</s>"}
+families = pytest.mark.parametrize("family", TEMPLATES)
+
+
+def test_default_prompt_is_the_references_byte_for_byte():
+    """A changed space in the prompt would make our figures incomparable with the reference's."""
+    assert build_prompt("Cup") == (
+        "Based on the product title below, answer the question.\n"
+        "Question: What is the complete product description? Answer strictly in the format: 'Description: ...' and nothing else.\n"
+        "Title: Cup"
+    )
+    assert build_target("A cup.") == "Description: A cup."
+
+
+@families
+def test_end_of_answer_is_labelled(family):
+    """A model whose EOS is never a label never learns to stop (the reference's first fault: pad == EOS)."""
+    row = encode_example(tokenizer(family), "Cup", QUESTION, "A cup.")
+    end = tokenizer(family).convert_tokens_to_ids(END[family])
+    assert end == end_of_turn_id(tokenizer(family))
+    assert row["input_ids"][-1] == row["labels"][-1] == end
+    assert not row["cut"]
+
+
+@families
+def test_prompt_is_not_labelled_and_the_whole_answer_is(family):
+    """Loss on the fixed prompt makes a bad model look good."""
+    tok = tokenizer(family)
+    row = encode_example(tok, "Cup", QUESTION, "A cup.")
+    start = row["prompt_tokens"]
+    assert set(row["labels"][:start]) == {IGNORED}
+    assert row["labels"][start:] == row["input_ids"][start:]
+    assert tok.decode(row["labels"][start:-1]).strip() == "Description: A cup."
+
+
+@families
+def test_prompt_alone_is_the_beginning_of_the_training_row(family):
+    """If the demo encoded the prompt otherwise than training did, the tuned model would answer a question it never saw."""
+    tok = tokenizer(family)
+    row, prompt = encode_example(tok, "Cup", QUESTION, "A cup."), encode_example(tok, "Cup", QUESTION)
+    assert row["input_ids"][: row["prompt_tokens"]] == prompt["input_ids"]
+    assert set(prompt["labels"]) == {IGNORED}
+
+
+def test_exactly_one_bos_where_the_model_has_one():
+    """TinyLlama's template forgets the BOS, Llama 3's writes one that a tokenizer may double; none or two cost quality."""
+    for family, expected in {"zephyr": 1, "llama3": 1, "no_bos": 0}.items():
+        tok = tokenizer(family)
+        bos = tok.convert_tokens_to_ids("<s>")
+        ids = encode_prompt(tok, "Hi")
+        assert ids.count(bos) == expected
+        assert (ids[0] == bos) == bool(expected)
+
+
+def test_turn_marks_that_are_called_bos_stay_as_the_template_writes_them():
+    """SmolLM2's bos_token marks every turn; dropping or doubling the first would shift the whole prompt."""
+    tok = tokenizer("chatml")
+    text = tok.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True)
+    assert tok.decode(encode_prompt(tok, "Hi")) == text
+    assert encode_prompt(tok, "Hi").count(tok.bos_token_id) == 3
+
+
+def test_a_cut_description_ends_at_max_length_without_eos():
+    """An EOS on a row that was cut would teach the model to stop in the middle of a sentence."""
+    tok = tokenizer()
+    row = encode_example(tok, "Cup", QUESTION, "A very blue cup. " * 100, max_length=128)
+    assert row["cut"] and len(row["input_ids"]) == 128
+    assert row["labels"][-1] != tok.eos_token_id
+    whole = encode_example(tok, "Cup", QUESTION, "A very blue cup.", max_length=128)
+    fits = len(whole["input_ids"])
+    assert not encode_example(tok, "Cup", QUESTION, "A very blue cup.", max_length=fits)["cut"]
+    assert encode_example(tok, "Cup", QUESTION, "A very blue cup.", max_length=fits - 1)["cut"]
+
+
+def test_a_long_title_is_cut_but_the_prompt_around_it_is_whole():
+    """A keyword-stuffed title must not push the question or the assistant's turn out of the row."""
+    tok = tokenizer()
+    row = encode_example(tok, "cup saucer " * 400, QUESTION)
+    text = tok.decode(row["input_ids"])
+    assert QUESTION in text and text.endswith("<|assistant|>\n")
+    assert len(row["input_ids"]) < len(encode_prompt(tok, build_prompt(""))) + TITLE_TOKENS + 8
+
+
+def test_a_prompt_without_room_for_an_answer_is_refused():
+    """A row without a single answer token would be trained on in silence."""
+    with pytest.raises(ValueError, match="train.max_length = 20.*allow more"):
+        encode_example(tokenizer(), "Cup", QUESTION, "A cup.", max_length=20)
+
+
+def test_the_references_own_labels_stay_reachable():
+    """The seed profile and the study of its faults need loss on everything and EOS masked."""
+    tok = tokenizer()
+    row = encode_example(tok, "Cup", QUESTION, "A cup.", loss_on="all", label_eos=False)
+    assert row["labels"][:-1] == row["input_ids"][:-1]
+    assert row["labels"][-1] == IGNORED and row["input_ids"][-1] == tok.eos_token_id
+
+
+def test_question_depends_on_seed_and_uid_alone():
+    """If training and evaluation asked a row different questions, the comparison would be void."""
+    asked = {uid: question_for(uid, 42, ["all"]) for uid in map(str, range(300))}
+    assert asked == {uid: question_for(uid, 42, ["all"]) for uid in map(str, range(300))}
+    assert set(asked.values()) == set(QUESTIONS.values())
+    assert asked != {uid: question_for(uid, 43, ["all"]) for uid in map(str, range(300))}
+    assert question_for("1", 42, ["reference"]) == QUESTION
+
+
+def test_own_question_is_taken_and_a_misspelt_name_refused():
+    """'referense' would otherwise be put to the model as a question."""
+    assert questions_of(["What is this?"]) == ["What is this?"]
+    with pytest.raises(ValueError, match="referense.*allowed are reference"):
+        questions_of(["referense"])
+
+
+def test_title_and_question_come_back_out_of_a_prompt():
+    """The side-by-side table shows the question that was asked, read from the stored prompt."""
+    assert split_prompt(build_prompt("A: B\nC", "Why?")) == ("A: B\nC", "Why?")
+
+
+def test_render_marks_the_labelled_part():
+    """A reader must see what is trained on, to the token."""
+    text = render_labels(tokenizer(), smoke.examples(1)[0])
+    before, marked = text.split("[[")
+    assert "Title: Kettle 0" in before and marked.startswith("Description: A blue kettle") and marked.endswith("</s>]]")

@@ -1,0 +1,177 @@
+"""The training itself, on the tiny random model in real NF4. It learns nothing; the mechanics are what is tested."""
+
+import json
+
+import pytest
+import smoke
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file
+
+from ftlib import training
+from ftlib.batching import make_collator
+from ftlib.models import check_model, load_base, load_plain, precision
+from ftlib.prompts import encode_rows
+from ftlib.scoring import answer_loss, answer_nll, mean_nll
+from ftlib.sources import fetch
+
+FAST = {"train__max_steps": 4, "train__eval_steps": 2, "train__save_steps": 2, "train__examples_per_step": 4, "train__eval_rows": 4}
+
+
+def weights(folder) -> dict[str, torch.Tensor]:
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def test_our_loss_equals_trls_on_the_same_rows():
+    """Our own labels and loss are worth teaching only if the well-kept library arrives at the same number."""
+    from trl import SFTConfig, SFTTrainer
+
+    tok, rows = smoke.tokenizer("no_bos"), smoke.rows(6)
+    ours = encode_rows(tok, rows, smoke.config().train)
+    turns = [
+        {
+            "prompt": [{"role": "user", "content": row["input_text"]}],
+            "completion": [{"role": "assistant", "content": row["target_text"]}],
+        }
+        for row in rows
+    ]
+    arguments = SFTConfig(per_device_eval_batch_size=6, max_length=512, use_cpu=True, bf16=False, report_to="none", output_dir="unused")
+    model = load_plain(fetch("tiny:llama"), "float32")
+    theirs = SFTTrainer(
+        model=model, args=arguments, train_dataset=Dataset.from_list(turns), eval_dataset=Dataset.from_list(turns), processing_class=tok
+    )
+    assert [row["input_ids"] for row in theirs.eval_dataset] == [row["input_ids"] for row in ours]
+    expected = theirs.evaluate()["eval_loss"]
+    assert mean_nll(*answer_nll(model, ours, tok.pad_token_id, 512)) == pytest.approx(expected, rel=1e-5)
+    batch = make_collator("packed", tok.pad_token_id, 512)(ours)
+    logits = model(batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
+    assert answer_loss(logits, batch["labels"]).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_interrupted_training_ends_with_the_weights_of_an_unbroken_one(tmp_path, monkeypatch):
+    """A Colab session that dies at step 2 must not give another model than one that lives."""
+    data, cfg = smoke.dataset(), smoke.config(**FAST)
+    training.train(cfg, data, tmp_path / "unbroken")
+
+    class Interrupted(Exception):
+        pass
+
+    begin = training.Progress.on_step_begin
+
+    def stop(self, args, state, control, **kwargs):
+        if state.global_step == 3:  # after the checkpoint of step 2
+            raise Interrupted
+        begin(self, args, state, control, **kwargs)
+
+    monkeypatch.setattr(training.Progress, "on_step_begin", stop)
+    with pytest.raises(Interrupted):
+        training.train(cfg, data, tmp_path / "broken")
+    monkeypatch.undo()
+    result = training.train(cfg, data, tmp_path / "broken")
+    assert result["resumed_from_step"] == 2
+    unbroken, resumed = weights(tmp_path / "unbroken"), weights(tmp_path / "broken")
+    assert unbroken.keys() == resumed.keys()
+    assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
+    steps = [line["step"] for line in training.read_log(tmp_path / "broken" / "train_log.jsonl") if "loss" in line]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_training_writes_what_the_manifest_and_the_reader_need(tmp_path):
+    """A run without its log, its plot or its costs cannot be compared with another."""
+    result = training.train(smoke.config(**FAST), smoke.dataset(), tmp_path)
+    assert {"adapter_config.json", "adapter_model.safetensors", "train_log.jsonl", "loss.png"} <= set(result["files"])
+    assert not (tmp_path / "checkpoints").exists()
+    assert result["stopped_at_step"] == 4 and result["tokens"] > 0 and result["tokens_per_s"] > 0
+    assert 0.3 < result["padding_efficiency"] <= 1
+    assert result["trainable_parameters"] == sum(w.numel() for w in weights(tmp_path).values())
+    log = training.read_log(tmp_path / "train_log.jsonl")
+    assert result["validation_loss"] == pytest.approx(min(e["validation_loss"] for e in log if "validation_loss" in e), abs=1e-4)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny:llama"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"train__batching": "grouped"},
+        {"train__batching": "padded", "train__loss_on": "all", "train__label_eos": False},
+        {"train__micro_batch": 2},
+        {"train__checkpointing": True},
+        {"lora__modules_to_save": ("lm_head", "embed_tokens")},
+        {"train__max_steps": None, "train__epochs": 0.5, "train__eval_steps": None},
+    ],
+    ids=lambda change: next(iter(change)).split("__")[1],
+)
+def test_every_way_to_train_runs(tmp_path, change):
+    """A setting that is documented but crashes at step 1 costs a student the evening."""
+    change = {key: list(value) if isinstance(value, tuple) else value for key, value in change.items()}
+    cfg = smoke.Config.load("smoke", env={}, **(FAST | {"train__max_steps": 2} | change))
+    result = training.train(cfg, smoke.dataset(), tmp_path)
+    assert result["stopped_at_step"] == result["steps"]
+    assert all(torch.isfinite(weight).all() for weight in weights(tmp_path).values())
+
+
+def test_micro_batches_give_the_same_step_as_one_batch(tmp_path):
+    """Averaging per micro-batch instead of per token would weigh short descriptions more (a known fault of accumulation)."""
+    found = []
+    for name, micro in (("whole", None), ("parts", 2)):
+        cfg = smoke.config(**FAST, train__micro_batch=micro)
+        training.train(cfg, smoke.dataset(), tmp_path / name)
+        found.append([line["loss"] for line in training.read_log(tmp_path / name / "train_log.jsonl") if "loss" in line])
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
+
+
+def test_an_untrained_adapter_changes_nothing():
+    """B starts at zero: if step 0 differs from the base, the 'before' of the comparison is not the base."""
+    cfg = smoke.config()
+    base = load_base(cfg, precision(cfg))
+    ids = torch.tensor([smoke.examples(1)[0]["input_ids"]])
+    with torch.no_grad():
+        before = base(ids, use_cache=False).logits
+        after = training.add_adapter(base, cfg).eval()(ids, use_cache=False).logits
+    assert torch.equal(before, after)
+
+
+def test_trainable_weights_are_float32_and_the_base_is_frozen():
+    """fp16 trainable weights stop fp16 training with 'Attempting to unscale FP16 gradients' (peft#341)."""
+    cfg = smoke.Config.load("smoke", env={}, lora__modules_to_save=["lm_head"])
+    model = training.add_adapter(load_base(cfg, precision(cfg)), cfg)
+    trainable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    assert {weight.dtype for weight in trainable.values()} == {torch.float32}
+    assert all("lora_" in name or "modules_to_save" in name for name in trainable)
+
+
+def test_validation_counts_the_same_tokens_whatever_was_trained_on():
+    """The seed recipe's own labels would make its validation loss look small beside ours."""
+    losses = []
+    for labels in ({}, {"train__loss_on": "all", "train__label_eos": False}):
+        trainer, _ = training.build_trainer(smoke.config(**FAST, **labels), smoke.dataset(), smoke.Path("unused"))
+        losses.append(mean_nll(*answer_nll(trainer.model, trainer.validation, trainer.pad_id, trainer.max_length)))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_tied_model_with_saved_modules_is_refused_before_anything_is_loaded(monkeypatch):
+    """PEFT would train two separate copies of one tied matrix, and the merged model would grow by a fifth."""
+    from types import SimpleNamespace
+
+    monkeypatch.setattr("ftlib.models.load_model_config", lambda name: SimpleNamespace(tie_word_embeddings=True))
+    cfg = smoke.Config.load("smoke", env={}, lora__modules_to_save=["lm_head"])
+    with pytest.raises(Exception, match=r"lora.modules_to_save = \['lm_head'\].*tie_saved_modules=true"):
+        check_model(cfg)
+    check_model(smoke.Config.load("smoke", env={}, lora__modules_to_save=["lm_head"], lora__tie_saved_modules=True))
+
+
+def test_a_half_written_checkpoint_is_not_resumed_from(tmp_path):
+    """A session killed while saving leaves a folder without trainer_state.json; loading it would crash every later try."""
+    for step, whole in ((2, True), (10, True), (12, False)):
+        folder = tmp_path / "checkpoints" / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        if whole:
+            (folder / "trainer_state.json").write_text("{}")
+    assert training.last_checkpoint(tmp_path).name == "checkpoint-10"
+    assert training.last_checkpoint(tmp_path / "nothing") is None
+
+
+def test_early_stopping_stops(tmp_path):
+    """Asked to stop when validation no longer improves, it must not train on to the last step."""
+    cfg = smoke.config(**(FAST | {"train__max_steps": 20}), train__early_stopping=1, train__learning_rate=10.0)
+    assert training.train(cfg, smoke.dataset(), tmp_path)["stopped_at_step"] < 20
