@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ftlib import hardware
-from ftlib.cleaning import looks_adult, normalise, steps_of
+from ftlib.cleaning import clean_text, looks_adult, normalise, steps_of
 from ftlib.config import Config
 from ftlib.prompts import build_prompt, build_target, question_for
 from ftlib.reader import DataError, Malformed, Row, read_rows
@@ -81,14 +81,7 @@ def clean_row(row: Row, steps: list, changed: Callable[[str, str, str], None]) -
     """Clean a row in place, telling `changed` about each step that did something; returns 'missing' for a row without text."""
     if not row.title or not row.content:
         return "missing"
-    for name in ("title", "content"):
-        text = getattr(row, name)
-        for step, function in steps:
-            after = function(text)
-            if after != text:
-                changed(step, text, after)
-                text = after
-        setattr(row, name, text)
+    row.title, row.content = (clean_text(text, steps, changed) for text in (row.title, row.content))
     return None
 
 
@@ -147,19 +140,25 @@ def first_pass(cfg: Config, funnel: Funnel) -> Kept:
         kept.title_chars.append(len(row.title))
         kept.content_chars.append(len(row.content))
     funnel.rows_in += funnel.malformed.total
-    check_malformed(cfg, funnel)
+    check_readable(cfg, funnel, len(kept))
     return kept
 
 
-def check_malformed(cfg: Config, funnel: Funnel) -> None:
-    """Refuse a file with too many unreadable lines, or with none that is readable. Raises DataError."""
+def check_readable(cfg: Config, funnel: Funnel, kept: int) -> None:
+    """Refuse a file with too many unreadable lines, or without a row that can be used. Raises DataError."""
     share = funnel.malformed.total / max(funnel.rows_in, 1)
     if share > cfg.data.max_malformed_share:
-        kinds = "; ".join(f"{k}: {v['count']} (first at lines {v['first_lines']})" for k, v in funnel.malformed.kinds.items())
+        kinds = "; ".join(
+            f"{kind}: {found['count']} (first at lines {found['first_lines']}: {funnel.malformed.why[kind]})"
+            for kind, found in funnel.malformed.kinds.items()
+        )
         raise DataError(
             f"{data_path(cfg)}: {funnel.malformed.total} of {funnel.rows_in} lines cannot be read ({share:.1%}, allowed "
             f"{cfg.data.max_malformed_share:.1%}): {kinds}. Download the file again, or set data.max_malformed_share"
         )
+    if not kept:
+        lost = ", ".join(f"{count} {step}" for step, count in funnel.dropped.items()) or "the file is empty"
+        raise DataError(f"{data_path(cfg)}: none of {funnel.rows_in} rows can be used ({lost}); a row needs uid, title and content")
 
 
 def group_rows(kept: Kept) -> np.ndarray:

@@ -16,15 +16,17 @@ from collections.abc import Callable
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->|<![A-Za-z][^<>]*>", re.DOTALL)
 _BLOCK_TAG = re.compile(r"</?(?:p|br|div|li|ul|ol|tr|td|th|table|h[1-6]|hr)\b[^<>]*>", re.IGNORECASE)
 # "--This text refers to the Hardcover edition.", in the file mostly run together ("theHardcoveredition."), and
-# "--This text refers to an out of print or unavailable edition of this title."
-_REFERS = re.compile(r"\s*-{0,2}\s*This text refers to (?:the|an?)[^.]{0,120}?edition(?: of this title)?\s*\.?", re.IGNORECASE)
+# "--This text refers to an out of print or unavailable edition of this title." The dashes tell it from a sentence of the text.
+_REFERS = re.compile(r"\s*--\s*This text refers to (?:the|an?)[^.]{0,120}?edition(?: of this title)?\s*\.?", re.IGNORECASE)
 # "Copyright 2004 Reed Business Information, Inc.", "Copyright © Reed Business Information, a division of Reed Elsevier Inc.
-# All rights reserved." and the same of Cahners Business Information.
-_REED = re.compile(
-    r"\s*(?:Copyright|©|\(c\))\s*(?:©|\(c\))?\s*(?:\d{4})?\s*(?:Reed|Cahners) Business Information"
-    r"(?:,? a division of Reed Elsevier)?,?\s*(?:Inc)?\.?(?:\s*All rights reserved\.?)?",
+# All rights reserved.", the same of Cahners Business Information, and of the American Library Association (Booklist).
+_PUBLISHER = re.compile(
+    r"\s*(?:Copyright|©|\(c\))\s*(?:©|\(c\))?\s*(?:\d{4})?\s*"
+    r"(?:(?:Reed|Cahners) Business Information(?:,? a division of Reed Elsevier)?(?:,?\s*Inc\b)?|American Library Association)"
+    r"\.?(?:\s*All rights reserved\.?)?",
     re.IGNORECASE,
 )
+_INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs"})  # control, format, private use, surrogate: the same in every Unicode version
 
 
 def unescape(text: str) -> str:
@@ -45,11 +47,11 @@ def tags(text: str) -> str:
 
 
 def unicode(text: str) -> str:
-    """Unicode NFC: letter and accent become one character. Zero-width and control characters go."""
+    """Unicode NFC: letter and accent become one character. Zero-width, control and private characters go."""
     if text.isascii() and text.isprintable():
         return text
-    text = unicodedata.normalize("NFC", text)
-    return "".join(c for c in text if c.isprintable() or c.isspace())
+    visible = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
+    return unicodedata.normalize("NFC", visible)
 
 
 def whitespace(text: str) -> str:
@@ -58,11 +60,13 @@ def whitespace(text: str) -> str:
 
 
 def boilerplate(text: str) -> str:
-    """Lines of the bookseller, not of the product: which edition a review speaks of, and its publisher's copyright."""
-    if "efers to" in text:
-        text = _REFERS.sub("", text)
-    if "Business Information" in text or "business information" in text:
-        text = _REED.sub("", text)
+    """Lines of the bookseller, not of the product: which edition a review speaks of, and its publisher's copyright.
+
+    A space takes their place, since what follows is often run together with them.
+    """
+    for signs, pattern in (("text refers to", _REFERS), ("business information", _PUBLISHER), ("library association", _PUBLISHER)):
+        if signs in text.lower():
+            text = pattern.sub(" ", text).strip()
     return text
 
 
@@ -80,9 +84,20 @@ def steps_of(switches) -> list[tuple[str, Callable[[str], str]]]:
     return [(name, step) for name, step in STEPS.items() if getattr(switches, name)]
 
 
-def clean_text(text: str, steps: list[tuple[str, Callable[[str], str]]]) -> str:
-    for _, step in steps:
-        text = step(text)
+def clean_text(
+    text: str,
+    steps: list[tuple[str, Callable[[str], str]]],
+    changed: Callable[[str, str, str], None] = lambda step, before, after: None,
+) -> str:
+    """Run the steps until nothing changes (a tag out of `&am<b>p;` leaves an entity), telling `changed` what each one did."""
+    before = None
+    while text != before:
+        before = text
+        for name, step in steps:
+            after = step(text)
+            if after != text:
+                changed(name, text, after)
+                text = after
     return text
 
 

@@ -90,14 +90,15 @@ def _resolve(args, stage: str | None):
     said = hardware.use_one_gpu()
     if said:
         print(said, flush=True)
-    profile = args.profile
+    profile, reason = args.profile, "asked for"
     if args.run and stage and not profile:
         made = Run(args.run).manifests().values()
-        profile = next((manifest["profile"] for manifest in made), None)
-    cfg = Config.load(profile, **_overrides(args))
+        profile, reason = next((manifest["profile"] for manifest in made), None), "recorded in this run"
+    cfg = Config.load(profile, reason=reason, **_overrides(args))
     run = Run(args.run or default_run(cfg))
     if stage:
-        cfg = Config.load(cfg.profile, inherited=recorded_settings(run, stage), **_overrides(args))
+        inherited = recorded_settings(run, stage)
+        cfg = Config.load(cfg.profile, inherited=inherited, reason=cfg.profile_reason, **_overrides(args))
     print(f"profile {cfg.profile} ({cfg.profile_reason}), run folder {run.path}", flush=True)
     return cfg, run
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import difflib
 import os
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from ftlib.errors import FtlibError
 from ftlib.prompts import questions_of
@@ -32,7 +33,16 @@ class ConfigError(FtlibError, ValueError):
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value, info):
+        """Python counts True as 1, so `train.learning_rate=yes` would train with a rate of 1."""
+        annotation = cls.model_fields[info.field_name].annotation
+        if isinstance(value, bool) and not {bool} & {annotation, *get_args(annotation)}:
+            raise PydanticCustomError("switch", "true and false are not allowed here")
+        return value
 
 
 class CleanConfig(Section):
@@ -164,19 +174,29 @@ class Config(Section):
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def load(cls, profile: str | None = None, /, inherited: dict | None = None, env: dict | None = None, **overrides) -> Config:
+    def load(
+        cls,
+        profile: str | None = None,
+        inherited: dict | None = None,
+        env: dict | None = None,
+        reason: str = "asked for",
+        **overrides,
+    ) -> Config:
         """Resolve and check the settings: overrides over environment over inherited over profile over default.yaml.
 
         profile: one of PROFILES; None takes FTLIB_PROFILE, else the one that fits the machine.
-        inherited: {section: {key: value}} recorded by an earlier stage of the same run.
+        inherited: {section: {key: value}} recorded by an earlier stage of the same run; what is no setting any more is left out.
+        reason: why this profile, in words.
         overrides: `train__learning_rate=3e-4` or `**{"train.learning_rate": 3e-4}`.
         Raises ConfigError (field, value, what is allowed).
         """
         env = dict(os.environ) if env is None else env
-        name, reason = (profile, "asked for") if profile else pick_profile(env)
+        name, reason = (profile, reason) if profile else pick_profile(env)
         values, sources = _read_yaml("default"), {}
         _overlay(values, sources, flatten(_read_profile(name)), f"profile {name}")
-        _overlay(values, sources, flatten(inherited or {}), "recorded in this run")
+        known = flatten(values)
+        recorded = {key: value for key, value in flatten(inherited or {}).items() if key in known}
+        _overlay(values, sources, recorded, "recorded in this run")
         _overlay(values, sources, _from_environment(env), "environment")
         _overlay(values, sources, {k.replace("__", "."): v for k, v in overrides.items()}, "set by you")
         try:
@@ -233,7 +253,14 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {text}: write it as section.key=value, for example --set train.learning_rate=3e-4")
-    return key.strip(), yaml.safe_load(value) if value else ""
+    return key.strip(), _yaml_value(value, f"--set {text}") if value else ""
+
+
+def _yaml_value(text: str, whole: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{whole}: {text!r} is not a YAML value; close its brackets, or put it in quotes") from None
 
 
 def flatten(values: dict, prefix: str = "") -> dict[str, Any]:
@@ -287,9 +314,9 @@ def profile_description(name: str) -> str:
 def _from_environment(env: dict) -> dict[str, Any]:
     """FTLIB_TRAIN__LEARNING_RATE -> train.learning_rate. The double underscore tells a setting from FTLIB_RUNS and the like."""
     settings = {}
-    for name, text in env.items():
+    for name, text in sorted(env.items()):  # FTLIB_DATA__CLEAN comes before FTLIB_DATA__CLEAN__TAGS
         if name.startswith("FTLIB_") and "__" in name:
-            settings[name.removeprefix("FTLIB_").lower().replace("__", ".")] = yaml.safe_load(text)
+            settings[name.removeprefix("FTLIB_").lower().replace("__", ".")] = _yaml_value(text, f"{name}={text}")
     return settings
 
 
@@ -304,20 +331,24 @@ def _overlay(values: dict, sources: dict, flat: dict[str, Any], source: str) -> 
         for part in path:
             place = place.get(part) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place:
-            raise ConfigError(_unknown(key, values, source))
+            raise ConfigError(_unknown(key, value, values, source))
         if isinstance(place[last], dict):
-            raise ConfigError(f"{key} = {value!r}: this is a section; set one of its keys: {', '.join(place[last])}")
+            switch = "true, false, or " if key == "data.clean" else ""
+            raise ConfigError(
+                f"{key} = {value!r} ({source}): this is a section; allowed are {switch}its keys, as in {key}.KEY=VALUE: "
+                f"{', '.join(place[last])}"
+            )
         place[last] = value
         sources[key] = source
 
 
-def _unknown(key: str, values: dict, source: str) -> str:
+def _unknown(key: str, value: Any, values: dict, source: str) -> str:
     known = list(flatten(values))
     close = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else ""
+    hint = f"; did you mean {close[0]}?" if close else "."
     section = key.split(".")[0]
     allowed = [k for k in known if k.startswith(section + ".")] or sorted(values)
-    return f"{key} ({source}) is not a setting; {hint} Allowed: {', '.join(allowed)}"
+    return f"{key} = {value!r} ({source}): there is no such setting{hint} Allowed: {', '.join(allowed)}"
 
 
 def _explain(error: ValidationError, sources: dict) -> str:
@@ -325,8 +356,11 @@ def _explain(error: ValidationError, sources: dict) -> str:
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"] if part not in ("str", "list[str]"))
         message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "list_type":
+            message += ", as in [one, two]"
         if item["type"] == "value_error":  # a combination: the message names the fields itself
             lines.append(message)
         else:
-            lines.append(f"{key} = {item['input']!r} ({sources.get(key, 'default')}): {message}")
+            source = next((sources[known] for known in sources if f"{key}.".startswith(f"{known}.")), "default")
+            lines.append(f"{key} = {item['input']!r} ({source}): {message}")
     return "\n".join(dict.fromkeys(lines))

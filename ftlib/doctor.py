@@ -21,22 +21,33 @@ FREE_GB = 5  # a merged TinyLlama has 2.2 GB, its base as much
 
 def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
     """(facts, problems), a line each; every problem says how to mend it. one_gpu: what `use_one_gpu` did, if anything."""
-    facts = [f"device: {hardware.device_name()}", f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
-    problems = [f"{name} is not installed: pip install -e . -c constraints.txt" for name in NEEDED if not importlib.util.find_spec(name)]
+    missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
+    problems = [f"{name} is not installed: pip install -e . -c constraints.txt" for name in missing]
+    facts = [f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
     facts += [f"{name} {version}" for name, version in hardware.versions().items() if name != "python"]
-    facts += [_memory()]
-    if one_gpu:
-        facts.append(one_gpu)
-    facts += _other_devices()
+    if not missing:  # the rest needs them
+        facts += _device(one_gpu)
+        chosen, wrong = _profile()
+        facts, problems = facts + chosen, problems + wrong
+    facts += [f"runs: {runs_root()} ({len(list_runs())} runs)", _folder("cache", cache_dir())]
+    return facts, problems + _disk(runs_root())
+
+
+def _device(one_gpu: str | None) -> list[str]:
+    """Words for the device and its memory."""
+    return [f"device: {hardware.device_name()}", _memory(), *([one_gpu] if one_gpu else []), *_other_devices()]
+
+
+def _profile() -> tuple[list[str], list[str]]:
+    """(facts, problems) of the profile that fits and of the choices it leaves to the machine."""
+    facts = []
     try:
         cfg = Config.load()
         facts.append(f"profile {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
         facts += [f"{key} = {reason}" for key, reason in precision(cfg).reasons.items()]
     except FtlibError as error:
-        problems.append(str(error))
-    facts += [f"runs: {runs_root()} ({len(list_runs())} runs)", _folder("cache", cache_dir())]
-    problems += _disk(runs_root())
-    return facts, problems
+        return facts, [str(error)]
+    return facts, []
 
 
 def _memory() -> str:

@@ -8,9 +8,10 @@ How: `ftlib run` ensures the last stage; a notebook ensures the one it needs.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
-from ftlib.config import Config
+from ftlib.config import Config, flatten
 from ftlib.runs import FORMAT, STAGES, Run, Stage, file_fingerprint, fingerprint, runs_root
 
 # Which sections of the configuration a stage depends on, and which stages it reads.
@@ -44,34 +45,65 @@ def wanted(name: str, cfg: Config, run: Run) -> tuple[str, dict, dict]:
         read = {"the data file": _data_fingerprint(cfg, run.stage(name))}
     else:
         read = {source: run.stage(source).manifest()["fingerprint"] for source in READS[name]}
-    return fingerprint([FORMAT, name, config, read]), config, read
+    counts = {key: value for key, value in flatten(config).items() if key != "data.path"}  # its content counts, not its place
+    return fingerprint([FORMAT, name, counts, read]), config, read
 
 
 def _data_fingerprint(cfg: Config, stage: Stage) -> str:
-    """Of the raw file; a data set whose raw file has gone since (a Colab disk) is still good."""
+    """Of the raw file; a data set whose raw file has gone since (a Colab disk) is still good.
+
+    Raises DataError for a file that cannot be read, before an older data set is cleared away.
+    """
     from ftlib.catalog import data_path
+    from ftlib.reader import open_raw
 
     path = data_path(cfg)
-    if not path.is_file() and stage.whole:
+    if not path.exists() and stage.whole and stage.manifest()["config"]["data"]["path"] == cfg.data.path:
         return stage.manifest()["read"]["the data file"]
-    return file_fingerprint(path) if path.is_file() else ""  # the reader says what is wrong with it
+    with open_raw(path):
+        return _hash_of(path, path.stat().st_size, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _hash_of(path: Path, size: int, changed: int) -> str:
+    """`file_fingerprint`, once a process for a file that stays as it is: the real one has 890 MB."""
+    return file_fingerprint(path)
 
 
 def ensure(name: str, cfg: Config, run: Run) -> Stage:
     """Make a stage and those before it unless they are whole and match `cfg`; says what is reused, what is built and why."""
-    for source in sorted(READS[name], key=STAGES.index):
-        ensure(source, cfg, run)
+    for each in STAGES[: STAGES.index(name)]:
+        if _needs(name, each):
+            _ensure_one(each, cfg, run)
+    return _ensure_one(name, cfg, run)
+
+
+def _needs(name: str, other: str) -> bool:
+    """True if a stage reads another, directly or through one between them."""
+    return any(source == other or _needs(source, other) for source in READS[name])
+
+
+def _ensure_one(name: str, cfg: Config, run: Run) -> Stage:
     stage = run.stage(name)
-    key, config, read = wanted(name, cfg, run)
-    reason = stage.why_stale(key, config, read)
-    if reason is None:
-        print(f"{name}: reused, made {stage.manifest()['finished']}", flush=True)
-        return stage
-    going_on = stage.can_resume(key)
-    print(f"{name}: {'going on' if going_on else 'building'} ({reason})", flush=True)
-    with stage.writing(key, config, read, cfg.profile, KEPT.get(name, ())) as result:
-        result |= BUILDERS[name](cfg, run, stage.path)
+    if _why_stale(stage, cfg, run) is not None:
+        with stage.lock():
+            reason = _why_stale(stage, cfg, run)  # again: who held the lock may just have made it
+            if reason is not None:
+                _build(stage, cfg, run, reason)
+                return stage
+    print(f"{name}: reused, made {stage.manifest()['finished']}", flush=True)
     return stage
+
+
+def _why_stale(stage: Stage, cfg: Config, run: Run) -> str | None:
+    return stage.why_stale(*wanted(stage.name, cfg, run))
+
+
+def _build(stage: Stage, cfg: Config, run: Run, reason: str) -> None:
+    key, config, read = wanted(stage.name, cfg, run)
+    print(f"{stage.name}: {'going on' if stage.can_resume(key) else 'building'} ({reason})", flush=True)
+    with stage.writing(key, config, read, cfg.profile, KEPT.get(stage.name, ())) as result:
+        result |= BUILDERS[stage.name](cfg, run, stage.path)
 
 
 def load_dataset(run: Run):

