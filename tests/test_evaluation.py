@@ -10,7 +10,7 @@ from ftlib import evaluation, generation, report
 from ftlib.cli import main
 from ftlib.evaluation import Record
 from ftlib.metrics import METRICS
-from ftlib.runs import Run, read_json
+from ftlib.runs import Run, read_json, write_json
 
 
 def lines_of(run: Run) -> list[dict]:
@@ -61,6 +61,7 @@ def test_an_interrupted_evaluation_asks_only_for_what_is_missing(smoke_run, monk
     kept = (folder / "answers.jsonl").read_text().splitlines(keepends=True)
     before = sorted(kept)
     (folder / "answers.jsonl").write_text("".join(kept[:5]) + kept[5][:20])  # killed while it wrote the sixth line
+    write_json(folder / "started.json", {"fingerprint": read_json(folder / "manifest.json")["fingerprint"]})
     (folder / "manifest.json").unlink()
     asked = []
     honest = generation.answer_prompts

@@ -1,0 +1,65 @@
+"""What all tests share: a folder of their own for runs and caches, the smoke profile, no network."""
+
+import gzip
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(tempfile.mkdtemp(prefix="ftlib-tests-"))
+for name in [name for name in os.environ if name.startswith("FTLIB_") and "__" in name]:
+    del os.environ[name]  # a setting of the user's shell must not decide a test
+os.environ |= {"FTLIB_RUNS": str(FOLDER / "runs"), "FTLIB_PROFILE": "smoke", "HF_HUB_OFFLINE": "1"}
+os.environ.setdefault("FTLIB_CACHE", str(FOLDER / "cache"))
+
+
+def pytest_unconfigure():
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+@pytest.fixture
+def settings():
+    """A function: the smoke configuration with some values set by the user, whatever the environment holds."""
+    from ftlib.config import Config
+
+    return lambda **overrides: Config.load("smoke", env={}, **overrides)
+
+
+@pytest.fixture
+def write_rows(tmp_path):
+    """A function: write rows (dicts, or lines as they are) to a file, gzipped if its name ends in .gz; returns its path."""
+
+    def write(rows, name="rows.jsonl"):
+        lines = [row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows]
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(b"".join(lines)) if name.endswith(".gz") else b"".join(lines))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def products():
+    """A function: n rows that are all different and all usable."""
+
+    def make(n):
+        return [
+            {"uid": f"u{i}", "title": f"Lamp number {i}", "content": f"A lamp with {i} bulbs and a cord."}
+            for i in range(n)
+        ]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def smoke_run():
+    """The whole pipeline once, by the command that the README names, at smoke size."""
+    from ftlib.cli import main
+    from ftlib.runs import Run, runs_root
+
+    assert main(["run"]) == 0
+    return Run(runs_root() / "smoke")

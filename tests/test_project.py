@@ -1,0 +1,127 @@
+"""What the repository promises to someone who has just cloned it."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ftlib.cli import build_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PINS = {
+    canonicalize_name(line.split("==")[0]): line.strip().split("==")[1]
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+}
+
+
+def required(*extras: str) -> list[Requirement]:
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in PROJECT["optional-dependencies"][extra])]
+    return [Requirement(line) for line in lines]
+
+
+def test_every_package_has_a_pinned_version_that_its_lower_bound_allows():
+    """An unpinned package is another one next month, and on Linux an unpinned torch is gigabytes."""
+    for requirement in required("test", "app"):
+        name = canonicalize_name(requirement.name)
+        assert name in PINS, f"{name} is missing in constraints.txt"
+        assert requirement.specifier.contains(PINS[name]), f"{name} {PINS[name]} against {requirement}"
+    assert PINS["torch"] == "2.13.0"
+
+
+def test_requirements_are_lower_bounds_only():
+    """An exact pin in the package would replace what a Colab runtime has loaded."""
+    assert all({s.operator for s in requirement.specifier} == {">="} for requirement in required("test", "gpu", "app"))
+
+
+def test_every_imported_package_is_required():
+    """A package that is there by luck (another one needs it) is gone after that one's next release."""
+    names = {canonicalize_name(requirement.name) for requirement in required()}
+    modules = {"yaml": "pyyaml", "rouge_score": "rouge-score"}
+    found = set()
+    for path in (ROOT / "ftlib").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(node.module.split(".")[0])
+    outside = found - set(sys.stdlib_module_names) - {"ftlib"}
+    missing = {name for name in outside if canonicalize_name(modules.get(name, name)) not in names}
+    allowed = {"tokenizers", "pydantic_core"}  # parts of transformers and pydantic, which cannot be without them
+    assert missing <= allowed, missing
+
+
+def test_readme_has_the_two_commands_each_one_line_with_constraints():
+    """Without the constraints a newcomer's first command downloads gigabytes of CUDA."""
+    commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
+    assert len(commands) == 2
+    assert all("-c constraints.txt" in command for command in commands)
+    assert commands[0].endswith("/ftlib run") and commands[1].endswith("pytest --nbmake")
+
+
+def test_ci_runs_the_readmes_test_command():
+    """CI that installs by another way than the README proves nothing about the README."""
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "README.md" in script and "rm -rf .venv-ci" in script
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert {"run": "bash .ci/run"} in workflow["jobs"]["test"]["steps"]
+
+
+def test_conda_environment_reads_the_same_versions():
+    """Two lists of versions drift apart."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert pip == ["-c constraints.txt", "-e .[test]"]
+
+
+def test_every_command_in_the_readme_exists():
+    """A documented command that was renamed is the first thing that a newcomer tries."""
+    commands = build_parser()._subparsers._group_actions[0].choices
+    named = set(re.findall(r"`ftlib (\w+)", README))
+    assert named and named <= set(commands), named - set(commands)
+
+
+def test_every_module_in_the_readme_exists_and_all_are_named():
+    """The reader's map must be the territory."""
+    table = README.split("## The module")[1]
+    named = set(re.findall(r"`(\w+\.py)`", table))
+    there = {path.name for path in (ROOT / "ftlib").glob("*.py")} - {"__init__.py", "__main__.py", "errors.py"}
+    assert named == there
+
+
+def test_recorded_results_in_the_readme_come_from_their_files():
+    """A figure typed by hand outlives the run that it came from."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import render_results
+    finally:
+        sys.path.pop(0)
+    assert render_results.insert(README, render_results.render()) == README
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name]
+
+
+def test_no_path_of_a_machine_and_no_unsafe_loading_is_in_the_repository(tracked):
+    """A path of somebody's home breaks on every other machine; trust_remote_code runs strangers' code."""
+    home = re.compile(r"(?<![\w.~-])/(?:home|root|Users)/\w")
+    for path in tracked:
+        if path.suffix in (".py", ".md", ".yaml", ".yml", ".json", ".toml", ".ipynb", ".csv", ".html"):
+            text = path.read_text(encoding="utf-8")
+            assert not home.search(text), path
+            if path != Path(__file__):
+                assert "trust_remote_code=" + "True" not in text, path

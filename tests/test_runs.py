@@ -1,0 +1,465 @@
+"""Run folders: what is reused, what is rebuilt and why, and that nothing of the user's is lost on the way."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftlib import hardware, pipeline, runs
+from ftlib.reader import DataError
+from ftlib.runs import STAGES, Run, StageBusy, StageMissing, fingerprint, read_json, write_json, write_text
+
+CONFIG, READ = {"train": {"seed": 1, "epochs": 2.0}}, {"dataset": "abc"}
+
+
+@pytest.fixture(autouse=True)
+def no_torch(monkeypatch):
+    """The manifest asks torch for the GPU's name; here it need not be loaded."""
+    monkeypatch.setattr(hardware, "device_name", lambda: "test device")
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Run(tmp_path / "run").stage("adapter")
+
+
+def make(stage, key="k1", files=("weights",), config=CONFIG, read=READ, **keywords):
+    """Write a stage with some files in it."""
+    with stage.writing(key, config, read, "smoke", **keywords) as result:
+        for name in files:
+            write_text(stage.path / name, f"{name} of {key}")
+        result["steps"] = 6
+
+
+def interrupt(stage, key="k1", files=("weights",), **keywords):
+    """Write a stage and die half-way."""
+    with pytest.raises(KeyboardInterrupt), stage.writing(key, CONFIG, READ, "smoke", **keywords):
+        for name in files:
+            write_text(stage.path / name, f"{name} of {key}")
+        raise KeyboardInterrupt
+
+
+def files_of(stage):
+    return sorted(str(path.relative_to(stage.path)) for path in stage.path.rglob("*") if path.is_file())
+
+
+# Stages
+
+
+def test_manifest_says_what_made_the_stage(stage):
+    """Without it nobody can tell later which settings, versions and machine a result comes from."""
+    make(stage)
+    manifest = stage.manifest()
+    expected = {"stage": "adapter", "fingerprint": "k1", "config": CONFIG, "read": READ, "profile": "smoke", "steps": 6}
+    assert manifest | expected == manifest
+    assert manifest["device"] == "test device" and manifest["versions"]["python"] and manifest["seconds"] >= 0
+    assert manifest["peak_memory_mb"]["ram"] > 0 and manifest["finished"].endswith("Z") and "git_commit" in manifest
+    assert files_of(stage) == ["manifest.json", "weights"]
+
+
+def test_no_manifest_before_the_end(stage):
+    """Without it a stage that broke off is taken for a whole one, and half an adapter is merged."""
+    assert stage.why_stale("k1", CONFIG, READ) == "not made yet"
+    interrupt(stage)
+    assert not stage.whole and stage.why_stale("k1", CONFIG, READ) == "interrupted earlier"
+    with pytest.raises(StageMissing, match="`ftlib train`"):
+        stage.manifest()
+    make(stage)
+    interrupt(stage, key="k2")  # over a whole one: the old manifest must not vouch for the new files
+    assert not stage.whole
+
+
+def test_staleness_names_key_old_and_new(stage):
+    """Without it a user sees "stale" and cannot tell which setting costs an hour of training."""
+    make(stage)
+    assert stage.why_stale("k1", CONFIG, READ) is None
+    changed = {"train": {"seed": 2, "epochs": 2.0}}
+    assert stage.why_stale("k2", changed, READ) == "train.seed was 1, now 2"
+    assert stage.why_stale("k2", CONFIG, {"dataset": "xyz"}) == "dataset changed"
+    assert stage.why_stale("k2", changed, {"dataset": "xyz"}) == "train.seed was 1, now 2; dataset changed"
+    assert "another version of ftlib" in stage.why_stale("k2", CONFIG, READ)
+
+
+def test_interrupted_attempt_goes_on_only_with_the_same_settings(stage):
+    """Without it an interruption costs all checkpoints; or training goes on from a checkpoint of other settings."""
+    interrupt(stage, files=("checkpoints/one",))
+    assert stage.can_resume("k1") and not stage.can_resume("k2")
+    interrupt(stage, files=("checkpoints/two",))
+    assert files_of(stage) == ["checkpoints/one", "checkpoints/two", "started.json"]
+    make(stage, key="k2")
+    assert files_of(stage) == ["manifest.json", "weights"]
+    assert not stage.can_resume("k2")
+
+
+def test_rebuilding_removes_what_was_there_but_keeps_what_is_named(stage):
+    """Without it files of older settings lie among the new ones; or answers that are still valid are generated again."""
+    make(stage, files=("answers.jsonl", "table.csv", "plots/one.png"))
+    interrupt(stage, key="k2", files=(), keep=("answers.jsonl",))
+    assert files_of(stage) == ["answers.jsonl", "started.json"]
+    make(stage, key="k3", files=(), keep=("answers.jsonl",))
+    assert files_of(stage) == ["answers.jsonl", "manifest.json"]
+    assert (stage.path / "answers.jsonl").read_text() == "answers.jsonl of k1"
+
+
+def test_link_is_removed_and_not_what_it_points_to(stage, tmp_path):
+    """Without it clearing a stage deletes a folder of the user's that was linked into it."""
+    precious = tmp_path / "precious" / "thesis.txt"
+    write_text(precious, "years of work")
+    make(stage)
+    (stage.path / "link").symlink_to(precious.parent)
+    make(stage, key="k2")
+    assert precious.exists() and not (stage.path / "link").exists()
+
+
+def test_foreign_folder_is_never_emptied(stage):
+    """Without it `--run ~/documents` deletes the user's own folder of that name."""
+    write_text(stage.path / "thesis.txt", "years of work")
+    with pytest.raises(StageMissing, match=r"no manifest\.json.*did not make it.*move them away"):
+        make(stage)
+    runs.clean(Run(stage.path.parent), everything=True)
+    assert files_of(stage) == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("how", ["rebuild", "clean"])
+def test_interrupted_while_clearing(stage, monkeypatch, how):
+    """Without it a folder that was half emptied passes for whole, or for a foreign one that ftlib will not touch."""
+    make(stage, files=("checkpoints/one", "weights"))
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.shutil, "rmtree", lambda path: exec("raise KeyboardInterrupt"))
+        with pytest.raises(KeyboardInterrupt):
+            make(stage, key="k2") if how == "rebuild" else runs.clean(Run(stage.path.parent), everything=True)
+    assert stage.why_stale("k1", CONFIG, READ) == "interrupted earlier" and not stage.can_resume("k1")
+    make(stage, key="k2", files=("new",))
+    assert files_of(stage) == ["manifest.json", "new"]
+
+
+def test_writing_is_atomic(tmp_path, monkeypatch):
+    """Without it a reader, or the next run, finds half a file after a crash."""
+    path = tmp_path / "deep" / "file.json"
+    write_json(path, {"a": "é"})
+
+    def full_disk(self, text, **keywords):
+        self.write_bytes(text[:3].encode())
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            write_json(path, {"a": "new"})
+    assert read_json(path) == {"a": "é"} and "é" in path.read_text(encoding="utf-8")
+    write_json(path, {"a": "new"})  # what the failure left is no hindrance
+    assert [p.name for p in path.parent.iterdir()] == ["file.json"]
+
+
+def test_fingerprints():
+    """Without it the order of keys makes an hour of training stale, or a changed setting does not."""
+    assert fingerprint({"a": 1, "b": [2.0, None]}) == fingerprint({"b": [2.0, None], "a": 1}) == "20b0e0d999b7eb5d"
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2}) != fingerprint({"a": "2"})
+
+
+# Locks
+
+
+@contextlib.contextmanager
+def other_process(stage):
+    """Another process that holds the stage's lock; yields it, and ends it by closing its input."""
+    code = (
+        "import sys; from pathlib import Path; from ftlib.runs import Stage\n"
+        "with Stage(Path(sys.argv[1])).lock(): print('held', flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code, str(stage.path)], **pipes) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_busy_stage_says_who_holds_it(stage):
+    """Without it two processes write one adapter, or the user cannot tell which one to wait for."""
+    with other_process(stage) as process:
+        with pytest.raises(StageBusy, match=f"process {process.pid} on .* since 20.*--run with another folder"):
+            make(stage)
+        assert not stage.path.exists()
+        (stage.path.parent / ".adapter.holder.json").unlink()  # it has not signed yet
+        with pytest.raises(StageBusy, match="another process"):
+            make(stage)
+
+
+def test_lock_is_free_after_its_holder_died(stage):
+    """Without it a crash leaves a run that can be neither finished nor started again."""
+    with other_process(stage) as process:
+        process.kill()
+        process.wait()
+        assert (stage.path.parent / ".adapter.holder.json").exists()  # it could not clean up
+        make(stage)
+    assert stage.whole and not (stage.path.parent / ".adapter.holder.json").exists()
+
+
+def test_notebook_waits(stage, monkeypatch):
+    """Without it a notebook cell fails because the command line is still training."""
+    stage.wait, said = True, []
+    with other_process(stage) as process:
+
+        def let_go(text, **keywords):
+            said.append(text)
+            process.stdin.close()
+
+        monkeypatch.setattr(runs, "print", let_go, raising=False)
+        make(stage)
+        assert len(said) == 1 and f"process {process.pid}" in said[0] and "waiting" in said[0]
+    assert stage.whole
+
+
+def test_error_frees_the_lock(stage):
+    """Without it one failed cell blocks the stage until the kernel is restarted."""
+    interrupt(stage)
+    make(Run(stage.path.parent).stage("adapter"))
+
+
+# The pipeline
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Builders that write one file and no model; returns the list of what was built."""
+    names = []
+
+    def builder(name):
+        def build(cfg, run, folder):
+            names.append(name)
+            write_text(folder / "made", name)
+            return {}
+
+        return build
+
+    monkeypatch.setattr(pipeline, "BUILDERS", {name: builder(name) for name in STAGES})
+    return names
+
+
+def build(run, cfg, built, stage="evaluation"):
+    """Ensure a stage; returns the stages that were built for it."""
+    built.clear()
+    pipeline.ensure(stage, cfg, run)
+    return list(built)
+
+
+def test_second_run_reuses_everything(tmp_path, settings, built, capsys):
+    """Without it `ftlib run` twice costs twice, or does not say that it did nothing."""
+    run = Run(tmp_path / "run")
+    assert build(run, settings(), built) == list(STAGES)
+    assert capsys.readouterr().out.splitlines() == [f"{name}: building (not made yet)" for name in STAGES]
+    assert build(run, settings(), built) == []
+    assert [line.split(", made")[0] for line in capsys.readouterr().out.splitlines()] == [
+        f"{n}: reused" for n in STAGES
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rebuilt"),
+    [
+        ({"data.seed": 7}, STAGES),
+        ({"data.clean.tags": False}, STAGES),
+        ({"model.dtype": "float32"}, STAGES[1:]),
+        ({"lora.r": 4}, STAGES[1:]),
+        ({"train.learning_rate": 1e-4}, STAGES[1:]),
+        ({"merge.dtype": "bfloat16"}, STAGES[2:]),
+        ({"generation.max_new_tokens": 8}, STAGES[3:]),
+        ({"evaluation.rows": 5}, STAGES[3:]),
+    ],
+)
+def test_one_setting_rebuilds_what_depends_on_it(tmp_path, settings, built, capsys, overrides, rebuilt):
+    """Without it a changed temperature trains again, or a changed learning rate does not."""
+    run = Run(tmp_path / "run")
+    build(run, settings(), built)
+    capsys.readouterr()
+    assert build(run, settings(**overrides), built) == list(rebuilt)
+    ((key, new),) = overrides.items()
+    said = capsys.readouterr().out.splitlines()[len(STAGES) - len(rebuilt)]
+    assert said == f"{rebuilt[0]}: building ({key} was {settings().get(key)!r}, now {new!r})"
+    assert build(run, settings(), built) == list(rebuilt)  # and back
+
+
+def test_a_stage_builds_only_what_it_needs(tmp_path, settings, built):
+    """Without it opening the training notebook merges and evaluates first."""
+    run = Run(tmp_path / "run")
+    assert build(run, settings(), built, "adapter") == ["dataset", "adapter"]
+    assert build(run, settings(), built) == ["merged", "evaluation"]
+    runs.clean(run)
+    assert build(run, settings(), built, "adapter") == []
+    assert build(run, settings(), built) == ["merged"]  # the same weights again: the evaluation still stands
+
+
+def test_data_file_counts_by_its_content(tmp_path, settings, built, write_rows, capsys):
+    """Without it a touched or moved file trains again, and an edited one does not."""
+    run, first = Run(tmp_path / "run"), write_rows([{"uid": "a"}])
+    build(run, settings(**{"data.path": str(first)}), built)
+    os.utime(first, (1, 1))
+    assert build(run, settings(**{"data.path": str(first)}), built) == []
+    moved = write_rows([{"uid": "a"}], "elsewhere/rows.jsonl")
+    assert build(run, settings(**{"data.path": str(moved)}), built) == []
+    write_rows([{"uid": "b"}])
+    capsys.readouterr()
+    assert build(run, settings(**{"data.path": str(first)}), built) == list(STAGES)
+    assert "dataset: building (the data file changed)" in capsys.readouterr().out
+
+
+def test_data_file_that_is_gone(tmp_path, settings, built, write_rows):
+    """Without it a run cannot go on once Colab's disk was wiped; or a misspelt --data deletes the data set."""
+    run, path = Run(tmp_path / "run"), write_rows([{"uid": "a"}])
+    cfg = settings(**{"data.path": str(path)})
+    build(run, cfg, built, "adapter")
+    path.unlink()
+    assert build(run, cfg, built) == ["merged", "evaluation"]
+    for wrong in (tmp_path / "typo.jsonl", tmp_path, write_rows([], "rows.csv")):
+        with pytest.raises(DataError, match="give the|allowed are"):
+            build(run, settings(**{"data.path": str(wrong)}), built)
+    assert build(run, cfg, built) == []
+
+
+def test_failed_stage_is_built_again_and_the_ones_before_it_are_not(tmp_path, settings, built, monkeypatch, capsys):
+    """Without it one error in training costs the prepared data, or leaves a stage that is never finished."""
+    run, whole = Run(tmp_path / "run"), pipeline.BUILDERS["adapter"]
+
+    def out_of_memory(cfg, run, folder):
+        raise MemoryError
+
+    monkeypatch.setitem(pipeline.BUILDERS, "adapter", out_of_memory)
+    with pytest.raises(MemoryError):
+        build(run, settings(), built)
+    monkeypatch.setitem(pipeline.BUILDERS, "adapter", whole)
+    capsys.readouterr()
+    assert build(run, settings(), built) == ["adapter", "merged", "evaluation"]
+    assert "adapter: going on (interrupted earlier)" in capsys.readouterr().out
+
+
+def test_stage_that_another_process_just_made_is_reused(tmp_path, settings, built, monkeypatch):
+    """Without it a notebook that waited for `ftlib train` then trains the same thing once more."""
+    cfg, run = settings(), Run(tmp_path / "run")
+    build(run, cfg, built, "dataset")
+    other = run.stage("adapter")
+    with contextlib.ExitStack() as writing:
+        writing.enter_context(other.writing(*pipeline.wanted("adapter", cfg, run), "smoke"))
+        monkeypatch.setattr(runs, "print", lambda *_, **__: writing.close(), raising=False)
+        assert build(Run(run.path, wait=True), cfg, built, "adapter") == []
+
+
+def test_stage_command_goes_on_with_what_was_prepared(tmp_path, settings, built):
+    """Without it `ftlib train` after `ftlib prepare --set data.seed=7` prepares again with the default seed."""
+    from ftlib.config import Config
+
+    run = Run(tmp_path / "run")
+    build(run, settings(**{"data.seed": 7, "train.seed": 9}), built, "adapter")
+    recorded = pipeline.recorded_settings(run, "adapter")
+    assert recorded.keys() == {"data"} and recorded["data"]["seed"] == 7
+    assert pipeline.recorded_settings(run, "merged").keys() == {"data", "model", "lora", "train"}
+    assert pipeline.recorded_settings(run, "dataset") == {}
+    assert build(run, Config.load("smoke", inherited=recorded, env={}), built, "adapter") == [
+        "adapter"
+    ]  # train.seed is not its
+
+
+def test_keep_of_the_pipeline(tmp_path, settings, built):
+    """Without it a changed number of rows throws away the answers that were generated already."""
+    run = Run(tmp_path / "run")
+    build(run, settings(), built)
+    for name in ("answers.jsonl", "old.csv"):
+        write_text(run.path / "evaluation" / name, "x")
+    build(run, settings(**{"evaluation.rows": 5}), built)
+    assert files_of(run.stage("evaluation")) == ["answers.jsonl", "made", "manifest.json"]
+
+
+def test_load_dataset_without_one(tmp_path):
+    """Without it a notebook that is opened first ends in a FileNotFoundError in place of what to run."""
+    with pytest.raises(StageMissing, match="`ftlib prepare`"):
+        pipeline.load_dataset(Run(tmp_path / "nowhere"))
+
+
+# Many runs
+
+
+@pytest.fixture
+def two_runs(tmp_path, settings, built):
+    """Two finished runs that differ in the learning rate, with figures."""
+    found = []
+    for name, rate, nll in (("slow", 1e-4, 3.0), ("fast", 1e-3, 2.5)):
+        run = Run(tmp_path / "root" / name)
+        build(run, settings(**{"train.learning_rate": rate}), built)
+        figures = {"base": {"nll": {"mean": 4.0}}, "tuned": {"nll": {"mean": nll}, "format": {"mean": 1.0}}}
+        write_json(run.path / "evaluation" / "metrics.json", {"unseen": {"systems": figures}})
+        found.append(run)
+    return found
+
+
+def test_list(two_runs, tmp_path):
+    """Without it `ftlib runs list` shows folders that are no runs, or fails where there are none."""
+    (tmp_path / "root" / "no run").mkdir()
+    write_text(tmp_path / "root" / "file", "x")
+    assert [run.path.name for run in runs.list_runs(tmp_path / "root")] == ["fast", "slow"]
+    assert runs.list_runs(tmp_path / "nowhere") == []
+
+
+def test_compare_shows_what_differs(two_runs):
+    """Without it two runs stand side by side and the one setting that matters drowns in sixty equal ones."""
+    assert runs.compare(two_runs) == {
+        "slow": {"train.learning_rate": 1e-4, "nll base": 4.0, "nll tuned": 3.0, "format tuned": 1.0},
+        "fast": {"train.learning_rate": 1e-3, "nll base": 4.0, "nll tuned": 2.5, "format tuned": 1.0},
+    }
+
+
+def test_headline_without_evaluation(tmp_path):
+    """Without it `ftlib runs list` fails as soon as one run is not evaluated."""
+    assert runs.headline(Run(tmp_path)) == {}
+
+
+def test_clean_keeps_results(two_runs):
+    """Without it freeing 2 GB of merged weights costs the answers and metrics too."""
+    (two_runs[0].path / "merged" / "model.safetensors").write_bytes(bytes(3 * 2**20))
+    assert runs.clean(two_runs[0]) == 3.0
+    assert list(two_runs[0].manifests()) == ["dataset", "adapter", "evaluation"]
+    assert runs.clean(two_runs[0]) == 0.0
+
+
+def test_clean_keeps_an_interrupted_training(stage):
+    """Without it cleaning up throws away hours of training that could still go on."""
+    interrupt(stage, files=("checkpoints/one",))
+    runs.clean(Run(stage.path.parent))
+    assert "checkpoints/one" in files_of(stage)
+
+
+def test_clean_everything(two_runs):
+    """Without it a removed run still shows up, or files that ftlib did not make go with it."""
+    write_text(two_runs[1].path / ".notes.lock", "mine")
+    for run in two_runs:
+        runs.clean(run, everything=True)
+    assert not two_runs[0].path.exists()
+    assert [path.name for path in two_runs[1].path.iterdir()] == [".notes.lock"]
+
+
+def test_clean_of_a_busy_run_removes_nothing(two_runs):
+    """Without it the data set is deleted under a training that reads it."""
+    with other_process(two_runs[0].stage("evaluation")), pytest.raises(StageBusy):
+        runs.clean(two_runs[0], everything=True)
+    assert list(two_runs[0].manifests()) == list(STAGES)
+
+
+def test_where_runs_lie(monkeypatch, settings):
+    """Without it runs land in the installed package, in a folder named ~, or where FTLIB_RUNS does not say."""
+    repository = Path(runs.__file__).parents[1]
+    assert pipeline.default_run(settings()) == Path(os.environ["FTLIB_RUNS"]) / "smoke"
+    monkeypatch.setenv("FTLIB_RUNS", "~/elsewhere")
+    assert runs.runs_root() == Path.home() / "elsewhere"
+    monkeypatch.delenv("FTLIB_RUNS")
+    assert runs.runs_root() == repository / "runs"
+    monkeypatch.setattr(runs, "__file__", "/somewhere/site-packages/ftlib/runs.py")
+    assert runs.runs_root() == Path.cwd() / "runs"
+
+
+def test_stored_json_is_readable(tmp_path):
+    """Without it a manifest cannot be read by people, or not by other programs."""
+    write_json(tmp_path / "x.json", {"title": "café"})
+    text = (tmp_path / "x.json").read_text(encoding="utf-8")
+    assert "café" in text and "\n" in text and json.loads(text) == {"title": "café"}
