@@ -12,7 +12,10 @@ from ftlib.report import findings, interval
 from ftlib.runs import read_json
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- results: rendered by benchmarks/render_results.py from results/, do not edit by hand -->\n", "<!-- /results -->"
+BEGIN, END = (
+    "<!-- results: rendered by benchmarks/render_results.py from results/, do not edit by hand -->\n",
+    "<!-- /results -->",
+)
 METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage", "unsupported_numbers")
 
 

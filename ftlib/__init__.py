@@ -4,4 +4,9 @@
 notebook's first cell does not wait. Each stage of the pipeline is a module of its own; `ftlib --help` lists them.
 """
 
+import logging
+
+# bitsandbytes looks for an optional CPU kernel when it is imported, and complains that it is not there; NF4 works without it.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
 __version__ = "0.1.0"

@@ -26,7 +26,9 @@ def pack(lengths: list[int], row_length: int) -> list[list[int]]:
     for position in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         length = lengths[position]
         if length > row_length:
-            raise ValueError(f"an example of {length} tokens does not fit in rows of {row_length}; raise train.max_length")
+            raise ValueError(
+                f"an example of {length} tokens does not fit in rows of {row_length}; raise train.max_length"
+            )
         fitting = [row for row, free in enumerate(room) if free >= length]
         if fitting:
             row = min(fitting, key=lambda r: room[r])

@@ -158,7 +158,9 @@ def check_readable(cfg: Config, funnel: Funnel, kept: int) -> None:
         )
     if not kept:
         lost = ", ".join(f"{count} {step}" for step, count in funnel.dropped.items()) or "the file is empty"
-        raise DataError(f"{data_path(cfg)}: none of {funnel.rows_in} rows can be used ({lost}); a row needs uid, title and content")
+        raise DataError(
+            f"{data_path(cfg)}: none of {funnel.rows_in} rows can be used ({lost}); a row needs uid, title and content"
+        )
 
 
 def group_rows(kept: Kept) -> np.ndarray:
@@ -295,4 +297,5 @@ def percentiles(values) -> dict[str, float]:
     if not len(values):
         return {}
     found = np.percentile(np.asarray(values), PERCENTILES)
-    return {"mean": round(float(np.mean(values)), 1)} | {f"p{p}": float(v) for p, v in zip(PERCENTILES, found, strict=True)}
+    named = {f"p{p}": round(float(v), 1) for p, v in zip(PERCENTILES, found, strict=True)}
+    return {"mean": round(float(np.mean(values)), 1)} | named

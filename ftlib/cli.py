@@ -19,10 +19,16 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--profile", metavar="NAME", help="smoke, cpu, t4, gpu or seed (default: what fits this machine)")
-    common.add_argument("--data", metavar="PATH", help="trn.json, .jsonl, either with .gz, the distributed .zip, or 'sample'")
+    common.add_argument(
+        "--profile", metavar="NAME", help="smoke, cpu, t4, gpu or seed (default: what fits this machine)"
+    )
+    common.add_argument(
+        "--data", metavar="PATH", help="trn.json, .jsonl, either with .gz, the distributed .zip, or 'sample'"
+    )
     common.add_argument("--run", metavar="PATH", help="the run folder (default: runs/<profile>)")
-    common.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting, e.g. train.learning_rate=3e-4")
+    common.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="any setting, e.g. train.learning_rate=3e-4"
+    )
 
     def command(name: str, what: str, function, parents=(common,)) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=what, description=what, parents=list(parents))
@@ -31,7 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     command("run", "prepare, train, merge, evaluate and report; reuses what is still valid", do_run)
     command("prepare", "raw rows to a cleaned, deduplicated, split data set", do_stage).set_defaults(stage="dataset")
-    command("train", "fine-tune an adapter; goes on by itself after an interruption", do_stage).set_defaults(stage="adapter")
+    command("train", "fine-tune an adapter; goes on by itself after an interruption", do_stage).set_defaults(
+        stage="adapter"
+    )
     command("merge", "adapter and base to one 16-bit model, with proof", do_stage).set_defaults(stage="merged")
     evaluate = command("evaluate", "base, tuned and baselines side by side, with intervals", do_stage)
     evaluate.set_defaults(stage="evaluation")
@@ -42,14 +50,16 @@ def build_parser() -> argparse.ArgumentParser:
     sample = command("sample", "write a made-up catalogue in the schema of trn.json", do_sample, parents=())
     sample.add_argument("--rows", type=int, default=3000, metavar="N", help="how many rows (default 3000)")
     sample.add_argument("--seed", type=int, default=42)
-    sample.add_argument("--out", type=Path, default=Path("sample.jsonl.gz"), metavar="PATH", help="default: sample.jsonl.gz")
+    sample.add_argument(
+        "--out", type=Path, default=Path("sample.jsonl.gz"), metavar="PATH", help="default: sample.jsonl.gz"
+    )
 
     runs = commands.add_parser("runs", help="list, compare or clean runs").add_subparsers(dest="action", required=True)
     runs.add_parser("list", help="runs with size, stages and headline metrics").set_defaults(function=do_runs_list)
     compare = runs.add_parser("compare", help="settings that differ and headline metrics, side by side")
     compare.add_argument("names", nargs="+", metavar="RUN", help="a run's name or folder")
     compare.set_defaults(function=do_runs_compare)
-    clean = runs.add_parser("clean", help="remove merged weights and checkpoints, which can be made again")
+    clean = runs.add_parser("clean", help="remove merged weights, which can be made again")
     clean.add_argument("names", nargs="+", metavar="RUN")
     clean.add_argument("--all", action="store_true", help="remove the whole run, answers and metrics too")
     clean.set_defaults(function=do_runs_clean)
@@ -148,7 +158,9 @@ def do_config(args) -> None:
     try:
         reasons = precision(cfg).reasons
     except FtlibError as error:  # the settings are valid; this machine just cannot decide what is automatic in them
-        reasons = {key: f"decided on the training machine (here: {error})" for key in ("model.dtype", "model.quantization")}
+        reasons = {
+            key: f"decided on the training machine (here: {error})" for key in ("model.dtype", "model.quantization")
+        }
     print(render(cfg, reasons))
 
 
@@ -194,7 +206,10 @@ def do_runs_list(args) -> None:
         print(f"no runs in {runs_root()}; `ftlib run` makes one")
     for run in found:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in headline(run).items())
-        print(f"{run.path.name}: {size_mb(run.path)} MB, {' '.join(run.manifests())}" + (f"; {figures}" if figures else ""))
+        print(
+            f"{run.path.name}: {size_mb(run.path)} MB, {' '.join(run.manifests())}"
+            + (f"; {figures}" if figures else "")
+        )
 
 
 def do_runs_compare(args) -> None:
@@ -206,7 +221,9 @@ def do_runs_compare(args) -> None:
     print(" " * width + "  " + "  ".join(f"{name:>14}" for name in columns))
     for key in keys:
         cells = [values.get(key, "–") for values in columns.values()]
-        print(f"{key:<{width}}  " + "  ".join(f"{c:>14.4g}" if isinstance(c, float) else f"{str(c):>14}" for c in cells))
+        print(
+            f"{key:<{width}}  " + "  ".join(f"{c:>14.4g}" if isinstance(c, float) else f"{str(c):>14}" for c in cells)
+        )
 
 
 def do_runs_clean(args) -> None:

@@ -185,7 +185,7 @@ class Config(Section):
         """Resolve and check the settings: overrides over environment over inherited over profile over default.yaml.
 
         profile: one of PROFILES; None takes FTLIB_PROFILE, else the one that fits the machine.
-        inherited: {section: {key: value}} recorded by an earlier stage of the same run; what is no setting any more is left out.
+        inherited: {section: {key: value}} recorded by an earlier stage of the run; keys that are gone are left out.
         reason: why this profile, in words.
         overrides: `train__learning_rate=3e-4` or `**{"train.learning_rate": 3e-4}`.
         Raises ConfigError (field, value, what is allowed).
@@ -335,8 +335,8 @@ def _overlay(values: dict, sources: dict, flat: dict[str, Any], source: str) -> 
         if isinstance(place[last], dict):
             switch = "true, false, or " if key == "data.clean" else ""
             raise ConfigError(
-                f"{key} = {value!r} ({source}): this is a section; allowed are {switch}its keys, as in {key}.KEY=VALUE: "
-                f"{', '.join(place[last])}"
+                f"{key} = {value!r} ({source}): this is a section; allowed are {switch}its keys, "
+                f"as in {key}.KEY=VALUE: {', '.join(place[last])}"
             )
         place[last] = value
         sources[key] = source

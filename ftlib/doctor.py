@@ -15,7 +15,18 @@ from ftlib.models import precision
 from ftlib.runs import list_runs, runs_root, size_mb
 from ftlib.sources import cache_dir
 
-NEEDED = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "evaluate", "rouge_score", "sacrebleu", "bm25s", "gguf")
+NEEDED = (
+    "torch",
+    "transformers",
+    "peft",
+    "bitsandbytes",
+    "datasets",
+    "evaluate",
+    "rouge_score",
+    "sacrebleu",
+    "bm25s",
+    "gguf",
+)
 FREE_GB = 5  # a merged TinyLlama has 2.2 GB, its base as much
 
 
@@ -65,7 +76,9 @@ def _other_devices() -> list[str]:
 
     words = []
     if torch.backends.mps.is_available():
-        words.append("Apple GPU (MPS): not used; bitsandbytes' NF4 does not train there. The cpu profile runs on this machine")
+        words.append(
+            "Apple GPU (MPS): not used; bitsandbytes' NF4 does not train there. The cpu profile runs on this machine"
+        )
     if platform.system() == "Windows":
         words.append("Windows: the cpu profile runs; for a GPU use WSL2, where the rest of the course was tested")
     return words
@@ -80,4 +93,6 @@ def _disk(path: Path) -> list[str]:
     free = shutil.disk_usage(place).free / 1e9
     if free >= FREE_GB:
         return []
-    return [f"only {free:.1f} GB are free at {place}: free some (`ftlib runs clean NAME`), or move the runs with FTLIB_RUNS"]
+    return [
+        f"only {free:.1f} GB are free at {place}: free some (`ftlib runs clean NAME`), or move the runs with FTLIB_RUNS"
+    ]

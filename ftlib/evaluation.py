@@ -24,7 +24,7 @@ from ftlib.metrics import METRICS, CopiedRun, score_rows
 from ftlib.models import load_plain, load_tokenizer
 from ftlib.prompts import IGNORED, encode_rows
 from ftlib.retrieval import Nearest
-from ftlib.runs import fingerprint, read_json, write_json, write_text
+from ftlib.runs import fingerprint, read_json, read_jsonl, write_json, write_text
 from ftlib.scoring import answer_nll
 from ftlib.sources import fetch
 
@@ -71,8 +71,7 @@ def read_answers(folder: Path, keys: dict[str, str]) -> dict[tuple[str, str, str
     """
     path, key_path = folder / ANSWERS, folder / KEYS
     old_keys = read_json(key_path) if key_path.exists() else {}
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    records = [Record(**json.loads(line)) for line in lines if line.endswith("}\n")]
+    records = [Record(**line) for line in read_jsonl(path)]
     records = [r for r in records if old_keys.get(r.system) == keys.get(r.system)]
     write_text(path, "".join(_line(r) for r in records))
     write_json(key_path, keys)
@@ -90,7 +89,9 @@ def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict
     return {system: fingerprint(value) for system, value in keys.items()}
 
 
-def model_answers(place: str, system: str, cfg: Config, rows: dict[str, list[dict]], done: dict, folder: Path, dtype: str):
+def model_answers(
+    place: str, system: str, cfg: Config, rows: dict[str, list[dict]], done: dict, folder: Path, dtype: str
+):
     """Let one model answer the rows that have no answer yet, appending to answers.jsonl batch by batch."""
     todo = [(s, row) for s, found in rows.items() for row in found if (s, system, row["uid"]) not in done]
     if not todo:
@@ -98,7 +99,9 @@ def model_answers(place: str, system: str, cfg: Config, rows: dict[str, list[dic
         return
     tokenizer, model = load_tokenizer(cfg.model.name), load_plain(place, dtype)
     examples = encode_rows(tokenizer, [row for _, row in todo], _as_measured(cfg))
-    sums, counts = answer_nll(model, examples, tokenizer.pad_token_id, cfg.train.max_length, progress=f"{system}: likelihood")
+    sums, counts = answer_nll(
+        model, examples, tokenizer.pad_token_id, cfg.train.max_length, progress=f"{system}: likelihood"
+    )
 
     def keep(positions: list[int], answers: list[Answer]) -> None:
         with open(folder / ANSWERS, "a", encoding="utf-8") as file:
@@ -159,7 +162,9 @@ def summarise(values: dict[str, dict], likelihoods: dict[str, dict], resamples: 
         if a not in values or b not in values:
             continue
         shared = [name for name in values[a] if name in values[b]]
-        found = {name: paired_difference(values[a][name], values[b][name], resamples, better=BETTER[name]) for name in shared}
+        found = {
+            name: paired_difference(values[a][name], values[b][name], resamples, better=BETTER[name]) for name in shared
+        }
         for name in set(likelihoods.get(a, {})) & set(likelihoods.get(b, {})):
             pair = (*likelihoods[a][name], *likelihoods[b][name])
             found[name] = paired_ratio_difference(*pair, resamples, better=BETTER[name])

@@ -30,7 +30,11 @@ def settings(tokenizer, generation) -> dict:
     """`cfg.generation` as arguments of `model.generate`."""
     ends = sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id})
     wanted = {"max_new_tokens": generation.max_new_tokens, "do_sample": generation.do_sample, "eos_token_id": ends}
-    wanted |= {"pad_token_id": tokenizer.pad_token_id, "repetition_penalty": generation.repetition_penalty, "use_cache": True}
+    wanted |= {
+        "pad_token_id": tokenizer.pad_token_id,
+        "repetition_penalty": generation.repetition_penalty,
+        "use_cache": True,
+    }
     if generation.do_sample:
         wanted |= {"temperature": generation.temperature, "top_p": generation.top_p}
     return wanted

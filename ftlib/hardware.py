@@ -14,7 +14,17 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "evaluate", "rouge-score", "accelerate", "numpy")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "bitsandbytes",
+    "datasets",
+    "evaluate",
+    "rouge-score",
+    "accelerate",
+    "numpy",
+)
 
 
 def cuda_capability() -> tuple[int, int] | None:
@@ -40,7 +50,9 @@ def device_name() -> str:
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         name = names[0] if names else name
     return f"{name}, {usable_cores()} cores"
 
@@ -52,8 +64,6 @@ def usable_cores() -> int:
 
 def compute_dtype() -> tuple[str, str]:
     """The 16-bit type this machine computes fast in ('bfloat16', 'float16' or 'float32'), with the reason."""
-    import torch
-
     capability = cuda_capability()
     if capability is None:
         flags = _cpu_flags()

@@ -1,7 +1,8 @@
 """Merge an adapter into its base: one 16-bit model that plain transformers loads, with proof that nothing was lost.
 
 Why onto the 16-bit base, in float32: merging into the 4-bit weights rounds the sum to 4 bits again (measured 8 times further
-from the adapter's own outputs), and adding in float16 rounds each product. So W + (alpha / r) B A is added in float32 and cast once.
+from the adapter's own outputs), and adding in float16 rounds each product. So W + (alpha / r) B A is added in float32 and
+cast once.
 What is proved and what is only printed: the merged weights in float32 must give the adapter's logits and the same greedy words,
 and the saved file must hold exactly the cast weights. How far the cast moves the logits, and how far the adapter on the NF4
 base is (it was trained there), is printed: those differences belong to the number formats, not to the merge.
@@ -23,7 +24,9 @@ from ftlib.prompts import encode_prompt, end_of_turn_id
 from ftlib.runs import write_json
 from ftlib.sources import fetch
 
-TOLERANCE = 1e-3  # largest logit difference allowed between merged and adapter in float32; logits are of the order of 10
+TOLERANCE = (
+    1e-3  # largest logit difference allowed between merged and adapter in float32; logits are of the order of 10
+)
 PROOF_TOKENS = 24  # greedy tokens compared on each prompt
 
 
@@ -92,9 +95,13 @@ def check_proof(proof: dict, cfg: Config) -> None:
     if not proof["all_finite"]:
         raise MergeError(f"merge.dtype = {cfg.merge.dtype}: some merged weights overflow; set merge.dtype=bfloat16")
     if merged["largest"] > TOLERANCE or merged["greedy_equal"] < proof["prompts"]:
-        raise MergeError(f"the merged model differs from the adapter on the float32 base: {merged}; is the adapter from this base?")
+        raise MergeError(
+            f"the merged model differs from the adapter on the float32 base: {merged}; is the adapter from this base?"
+        )
     if not proof["saved_weights_are_the_cast_weights"] or not proof["tie_flag_right"]:
-        raise MergeError("the saved model does not reload as it was saved (weights or tied embeddings); update transformers and peft")
+        raise MergeError(
+            "the saved model does not reload as it was saved (weights or tied embeddings); update transformers and peft"
+        )
 
 
 @torch.no_grad()
@@ -146,7 +153,7 @@ def describe(proof: dict) -> str:
     lines = []
     for key, value in proof.items():
         if isinstance(value, dict):
+            differ = f"logits differ by {value['largest']:.2g} at most, {value['mean']:.2g} on average"
             greedy = f"{value['greedy_equal']} of {proof['prompts']} prompts answered alike"
-            lines.append(f"{key.replace('_', ' ')}: logits differ by {value['largest']:.2g} at most, {value['mean']:.2g} on average; {greedy}")
+            lines.append(f"{key.replace('_', ' ')}: {differ}; {greedy}")
     return "\n".join(lines)
-

@@ -40,7 +40,9 @@ def precision(cfg: Config) -> Precision:
     fp16, bf16 = cfg.train.fp16, cfg.train.bf16
     on_gpu = hardware.cuda_capability() is not None
     if fp16 and not on_gpu:
-        raise ConfigError("train.fp16 = true: float16 training needs a CUDA GPU (there is none here); leave train.fp16 unset")
+        raise ConfigError(
+            "train.fp16 = true: float16 training needs a CUDA GPU (there is none here); leave train.fp16 unset"
+        )
     if bf16 is None:
         bf16 = not fp16 and fast == "bfloat16"
         reasons["train.bf16"] = f"{str(bf16).lower()}: " + ("train.fp16 was asked for" if fp16 else why)
@@ -69,11 +71,12 @@ def load_model_config(name: str):
     from transformers import AutoConfig
     from transformers.utils import logging as transformers_logging
 
-    # A bar over 272 tensors, an optional kernel that is not there, the clock of the file system: nothing for a reader.
+    # A bar over 272 tensors and the clock of the file system say nothing to a reader.
     transformers_logging.disable_progress_bar()
-    for chatty in ("bitsandbytes", "transformers.trainer_utils"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)  # peft asks by the old name
+    logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
+    warnings.filterwarnings(
+        "ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning
+    )  # peft asks by the old name
     place = fetch(name)
     try:
         return AutoConfig.from_pretrained(place, trust_remote_code=False)

@@ -45,7 +45,8 @@ def wanted(name: str, cfg: Config, run: Run) -> tuple[str, dict, dict]:
         read = {"the data file": _data_fingerprint(cfg, run.stage(name))}
     else:
         read = {source: run.stage(source).manifest()["fingerprint"] for source in READS[name]}
-    counts = {key: value for key, value in flatten(config).items() if key != "data.path"}  # its content counts, not its place
+    counts = flatten(config)
+    counts.pop("data.path", None)  # the file's content counts (see `read`), not its place
     return fingerprint([FORMAT, name, counts, read]), config, read
 
 
@@ -122,10 +123,15 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
     for note in funnel["notes"]:
         print(f"  note: {note}", flush=True)
     lost = ", ".join(f"{count} {step}" for step, count in funnel["dropped"].items())
-    print(f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {lost or 'none'}); splits {funnel['splits']}", flush=True)
+    print(
+        f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {lost or 'none'}); splits {funnel['splits']}",
+        flush=True,
+    )
     for kind, found in funnel["malformed"].items():
         print(f"  {found['count']} malformed lines: {kind}, first at lines {found['first_lines']}", flush=True)
-    return {key: funnel[key] for key in ("file", "sample", "rows_in", "kept", "groups", "splits", "notes", "rows_per_s")}
+    return {
+        key: funnel[key] for key in ("file", "sample", "rows_in", "kept", "groups", "splits", "notes", "rows_per_s")
+    }
 
 
 def _train(cfg: Config, run: Run, folder: Path) -> dict:

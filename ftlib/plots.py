@@ -26,7 +26,12 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
     train = [(line["step"], line["loss"]) for line in log if "loss" in line]
     validation = [(line["step"], line["validation_loss"]) for line in log if "validation_loss" in line]
     if train:
-        axes.plot(*zip(*train, strict=True), color=TUNED, linewidth=1.5, label="training (mean of the steps since the last point)")
+        axes.plot(
+            *zip(*train, strict=True),
+            color=TUNED,
+            linewidth=1.5,
+            label="training (mean of the steps since the last point)",
+        )
     if validation:
         axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", label="validation")
         step, best = min(validation, key=lambda point: point[1])
@@ -46,7 +51,9 @@ def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
     figure, axes = _new(height=0.34 * len(bars) + 1.2)
     colours = [BASE if value < 0 else (TUNED if name in ("rows in", "kept") else GREY) for name, value in bars]
     hatches = ["//" if value < 0 else "" for _, value in bars]
-    drawn = axes.barh(range(len(bars)), [abs(value) for _, value in bars], color=colours, hatch=hatches, edgecolor="white")
+    drawn = axes.barh(
+        range(len(bars)), [abs(value) for _, value in bars], color=colours, hatch=hatches, edgecolor="white"
+    )
     axes.bar_label(drawn, [f"{value:,}" for _, value in bars], padding=4)
     axes.set_yticks(range(len(bars)), [name for name, _ in bars])
     axes.invert_yaxis()
@@ -70,7 +77,14 @@ def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
         low, high = found["ci95"]
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot(found["mean"], place, marker=mark, color=colour, markersize=7)
-        axes.annotate(f"{found['mean']:.3f}", (found["mean"], place), textcoords="offset points", xytext=(0, 7), ha="center", fontsize=9)
+        axes.annotate(
+            f"{found['mean']:.3f}",
+            (found["mean"], place),
+            textcoords="offset points",
+            xytext=(0, 7),
+            ha="center",
+            fontsize=9,
+        )
     axes.set_yticks(range(len(points)), [f"{system} ({split}, n={metrics[split]['n']})" for split, system, _ in points])
     axes.invert_yaxis()
     axes.margins(y=0.12)

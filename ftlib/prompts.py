@@ -19,8 +19,7 @@ TITLE_TOKENS = 128  # a longer title is cut; the rest of the prompt never is
 # The first is the reference's, byte for byte. The others let a configuration train on more than one wording.
 QUESTIONS = {
     "reference": (
-        "What is the complete product description? "
-        "Answer strictly in the format: 'Description: ...' and nothing else."
+        "What is the complete product description? Answer strictly in the format: 'Description: ...' and nothing else."
     ),
     "en_describe": "Describe this product. Answer in the format 'Description: ...'.",
     "en_customer": "I saw this in the shop. What can you tell me about it? Begin your answer with 'Description:'.",
@@ -47,7 +46,9 @@ def questions_of(names: list[str]) -> list[str]:
         return list(QUESTIONS.values())
     unknown = [name for name in names if name not in QUESTIONS and " " not in name]
     if unknown:
-        raise ValueError(f"data.questions = {unknown}: allowed are {', '.join(QUESTIONS)}, all, or a question in your own words")
+        raise ValueError(
+            f"data.questions = {unknown}: allowed are {', '.join(QUESTIONS)}, all, or a question in your own words"
+        )
     return [QUESTIONS.get(name, name) for name in names]
 
 
@@ -102,9 +103,7 @@ def encode_example(
     if not label_eos and not cut:
         labels = labels[:-1] + [IGNORED]
     prompt_labels = prompt if loss_on == "all" else [IGNORED] * len(prompt)
-    return Example(
-        input_ids=prompt + answer[:room], labels=prompt_labels + labels, prompt_tokens=len(prompt), cut=cut
-    )
+    return Example(input_ids=prompt + answer[:room], labels=prompt_labels + labels, prompt_tokens=len(prompt), cut=cut)
 
 
 def encode_prompt(tokenizer, prompt: str) -> list[int]:
@@ -113,7 +112,9 @@ def encode_prompt(tokenizer, prompt: str) -> list[int]:
     Templates differ: Zephyr's (TinyLlama) writes no BOS although the model was trained with it, Llama 3's writes one. So the
     text is encoded without special tokens and the BOS is counted here.
     """
-    text = tokenizer.apply_chat_template([{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
+    )
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     if not has_bos(tokenizer):
         return ids

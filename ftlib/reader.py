@@ -37,7 +37,7 @@ class Row(msgspec.Struct):
 
 
 class Malformed:
-    """Counts of unreadable lines by kind, each with the numbers of the first few; `why` says what was wrong with the first."""
+    """Counts of unreadable lines by kind, with the numbers of the first few; `why`: what was wrong with the first."""
 
     def __init__(self):
         self.kinds: dict[str, dict] = {}
@@ -80,7 +80,9 @@ def read_rows(path: Path, malformed: Malformed) -> Iterator[Row]:
             if not line.strip():
                 continue
             if number == 1 and line.lstrip().startswith(b"["):
-                raise DataError(f"{path} is one JSON array; ftlib reads one JSON object a line, as in trn.json (jq -c '.[]')")
+                raise DataError(
+                    f"{path} is one JSON array; ftlib reads one JSON object a line, as in trn.json (jq -c '.[]')"
+                )
             try:
                 yield decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -101,7 +103,9 @@ def _kind(line: bytes, error: Exception) -> str:
 def open_raw(path: Path) -> Iterator[BinaryIO]:
     """A binary stream of lines, unpacked on the fly. Raises DataError."""
     if not path.exists():
-        raise DataError(f"{path} does not exist: give the path of trn.json (or .gz, .jsonl, the .zip) with --data, or --data sample")
+        raise DataError(
+            f"{path} does not exist: give the path of trn.json (or .gz, .jsonl, the .zip) with --data, or --data sample"
+        )
     if path.is_dir():
         raise DataError(f"{path} is a folder: give the file itself, for example {path / 'trn.json.gz'}")
     with contextlib.ExitStack() as stack:
@@ -113,7 +117,9 @@ def open_raw(path: Path) -> Iterator[BinaryIO]:
         elif suffix in (".json", ".jsonl"):
             stream = open(path, "rb")
         else:
-            raise DataError(f"{path}: unknown kind of file; allowed are .json, .jsonl, the same with .gz, and the distributed .zip")
+            raise DataError(
+                f"{path}: unknown kind of file; allowed are .json, .jsonl, the same with .gz, and the distributed .zip"
+            )
         yield stack.enter_context(stream)
 
 

@@ -15,14 +15,20 @@ from pathlib import Path
 from ftlib import plots
 from ftlib.metrics import METRICS
 from ftlib.prompts import split_prompt
-from ftlib.runs import read_json, write_text
+from ftlib.runs import read_json, read_jsonl, write_text
 
 SHOWN = (
-    "nll bits_per_byte format stops rouge1 rouge2 rougeL chrf length_ratio distinct2 rep4 title_coverage unsupported_numbers copied_run"
+    "nll bits_per_byte format stops rouge1 rouge2 rougeL chrf length_ratio distinct2 rep4 title_coverage "
+    "unsupported_numbers copied_run"
 ).split()
 EXAMPLES = 20  # side by side on the page
 EXTREMES = 50  # rows of the improved and worsened files at most
-LABELS = {"base": "before (base)", "tuned": "after (tuned)", "copy_title": "copy the title", "nearest": "nearest title's text"}
+LABELS = {
+    "base": "before (base)",
+    "tuned": "after (tuned)",
+    "copy_title": "copy the title",
+    "nearest": "nearest title's text",
+}
 SPLIT_TITLES = {"unseen": "unseen titles (test split)", "seen": "seen titles (training split)"}
 
 
@@ -48,7 +54,7 @@ def table_rows(split: dict) -> list[list[str]]:
     return rows
 
 
-HEADER = ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", "copy title", "nearest"]
+HEADER = ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", "copy title", "nearest title"]
 
 
 def table(metrics: dict, split: str = "unseen") -> str:
@@ -71,7 +77,7 @@ def findings(metrics: dict) -> list[str]:
         nll, rouge = change["nll"], change["rougeL"]
         said.append(f"{where}: the references' NLL per token {_verdict(nll)} ({interval(nll)} nats).")
         base, tuned = systems["base"]["format"]["mean"], systems["tuned"]["format"]["mean"]
-        said.append(f"{where}: {base:.0%} of the answers began with \"Description:\" before, {tuned:.0%} after.")
+        said.append(f'{where}: {base:.0%} of the answers began with "Description:" before, {tuned:.0%} after.')
         said.append(f"{where}: ROUGE-L {_verdict(rouge)} ({interval(rouge)}).")
         if rouge["ci95"][0] <= 0:
             echo = [f"{systems[s]['title_coverage']['mean']:.0%}" for s in ("base", "tuned")]
@@ -82,8 +88,9 @@ def findings(metrics: dict) -> list[str]:
             )
         elif systems["copy_title"]["rougeL"]["mean"] >= systems["tuned"]["rougeL"]["mean"]:
             said.append(
-                f"{where}: copying the title, and nothing else, scores ROUGE-L {number(systems['copy_title']['rougeL']['mean'])}, "
-                "no less than the tuned model: ROUGE-L alone proves little here."
+                f"{where}: copying the title, and nothing else, scores ROUGE-L "
+                f"{number(systems['copy_title']['rougeL']['mean'])}, no less than "
+                "the tuned model: ROUGE-L alone proves little here."
             )
     if metrics["unseen"]["n"] < 100:
         said.append(f"Only {metrics['unseen']['n']} rows: read the intervals, not the means.")
@@ -103,7 +110,12 @@ def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
     for split, found in rows.items():
         for place, row in enumerate(found):
             systems = per_row[split]
-            line = {"uid": row["uid"], "split": split, "title": row["title"], "question": split_prompt(row["input_text"])[1]}
+            line = {
+                "uid": row["uid"],
+                "split": split,
+                "title": row["title"],
+                "question": split_prompt(row["input_text"])[1],
+            }
             line |= {"reference": row["content"]} | {s: done[split, s, row["uid"]].text for s in systems}
             line |= {f"rougeL_{s}": round(systems[s]["rougeL"][place], 4) for s in systems}
             line["delta"] = round(line["rougeL_tuned"] - line["rougeL_base"], 4)
@@ -146,22 +158,28 @@ def html(run: Path, metrics: dict, lines: list[dict]) -> str:
     if funnel_path.exists():
         figures.append(("Rows: what came in, what each step took away", plots.funnel_plot(read_json(funnel_path))))
     if log_path.exists():
-        from ftlib.training import read_log
-
-        figures.append(("Loss while training", plots.loss_plot(read_log(log_path))))
+        figures.append(("Loss while training", plots.loss_plot(read_jsonl(log_path))))
     figures.append(("ROUGE-L of each system, with intervals", plots.systems_plot(metrics, "rougeL")))
     figures.append(("NLL per token on the references, with intervals", plots.systems_plot(metrics, "nll")))
-    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template).render(
-        metrics=metrics,
-        findings=findings(metrics),
-        tables=[(SPLIT_TITLES[s], metrics[s]["n"], table_rows(metrics[s]), metrics[s]["reference"]) for s in SPLIT_TITLES if s in metrics],
-        header=HEADER,
-        columns={column.name: column for column in METRICS},
-        interval=interval,
-        figures=[(caption, _as_png(figure)) for caption, figure in figures],
-        examples=unseen[:EXAMPLES],
-        labels=LABELS,
-        settings=metrics["settings"],
+    return (
+        Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        .from_string(template)
+        .render(
+            metrics=metrics,
+            findings=findings(metrics),
+            tables=[
+                (SPLIT_TITLES[s], metrics[s]["n"], table_rows(metrics[s]), metrics[s]["reference"])
+                for s in SPLIT_TITLES
+                if s in metrics
+            ],
+            header=HEADER,
+            columns={column.name: column for column in METRICS},
+            interval=interval,
+            figures=[(caption, _as_png(figure)) for caption, figure in figures],
+            examples=unseen[:EXAMPLES],
+            labels=LABELS,
+            settings=metrics["settings"],
+        )
     )
 
 

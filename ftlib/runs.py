@@ -61,6 +61,12 @@ def read_json(path: Path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def read_jsonl(path: Path) -> list[dict]:
+    """The lines of a file that is appended to; [] if there is none. A last line cut by an interruption is left out."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
 def fingerprint(value) -> str:
     """A short hash of any JSON value; equal settings give equal fingerprints on every machine."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
@@ -94,7 +100,9 @@ class Stage:
         """The stage's manifest. Raises StageMissing with the command that makes it."""
         if not self.whole:
             command = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}[self.name]
-            raise StageMissing(f"{self.path} is not there or not finished: run `ftlib {command}` (or `ftlib run`) first")
+            raise StageMissing(
+                f"{self.path} is not there or not finished: run `ftlib {command}` (or `ftlib run`) first"
+            )
         return read_json(self._manifest_path)
 
     def why_stale(self, key: str, config: dict, read: dict) -> str | None:
@@ -147,7 +155,7 @@ class Stage:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """One writer a stage; the writer itself may ask again. The operating system frees the lock when its holder dies."""
+        """One writer a stage, who may ask again. The operating system frees the lock when its holder dies."""
         if self._lock.is_locked:
             yield
             return
@@ -158,7 +166,9 @@ class Stage:
         except Timeout:
             who = _holder(holder_path)
             if not self.wait:
-                raise StageBusy(f"{self.path} is being written by {who}: wait for it, or use --run with another folder") from None
+                raise StageBusy(
+                    f"{self.path} is being written by {who}: wait for it, or use --run with another folder"
+                ) from None
             print(f"{self.path} is being written by {who}; waiting for it", flush=True)
             self._lock.acquire()
         try:
@@ -177,7 +187,7 @@ class Stage:
     def _clear(self, keep: tuple[str, ...]) -> None:
         """Empty the folder, but only one that a stage made: `--run` may point anywhere.
 
-        `started.json` comes first and stays: a folder that was half emptied counts as interrupted, not whole and not foreign.
+        `started.json` comes first and stays: a half-emptied folder counts as interrupted, not whole, not foreign.
         """
         if not self.path.exists():
             return
@@ -261,8 +271,8 @@ def _recorded(run: Run) -> dict:
 def clean(run: Run, everything: bool = False) -> float:
     """Remove what can be made again from the rest, the merged weights; with `everything`, the whole run.
 
-    Answers and metrics are kept unless `everything`, and so are an interrupted training's checkpoints. Returns the MB that were
-    freed. Raises StageBusy, before anything is removed, if a stage of these is being written.
+    Answers and metrics are kept unless `everything`, and so are an interrupted training's checkpoints. Returns the MB
+    that were freed. Raises StageBusy, before anything is removed, if a stage of these is being written.
     """
     before = size_mb(run.path)
     stages = [run.stage(name) for name in (STAGES if everything else ("merged",))]

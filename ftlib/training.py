@@ -25,6 +25,7 @@ from ftlib.config import Config
 from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision
 from ftlib.plots import loss_plot
 from ftlib.prompts import encode_rows
+from ftlib.runs import read_jsonl
 from ftlib.scoring import answer_loss, answer_nll, mean_nll
 
 CHECKPOINTS = "checkpoints"  # inside the stage folder, removed when training is done
@@ -64,7 +65,7 @@ class Progress(TrainerCallback):
         self.step_seconds, self.bar, self._last = 0.0, None, {}
 
     def on_train_begin(self, args, state, control, **kwargs):
-        keep = [line for line in read_log(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
+        keep = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
         self.log_path.write_text("".join(json.dumps(line) + "\n" for line in keep), encoding="utf-8")
         self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="training", unit=" steps", disable=None)
 
@@ -78,7 +79,12 @@ class Progress(TrainerCallback):
             control.should_evaluate = control.should_save = True  # the last weights must be able to win
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        names = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
+        names = {
+            "loss": "loss",
+            "eval_loss": "validation_loss",
+            "learning_rate": "learning_rate",
+            "grad_norm": "grad_norm",
+        }
         entry = {names[key]: value for key, value in logs.items() if key in names}
         if not entry:
             return
@@ -94,13 +100,6 @@ class Progress(TrainerCallback):
 
     def on_train_end(self, args, state, control, **kwargs):
         self.bar.close()
-
-
-def read_log(path: Path) -> list[dict]:
-    """The lines of a train_log.jsonl; [] if there is none. A last line cut by an interruption is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    whole = [line for line in lines if line.endswith("}")]
-    return [json.loads(line) for line in whole]
 
 
 def add_adapter(model, cfg: Config):
@@ -210,7 +209,12 @@ def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, 
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     about = {
         "seed": cfg.train.seed,
-        "precision": {"dtype": chosen.dtype, "quantization": chosen.quantization, "fp16": chosen.fp16, "bf16": chosen.bf16},
+        "precision": {
+            "dtype": chosen.dtype,
+            "quantization": chosen.quantization,
+            "fp16": chosen.fp16,
+            "bf16": chosen.bf16,
+        },
         "reasons": chosen.reasons,
         "trainable_parameters": trainable,
         "examples": len(examples),
@@ -232,7 +236,7 @@ def train(cfg: Config, dataset, folder: Path) -> dict:
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
     save_adapter(trainer, cfg, folder)
-    log = read_log(folder / "train_log.jsonl")
+    log = read_jsonl(folder / "train_log.jsonl")
     loss_plot(log, folder / "loss.png")
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     best = trainer.state.best_metric
@@ -254,7 +258,9 @@ def save_adapter(trainer: ExamplesTrainer, cfg: Config, folder: Path) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
     for weight_name, weight in model.named_parameters():
         if weight.requires_grad and not torch.isfinite(weight).all():
-            raise RuntimeError(f"{weight_name} is not finite after training: lower train.learning_rate or train.max_grad_norm")
+            raise RuntimeError(
+                f"{weight_name} is not finite after training: lower train.learning_rate or train.max_grad_norm"
+            )
     for peft_config in model.peft_config.values():
         peft_config.base_model_name_or_path = cfg.model.name
     model.save_pretrained(folder, save_embedding_layers=False)

@@ -30,7 +30,7 @@ def settings():
 
 @pytest.fixture
 def write_rows(tmp_path):
-    """A function: write rows (dicts, or lines as they are) to a file, gzipped if its name ends in .gz; returns its path."""
+    """A function: write rows (dicts, or lines as they are) to a file, gzipped if its name says so; returns its path."""
 
     def write(rows, name="rows.jsonl"):
         lines = [row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from functools import lru_cache
-from pathlib import Path
 
 from ftlib.config import Config
 from ftlib.models import load_tokenizer

@@ -14,7 +14,9 @@ from ftlib.sources import fetch
 @pytest.fixture(scope="module")
 def model():
     made = load_plain(fetch("tiny:llama"), "float32")
-    with torch.no_grad():  # random weights give every token nearly the same chance; sharper ones make differences visible
+    with (
+        torch.no_grad()
+    ):  # random weights give every token nearly the same chance; sharper ones make differences visible
         for weight in made.parameters():
             weight.mul_(4)
     return made
@@ -54,7 +56,9 @@ def test_packed_loss_differs_when_the_parts_can_see_each_other(model, fault):
     batch = PackingCollator(smoke.tokenizer().pad_token_id, 256)(examples)
     wrong = {"attention_mask": torch.ones_like(batch["input_ids"])} if fault == "mask" else {}
     positions = {} if fault == "positions" else {"position_ids": batch["position_ids"]}
-    loss = answer_loss(model(batch["input_ids"], use_cache=False, **positions, **wrong).logits, batch["labels"], count=1)
+    loss = answer_loss(
+        model(batch["input_ids"], use_cache=False, **positions, **wrong).logits, batch["labels"], count=1
+    )
     expected = sum(alone(model, example) for example in examples)
     assert abs(loss.item() - expected.item()) > 1e-3 * expected.item()
 

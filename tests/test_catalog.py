@@ -31,13 +31,13 @@ def prepared(settings, write_rows, tmp_path):
 
 @pytest.fixture
 def messy():
-    """600 rows with few titles and few descriptions, shared in chains, plus three that share through one row between them."""
+    """600 rows with few titles and few descriptions, shared in chains, plus three that share through one of them."""
     draw = random.Random(3)
     rows = [
         {
             "uid": f"m{i}",
             "title": draw.choice(["Lamp {}", "LAMP {}!", "<b>lamp</b> {}"]).format(draw.randrange(400)),
-            "content": f"A description that is long enough, number {draw.randrange(400)}{draw.choice(['', '.', ' &amp;'])}",
+            "content": f"A description of some length, number {draw.randrange(400)}{draw.choice(['', '.', ' &amp;'])}",
         }
         for i in range(600)
     ]
@@ -90,8 +90,8 @@ def test_funnel_file(prepared, products):
     stored = read_json(result.folder / "funnel.json")
     assert stored == result.funnel
     assert stored.keys() == {
-        "file", "sample", "rows_in", "malformed", "dropped", "cleaned", "kept", "groups", "splits", "notes", "chars", "examples",
-        "seconds", "rows_per_s", "peak_mb",
+        "file", "sample", "rows_in", "malformed", "dropped", "cleaned", "kept", "groups", "splits", "notes", "chars",
+        "examples", "seconds", "rows_per_s", "peak_mb",
     }  # fmt: skip
     assert stored["splits"] == {"train": 10, "validation": 3, "test": 3} and stored["file"] == "rows.jsonl"
     assert stored["chars"]["title"]["p100"] == len("Lamp number 10") and stored["chars"]["title"]["p1"] == len(
@@ -117,7 +117,7 @@ def test_columns(prepared, products):
 @pytest.mark.parametrize("deduplicate", [True, False])
 def test_no_text_in_two_splits(prepared, messy, deduplicate):
     """Without it a test title or description was trained on, and memory looks like skill."""
-    sizes = {"data.train_size": 200, "data.validation_size": 5, "data.test_size": 5}
+    sizes = {"data.validation_size": 5, "data.test_size": 5}
     result = prepared(messy, **sizes, **{"data.deduplicate": deduplicate})
     for column in ("title", "content"):
         where = {}
@@ -147,7 +147,7 @@ def test_rows_that_share_through_another(prepared, products):
 
 
 def test_random_split_leaks_on_purpose(prepared, messy):
-    """Without it `data.split=random`, the reference's way that the course compares with, quietly does the same as group."""
+    """Without it `data.split=random`, the reference's way, which the course compares with, does the same as group."""
     sizes = {"data.train_size": 300, "data.validation_size": 50, "data.test_size": 50}
     data = prepared(messy, **sizes, **{"data.split": "random"}).data
     trained = {normalise(title) for title in data["train"]["title"]}
@@ -247,7 +247,7 @@ def test_deduplicate_can_be_switched_off(prepared, products):
 
 
 def test_adult_filter(prepared, products):
-    """Without it `data.drop_adult` does nothing or does not say how many rows it took; or it is on when nobody asked."""
+    """Without it `data.drop_adult` does nothing, does not say how many rows it took, or is on when nobody asked."""
     rows = products(20) + [{"uid": "x", "title": "Erotic tales", "content": "Stories that are not for a classroom."}]
     assert prepared(rows, **SIZES).funnel["dropped"] == {}
     funnel = prepared(rows, **SIZES, **{"data.drop_adult": True}).funnel

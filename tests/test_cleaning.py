@@ -100,7 +100,7 @@ def test_whitespace():
         "Copyright 2001 Cahners Business Information, Inc.",
         "Copyright © Reed Business Information, a division of Reed Elsevier Inc. All rights reserved.",
         "Copyright © American Library Association. All rights reserved",
-        "Copyright 1989 Reed Business Information, Inc.--This text refers to an out of print or unavailable edition of this title.",
+        "Copyright 1989 Reed Business Information, Inc.--This text refers to an alternateHardcoveredition.",
     ],
 )
 def test_boilerplate(line):

@@ -26,7 +26,7 @@ def refusal(**overrides):
     ],
 )
 def test_who_wins(recorded, environment, override, expected, source):
-    """Without it `--set` loses against a forgotten environment variable, and the run is not the one that was asked for."""
+    """Without it `--set` loses against a forgotten environment variable, and another run is made than was asked for."""
     inherited = {"train": {"learning_rate": recorded}} if recorded else None
     env = {"FTLIB_TRAIN__LEARNING_RATE": environment} if environment else {}
     cfg = Config.load("smoke", inherited=inherited, env=env, **({RATE: override} if override else {}))

@@ -15,7 +15,7 @@ BANNER = "GPU 0: Tesla T4 (UUID: GPU-1)\nGPU 1: Tesla T4 (UUID: GPU-2)\n"
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A function: make torch say that there is a GPU of some compute capability (or none), with or without Apple's MPS."""
+    """A function: make torch speak of a GPU of some compute capability, or of none, or of Apple's MPS."""
 
     def pretend(capability=None, mps=False):
         cuda = SimpleNamespace(
@@ -39,7 +39,7 @@ def has(lines, *words):
 
 
 def test_healthy_machine(machine):
-    """Without it `ftlib doctor` finds something to complain about on a machine that is fine, or leaves out what it is asked for."""
+    """Without it `ftlib doctor` complains about a machine that is fine, or leaves out what it is asked for."""
     facts, problems = doctor.examine()
     assert problems == []
     for words in (["device:", "cores"], ["memory:", "GiB"], ["profile smoke", "FTLIB_PROFILE"], ["runs:"], ["cache:"]):
@@ -110,7 +110,7 @@ def gpus(monkeypatch):
 
 @pytest.mark.parametrize(("visible", "first"), [(None, "0"), ("0,1", "0"), ("3,1", "3"), ("GPU-b,GPU-a", "GPU-b")])
 def test_one_of_two_gpus_is_used(machine, gpus, visible, first):
-    """Without it the Trainer wraps a 4-bit model in DataParallel on Kaggle and dies; or nobody is told that one GPU idles."""
+    """Without it the Trainer wraps a 4-bit model in DataParallel on Kaggle and dies, or nobody hears of it."""
     gpus(2, visible)
     said = hardware.use_one_gpu()
     assert said.startswith("2 GPUs are visible") and f"GPU {first} is used" in said

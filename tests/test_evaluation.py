@@ -65,7 +65,11 @@ def test_an_interrupted_evaluation_asks_only_for_what_is_missing(smoke_run, monk
     (folder / "manifest.json").unlink()
     asked = []
     honest = generation.answer_prompts
-    monkeypatch.setattr(evaluation, "answer_prompts", lambda m, t, prompts, *rest: asked.append(len(prompts)) or honest(m, t, prompts, *rest))
+    monkeypatch.setattr(
+        evaluation,
+        "answer_prompts",
+        lambda m, t, prompts, *rest: asked.append(len(prompts)) or honest(m, t, prompts, *rest),
+    )
     assert main(["evaluate", "--run", str(smoke_run.path)]) == 0
     assert asked == [18 - 5, 18]
     assert [line["uid"] for line in map(json.loads, sorted((folder / "answers.jsonl").read_text().splitlines()))] == [
@@ -94,7 +98,9 @@ def test_more_rows_than_there_are_is_refused_and_says_how_many(smoke_run, capsys
 def test_answers_of_another_model_or_setting_do_not_count(tmp_path):
     """After a new training, the old model's answers in the table would be a lie."""
     record = Record("1", "unseen", "tuned", "a", 1, True, 1.0, 1)
-    (tmp_path / "answers.jsonl").write_text("".join(evaluation._line(r) for r in (record, Record("1", "unseen", "nearest", "b"))))
+    (tmp_path / "answers.jsonl").write_text(
+        "".join(evaluation._line(r) for r in (record, Record("1", "unseen", "nearest", "b")))
+    )
     (tmp_path / "answers.keys.json").write_text(json.dumps({"tuned": "old", "nearest": "same"}))
     found = evaluation.read_answers(tmp_path, {"tuned": "new", "nearest": "same"})
     assert list(found) == [("unseen", "nearest", "1")]
@@ -109,10 +115,13 @@ def test_side_by_side_has_the_contract_columns(smoke_run):
     """Notebooks and teachers open this file by its column names."""
     with open(smoke_run.path / "evaluation" / "side_by_side.csv", newline="") as file:
         lines = list(csv.DictReader(file))
-    assert list(lines[0]) == (
-        "uid split title question reference base tuned copy_title nearest "
-        "rougeL_base rougeL_tuned rougeL_copy_title rougeL_nearest delta"
-    ).split()
+    assert (
+        list(lines[0])
+        == (
+            "uid split title question reference base tuned copy_title nearest "
+            "rougeL_base rougeL_tuned rougeL_copy_title rougeL_nearest delta"
+        ).split()
+    )
     assert len(lines) == 18
     for name, sign in (("improved", 1), ("worsened", -1)):
         with open(smoke_run.path / "evaluation" / f"{name}_examples.csv", newline="") as file:
@@ -131,9 +140,18 @@ def test_report_is_one_page_with_its_text_escaped(smoke_run):
     assert page.count("data:image/png;base64,") == 4 and "<script" not in page
     assert "made-up sample" in page and page.count('class="example"') == 12
     metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
-    line = {"uid": "1", "split": "unseen", "title": "<script>alert(1)</script>", "question": "?", "reference": "a & b", "delta": 0.0}
+    line = {
+        "uid": "1",
+        "split": "unseen",
+        "title": "<script>alert(1)</script>",
+        "question": "?",
+        "reference": "a & b",
+        "delta": 0.0,
+    }
     line |= {"base": "<b>", "tuned": "t", "rougeL_base": 0.0, "rougeL_tuned": 0.0}
-    assert "<script>alert" not in (page := report.html(smoke_run.path, metrics, [line])) and "&lt;script&gt;alert" in page
+    assert (
+        "<script>alert" not in (page := report.html(smoke_run.path, metrics, [line])) and "&lt;script&gt;alert" in page
+    )
 
 
 @pytest.fixture

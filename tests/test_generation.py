@@ -67,10 +67,16 @@ def test_each_batch_is_handed_over_as_soon_as_it_is_done(model):
     """Without it an interrupted evaluation would begin anew."""
     seen = []
     answers = answer_prompts(
-        model, smoke.tokenizer(), PROMPTS, settings(batch_tokens=256), on_batch=lambda where, got: seen.append((where, got))
+        model,
+        smoke.tokenizer(),
+        PROMPTS,
+        settings(batch_tokens=256),
+        on_batch=lambda where, got: seen.append((where, got)),
     )
     assert len(seen) > 1
-    assert {place: answer for where, got in seen for place, answer in zip(where, got, strict=True)} == dict(enumerate(answers))
+    assert {place: answer for where, got in seen for place, answer in zip(where, got, strict=True)} == dict(
+        enumerate(answers)
+    )
 
 
 def test_stream_gives_the_same_text_piece_by_piece(model):

@@ -37,7 +37,9 @@ def test_merged_model_is_loaded_by_plain_transformers_and_answers_as_the_adapter
     assert plain.generation_config.eos_token_id == [tok.eos_token_id]
     ids = torch.tensor([encode_prompt(tok, smoke.rows(1)[0]["input_text"])])
     with torch.no_grad():
-        reference = merging.load_adapter(load_plain(fetch("tiny:llama"), "float32"), adapter)(ids, use_cache=False).logits
+        reference = merging.load_adapter(load_plain(fetch("tiny:llama"), "float32"), adapter)(
+            ids, use_cache=False
+        ).logits
         base = load_plain(fetch("tiny:llama"), "float32")(ids, use_cache=False).logits
         got = plain.float()(ids, use_cache=False).logits
     assert (got - reference).abs().max() < 0.05 < (base - reference).abs().max()

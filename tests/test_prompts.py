@@ -27,7 +27,8 @@ def test_default_prompt_is_the_references_byte_for_byte():
     """A changed space in the prompt would make our figures incomparable with the reference's."""
     assert build_prompt("Cup") == (
         "Based on the product title below, answer the question.\n"
-        "Question: What is the complete product description? Answer strictly in the format: 'Description: ...' and nothing else.\n"
+        "Question: What is the complete product description? "
+        "Answer strictly in the format: 'Description: ...' and nothing else.\n"
         "Title: Cup"
     )
     assert build_target("A cup.") == "Description: A cup."

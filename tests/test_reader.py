@@ -114,7 +114,7 @@ def test_what_may_be_missing(write_rows):
 
 
 def test_white_space_between_lines(read):
-    """Without it a file that went through a Windows editor counts blank lines, line ends or a byte order mark as broken."""
+    """Without it a file that went through a Windows editor has broken lines: blank ones, CRLF, a byte order mark."""
     windows = LINE.replace(b"\n", b"\r\n")
     assert read([b"\xef\xbb\xbf" + windows, b"\r\n", b"   \n", windows, b'{"uid": 1}']) == (
         ["a", "a"],

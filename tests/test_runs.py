@@ -96,7 +96,7 @@ def test_interrupted_attempt_goes_on_only_with_the_same_settings(stage):
 
 
 def test_rebuilding_removes_what_was_there_but_keeps_what_is_named(stage):
-    """Without it files of older settings lie among the new ones; or answers that are still valid are generated again."""
+    """Without it files of older settings lie among the new ones, or answers that still count are generated again."""
     make(stage, files=("answers.jsonl", "table.csv", "plots/one.png"))
     interrupt(stage, key="k2", files=(), keep=("answers.jsonl",))
     assert files_of(stage) == ["answers.jsonl", "started.json"]
@@ -142,15 +142,21 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
     path = tmp_path / "deep" / "file.json"
     write_json(path, {"a": "é"})
 
-    def full_disk(self, text, **keywords):
-        self.write_bytes(text[:3].encode())
+    def full_disk(path, text, **keywords):
+        path.write_bytes(b"half")
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full_disk)
         with pytest.raises(OSError, match="No space"):
             write_json(path, {"a": "new"})
-    assert read_json(path) == {"a": "é"} and "é" in path.read_text(encoding="utf-8")
+    assert read_json(path) == {"a": "é"}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.os, "replace", full_disk)  # the one moment at which the new file takes the old one's place
+        with pytest.raises(OSError, match="No space"):
+            write_text(path, "new")
+    assert read_json(path) == {"a": "é"}
     write_json(path, {"a": "new"})  # what the failure left is no hindrance
     assert [p.name for p in path.parent.iterdir()] == ["file.json"]
 

@@ -90,7 +90,7 @@ def test_pip_fails(cache, monkeypatch, status, said):
 
 
 def test_folders_and_hub_names(tmp_path, monkeypatch):
-    """Without it a wrong folder is looked up on the hub, and the message speaks of a repository that nobody asked for."""
+    """Without it a wrong folder is looked up on the hub, and the message is about a repository nobody asked for."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     for name in (str(tmp_path / "mine"), "./mine", "mine", "./nowhere", "~/no such folder"):
@@ -117,12 +117,12 @@ def test_failure_leaves_nothing_behind(tmp_path, error):
         assert partial is None
 
 
-def test_where_the_cache_is(monkeypatch):
+def test_where_the_cache_is(monkeypatch, tmp_path):
     """Without it the weights land in a folder named ~, or in the home folder against the user's wish."""
     for variable, value, expected in (
         ("FTLIB_CACHE", "~/weights", Path.home() / "weights"),
         ("XDG_CACHE_HOME", "/big/cache", Path("/big/cache/ftlib")),
-        ("HOME", "/home/somebody", Path("/home/somebody/.cache/ftlib")),
+        ("HOME", str(tmp_path), tmp_path / ".cache" / "ftlib"),
     ):
         for name in ("FTLIB_CACHE", "XDG_CACHE_HOME"):
             monkeypatch.delenv(name, raising=False)

@@ -12,17 +12,24 @@ from ftlib import training
 from ftlib.batching import make_collator
 from ftlib.models import check_model, load_base, load_plain, precision
 from ftlib.prompts import encode_rows
+from ftlib.runs import read_jsonl
 from ftlib.scoring import answer_loss, answer_nll, mean_nll
 from ftlib.sources import fetch
 
-FAST = {"train__max_steps": 4, "train__eval_steps": 2, "train__save_steps": 2, "train__examples_per_step": 4, "train__eval_rows": 4}
+FAST = {
+    "train__max_steps": 4,
+    "train__eval_steps": 2,
+    "train__save_steps": 2,
+    "train__examples_per_step": 4,
+    "train__eval_rows": 4,
+}
 
 
 def weights(folder) -> dict[str, torch.Tensor]:
     return load_file(folder / "adapter_model.safetensors")
 
 
-def test_our_loss_equals_trls_on_the_same_rows():
+def test_our_loss_equals_trls_on_the_same_rows(tmp_path):
     """Our own labels and loss are worth teaching only if the well-kept library arrives at the same number."""
     from trl import SFTConfig, SFTTrainer
 
@@ -35,10 +42,21 @@ def test_our_loss_equals_trls_on_the_same_rows():
         }
         for row in rows
     ]
-    arguments = SFTConfig(per_device_eval_batch_size=6, max_length=512, use_cpu=True, bf16=False, report_to="none", output_dir="unused")
+    arguments = SFTConfig(
+        per_device_eval_batch_size=6,
+        max_length=512,
+        use_cpu=True,
+        bf16=False,
+        report_to="none",
+        output_dir=str(tmp_path),
+    )
     model = load_plain(fetch("tiny:llama"), "float32")
     theirs = SFTTrainer(
-        model=model, args=arguments, train_dataset=Dataset.from_list(turns), eval_dataset=Dataset.from_list(turns), processing_class=tok
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_list(turns),
+        eval_dataset=Dataset.from_list(turns),
+        processing_class=tok,
     )
     assert [row["input_ids"] for row in theirs.eval_dataset] == [row["input_ids"] for row in ours]
     expected = theirs.evaluate()["eval_loss"]
@@ -72,7 +90,7 @@ def test_interrupted_training_ends_with_the_weights_of_an_unbroken_one(tmp_path,
     unbroken, resumed = weights(tmp_path / "unbroken"), weights(tmp_path / "broken")
     assert unbroken.keys() == resumed.keys()
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
-    steps = [line["step"] for line in training.read_log(tmp_path / "broken" / "train_log.jsonl") if "loss" in line]
+    steps = [line["step"] for line in read_jsonl(tmp_path / "broken" / "train_log.jsonl") if "loss" in line]
     assert steps == [1, 2, 3, 4]
 
 
@@ -84,8 +102,10 @@ def test_training_writes_what_the_manifest_and_the_reader_need(tmp_path):
     assert result["stopped_at_step"] == 4 and result["tokens"] > 0 and result["tokens_per_s"] > 0
     assert 0.3 < result["padding_efficiency"] <= 1
     assert result["trainable_parameters"] == sum(w.numel() for w in weights(tmp_path).values())
-    log = training.read_log(tmp_path / "train_log.jsonl")
-    assert result["validation_loss"] == pytest.approx(min(e["validation_loss"] for e in log if "validation_loss" in e), abs=1e-4)
+    log = read_jsonl(tmp_path / "train_log.jsonl")
+    assert result["validation_loss"] == pytest.approx(
+        min(e["validation_loss"] for e in log if "validation_loss" in e), abs=1e-4
+    )
     assert json.loads((tmp_path / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny:llama"
 
 
@@ -116,7 +136,7 @@ def test_micro_batches_give_the_same_step_as_one_batch(tmp_path):
     for name, micro in (("whole", None), ("parts", 2)):
         cfg = smoke.config(**FAST, train__micro_batch=micro)
         training.train(cfg, smoke.dataset(), tmp_path / name)
-        found.append([line["loss"] for line in training.read_log(tmp_path / name / "train_log.jsonl") if "loss" in line])
+        found.append([line["loss"] for line in read_jsonl(tmp_path / name / "train_log.jsonl") if "loss" in line])
     assert found[0] == pytest.approx(found[1], rel=1e-3)
 
 
@@ -140,11 +160,11 @@ def test_trainable_weights_are_float32_and_the_base_is_frozen():
     assert all("lora_" in name or "modules_to_save" in name for name in trainable)
 
 
-def test_validation_counts_the_same_tokens_whatever_was_trained_on():
+def test_validation_counts_the_same_tokens_whatever_was_trained_on(tmp_path):
     """The seed recipe's own labels would make its validation loss look small beside ours."""
     losses = []
     for labels in ({}, {"train__loss_on": "all", "train__label_eos": False}):
-        trainer, _ = training.build_trainer(smoke.config(**FAST, **labels), smoke.dataset(), smoke.Path("unused"))
+        trainer, _ = training.build_trainer(smoke.config(**FAST, **labels), smoke.dataset(), tmp_path)
         losses.append(mean_nll(*answer_nll(trainer.model, trainer.validation, trainer.pad_id, trainer.max_length)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
