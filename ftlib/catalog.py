@@ -159,7 +159,7 @@ def check_readable(cfg: Config, funnel: Funnel, kept: int) -> None:
     if not kept:
         lost = ", ".join(f"{count} {step}" for step, count in funnel.dropped.items()) or "the file is empty"
         raise DataError(
-            f"{data_path(cfg)}: none of {funnel.rows_in} rows can be used ({lost}); a row needs uid, title and content"
+            f"{data_path(cfg)}: none of {funnel.rows_in} rows can be used ({lost}); a row needs title and content"
         )
 
 
@@ -233,11 +233,14 @@ def second_pass(cfg: Config, kept: Kept, chosen: dict[str, list[int]]) -> dict[s
     """Read the file again and return the chosen rows with their prompts, in the chosen order."""
     wanted = {kept.index[position]: (split, place) for split in SPLITS for place, position in enumerate(chosen[split])}
     rows: dict[str, list] = {split: [None] * len(chosen[split]) for split in SPLITS}
-    steps, last = steps_of(cfg.data.clean), max(wanted)
+    steps, last, taken = steps_of(cfg.data.clean), max(wanted), set()
     for index, row in enumerate(read_rows(data_path(cfg), Malformed())):
         if index in wanted:
             clean_row(row, steps, lambda *_: None)
             split, place = wanted[index]
+            if not row.uid or row.uid in taken:  # answers are kept by uid, so each row needs one of its own
+                row.uid = f"{row.uid or 'row'}-{index}"
+            taken.add(row.uid)
             rows[split][place] = dataset_row(row, cfg)
         if index >= last:
             break

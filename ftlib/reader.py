@@ -31,7 +31,7 @@ class DataError(FtlibError, ValueError):
 class Row(msgspec.Struct):
     """One product. `target_ind` and `target_rel` of the file are read past: they are other products' numbers and weights."""
 
-    uid: str
+    uid: str | None = None
     title: str | None = None
     content: str | None = None
 

@@ -275,3 +275,15 @@ def test_the_shipped_sample(prepared, settings, tmp_path):
     funnel = prepare(settings(), tmp_path / "dataset")
     assert funnel["splits"] == {"train": 200, "validation": 24, "test": 24} and funnel["notes"] == []
     assert funnel["sample"] is True and funnel["kept"] >= 1500
+
+
+def test_rows_without_a_uid_or_with_a_repeated_one_get_their_own(prepared, products):
+    """Answers are kept by uid: two rows with one uid would share one answer, and a row without one would have none."""
+    rows = products(20)
+    rows[3]["uid"] = rows[4]["uid"] = "same"
+    rows[5]["uid"], rows[6]["uid"] = None, ""
+    del rows[7]["uid"]
+    made = prepared(rows, **SIZES)
+    uids = [uid for split in SPLITS for uid in made.uids[split]]
+    assert len(set(uids)) == len(uids) == 16 and all(uids)
+    assert made.funnel["malformed"] == {}
