@@ -227,7 +227,7 @@ def test_too_many_malformed_lines(prepared, products):
         ([], "the file is empty"),
         (
             [{"uid": "a", "name": "Lamp", "description": "Its columns have other names."}] * 9,
-            "9 missing.*uid, title and content",
+            "9 missing.*title and content",
         ),
         ([{"uid": "a", "title": "Lamp", "content": "The only product in this file."}], "1 groups of usable rows"),
     ],
