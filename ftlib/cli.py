@@ -217,13 +217,14 @@ def do_runs_compare(args) -> None:
 
     columns = compare(_find_runs(args.names))
     keys = list(dict.fromkeys(key for values in columns.values() for key in values))
-    width = max(map(len, keys), default=0)
-    print(" " * width + "  " + "  ".join(f"{name:>14}" for name in columns))
-    for key in keys:
-        cells = [values.get(key, "–") for values in columns.values()]
-        print(
-            f"{key:<{width}}  " + "  ".join(f"{c:>14.4g}" if isinstance(c, float) else f"{str(c):>14}" for c in cells)
-        )
+    lines = [["", *columns], *([key, *(_cell(values.get(key, "–")) for values in columns.values())] for key in keys)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def do_runs_clean(args) -> None:
