@@ -194,6 +194,8 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
     Interrupted, it goes on with the answers that are missing. data_key, merged_key: fingerprints of data set and model.
     """
     rows, notes = choose_rows(cfg, dataset)
+    for note in notes:
+        print(f"  note: {note}", flush=True)
     dtype, why = hardware.compute_dtype()
     done = read_answers(folder, answer_keys(cfg, data_key, merged_key, dtype))
     model_answers(fetch(cfg.model.name), "base", cfg, rows, done, folder, dtype)

@@ -35,7 +35,7 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
     if validation:
         axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", label="validation")
         step, best = min(validation, key=lambda point: point[1])
-        axes.annotate(f"best {best:.3f}", (step, best), textcoords="offset points", xytext=(0, 9), ha="center")
+        axes.annotate(f"best {best:.3f}", (step, best), textcoords="offset points", xytext=(0, -14), ha="right")
     axes.set(xlabel="optimiser step", ylabel="loss (nats per answer token)", title="Loss while training")
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)

@@ -96,7 +96,9 @@ class Progress(TrainerCallback):
         self.bar.set_postfix(self._last | {"tokens/s": rate})
         if self.bar.disable:
             shown = ", ".join(f"{k} {v}" for k, v in self._last.items())
-            print(f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s", flush=True)
+            steps = max(state.global_step - self.bar.initial, 1)
+            left = self.step_seconds / steps * (state.max_steps - state.global_step)
+            print(f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left", flush=True)
 
     def on_train_end(self, args, state, control, **kwargs):
         self.bar.close()
