@@ -62,12 +62,13 @@ class Progress(TrainerCallback):
 
     def __init__(self, log_path: Path):
         self.log_path, self.trainer = log_path, None
-        self.step_seconds, self.bar, self._last = 0.0, None, {}
+        self.step_seconds, self.bar, self._last, self._first = 0.0, None, {}, 0
 
     def on_train_begin(self, args, state, control, **kwargs):
         keep = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
         self.log_path.write_text("".join(json.dumps(line) + "\n" for line in keep), encoding="utf-8")
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="training", unit=" steps", disable=None)
+        self._first = state.global_step
+        self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
 
     def on_step_begin(self, args, state, control, **kwargs):
         self._started = time.perf_counter()
@@ -96,7 +97,7 @@ class Progress(TrainerCallback):
         self.bar.set_postfix(self._last | {"tokens/s": rate})
         if self.bar.disable:
             shown = ", ".join(f"{k} {v}" for k, v in self._last.items())
-            steps = max(state.global_step - self.bar.initial, 1)
+            steps = max(state.global_step - self._first, 1)
             left = self.step_seconds / steps * (state.max_steps - state.global_step)
             print(f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left", flush=True)
 
