@@ -4,9 +4,19 @@
 notebook's first cell does not wait. Each stage of the pipeline is a module of its own; `ftlib --help` lists them.
 """
 
+import importlib
 import logging
 
 # bitsandbytes looks for an optional CPU kernel when it is imported, and complains that it is not there; NF4 works without it.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 __version__ = "0.1.0"
+
+# What notebooks call by the package's name; loaded on first use.
+_FOR_NOTEBOOKS = ("open_run", "report_environment", "show_labels", "show_source")
+
+
+def __getattr__(name: str):
+    if name in _FOR_NOTEBOOKS:
+        return getattr(importlib.import_module("ftlib.notebook"), name)
+    raise AttributeError(f"module 'ftlib' has no attribute {name!r}")

@@ -93,6 +93,37 @@ def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
     return _save(figure, path)
 
 
+def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> Figure:
+    """Share of real tokens among the slots computed, one bar for each way to make batches (see `explore.slots`)."""
+    figure, axes = _new(height=0.5 * len(slots) + 1.2)
+    shares = [tokens / count for count in slots.values()]
+    drawn = axes.barh(range(len(slots)), shares, color=TUNED)
+    axes.barh(
+        range(len(slots)), [1 - share for share in shares], left=shares, color="white", edgecolor=GREY, hatch="///"
+    )
+    axes.bar_label(drawn, [f"{share:.0%} text" for share in shares], label_type="center", color="white")
+    axes.set_yticks(range(len(slots)), list(slots))
+    axes.invert_yaxis()
+    axes.set(
+        xlabel="share of the computed slots (hatched: padding)", title="What the model spends its work on", xlim=(0, 1)
+    )
+    return _save(figure, path)
+
+
+def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: Path | None = None) -> Figure:
+    """Histogram of token counts for each text column; `limit` draws the line where a row is cut."""
+    figure, axes = _new()
+    longest = max(max(values) for values in lengths.values())
+    bins = [longest * step / 40 for step in range(41)]
+    for (column, values), (colour, style) in zip(lengths.items(), ((BASE, "--"), (TUNED, "-")), strict=False):
+        axes.hist(values, bins=bins, histtype="step", linewidth=1.8, color=colour, linestyle=style, label=column)
+    if limit:
+        axes.axvline(limit, color=GREY, linestyle=":", label=f"rows are cut at {limit} tokens, prompt included")
+    axes.set(xlabel="tokens", ylabel="rows", title="How long the texts are")
+    axes.legend(frameon=False)
+    return _save(figure, path)
+
+
 def _save(figure: Figure, path: Path | None) -> Figure:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

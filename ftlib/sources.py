@@ -176,31 +176,26 @@ def build_tiny() -> Path:
     folder = cache_dir() / "models" / f"tiny-llama-{file_fingerprint(SAMPLE_PATH)[:8]}-v{CONVERSION}"
     with _made_once(folder) as partial:
         if partial:
-            tokenizer = _tiny_tokenizer()
+            tokenizer = train_tokenizer(sample_texts())
             tokenizer.save_pretrained(partial)
             _tiny_model(tokenizer).save_pretrained(partial)
             write_json(partial / "about.json", {"what": "random weights, made by ftlib.sources.build_tiny"})
     return folder
 
 
-def _tiny_tokenizer():
-    """Byte-pair encoding of 2,048 entries trained on the sample's own prompts and answers, with EOS as the padding token."""
+def train_tokenizer(texts: list[str], size: int = 2048):
+    """Byte-pair encoding of `size` entries learned from texts (Sennrich et al. 2016), with EOS as the padding token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    from ftlib.prompts import build_prompt, build_target
-    from ftlib.reader import Malformed, read_rows
-    from ftlib.sample import SAMPLE_PATH
-
-    rows = [row for row in read_rows(SAMPLE_PATH, Malformed()) if row.title and row.content][:400]
-    texts = [text for row in rows for text in (build_prompt(row.title), build_target(row.content))]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<unk>", "<s>", "</s>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=2048, special_tokens=special, initial_alphabet=alphabet)
+        texts,
+        trainers.BpeTrainer(vocab_size=size, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
     )
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     fast = PreTrainedTokenizerFast(
@@ -208,6 +203,16 @@ def _tiny_tokenizer():
     )
     fast.chat_template = TINY_TEMPLATE
     return fast
+
+
+def sample_texts(count: int = 400) -> list[str]:
+    """Prompts and answers of the sample's first rows that have both texts."""
+    from ftlib.prompts import build_prompt, build_target
+    from ftlib.reader import Malformed, read_rows
+    from ftlib.sample import SAMPLE_PATH
+
+    rows = [row for row in read_rows(SAMPLE_PATH, Malformed()) if row.title and row.content][:count]
+    return [text for row in rows for text in (build_prompt(row.title), build_target(row.content))]
 
 
 def _tiny_model(tokenizer):

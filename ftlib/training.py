@@ -99,7 +99,9 @@ class Progress(TrainerCallback):
             shown = ", ".join(f"{k} {v}" for k, v in self._last.items())
             steps = max(state.global_step - self._first, 1)
             left = self.step_seconds / steps * (state.max_steps - state.global_step)
-            print(f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left", flush=True)
+            print(
+                f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left", flush=True
+            )
 
     def on_train_end(self, args, state, control, **kwargs):
         self.bar.close()

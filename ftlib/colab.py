@@ -1,0 +1,54 @@
+"""What a Colab runtime needs before the second cell; the set-up cell of every notebook runs this file as a script.
+
+What: installs the packages that the runtime lacks and leaves alone those that its kernel has loaded. Why constraints: a plain
+`pip install` may replace numpy or torch under a running kernel, and the notebook then fails ten cells later with an error
+about binary versions. With them a conflict stops here, at the first cell, and says what to do. Standard library only, because
+it runs before anything is installed. How: `python ftlib/colab.py`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+HELD = ("torch", "numpy", "pandas", "pyarrow", "pillow", "transformers")  # preloaded: never to be replaced
+
+
+def held_versions() -> list[str]:
+    """'name==version' of each preloaded package that is installed."""
+    installed = {name.lower(): version for name, version in _installed()}
+    return [f"{name}=={installed[name]}" for name in HELD if name in installed]
+
+
+def _installed() -> list[tuple[str, str]]:
+    return [(found.metadata["Name"], found.version) for found in metadata.distributions() if found.metadata["Name"]]
+
+
+def requirements(root: Path) -> list[str]:
+    """What ftlib needs, from the one list there is."""
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+
+
+def install(root: Path) -> None:
+    """Install what is missing under constraints. Exits with a message if that would replace a preloaded package."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        constraints.write("\n".join(held_versions()) + "\n")
+        constraints.flush()
+        command = [sys.executable, "-m", "pip", "install", "-q", "-c", constraints.name, *requirements(root)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        sys.exit(
+            "The course's packages do not fit what this runtime has preloaded:\n  " + "\n  ".join(reason) + "\n"
+            "Choose Runtime > Disconnect and delete runtime and run this cell again; if it stays, choose another runtime "
+            "version under Runtime > Change runtime type."
+        )
+
+
+if __name__ == "__main__":
+    install(Path(__file__).resolve().parent.parent)
+    print("installed; preloaded packages were left as they are: " + ", ".join(held_versions()))

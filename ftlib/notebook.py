@@ -1,0 +1,86 @@
+"""What a notebook needs besides the pipeline: its run, a report of where it runs, a function's source.
+
+Why here: the notebooks import it, so none of them repeats it. How: the set-up cell calls `ftlib.report_environment()`; the first
+cell that needs results calls `cfg, run = ftlib.open_run("dataset")`, which builds missing stages at the profile's size, says
+what it builds, and waits for a stage that another process is writing.
+"""
+
+from __future__ import annotations
+
+import html
+import inspect
+from collections.abc import Callable
+
+from ftlib import hardware
+from ftlib.config import Config, profile_description
+from ftlib.pipeline import default_run, ensure
+from ftlib.runs import Run
+
+
+def report_environment() -> Config:
+    """Print device, versions and the profile with its reason; returns the configuration."""
+    said = hardware.use_one_gpu()
+    if said:
+        print(said)
+    cfg, versions = Config.load(), hardware.versions()
+    print(f"device: {hardware.device_name()}")
+    print(f"profile: {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
+    print(", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "transformers", "peft", "bitsandbytes")))
+    if cfg.data.path == "sample":
+        print("data: the made-up sample that ships with the course; set FTLIB_DATA__PATH for your own trn.json")
+    return cfg
+
+
+def open_run(stage: str, **overrides) -> tuple[Config, Run]:
+    """The configuration and the run of this profile, with `stage` and all before it made if they are missing or stale."""
+    cfg = Config.load(**overrides)
+    run = Run(default_run(cfg), wait=True)
+    ensure(stage, cfg, run)
+    return cfg, run
+
+
+def show_labels(tokenizer, example: dict) -> None:
+    """Show a row token by token: what is trained on is underlined and dark, what is only read is grey.
+
+    Where a notebook cannot show HTML the same row is printed, the trained part between [[ and ]].
+    """
+    from ftlib.prompts import IGNORED, render_labels
+
+    pieces = []
+    for token, label in zip(example["input_ids"], example["labels"], strict=True):
+        text = html.escape(tokenizer.decode([token])).replace("\n", "⏎<br>")
+        trained = label != IGNORED
+        style = "border-bottom:2px solid #1f5f8b;font-weight:600" if trained else "color:#777"
+        pieces.append(f'<span style="{style}">{text}</span>')
+    _display(
+        f'<div style="font-family:monospace;line-height:1.9">{"".join(pieces)}</div>', render_labels(tokenizer, example)
+    )
+
+
+def _display(page: str, text: str) -> None:
+    """HTML where the notebook can show it, text elsewhere."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        print(text)
+        return
+    if get_ipython() is None:
+        print(text)
+    else:
+        display({"text/html": page, "text/plain": text}, raw=True)
+
+
+def show_source(function: Callable) -> None:
+    """Print a function's source, highlighted where the notebook can: the module's own code, not a copy of it."""
+    source = inspect.getsource(function)
+    try:
+        from IPython import get_ipython
+        from IPython.display import Code, display
+    except ImportError:
+        print(source)
+        return
+    if get_ipython() is None:
+        print(source)
+    else:
+        display(Code(source, language="python"))

@@ -1,0 +1,92 @@
+"""What every notebook of the course must be, checked without running it; `pytest --nbmake` runs them."""
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+PATHS = sorted(FOLDER.glob("*.ipynb"))
+notebooks = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+BADGE = re.compile(r"\(https://colab\.research\.google\.com/github/([^/]+/[^/]+)/blob/([^/]+)/notebooks/([^)]+)\)")
+
+
+def cells(path: Path, kind: str | None = None) -> list:
+    found = nbformat.read(path, as_version=4).cells
+    return [cell for cell in found if kind in (None, cell.cell_type)]
+
+
+def badges(path: Path) -> list[tuple[str, str, str]]:
+    return BADGE.findall(cells(path)[0].source)
+
+
+@notebooks
+def test_notebook_is_valid_and_every_cell_parses(path):
+    """A notebook that Colab cannot open, or a cell with a typing error, is met by the whole class at once."""
+    nbformat.validate(nbformat.read(path, as_version=4))
+    for cell in cells(path, "code"):
+        ast.parse(cell.source)
+
+
+@notebooks
+def test_no_shell_escape_and_no_magic(path):
+    """A failing `!pip` passes in CI and stops the reader ten cells later."""
+    lines = [line for cell in cells(path, "code") for line in cell.source.splitlines()]
+    assert not [line for line in lines if line.lstrip().startswith(("!", "%"))]
+
+
+@notebooks
+def test_page_plan(path):
+    """Readers and teachers find goals, cost, questions and exercises at the same place in every notebook."""
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    parts = (
+        "# ",
+        "**You will learn**",
+        "**What it takes.**",
+        "you are here",
+        "## Check yourself",
+        "## Exercises",
+        "## Summary",
+    )
+    places = [text.find(part) for part in (*parts, "**Next:**")]
+    assert -1 not in places and places == sorted(places)
+    number = int(path.stem[:2])
+    assert re.findall(r"^## (\d+)\.(\d+) ", text, re.MULTILINE)[0] == (str(number), "0")
+
+
+@notebooks
+def test_every_code_cell_is_announced_and_read(path):
+    """A number without a sentence before and after it is a riddle on a projector."""
+    kinds = [cell.cell_type for cell in cells(path)]
+    for place, kind in enumerate(kinds):
+        if kind == "code":
+            assert kinds[place - 1] == "markdown" and kinds[place + 1] == "markdown", f"cell {place}"
+
+
+@notebooks
+def test_cells_are_short(path):
+    """A cell that does not fit on a slide is not read; a long function belongs into the module."""
+    lengths = [len(cell.source.splitlines()) for cell in cells(path, "code")]
+    assert statistics.median(lengths) <= 6 and max(lengths) <= 25
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 12, node.name
+
+
+def test_set_up_cell_is_the_same_everywhere():
+    """One that was mended in five of six notebooks is broken in the sixth."""
+    assert len({cells(path, "code")[0].source for path in PATHS}) == 1
+
+
+def test_every_badge_opens_its_own_notebook_and_all_agree():
+    """Half of the badges of a well-known course point at files that are gone."""
+    found = {path.name: badges(path) for path in PATHS}
+    assert all(len(found[path.name]) == 1 and found[path.name][0][2] == path.name for path in PATHS)
+    assert len({badge[0][:2] for badge in found.values()}) == 1
+    repository, ref, _ = badges(PATHS[0])[0]
+    set_up = cells(PATHS[0], "code")[0].source
+    assert f'"https://github.com/{repository}", "{ref}"' in set_up
