@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import sys
 from collections.abc import Callable
 
 from ftlib import hardware
@@ -52,35 +53,28 @@ def show_labels(tokenizer, example: dict) -> None:
         trained = label != IGNORED
         style = "border-bottom:2px solid #1f5f8b;font-weight:600" if trained else "color:#777"
         pieces.append(f'<span style="{style}">{text}</span>')
-    _display(
-        f'<div style="font-family:monospace;line-height:1.9">{"".join(pieces)}</div>', render_labels(tokenizer, example)
-    )
-
-
-def _display(page: str, text: str) -> None:
-    """HTML where the notebook can show it, text elsewhere."""
-    try:
-        from IPython import get_ipython
+    page = f'<div style="font-family:monospace;line-height:1.9">{"".join(pieces)}</div>'
+    text = render_labels(tokenizer, example)
+    if _in_notebook():
         from IPython.display import display
-    except ImportError:
-        print(text)
-        return
-    if get_ipython() is None:
-        print(text)
-    else:
+
         display({"text/html": page, "text/plain": text}, raw=True)
+    else:
+        print(text)
+
+
+def _in_notebook() -> bool:
+    """True where IPython runs this code; it is looked for, not imported, because a script need not have it."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
 
 
 def show_source(function: Callable) -> None:
     """Print a function's source, highlighted where the notebook can: the module's own code, not a copy of it."""
     source = inspect.getsource(function)
-    try:
-        from IPython import get_ipython
+    if _in_notebook():
         from IPython.display import Code, display
-    except ImportError:
-        print(source)
-        return
-    if get_ipython() is None:
-        print(source)
-    else:
+
         display(Code(source, language="python"))
+    else:
+        print(source)
