@@ -73,8 +73,13 @@ def show_source(function: Callable) -> None:
     """Print a function's source, highlighted where the notebook can: the module's own code, not a copy of it."""
     source = inspect.getsource(function)
     if _in_notebook():
-        from IPython.display import Code, display
+        from IPython.display import HTML, display
+        from pygments import highlight
+        from pygments.formatters import HtmlFormatter
+        from pygments.lexers import PythonLexer
 
-        display(Code(source, language="python"))
+        display(
+            HTML(highlight(source, PythonLexer(), HtmlFormatter(noclasses=True, prestyles="font-family:monospace")))
+        )
     else:
         print(source)

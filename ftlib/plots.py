@@ -5,6 +5,7 @@ Figures are readable in black and white: lines differ by dash and mark as well a
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -13,8 +14,21 @@ BASE, TUNED, GREY = "#8c6d1f", "#1f5f8b", "#777777"
 STYLES = {"base": (BASE, "o"), "tuned": (TUNED, "s"), "copy_title": (GREY, "^"), "nearest": ("#5a5a9e", "D")}
 
 
+class Picture(Figure):
+    """A figure that a notebook shows by itself: no pyplot, no backend, so it is drawn alike everywhere."""
+
+    def _repr_png_(self) -> bytes:
+        return as_png(self)
+
+
+def as_png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
 def _new(width: float = 7, height: float = 4) -> tuple[Figure, object]:
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

@@ -175,15 +175,9 @@ def html(run: Path, metrics: dict, lines: list[dict]) -> str:
             header=HEADER,
             columns={column.name: column for column in METRICS},
             interval=interval,
-            figures=[(caption, _as_png(figure)) for caption, figure in figures],
+            figures=[(caption, base64.b64encode(plots.as_png(figure)).decode()) for caption, figure in figures],
             examples=unseen[:EXAMPLES],
             labels=LABELS,
             settings=metrics["settings"],
         )
     )
-
-
-def _as_png(figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return base64.b64encode(buffer.getvalue()).decode()
