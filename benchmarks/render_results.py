@@ -28,10 +28,12 @@ def render_run(path: Path) -> str:
     metrics = read_json(path)
     settings, split = metrics["settings"], metrics["unseen"]
     systems, change = split["systems"], split["differences"]["tuned-base"]
+    per_step = read_json(path.parent / "manifests.json")["adapter"]["config"]["train"]["examples_per_step"]
     lines = [
-        f"**{path.parent.name}**: {settings['model']}, {settings['train_rows']} training rows of {settings['file']}, "
-        f"{settings['steps']} steps in {settings['train_seconds']:.0f} s on {settings['device']}; {split['n']} unseen titles, "
-        f"mean [95 % interval]. Files: [`results/{path.parent.name}/`](results/{path.parent.name}/).",
+        f"**{path.parent.name}**: {settings['model']}, {settings['steps']} steps of {per_step} examples in "
+        f"{settings['train_seconds']:.0f} s on {settings['device']}, drawn from {settings['train_rows']} training rows of "
+        f"{settings['file']}; {split['n']} unseen titles, mean [95 % interval]. "
+        f"Files: [`results/{path.parent.name}/`](results/{path.parent.name}/).",
         "",
         "| metric | before | after | difference | copy the title | nearest title's text |",
         "|---|---|---|---|---|---|",

@@ -160,6 +160,7 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         "sample": data["sample"],
         "train_rows": data["splits"]["train"],
         "steps": adapter["stopped_at_step"],
+        "examples_per_step": adapter["config"]["train"]["examples_per_step"],
         "train_seconds": adapter["train_seconds"],
         "device": adapter["device"],
         "git_commit": adapter["git_commit"],
