@@ -11,6 +11,8 @@ How: `ftlib merge`, then `AutoModelForCausalLM.from_pretrained("runs/<profile>/m
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -20,8 +22,9 @@ from ftlib import hardware
 from ftlib.config import Config
 from ftlib.errors import FtlibError
 from ftlib.models import load_nf4, load_plain, load_tokenizer, precision
-from ftlib.prompts import encode_prompt, end_of_turn_id
+from ftlib.prompts import encode_prompt, encode_rows, end_of_turn_id
 from ftlib.runs import write_json
+from ftlib.scoring import answer_nll, mean_nll
 from ftlib.sources import fetch
 
 TOLERANCE = (
@@ -102,6 +105,41 @@ def check_proof(proof: dict, cfg: Config) -> None:
         raise MergeError(
             "the saved model does not reload as it was saved (weights or tied embeddings); update transformers and peft"
         )
+
+
+def three_ways(cfg: Config, adapter: Path) -> Iterator[tuple[str, object]]:
+    """Yield (name, model) for the ways to use one adapter, one at a time: on NF4 as it was trained, and three merges.
+
+    Merging into NF4 rounds the sum to 4 bits again; merging onto the dequantised base keeps the base that training saw;
+    merging onto the 16-bit base is what `merge` does. All answer in float32, so that only the weights differ.
+    """
+    place = fetch(cfg.model.name)
+    yield "adapter on NF4, as trained", load_adapter(load_nf4(place, "float32"), adapter)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft warns that this rounds again; that is what is to be shown
+        yield "merged into NF4", load_adapter(load_nf4(place, "float32"), adapter).merge_and_unload()
+    dequantised = load_nf4(place, "float32").dequantize()
+    yield "merged onto the dequantised base", load_adapter(dequantised.float(), adapter).merge_and_unload()
+    yield "merged onto the 16-bit base", load_adapter(load_plain(place, "float32"), adapter).merge_and_unload()
+
+
+def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24) -> dict[str, dict[str, float]]:
+    """For each of `three_ways`: largest and mean logit difference to the adapter as trained, and NLL on validation rows."""
+    tokenizer = load_tokenizer(cfg.model.name)
+    held_out = dataset["validation"].select(range(min(rows, len(dataset["validation"]))))
+    prompts = [encode_prompt(tokenizer, row["input_text"]) for row in held_out][: cfg.merge.proof_prompts]
+    examples = encode_rows(tokenizer, held_out, cfg.train.model_copy(update={"loss_on": "answer", "label_eos": True}))
+    found, trained = {}, None
+    for name, model in three_ways(cfg, adapter):
+        outputs = _outputs(model, prompts, hardware.device())
+        trained = trained or outputs
+        gaps = [(x - y).abs() for x, y in zip(trained, outputs, strict=True)]
+        found[name] = {
+            "largest": max(float(gap.max()) for gap in gaps),
+            "mean": sum(float(gap.mean()) for gap in gaps) / len(gaps),
+            "nll": mean_nll(*answer_nll(model, examples, tokenizer.pad_token_id, cfg.train.max_length)),
+        }
+    return found
 
 
 @torch.no_grad()

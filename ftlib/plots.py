@@ -124,6 +124,20 @@ def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> 
     return _save(figure, path)
 
 
+def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
+    """Training loss of several short runs over steps; {label: lines of train_log.jsonl}."""
+    figure, axes = _new()
+    for (label, log), style, mark in zip(logs.items(), ("-", "--", ":", "-."), "os^D", strict=False):
+        points = [(line["step"], line["loss"]) for line in log if "loss" in line]
+        axes.plot(*zip(*points, strict=True), linestyle=style, marker=mark, markersize=4, label=label)
+    axes.set(
+        xlabel="optimiser step", ylabel="loss (nats per answer token)", title="Three learning rates, the same rows"
+    )
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    return _save(figure, path)
+
+
 def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: Path | None = None) -> Figure:
     """Histogram of token counts for each text column; `limit` draws the line where a row is cut."""
     figure, axes = _new()

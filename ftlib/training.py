@@ -119,7 +119,7 @@ def add_adapter(model, cfg: Config):
         lora_dropout=cfg.lora.dropout,
         target_modules=cfg.lora.target_modules,
         modules_to_save=cfg.lora.modules_to_save or None,
-        ensure_weight_tying=cfg.lora.tie_saved_modules,
+        ensure_weight_tying=cfg.lora.tie_saved_modules and bool(getattr(model.config, "tie_word_embeddings", False)),
         task_type="CAUSAL_LM",
     )
     set_seed(cfg.train.seed)  # the random A matrices
