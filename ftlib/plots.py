@@ -138,6 +138,21 @@ def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
     return _save(figure, path)
 
 
+def growing_interval_plot(found: dict[int, dict], path: Path | None = None) -> Figure:
+    """Mean and 95 % interval of a difference for growing numbers of rows (see `reading.growing_interval`)."""
+    figure, axes = _new()
+    for place, interval in enumerate(found.values()):
+        axes.plot([place, place], interval["ci95"], color=TUNED, linewidth=2)
+        axes.plot(place, interval["mean"], marker="s", color=TUNED)
+    axes.axhline(0, color=GREY, linestyle=":")
+    axes.set_xticks(range(len(found)), [str(size) for size in found])
+    axes.margins(x=0.15)
+    axes.set(
+        xlabel="rows (K)", ylabel="ROUGE-L, tuned minus base", title="What K rows can tell: mean and 95 % interval"
+    )
+    return _save(figure, path)
+
+
 def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: Path | None = None) -> Figure:
     """Histogram of token counts for each text column; `limit` draws the line where a row is cut."""
     figure, axes = _new()

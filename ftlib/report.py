@@ -54,7 +54,7 @@ def table_rows(split: dict) -> list[list[str]]:
     return rows
 
 
-HEADER = ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", "copy title", "nearest title"]
+HEADER = ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", "copy title", "nearest"]
 
 
 def table(metrics: dict, split: str = "unseen") -> str:

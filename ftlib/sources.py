@@ -52,7 +52,8 @@ def quiet_libraries() -> None:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
+    for chatty in ("transformers.trainer_utils", "transformers.integrations.bitsandbytes"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
 
 
