@@ -98,7 +98,7 @@ def model_answers(
         print(f"{system}: all {sum(map(len, rows.values()))} answers are there already", flush=True)
         return
     tokenizer, model = load_tokenizer(cfg.model.name), load_plain(place, dtype)
-    examples = encode_rows(tokenizer, [row for _, row in todo], _as_measured(cfg))
+    examples = encode_rows(tokenizer, [row for _, row in todo], cfg.train.as_measured())
     sums, counts = answer_nll(
         model, examples, tokenizer.pad_token_id, cfg.train.max_length, progress=f"{system}: likelihood"
     )
@@ -115,11 +115,6 @@ def model_answers(
     answer_prompts(model, tokenizer, [row["input_text"] for _, row in todo], cfg.generation, f"{system}: answers", keep)
     del model
     gc.collect()
-
-
-def _as_measured(cfg: Config):
-    """Every recipe is measured alike: the answer and its end count, whatever it was trained on."""
-    return cfg.train.model_copy(update={"loss_on": "answer", "label_eos": True})
 
 
 def baseline_answers(cfg: Config, rows: dict[str, list[dict]], dataset, done: dict, folder: Path) -> None:
@@ -183,7 +178,7 @@ def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[
 
 def scored_bytes(tokenizer, cfg: Config, rows: list[dict]) -> list[int]:
     """UTF-8 bytes of the part of each answer that was scored (a long one is cut at max_length)."""
-    examples = encode_rows(tokenizer, rows, _as_measured(cfg))
+    examples = encode_rows(tokenizer, rows, cfg.train.as_measured())
     labelled = [[token for token in example["labels"] if token != IGNORED] for example in examples]
     return [max(len(tokenizer.decode(ids, skip_special_tokens=True).encode()), 1) for ids in labelled]
 

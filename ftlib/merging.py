@@ -1,8 +1,8 @@
 """Merge an adapter into its base: one 16-bit model that plain transformers loads, with proof that nothing was lost.
 
-Why onto the 16-bit base, in float32: merging into the 4-bit weights rounds the sum to 4 bits again (measured 8 times further
-from the adapter's own outputs), and adding in float16 rounds each product. So W + (alpha / r) B A is added in float32 and
-cast once.
+Why onto the 16-bit base, in float32: merging into the 4-bit weights rounds the sum to 4 bits again (what that costs
+on real weights: results/cpu-real/merge_ways.json), and adding in float16 rounds each product. So W + (alpha / r) B A is added
+in float32 and cast once.
 What is proved and what is only printed: the merged weights in float32 must give the adapter's logits and the same greedy words,
 and the saved file must hold exactly the cast weights. How far the cast moves the logits, and how far the adapter on the NF4
 base is (it was trained there), is printed: those differences belong to the number formats, not to the merge.
@@ -128,7 +128,7 @@ def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24) -> dict[st
     tokenizer = load_tokenizer(cfg.model.name)
     held_out = dataset["validation"].select(range(min(rows, len(dataset["validation"]))))
     prompts = [encode_prompt(tokenizer, row["input_text"]) for row in held_out][: cfg.merge.proof_prompts]
-    examples = encode_rows(tokenizer, held_out, cfg.train.model_copy(update={"loss_on": "answer", "label_eos": True}))
+    examples = encode_rows(tokenizer, held_out, cfg.train.as_measured())
     found, trained = {}, None
     for name, model in three_ways(cfg, adapter):
         outputs = _outputs(model, prompts, hardware.device())

@@ -106,10 +106,11 @@ def _normalise(number: str) -> str:
 
 
 class RowMetric(evaluate.Metric):
-    """An `evaluate.Metric` that gives a value a row; a subclass writes `rows`.
+    """An `evaluate.Metric` that gives a value a row; a subclass writes `rows(answers, references, **extra) -> Rows`.
 
     Whatever a metric needs beside the two texts (`titles`, `stopped`) goes to `compute` as a keyword with one entry a
-    row. Everything stays in memory: of its cache under HF_HOME, `evaluate` only makes an empty folder.
+    row; the prefix is gone when `rows` sees the texts, unless `keep_prefix`. Everything stays in memory: of its cache
+    under HF_HOME, `evaluate` only makes an empty folder.
     """
 
     keep_prefix = False
@@ -136,10 +137,6 @@ class RowMetric(evaluate.Metric):
             predictions, references = map(strip_prefix, predictions), map(strip_prefix, references)
         rows = self.rows(list(predictions), list(references), **extra)
         return rows if per_row else {name: float(np.mean(values)) for name, values in rows.items()}
-
-    def rows(self, answers: list[str], references: list[str], **extra) -> Rows:
-        """Row values under each metric name; the prefix is already gone unless `keep_prefix`."""
-        raise NotImplementedError
 
 
 class Rouge(RowMetric):

@@ -106,6 +106,10 @@ class TrainConfig(Section):
     log_steps: Count
     early_stopping: Count | None
 
+    def as_measured(self) -> TrainConfig:
+        """These settings with the labels that every recipe is measured by: the answer and its end, however it was trained."""
+        return self.model_copy(update={"loss_on": "answer", "label_eos": True})
+
     @model_validator(mode="after")
     def _combinations(self):
         if self.fp16 and self.bf16:

@@ -190,8 +190,7 @@ def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, 
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
     examples = encode_rows(tokenizer, dataset["train"], cfg.train)
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
-    # validation always counts the answer and its end, so that recipes which train on other labels can be compared
-    validation = encode_rows(tokenizer, held_out, cfg.train.model_copy(update={"loss_on": "answer", "label_eos": True}))
+    validation = encode_rows(tokenizer, held_out, cfg.train.as_measured())
     model = add_adapter(load_base(cfg, chosen), cfg)
     steps = count_steps(cfg, len(examples))
     progress = Progress(folder / "train_log.jsonl")
