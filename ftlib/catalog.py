@@ -29,6 +29,7 @@ from ftlib.runs import write_json
 from ftlib.sample import SAMPLE_PATH
 
 SPLITS = ("train", "validation", "test")
+FILE_NAMES = ("trn.json", "trn.json.gz", "LF-Amazon-1.3M.raw.zip")  # as the file is handed around
 EXAMPLE_CHARS = 300  # of a lost row, kept in the funnel
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99, 100)
 
@@ -57,9 +58,27 @@ class Funnel:
             self.examples[step] = {"before": before[window], "after": after[window]}
 
 
+def usual_places() -> list[Path]:
+    """Where `data.path: auto` looks: data/ here and in the repository, then Colab's disk, then Google Drive."""
+    folders = [
+        Path("data"),
+        Path(__file__).resolve().parent.parent / "data",
+        Path("/content"),
+        Path("/content/drive/MyDrive"),
+    ]
+    return [folder / name for folder in folders for name in FILE_NAMES]
+
+
 def data_path(cfg: Config) -> Path:
-    """The file that `data.path` names; 'sample' is the made-up catalogue in the package."""
+    """The file that `data.path` names. 'sample': the made-up catalogue in the package; 'auto': the real file, else the sample."""
+    if cfg.data.path == "auto":
+        return next((path for path in usual_places() if path.is_file()), SAMPLE_PATH)
     return SAMPLE_PATH if cfg.data.path == "sample" else Path(cfg.data.path).expanduser()
+
+
+def on_sample(cfg: Config) -> bool:
+    """True if the rows are the made-up ones, so that every result can say so."""
+    return data_path(cfg) == SAMPLE_PATH
 
 
 def cleaned_rows(cfg: Config, funnel: Funnel) -> Iterator[tuple[int, Row]]:
@@ -276,7 +295,7 @@ def prepare(cfg: Config, folder: Path) -> dict:
     DatasetDict({split: Dataset.from_list(rows[split]) for split in SPLITS}).save_to_disk(str(folder))
     report = {
         "file": data_path(cfg).name,
-        "sample": cfg.data.path == "sample",
+        "sample": on_sample(cfg),
         "rows_in": funnel.rows_in,
         "malformed": funnel.malformed.kinds,
         "dropped": funnel.dropped,

@@ -8,6 +8,7 @@ it runs before anything is installed. How: `python ftlib/colab.py`.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+DRIVE = Path("/content/drive")
 HELD = ("torch", "numpy", "pandas", "pyarrow", "pillow", "transformers")  # preloaded: never to be replaced
 
 
@@ -47,6 +49,28 @@ def install(root: Path) -> None:
             "Choose Runtime > Disconnect and delete runtime and run this cell again; if it stays, choose another runtime "
             "version under Runtime > Change runtime type."
         )
+
+
+def is_colab() -> bool:
+    return "COLAB_RELEASE_TAG" in os.environ
+
+
+def keep_runs(on_drive: bool) -> str:
+    """Decide where runs are kept on Colab (FTLIB_RUNS), in words. A Drive that cannot be mounted is said, not raised."""
+    if not on_drive:
+        return "runs: on this runtime's disk, gone with it; KEEP_ON_DRIVE = True in the first cell keeps them on your Drive"
+    folder = DRIVE / "MyDrive" / "ftlib-runs"
+    try:
+        from google.colab import drive
+
+        drive.mount(str(DRIVE))
+        folder.mkdir(parents=True, exist_ok=True)
+    except (
+        Exception
+    ) as error:  # mount has its own kinds (a refused consent, a time-out); whatever it was, the course goes on
+        return f"runs: on this runtime's disk, gone with it, because Drive could not be mounted ({type(error).__name__}: {error})"
+    os.environ["FTLIB_RUNS"] = str(folder)
+    return f"runs: on your Drive, {folder}"
 
 
 if __name__ == "__main__":

@@ -46,7 +46,12 @@ def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
 
 def _device(one_gpu: str | None) -> list[str]:
     """Words for the device and its memory."""
-    return [f"device: {hardware.device_name()}", _memory(), *([one_gpu] if one_gpu else []), *_other_devices()]
+    return [
+        f"device: {hardware.device_name()}",
+        hardware.free_memory(),
+        *([one_gpu] if one_gpu else []),
+        *_other_devices(),
+    ]
 
 
 def _profile() -> tuple[list[str], list[str]]:
@@ -59,15 +64,6 @@ def _profile() -> tuple[list[str], list[str]]:
     except FtlibError as error:
         return facts, [str(error)]
     return facts, []
-
-
-def _memory() -> str:
-    import psutil
-
-    memory = psutil.virtual_memory()
-    text = f"memory: {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
-    free = hardware.free_gpu_gib()
-    return f"{text}; GPU: {free:.1f} GiB free" if free else text
 
 
 def _other_devices() -> list[str]:

@@ -89,6 +89,16 @@ def free_gpu_gib() -> float:
     return torch.cuda.mem_get_info(0)[0] / 2**30 if torch.cuda.is_available() else 0.0
 
 
+def free_memory() -> str:
+    """Free memory of the machine, and of its GPU if it has one, in words."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    text = f"memory: {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
+    free = free_gpu_gib()
+    return f"{text}; GPU: {free:.1f} GiB free" if free else text
+
+
 def use_one_gpu() -> str | None:
     """Hide all GPUs but the first unless a launcher started us; returns what was done, in words, or None.
 

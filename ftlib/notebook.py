@@ -12,24 +12,39 @@ import inspect
 import sys
 from collections.abc import Callable
 
-from ftlib import hardware
+from ftlib import colab, hardware
 from ftlib.config import Config, profile_description
 from ftlib.pipeline import default_run, ensure
 from ftlib.runs import Run
 
+SHOWN = ("python", "torch", "transformers", "peft", "bitsandbytes")
 
-def report_environment() -> Config:
-    """Print device, versions and the profile with its reason; returns the configuration."""
+
+def report_environment(keep_on_drive: bool = False) -> Config:
+    """Print device, memory, versions, the profile with its reason, the data and where runs are kept; returns the configuration.
+
+    keep_on_drive: on Colab, keep runs on Google Drive; if it cannot be mounted, they stay on the local disk and a line says so.
+    """
     said = hardware.use_one_gpu()
     if said:
         print(said)
     cfg, versions = Config.load(), hardware.versions()
-    print(f"device: {hardware.device_name()}")
+    print(f"device: {hardware.device_name()}; {hardware.free_memory()}")
     print(f"profile: {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
-    print(", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "transformers", "peft", "bitsandbytes")))
-    if cfg.data.path == "sample":
-        print("data: the made-up sample that ships with the course; set FTLIB_DATA__PATH for your own trn.json")
+    print(", ".join(f"{name} {versions[name]}" for name in SHOWN))
+    print(_data(cfg))
+    if colab.is_colab():
+        print(colab.keep_runs(keep_on_drive))
     return cfg
+
+
+def _data(cfg: Config) -> str:
+    """Words for the rows that every result of this run rests on."""
+    from ftlib.catalog import data_path, on_sample
+
+    if on_sample(cfg):
+        return "data: the made-up sample that ships with the course, so no figure here speaks of real products"
+    return f"data: {data_path(cfg).name}"
 
 
 def open_run(stage: str, **overrides) -> tuple[Config, Run]:
@@ -37,6 +52,7 @@ def open_run(stage: str, **overrides) -> tuple[Config, Run]:
     cfg = Config.load(**overrides)
     run = Run(default_run(cfg), wait=True)
     ensure(stage, cfg, run)
+    print(_data(cfg))
     return cfg, run
 
 

@@ -55,12 +55,14 @@ def _data_fingerprint(cfg: Config, stage: Stage) -> str:
 
     Raises DataError for a file that cannot be read, before an older data set is cleared away.
     """
-    from ftlib.catalog import data_path
+    from ftlib.catalog import data_path, on_sample
     from ftlib.reader import open_raw
 
     path = data_path(cfg)
-    if not path.exists() and stage.whole and stage.manifest()["config"]["data"]["path"] == cfg.data.path:
-        return stage.manifest()["read"]["the data file"]
+    if stage.whole and stage.manifest()["config"]["data"]["path"] == cfg.data.path:
+        gone = cfg.data.path == "auto" and on_sample(cfg) and not stage.manifest()["sample"]
+        if gone or not path.exists():
+            return stage.manifest()["read"]["the data file"]
     with open_raw(path):
         return _hash_of(path, path.stat().st_size, path.stat().st_mtime_ns)
 

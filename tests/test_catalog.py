@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from ftlib.catalog import SPLITS, prepare
+from ftlib.catalog import SPLITS, data_path, on_sample, prepare
 from ftlib.cleaning import normalise
 from ftlib.prompts import QUESTIONS, split_prompt
 from ftlib.reader import DataError
-from ftlib.runs import read_json
+from ftlib.pipeline import ensure
+from ftlib.runs import Run, read_json
 
 SIZES = {"data.train_size": 10, "data.validation_size": 3, "data.test_size": 3}
 
@@ -287,3 +288,28 @@ def test_rows_without_a_uid_or_with_a_repeated_one_get_their_own(prepared, produ
     uids = [uid for split in SPLITS for uid in made.uids[split]]
     assert len(set(uids)) == len(uids) == 16 and all(uids)
     assert made.funnel["malformed"] == {}
+
+
+def test_the_real_file_is_found_where_people_put_it(settings, write_rows, products, tmp_path, monkeypatch):
+    """A student who put trn.json into data/ and still got the sample would compare figures with the wrong rows."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "ftlib.catalog.__file__", str(tmp_path / "ftlib" / "catalog.py")
+    )  # not the developer's own data/
+    cfg = settings(**{"data.path": "auto"})
+    assert on_sample(cfg)
+    write_rows(products(3), "data/trn.json.gz")
+    assert data_path(cfg).name == "trn.json.gz" and not on_sample(cfg)
+
+
+def test_a_file_that_has_gone_does_not_bring_the_sample_in(settings, write_rows, products, tmp_path, monkeypatch):
+    """Colab's disk forgets trn.json over night; the runs on Drive must not be remade from made-up rows."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "ftlib.catalog.__file__", str(tmp_path / "ftlib" / "catalog.py")
+    )  # not the developer's own data/
+    cfg, run = settings(**{"data.path": "auto"}), Run(tmp_path / "run")
+    file = write_rows(products(40), "data/trn.json")
+    made = ensure("dataset", cfg, run).manifest()
+    file.unlink()
+    assert ensure("dataset", cfg, run).manifest() == made and made["sample"] is False

@@ -1,6 +1,8 @@
 """The install step on Colab, with pip and the runtime's packages played by stand-ins."""
 
+import os
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -35,3 +37,37 @@ def test_a_conflict_stops_at_the_first_cell_and_says_what_to_do(pip, request):
     pip.answer.returncode, pip.answer.stderr = 1, "ERROR: datasets 9 needs numpy>=3\nERROR: ResolutionImpossible"
     with pytest.raises(SystemExit, match="(?s)numpy>=3.*Disconnect and delete runtime"):
         colab.install(request.config.rootpath)
+
+
+@pytest.fixture
+def drive(monkeypatch, tmp_path):
+    """Colab's `google.colab.drive`; `mount` may be replaced by one that fails."""
+    played = SimpleNamespace(mount=lambda place: None)
+    monkeypatch.setitem(sys.modules, "google", SimpleNamespace(colab=SimpleNamespace(drive=played)))
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(drive=played))
+    monkeypatch.setattr(colab, "DRIVE", tmp_path / "drive")
+    monkeypatch.setenv("FTLIB_RUNS", "local")
+    return played
+
+
+def test_runs_are_kept_on_drive_if_asked(drive, tmp_path):
+    """A training that lies on the runtime's disk is gone after a coffee break."""
+    assert "MyDrive" in colab.keep_runs(True)
+    assert os.environ["FTLIB_RUNS"] == str(tmp_path / "drive" / "MyDrive" / "ftlib-runs")
+
+
+def test_a_drive_that_cannot_be_mounted_is_said_and_the_course_goes_on(drive):
+    """A student who declines Google's consent must not be stuck at the first cell."""
+
+    def refuse(place):
+        raise ValueError("mount failed")
+
+    drive.mount = refuse
+    assert "could not be mounted (ValueError: mount failed)" in colab.keep_runs(True)
+    assert os.environ["FTLIB_RUNS"] == "local"
+
+
+def test_without_drive_the_reader_is_told_that_runs_go_with_the_runtime(drive):
+    """Nobody reads a manual for this; the first cell must say it."""
+    assert "KEEP_ON_DRIVE = True" in colab.keep_runs(False)
+    assert os.environ["FTLIB_RUNS"] == "local"
