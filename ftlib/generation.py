@@ -113,7 +113,18 @@ def stream_answer(model, tokenizer, prompt: str, generation) -> Iterator[str]:
     arguments = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids), "streamer": streamer}
     if generation.do_sample:
         torch.manual_seed(generation.seed)
-    worker = Thread(target=model.generate, kwargs=arguments | settings(tokenizer, generation), daemon=True)
+    failed: list[Exception] = []
+
+    def write() -> None:
+        try:
+            model.generate(**arguments | settings(tokenizer, generation))
+        except Exception as error:  # nobody would see it in this thread, and the reader would wait for ever
+            failed.append(error)
+            streamer.end()
+
+    worker = Thread(target=write, daemon=True)
     worker.start()
     yield from streamer
     worker.join()
+    if failed:
+        raise failed[0]

@@ -47,10 +47,19 @@ def _data(cfg: Config) -> str:
     return f"data: {data_path(cfg).name}"
 
 
-def open_run(stage: str, **overrides) -> tuple[Config, Run]:
-    """The configuration and the run of this profile, with `stage` and all before it made if they are missing or stale."""
+def open_run(stage: str, rebuild: bool = False, **overrides) -> tuple[Config, Run]:
+    """The configuration and the run of this profile, with `stage` and all before it made if they are missing or stale.
+
+    An adapter that is missing is taken from the course where the shipped one fits (see `ftlib.shipped`); rebuild: train instead.
+    """
+    from ftlib import shipped
+
     cfg = Config.load(**overrides)
     run = Run(default_run(cfg), wait=True)
+    if rebuild:
+        shipped.forget(run)
+    elif stage != "dataset":
+        cfg, run = shipped.take(cfg, run, **overrides)
     ensure(stage, cfg, run)
     print(_data(cfg))
     return cfg, run

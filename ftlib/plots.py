@@ -1,10 +1,12 @@
 """Every figure of the course, one function each (matplotlib, drawn to a file without a screen).
 
-Figures are readable in black and white: lines differ by dash and mark as well as by colour.
+Figures are readable in black and white: lines differ by dash and mark as well as by colour. Each one says in words what it
+shows (`figure.alt`): screen readers get it in notebooks and in the book, and so does a console that shows no pictures.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 
@@ -15,10 +17,13 @@ STYLES = {"base": (BASE, "o"), "tuned": (TUNED, "s"), "copy_title": (GREY, "^"),
 
 
 class Picture(Figure):
-    """A figure that a notebook shows by itself: no pyplot, no backend, so it is drawn alike everywhere."""
+    """A figure that a notebook shows by itself, with its alternative text: no pyplot, so it is drawn alike everywhere."""
 
-    def _repr_png_(self) -> bytes:
-        return as_png(self)
+    alt = ""
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        picture = base64.b64encode(as_png(self)).decode()
+        return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
 
 
 def as_png(figure: Figure) -> bytes:
@@ -53,7 +58,12 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
     axes.set(xlabel="optimiser step", ylabel="loss (nats per answer token)", title="Loss while training")
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
-    return _save(figure, path)
+    alt = "Line plot of the loss over optimiser steps."
+    if train:
+        alt += f" Training loss: {train[0][1]:.3f} at step {train[0][0]}, {train[-1][1]:.3f} at step {train[-1][0]}."
+    if validation:
+        alt += f" Validation loss: {validation[0][1]:.3f} at first, lowest {best:.3f} at step {step}."
+    return _done(figure, alt, path)
 
 
 def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
@@ -73,7 +83,8 @@ def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set(xlabel="rows (hatched: lost at this step)", title="From raw rows to three splits")
-    return _save(figure, path)
+    alt = "Bar chart from raw rows to splits. " + ", ".join(f"{name}: {value:,}" for name, value in bars) + "."
+    return _done(figure, alt, path)
 
 
 def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
@@ -104,7 +115,10 @@ def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
     axes.margins(y=0.12)
     axes.grid(axis="x", alpha=0.25)
     axes.set(xlabel=f"{name}: mean and 95 % interval", title=name)
-    return _save(figure, path)
+    alt = f"Mean {name} with 95 % interval. " + "; ".join(
+        f"{system}, {split}: {_interval(found)}" for split, system, found in points
+    )
+    return _done(figure, alt, path)
 
 
 def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> Figure:
@@ -121,21 +135,29 @@ def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> 
     axes.set(
         xlabel="share of the computed slots (hatched: padding)", title="What the model spends its work on", xlim=(0, 1)
     )
-    return _save(figure, path)
+    alt = "Bar chart, share of real text among the computed slots. " + ", ".join(
+        f"{name}: {share:.0%}" for name, share in zip(slots, shares, strict=True)
+    )
+    return _done(figure, alt, path)
 
 
 def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
     """Training loss of several short runs over steps; {label: lines of train_log.jsonl}."""
     figure, axes = _new()
+    losses = {}
     for (label, log), style, mark in zip(logs.items(), ("-", "--", ":", "-."), "os^D", strict=False):
         points = [(line["step"], line["loss"]) for line in log if "loss" in line]
+        losses[label] = [loss for _, loss in points]
         axes.plot(*zip(*points, strict=True), linestyle=style, marker=mark, markersize=4, label=label)
     axes.set(
         xlabel="optimiser step", ylabel="loss (nats per answer token)", title="Three learning rates, the same rows"
     )
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
-    return _save(figure, path)
+    alt = "Line plot of the training loss over steps for several learning rates. " + ", ".join(
+        f"{label}: from {lines[0]:.3f} to {lines[-1]:.3f}" for label, lines in losses.items()
+    )
+    return _done(figure, alt, path)
 
 
 def growing_interval_plot(found: dict[int, dict], path: Path | None = None) -> Figure:
@@ -150,7 +172,10 @@ def growing_interval_plot(found: dict[int, dict], path: Path | None = None) -> F
     axes.set(
         xlabel="rows (K)", ylabel="ROUGE-L, tuned minus base", title="What K rows can tell: mean and 95 % interval"
     )
-    return _save(figure, path)
+    alt = "Mean and 95 % interval of the difference for the first K rows. " + "; ".join(
+        f"K = {size}: {_interval(interval)}" for size, interval in found.items()
+    )
+    return _done(figure, alt, path)
 
 
 def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: Path | None = None) -> Figure:
@@ -164,11 +189,21 @@ def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: 
         axes.axvline(limit, color=GREY, linestyle=":", label=f"rows are cut at {limit} tokens, prompt included")
     axes.set(xlabel="tokens", ylabel="rows", title="How long the texts are")
     axes.legend(frameon=False)
-    return _save(figure, path)
+    alt = "Histogram of token counts. " + "; ".join(
+        f"{column}: median {sorted(values)[len(values) // 2]}, longest {max(values)}"
+        for column, values in lengths.items()
+    )
+    return _done(figure, alt, path)
 
 
-def _save(figure: Figure, path: Path | None) -> Figure:
+def _done(figure: Picture, alt: str, path: Path | None) -> Picture:
+    """The figure with its alternative text, saved as PNG if a path is given."""
+    figure.alt = alt
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
+        figure.savefig(path, dpi=120, metadata={"Description": alt})
     return figure
+
+
+def _interval(found: dict) -> str:
+    return f"{found['mean']:.3f} [{found['ci95'][0]:.3f}, {found['ci95'][1]:.3f}]"
