@@ -63,7 +63,37 @@ def build_parser() -> argparse.ArgumentParser:
     clean.add_argument("names", nargs="+", metavar="RUN")
     clean.add_argument("--all", action="store_true", help="remove the whole run, answers and metrics too")
     clean.set_defaults(function=do_runs_clean)
+    _add_course(commands)
     return parser
+
+
+def _add_course(commands) -> None:
+    """`ftlib course ...`: what makes the course itself."""
+    course = commands.add_parser("course", help="record, render and hand out the notebooks")
+    actions = course.add_subparsers(dest="action", required=True)
+
+    def action(name: str, what: str, function) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=what, description=what)
+        sub.set_defaults(function=function)
+        return sub
+
+    record = action("record", "execute the notebooks, keep outputs and times, and stamp them", do_record)
+    record.add_argument("names", nargs="*", metavar="NOTEBOOK", help="e.g. 03; all without a name")
+    record.add_argument("--profile", default="cpu", help="another than cpu measures times and keeps no outputs")
+    record.add_argument("--rebuild", action="store_true", help="ship the adapter that notebook 03 trains")
+    slides = action("slides", "one reveal.js deck a notebook", do_slides)
+    slides.add_argument("--out", type=Path, default=Path("slides"), metavar="FOLDER")
+    slides.add_argument(
+        "--reveal", metavar="PLACE", help="address or folder of reveal.js (default: a pinned one on the net)"
+    )
+    for name, what, function in (
+        ("book", "one static page a notebook, with navigation", do_book),
+        ("student", "copies of the notebooks without solutions and outputs", do_student),
+    ):
+        action(name, what, function).add_argument("--out", type=Path, default=Path(name), metavar="FOLDER")
+    badges = action("badges", "point badges and set-up cells to a repository and a tag", do_badges)
+    badges.add_argument("--repository", metavar="OWNER/REPO")
+    badges.add_argument("--ref", metavar="TAG")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -232,3 +262,38 @@ def do_runs_clean(args) -> None:
 
     for run in _find_runs(args.names):
         print(f"{run.path.name}: {clean(run, args.all)} MB freed")
+
+
+def do_record(args) -> None:
+    from ftlib.course.record import record
+
+    record(args.names, args.profile, args.rebuild)
+
+
+def do_slides(args) -> None:
+    from ftlib.course.site import REVEAL, write_slides
+
+    _say_written(write_slides(args.out, args.reveal or REVEAL), args.out)
+
+
+def do_book(args) -> None:
+    from ftlib.course.site import write_book
+
+    _say_written(write_book(args.out), args.out)
+
+
+def do_student(args) -> None:
+    from ftlib.course.student import write_copies
+
+    _say_written(write_copies(args.out), args.out)
+
+
+def _say_written(paths: list[Path], folder: Path) -> None:
+    print(f"{len(paths)} files written to {folder}: {', '.join(path.name for path in paths)}")
+
+
+def do_badges(args) -> None:
+    from ftlib.course.badges import rewrite
+
+    repository, ref = rewrite(args.repository, args.ref)
+    print(f"badges and set-up cells point to {repository} at {ref}")

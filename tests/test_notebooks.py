@@ -1,8 +1,14 @@
-"""What every notebook of the course must be, checked without running it; `pytest --nbmake` runs them."""
+"""The static gate: what every notebook and page must be, checked without running it and without torch, in seconds.
+
+`pytest tests/test_notebooks.py` is the whole gate; `pytest --nbmake` runs the notebooks.
+"""
 
 import ast
 import re
+import shutil
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -90,3 +96,40 @@ def test_every_badge_opens_its_own_notebook_and_all_agree():
     repository, ref, _ = badges(PATHS[0])[0]
     set_up = cells(PATHS[0], "code")[0].source
     assert f'"https://github.com/{repository}", "{ref}"' in set_up
+
+
+ROOT = FOLDER.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("results/*.md")])
+
+
+def prose(path: Path) -> str:
+    """The text that a reader sees, of a page or of a notebook's markdown cells."""
+    if path.suffix == ".ipynb":
+        return "\n".join(cell.source for cell in cells(path, "markdown"))
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [*PAGES, *PATHS], ids=lambda path: path.stem)
+def test_every_relative_link_leads_somewhere(path):
+    """A dead link in a course costs more trust than a missing page."""
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose(path))
+    inside = [link for link in links if not re.match(r"\w+:", link)]
+    assert not [link for link in inside if not (path.parent / link).exists()]
+
+
+def test_spelling():
+    """A misspelt word on the first page is read before everything else."""
+    text = "\n".join(f"{path.name}: {prose(path)}" for path in (*PAGES, *PATHS))
+    code = [str(path) for path in [*ROOT.glob("ftlib/**/*.py"), *ROOT.glob("benchmarks/*.py")]]
+    program = [sys.executable, "-m", "codespell_lib", "--ignore-words-list", "rouge,ans"]
+    read = subprocess.run([*program, "-"], input=text, capture_output=True, text=True)
+    checked = subprocess.run([*program, *code], capture_output=True, text=True)
+    assert (read.returncode, checked.returncode) == (0, 0), read.stdout + checked.stdout + read.stderr + checked.stderr
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_ruff(command):
+    """An unused import or a name that does not exist is found here, and not by the reader who runs the cell."""
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
+    done = subprocess.run([ruff, *command, str(ROOT)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -31,7 +31,7 @@ def required(*extras: str) -> list[Requirement]:
 
 def test_every_package_has_a_pinned_version_that_its_lower_bound_allows():
     """An unpinned package is another one next month, and on Linux an unpinned torch is gigabytes."""
-    for requirement in required("test", "app"):
+    for requirement in required("test", "app", "course"):
         name = canonicalize_name(requirement.name)
         assert name in PINS, f"{name} is missing in constraints.txt"
         assert requirement.specifier.contains(PINS[name]), f"{name} {PINS[name]} against {requirement}"
@@ -40,12 +40,15 @@ def test_every_package_has_a_pinned_version_that_its_lower_bound_allows():
 
 def test_requirements_are_lower_bounds_only():
     """An exact pin in the package would replace what a Colab runtime has loaded."""
-    assert all({s.operator for s in requirement.specifier} == {">="} for requirement in required("test", "gpu", "app"))
+    assert all(
+        {s.operator for s in requirement.specifier} == {">="}
+        for requirement in required("test", "gpu", "app", "course")
+    )
 
 
 def test_every_imported_package_is_required():
     """A package that is there by luck (another one needs it) is gone after that one's next release."""
-    names = {canonicalize_name(requirement.name) for requirement in required()}
+    names = {canonicalize_name(requirement.name) for requirement in required("app", "course")}
     modules = {"yaml": "pyyaml", "rouge_score": "rouge-score"}
     found = set()
     for path in (ROOT / "ftlib").rglob("*.py"):

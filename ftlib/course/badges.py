@@ -1,0 +1,38 @@
+"""Point every badge, and the set-up cell, to one repository and one tag.
+
+Why: half of the badges of a well-known course lead to files that are gone. `[project.urls]` in pyproject.toml is the one place
+where the address stands; this writes it into notebooks and README, and a test checks that they agree.
+How: `ftlib course badges --repository OWNER/REPO --ref v1.0.0`; without options it repeats what pyproject.toml says.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ftlib.course import pages
+from ftlib.course.pages import CourseError
+
+
+def rewrite(repository: str | None = None, ref: str | None = None, root: Path = pages.ROOT) -> tuple[str, str]:
+    """Write the address everywhere; returns (repository, ref). Raises CourseError for one that cannot be an address."""
+    old_repository, old_ref = pages.address(root)
+    repository, ref = repository or old_repository, ref or old_ref
+    for name, text, form in (("--repository", repository, r"[\w.-]+/[\w.-]+"), ("--ref", ref, r"[\w.-]+")):
+        if not re.fullmatch(form, text):
+            raise CourseError(
+                f"{name} {text}: write {'OWNER/REPO' if name == '--repository' else 'a tag or branch without /'}"
+            )
+    project = root / "pyproject.toml"
+    text = project.read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^Repository = .*$", f'Repository = "https://github.com/{repository}"', text)
+    text = re.sub(r"(?m)^Notebooks = .*$", f'Notebooks = "https://github.com/{repository}/tree/{ref}/notebooks"', text)
+    project.write_text(text, encoding="utf-8")
+    for path in pages.notebook_paths(root):
+        notebook = pages.read(path)
+        for cell in notebook.cells:
+            cell.source = pages.with_address(cell.source, repository, ref)
+        pages.write(notebook, path)
+    readme = root / "README.md"
+    readme.write_text(pages.with_address(readme.read_text(encoding="utf-8"), repository, ref), encoding="utf-8")
+    return repository, ref

@@ -1,0 +1,193 @@
+"""Execute the notebooks top to bottom, keep their outputs, and stamp them with what they came from.
+
+Why: outputs that a reader can trust are outputs of the code above them. GitHub and the book show what was recorded here; the
+stamp says by which commit, on which machine and in how many seconds, and a test fails when a notebook was edited since.
+What counts as edited is the source of the cells and the profile; other code of ftlib is recorded by a hash and only warned about.
+How: `ftlib course record` (the cpu profile on the sample, about 20 minutes on two cores), `ftlib course record 05` for one of
+them, `ftlib course record --profile smoke` to measure times alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+
+from ftlib import hardware
+from ftlib.course import pages
+from ftlib.course.pages import CourseError
+from ftlib.runs import Run, write_json
+
+PROFILE = "cpu"  # whose outputs are committed
+WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDGET_NOTE = "(input fields: shown where the notebook is run, not in a recording)"
+ASK_KERNEL = (
+    "import json; from ftlib import hardware; print(json.dumps([hardware.peak_memory_mb(), hardware.device_name()]))"
+)
+
+
+def record(names: list[str], profile: str = PROFILE, rebuild: bool = False, root: Path = pages.ROOT) -> None:
+    """Execute notebooks in an empty folder with runs of their own; keep outputs and stamps if `profile` is the committed one.
+
+    names: beginnings of file names ('03'), or none for all. rebuild: make the adapter that notebook 03 trained the shipped one.
+    Raises CourseError for an unknown name, and nbclient's CellExecutionError where a cell fails.
+    """
+    chosen = [path for path in pages.notebook_paths(root) if not names or any(path.name.startswith(n) for n in names)]
+    if len(chosen) < max(len(names), 1):
+        raise CourseError(f"{' '.join(names)}: known are {', '.join(p.stem for p in pages.notebook_paths(root))}")
+    commit = hardware.git_commit()
+    with tempfile.TemporaryDirectory(prefix="ftlib-record-") as folder:
+        for path in chosen:
+            print(f"{path.stem}: running at the {profile} profile", flush=True)
+            notebook = pages.read(path)
+            measured = execute(notebook, Path(folder), profile, root)
+            keep_times(root, profile, path.stem, measured)
+            if profile == PROFILE:
+                notebook.metadata["recorded"] = stamp(notebook, profile, commit, measured, root)
+                clean(notebook, Path(folder))
+                pages.write(notebook, path)
+            print(f"{path.stem}: {pages.duration(measured['seconds'])}", flush=True)
+        if rebuild:
+            from ftlib import shipped
+
+            shipped.keep(Run(Path(folder) / "runs" / PROFILE))
+            print(f"the adapter of this recording now ships with the course: {shipped.FOLDER.name}", flush=True)
+    write_pages(root)
+
+
+def execute(notebook, folder: Path, profile: str, root: Path) -> dict:
+    """Run every cell in one kernel, in place; returns seconds, seconds a cell, peak memory and device."""
+    from nbclient import NotebookClient
+
+    (folder / "empty").mkdir(exist_ok=True)
+    env = {name: text for name, text in os.environ.items() if not name.startswith("FTLIB_") or name == "FTLIB_CACHE"}
+    env |= {"FTLIB_PROFILE": profile, "FTLIB_DATA__PATH": "sample", "FTLIB_RUNS": str(folder / "runs")}
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    resources = {"metadata": {"path": str(folder / "empty")}}
+    client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources=resources, coalesce_streams=True)
+    cell_seconds = []
+    with client.setup_kernel(env=env):
+        started = time.perf_counter()
+        for index, cell in enumerate(list(notebook.cells)):
+            begun = time.perf_counter()
+            client.execute_cell(cell, index)
+            if cell.cell_type == "code":
+                cell_seconds.append(round(time.perf_counter() - begun, 2))
+        seconds = time.perf_counter() - started
+        asked = client.execute_cell(nbformat.v4.new_code_cell(ASK_KERNEL), len(notebook.cells) - 1, store_history=False)
+    memory, device = json.loads(asked.outputs[0].text)
+    return {"seconds": round(seconds, 1), "cell_seconds": cell_seconds, "peak_memory_mb": memory, "device": device}
+
+
+def stamp(notebook, profile: str, commit: str | None, measured: dict, root: Path) -> dict:
+    """Where these outputs come from. The commit is the one before the recording: the recording itself is not committed yet."""
+    return {
+        "source": pages.source_hash(notebook),
+        "profile": profile,
+        "data": "sample",
+        "parent_commit": commit,
+        "ftlib": ftlib_hash(root),
+        "finished": hardware.now(),
+        "versions": hardware.versions(),
+        **measured,
+    }
+
+
+def ftlib_hash(root: Path = pages.ROOT) -> str:
+    """A short hash of the module's code: a recording made with other code may differ, and a reader should be able to know."""
+    digest = hashlib.sha256()
+    for path in sorted((root / "ftlib").rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def clean(notebook, folder: Path) -> None:
+    """Take out of the outputs what belongs to one machine: folders, timing metadata, the state of widgets."""
+    notebook.metadata.pop("widgets", None)
+    # the kernel's own description varies with each release of Python and IPython; the stamp has the versions
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if WIDGET in output.get("data", {}):
+                output["data"] = {"text/plain": WIDGET_NOTE}
+            for place, text in _texts(output):
+                place[text] = (
+                    place[text].replace(f"{folder}{os.sep}", "").replace(str(Path.home()) + os.sep, "~" + os.sep)
+                )
+
+
+def _texts(output) -> list[tuple[dict, str]]:
+    """(dict, key) of every text in an output."""
+    if output.output_type == "stream":
+        return [(output, "text")]
+    data = output.get("data", {})
+    return [(data, key) for key in data if isinstance(data[key], str) and not key.startswith("image/")]
+
+
+def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
+    """Write what one notebook took into results/course.json."""
+    found = pages.times(root)
+    entry = {key: measured[key] for key in ("seconds", "peak_memory_mb", "device")} | {"finished": hardware.now()}
+    found.setdefault(profile, {})[name] = entry
+    write_json(root / pages.TIMES, {key: dict(sorted(found[key].items())) for key in sorted(found)})
+
+
+def takes(name: str, found: dict) -> str:
+    """Words for what a notebook took at each profile that was measured: time, memory, device."""
+    lines = []
+    for profile in ("smoke", "cpu", "gpu"):
+        entry = found.get(profile, {}).get(name)
+        if entry:
+            memory = entry["peak_memory_mb"]
+            gpu = f" and {memory['gpu'] / 1024:.1f} GiB on the GPU" if memory.get("gpu") else ""
+            note = f", {entry['note']}" if "note" in entry else ""
+            size = f"{memory['ram'] / 1024:.1f} GiB of memory{gpu}"
+            lines.append(f"- `{profile}`: {pages.duration(entry['seconds'])}, {size} ({entry['device']}{note})")
+    return "\n".join(["\n", *lines, "\n"])
+
+
+MAP = ("<!-- course map: written by ftlib course record -->", "<!-- /course map -->")
+
+
+def course_map(root: Path = pages.ROOT) -> str:
+    """The README's table: notebook, goals, badge, time on a CPU and on a GPU."""
+    found, (repository, ref) = pages.times(root), pages.address(root)
+    lines = ["", "| notebook | what you learn | open | CPU | GPU |", "|---|---|---|---|---|"]
+    for path in pages.notebook_paths(root):
+        notebook, name = pages.read(path), path.stem
+        cost = [found.get(profile, {}).get(name) for profile in ("cpu", "gpu")]
+        spent = " | ".join(pages.duration(entry["seconds"]) if entry else "–" for entry in cost)
+        learned = "; ".join(pages.goals(notebook))
+        badge = pages.badge(name, repository, ref)
+        lines.append(f"| [{name}](notebooks/{path.name}) | {learned} | {badge} | {spent} |")
+    return "\n".join([*lines, "", _measured_on(found), ""])
+
+
+def _measured_on(found: dict) -> str:
+    """Which machines the times of the map were measured on."""
+    words = []
+    for profile in ("cpu", "gpu"):
+        entries = list(found.get(profile, {}).values())
+        if entries:
+            note = f", {entries[0]['note']}" if "note" in entries[0] else ""
+            words.append(f"{profile.upper()}: {entries[0]['device']}, profile `{profile}`{note}")
+    return f"Times as recorded ([`results/course.json`](results/course.json)). {'; '.join(words)}." if words else ""
+
+
+def write_pages(root: Path = pages.ROOT) -> None:
+    """Write measured times into the notebooks and the course map into the README."""
+    found = pages.times(root)
+    for path in pages.notebook_paths(root):
+        notebook = pages.read(path)
+        for cell in notebook.cells:
+            if pages.TAKES[0] in cell.source:
+                cell.source = pages.between(cell.source, pages.TAKES, takes(path.stem, found))
+        pages.write(notebook, path)
+    readme = root / "README.md"
+    readme.write_text(pages.between(readme.read_text(encoding="utf-8"), MAP, course_map(root)), encoding="utf-8")

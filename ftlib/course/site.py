@@ -1,0 +1,200 @@
+"""The course as web pages: a book to read and decks to present, both from the recorded notebooks, with nothing run.
+
+What: `write_book(folder)` makes one page a notebook and an index; `write_slides(folder)` makes one reveal.js deck a notebook. Why
+nbconvert for the cells and templates of our own around them: nbconvert knows every kind of output, and its own pages load five
+libraries from the net, which a lecture hall may not have. The book needs no network at all, a deck needs reveal.js alone.
+How: `ftlib course book --out book/`, `ftlib course slides --out slides/`, with `--reveal PATH` for a copy of reveal.js on disk.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_markdown_cell
+
+from ftlib.course import pages
+
+REVEAL = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1"  # MIT; `npm pack reveal.js@5.2.1` gives a copy for offline use
+SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # of a printed result on a slide; the book has all of it
+BULLETS = 4
+SKIPPED = ("Exercises", "Solutions")  # work for the class, not for the screen
+
+
+@lru_cache
+def _exporter():
+    from nbconvert import HTMLExporter
+
+    return HTMLExporter(template_name="basic", anchor_link_text="¶")
+
+
+@lru_cache
+def _template(name: str):
+    from jinja2 import Environment
+
+    text = (resources.files("ftlib.course") / name).read_text(encoding="utf-8")
+    return Environment(autoescape=True).from_string(text)
+
+
+def _style() -> str:
+    """Colours for highlighted code, in light and dark."""
+    from pygments.formatters import HtmlFormatter
+
+    light = HtmlFormatter(style="friendly").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
+
+
+def cells_as_html(notebook, cells: list) -> str:
+    """HTML of some of a notebook's cells, outputs included, without a page around it."""
+    part = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+    return _exporter().from_notebook_node(part)[0]
+
+
+def footer(notebook) -> str:
+    """Where the outputs on a page come from, from the notebook's stamp."""
+    recorded = notebook.metadata.get("recorded")
+    if not recorded:
+        return "Not recorded: this page shows no outputs."
+    return (
+        f"Recorded {recorded['finished'][:10]} on {recorded['device']}, profile {recorded['profile']}, data: {recorded['data']}, "
+        f"{pages.duration(recorded['seconds'])}, after commit {recorded['parent_commit']}."
+    )
+
+
+def write_book(folder: Path, root: Path = pages.ROOT) -> list[Path]:
+    """One HTML page a notebook and an index, with navigation; returns their paths. The pages load nothing from elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    notebooks = {path.stem: pages.read(path) for path in pages.notebook_paths(root)}
+    chapters = [{"file": f"{stem}.html", "title": pages.title(notebook)} for stem, notebook in notebooks.items()]
+    repository, ref = pages.address(root)
+    written = []
+    for place, (stem, notebook) in enumerate(notebooks.items()):
+        badge = f"{pages.BADGE_LINK}/{repository}/blob/{ref}/notebooks/{stem}.ipynb"
+        page = _template("page.html.jinja").render(
+            title=pages.title(notebook),
+            chapters=chapters,
+            here=place,
+            body=_book_body(notebook),
+            style=_style(),
+            footer=footer(notebook),
+            colab=badge,
+        )
+        written.append(folder / f"{stem}.html")
+        written[-1].write_text(page, encoding="utf-8")
+    goals = [pages.goals(notebook) for notebook in notebooks.values()]
+    index = _template("page.html.jinja").render(
+        title="Fine-tune a small language model", chapters=chapters, here=None, goals=goals, style=_style()
+    )
+    written.append(folder / "index.html")
+    written[-1].write_text(index, encoding="utf-8")
+    return written
+
+
+def _book_body(notebook) -> str:
+    """The cells of one page; the badge, which would load a picture from elsewhere, is a link of the page instead."""
+    cells = copy.deepcopy(notebook.cells)
+    cells[0].source = pages.BADGE.sub("", cells[0].source)
+    names = "|".join(path.stem for path in pages.notebook_paths())
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(rf"(?<![\w/\]])({names})(?![\w.])", r"[\1](\1.html)", cell.source)
+    return _wide_tables(cells_as_html(notebook, cells))
+
+
+def _wide_tables(page: str) -> str:
+    """A frame around each table, so that a wide one scrolls by itself on a phone and is not cut."""
+    return re.sub(r"(<table.*?</table>)", r'<div class="wide" tabindex="0">\1</div>', page, flags=re.DOTALL)
+
+
+@dataclass
+class Slide:
+    """One screen: a heading, a few points, and at most one result with the sentence that reads it."""
+
+    heading: str = ""
+    points: list[str] = field(default_factory=list)
+    code: str = ""
+    outputs: list = field(default_factory=list)
+    reading: str = ""
+
+
+def slides_of(notebook) -> list[list[Slide]]:
+    """The screens of a deck: a column a section, its first points on top and its results below.
+
+    A heading brings its first bullets, or its first sentence; a picture or a short printed result brings the first sentence of
+    the cell that reads it, and the code folded away.
+    """
+    columns = [[Slide(pages.title(notebook), pages.goals(notebook))]]
+    skipped = True  # until the first section begins
+    for cell, after in zip(notebook.cells[1:], [*notebook.cells[2:], None], strict=True):
+        if cell.cell_type == "markdown":
+            for heading, text in re.findall(r"^## (.+)\n+((?:(?!^## ).*\n?)*)", cell.source + "\n", re.MULTILINE):
+                skipped = heading.endswith(".0 Set-up") or heading in SKIPPED
+                if not skipped:
+                    columns.append([Slide(heading, _points(text))])
+        elif not skipped and cell.get("outputs"):
+            reading = _first_sentence(after.source) if after is not None and after.cell_type == "markdown" else ""
+            outputs = [_shortened(output) for output in cell.outputs]
+            columns[-1].append(Slide(columns[-1][0].heading, code=cell.source, outputs=outputs, reading=reading))
+    return columns
+
+
+def _points(text: str) -> list[str]:
+    """The first bullets or numbered points of a text, else its first sentence."""
+    found = re.findall(r"^(?:-|\d+\.) (.+)", text, re.MULTILINE)[:BULLETS]
+    return found or [sentence for sentence in [_first_sentence(text)] if sentence]
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence of the first paragraph that is prose."""
+    for paragraph in text.split("\n\n"):
+        plain = " ".join(paragraph.split())
+        if plain and not plain.startswith(("#", "```", "<", "|", "**Next")):
+            return re.match(r".+?[.?!:](?=\s|$)|.+", plain)[0]
+    return ""
+
+
+def _shortened(output):
+    """A printed result that fits on a screen."""
+    output = copy.deepcopy(output)
+    if output.output_type == "stream":
+        lines = [_cut(line) for line in output.text.rstrip().splitlines()]
+        output.text = "\n".join([*lines[:SHOWN_LINES], *(["…"] if len(lines) > SHOWN_LINES else [])])
+    return output
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= SHOWN_COLUMNS else line[: SHOWN_COLUMNS - 1] + "…"
+
+
+def write_slides(folder: Path, reveal: str = REVEAL, root: Path = pages.ROOT) -> list[Path]:
+    """One deck a notebook; returns their paths. reveal: where reveal.js lies, an address or a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for path in pages.notebook_paths(root):
+        notebook = pages.read(path)
+        columns = [[_rendered(notebook, slide) for slide in column] for column in slides_of(notebook)]
+        deck = _template("deck.html.jinja").render(
+            title=pages.title(notebook), columns=columns, reveal=reveal, style=_style(), footer=footer(notebook)
+        )
+        written.append(folder / f"{path.stem}.html")
+        written[-1].write_text(deck, encoding="utf-8")
+    return written
+
+
+def _rendered(notebook, slide: Slide) -> dict:
+    """The parts of a slide as HTML."""
+    points = "\n".join(f"- {point}" for point in slide.points) if len(slide.points) > 1 else "".join(slide.points)
+    result = nbformat.v4.new_code_cell("", outputs=slide.outputs, metadata={"tags": []})
+    return {
+        "heading": slide.heading,
+        "points": cells_as_html(notebook, [new_markdown_cell(points)]) if points else "",
+        "code": slide.code,
+        "result": _wide_tables(cells_as_html(notebook, [result])) if slide.outputs else "",
+        "reading": cells_as_html(notebook, [new_markdown_cell(slide.reading)]) if slide.reading else "",
+    }

@@ -1,0 +1,31 @@
+"""Copies of the notebooks for students: no solutions, no outputs.
+
+Why: a folded solution is unfolded at the first difficulty. A teacher hands these out and keeps the others.
+How: `ftlib course student --out students/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftlib.course import pages
+
+
+def without_solutions(notebook):
+    """The notebook without the cells tagged "solution", without outputs and without the stamp that belongs to them."""
+    notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    notebook.metadata.pop("recorded", None)
+    return notebook
+
+
+def write_copies(folder: Path, root: Path = pages.ROOT) -> list[Path]:
+    """Write a copy of every notebook into `folder`; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for path in pages.notebook_paths(root):
+        pages.write(without_solutions(pages.read(path)), folder / path.name)
+        written.append(folder / path.name)
+    return written
