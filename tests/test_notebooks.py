@@ -46,7 +46,7 @@ def test_no_shell_escape_and_no_magic(path):
 
 @notebooks
 def test_page_plan(path):
-    """Readers and teachers find goals, cost, questions and exercises at the same place in every notebook."""
+    """Readers and teachers find goals, cost, questions, exercises and solutions at the same place in every notebook."""
     text = "\n".join(cell.source for cell in cells(path, "markdown"))
     parts = (
         "# ",
@@ -56,8 +56,10 @@ def test_page_plan(path):
         "## Check yourself",
         "## Exercises",
         "## Summary",
+        "**Next:**",
+        "## Solutions",
     )
-    places = [text.find(part) for part in (*parts, "**Next:**")]
+    places = [text.find(part) for part in parts]
     assert -1 not in places and places == sorted(places)
     number = int(path.stem[:2])
     assert re.findall(r"^## (\d+)\.(\d+) ", text, re.MULTILINE)[0] == (str(number), "0")
