@@ -1,0 +1,48 @@
+"""Figures: readable by a screen reader and without colour."""
+
+import base64
+
+import pytest
+from PIL import Image
+
+from ftlib import plots
+
+INTERVAL = {"mean": 0.25, "ci95": [0.125, 0.375]}
+FUNNEL = {"malformed": {}, "dropped": {"missing": 7}, "rows_in": 40, "kept": 33, "splits": {"train": 30, "test": 3}}
+DRAWN = {
+    "loss": lambda: plots.loss_plot(
+        [{"step": 1, "loss": 4.5}, {"step": 9, "loss": 2.25}, {"step": 9, "validation_loss": 3}]
+    ),
+    "funnel": lambda: plots.funnel_plot(FUNNEL),
+    "systems": lambda: plots.systems_plot({"unseen": {"n": 9, "systems": {"base": {"rougeL": INTERVAL}}}}, "rougeL"),
+    "slots": lambda: plots.slots_plot({"padded": 200, "packed": 110}, 100),
+    "sweep": lambda: plots.sweep_plot({"0.01": [{"step": 1, "loss": 4.5}, {"step": 2, "loss": 4.25}]}),
+    "growing": lambda: plots.growing_interval_plot({12: INTERVAL}),
+    "lengths": lambda: plots.lengths_plot({"title": [3, 5, 9]}, 8),
+}
+SAID = {
+    "loss": ["4.500 at step 1", "2.250 at step 9", "lowest 3.000 at step 9"], "funnel": ["rows in: 40", "missing: -7"],
+    "systems": ["base, unseen: 0.250 [0.125, 0.375]"], "slots": ["padded: 50%", "packed: 91%"],
+    "sweep": ["0.01: from 4.500 to 4.250"], "growing": ["K = 12: 0.250"], "lengths": ["title: median 5, longest 9"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_figure_says_in_words_what_it_shows(name, tmp_path):
+    """A reader who does not see the picture gets its figures, in the notebook and in the book."""
+    figure = DRAWN[name]()
+    data, metadata = figure._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == data["text/plain"] == figure.alt
+    assert all(words in figure.alt for words in SAID[name])
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+
+
+def test_systems_are_told_apart_without_colour():
+    """Printed in grey, or seen by one reader in twelve, two colours are one."""
+    assert len({mark for _, mark in plots.STYLES.values()}) == len(plots.STYLES)
+
+
+def test_a_saved_figure_keeps_its_words(tmp_path):
+    """A picture that travels without its page should still say what it shows."""
+    figure = plots.funnel_plot(FUNNEL, tmp_path / "new" / "funnel.png")
+    assert Image.open(tmp_path / "new" / "funnel.png").info["Description"] == figure.alt
