@@ -7,9 +7,9 @@ import pytest
 
 from ftlib.catalog import SPLITS, data_path, on_sample, prepare
 from ftlib.cleaning import normalise
+from ftlib.pipeline import ensure
 from ftlib.prompts import QUESTIONS, split_prompt
 from ftlib.reader import DataError
-from ftlib.pipeline import ensure
 from ftlib.runs import Run, read_json
 
 SIZES = {"data.train_size": 10, "data.validation_size": 3, "data.test_size": 3}
