@@ -18,21 +18,26 @@ from pathlib import Path
 
 DRIVE = Path("/content/drive")
 HELD = ("torch", "numpy", "pandas", "pyarrow", "pillow", "transformers")  # preloaded: never to be replaced
+# Preloaded, not needed, and yet in the way: beside an older torchao than this, PEFT raises at every adapter on a 16-bit layer.
+TORCHAO = "torchao>=0.16"
 
 
 def held_versions() -> list[str]:
     """'name==version' of each preloaded package that is installed."""
-    installed = {name.lower(): version for name, version in _installed()}
+    installed = _installed()
     return [f"{name}=={installed[name]}" for name in HELD if name in installed]
 
 
-def _installed() -> list[tuple[str, str]]:
-    return [(found.metadata["Name"], found.version) for found in metadata.distributions() if found.metadata["Name"]]
+def _installed() -> dict[str, str]:
+    """The version of each installed package, by its name in small letters."""
+    found = [(each.metadata["Name"], each.version) for each in metadata.distributions()]
+    return {name.lower(): version for name, version in found if name}
 
 
 def requirements(root: Path) -> list[str]:
-    """What ftlib needs, from the one list there is."""
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    """What ftlib needs, from the one list there is, and a torchao that PEFT bears if this runtime has one."""
+    needed = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    return [*needed, TORCHAO] if "torchao" in _installed() else needed
 
 
 def install(root: Path) -> None:

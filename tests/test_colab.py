@@ -21,7 +21,7 @@ def pip(monkeypatch):
         return played.answer
 
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(colab, "_installed", lambda: [("torch", "2.11.0+cu128"), ("NumPy", "2.0.2"), ("rich", "13.0")])
+    monkeypatch.setattr(colab, "_installed", lambda: {"torch": "2.11.0+cu128", "numpy": "2.0.2", "rich": "13.0"})
     return played
 
 
@@ -30,6 +30,14 @@ def test_preloaded_packages_are_held_at_their_versions(pip, request):
     colab.install(request.config.rootpath)
     assert pip.constraints == [["torch==2.11.0+cu128", "numpy==2.0.2"]]
     assert any(part.startswith("bitsandbytes>=") for part in pip.commands[0])
+
+
+def test_a_torchao_that_peft_refuses_is_renewed(pip, request, monkeypatch):
+    """Colab preloads torchao 0.10; beside it PEFT raises at the first merge, four notebooks after the set-up cell."""
+    colab.install(request.config.rootpath)
+    monkeypatch.setattr(colab, "_installed", lambda: {"torchao": "0.10.0"})
+    colab.install(request.config.rootpath)
+    assert [any(part.startswith("torchao") for part in command) for command in pip.commands] == [False, True]
 
 
 def test_a_conflict_stops_at_the_first_cell_and_says_what_to_do(pip, request):
