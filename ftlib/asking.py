@@ -87,15 +87,16 @@ def print_both(pair: Pair, title: str, question: str = "") -> dict[str, str]:
     return answers
 
 
-def tells_apart(pair: Pair, system: str, rows: list[dict]) -> list[float]:
-    """Does a model give two similar titles their own descriptions? 1.0 or 0.0 for each row and its most similar other row.
+def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> list[float]:
+    """Does a model give two similar titles their own descriptions? 1.0 or 0.0 for each of the first `count` rows.
 
-    Right if both true pairs together are likelier than the same two descriptions swapped. Each text is scored under both
-    titles, so a text that is likely anyway, or long, gains nothing. A coin would be right in half of the rows.
+    Each is paired with the row among all `rows` whose title is most similar. Right if both true pairs together are likelier
+    than the same two descriptions swapped. Each text is scored under both titles, so a text that is likely anyway, or long,
+    gains nothing. A coin would be right in half of the cases.
     """
     others = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbours()
     examples = []
-    for row, other in zip(rows, (rows[place] for place in others), strict=True):
+    for row, other in zip(rows[:count], (rows[place] for place in others[:count]), strict=True):
         for title, text in ((row, row), (other, other), (row, other), (other, row)):
             examples.append(_example(pair, title["title"], text["content"]))
     sums, _ = answer_nll(pair.models[system], examples, pair.tokenizer.pad_token_id, pair.row_length)
