@@ -2,14 +2,12 @@
 
 What: `load_pair(cfg, run)` holds both models, in the same 16-bit precision as in the evaluation; `stream_both` yields their
 answers piece by piece. Why both: what a tuned model says means something only beside what its base says to the same prompt.
-`prefers_true` asks the one question that fluent text hides: does the model know a fact, or only its form?
+`tells_apart` asks the one question that fluent text hides: does the model know this product, or only what descriptions look like?
 How: notebook 06 calls them; `ftlib.app.panel` puts a title and a question box in front.
 """
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +17,7 @@ from ftlib.errors import FtlibError
 from ftlib.generation import stream_answer
 from ftlib.models import load_plain, load_tokenizer
 from ftlib.prompts import QUESTIONS, build_prompt, cut_title, encode_example
+from ftlib.retrieval import Nearest
 from ftlib.runs import Run
 from ftlib.scoring import answer_nll
 from ftlib.sources import fetch
@@ -79,37 +78,31 @@ def stream_both(pair: Pair, title: str, question: str = "") -> Iterator[tuple[st
 def print_both(pair: Pair, title: str, question: str = "") -> dict[str, str]:
     """Stream both answers to the console, without widgets; returns {system: text}."""
     answers = dict.fromkeys(SYSTEMS, "")
-    for system, piece in stream_both(pair, title, question):
-        if not answers[system]:
-            print(f"{'' if system == SYSTEMS[0] else chr(10)}--- {system}", flush=True)
-        answers[system] += piece
-        print(piece, end="", flush=True)
-    print()
+    for system in SYSTEMS:
+        print(f"--- {system}", flush=True)
+        for piece in stream_one(pair, system, title, question):
+            answers[system] += piece
+            print(piece, end="", flush=True)
+        print("\n", flush=True)
     return answers
 
 
-def with_other_numbers(text: str, seed: int = 0) -> str:
-    """The text with every number of two or more digits replaced by another of the same length; unchanged if it has none."""
-    draw = random.Random(f"{seed}:{text}")
+def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> list[float]:
+    """Does a model give two similar titles their own descriptions? 1.0 or 0.0 for each of the first `count` rows.
 
-    def other(found: re.Match) -> str:
-        low, high = 10 ** (len(found[0]) - 1), 10 ** len(found[0]) - 1
-        number = draw.randrange(low, high)
-        return str(number if number < int(found[0]) else number + 1)
-
-    return re.sub(r"(?<!\d)[1-9]\d{1,8}(?!\d)", other, text)
-
-
-def prefers_true(pair: Pair, system: str, rows: list[dict]) -> list[float]:
-    """Does a model find the true description likelier than the same one with other numbers? 1.0 or 0.0 for each row.
-
-    Rows whose description has no such number are left out. A coin would be right in half of them.
+    Each is paired with the row among all `rows` whose title is most similar. Right if both true pairs together are likelier
+    than the same two descriptions swapped. Each text is scored under both titles, so a text that is likely anyway, or long,
+    gains nothing. A coin would be right in half of the cases.
     """
-    chosen = [row for row in rows if with_other_numbers(row["content"]) != row["content"]]
-    variants = [(row["title"], text) for row in chosen for text in (row["content"], with_other_numbers(row["content"]))]
-    examples = [
-        encode_example(pair.tokenizer, title, QUESTIONS["reference"], text, max_length=pair.row_length)
-        for title, text in variants
-    ]
+    others = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbours()
+    examples = []
+    for row, other in zip(rows[:count], (rows[place] for place in others[:count]), strict=True):
+        for title, text in ((row, row), (other, other), (row, other), (other, row)):
+            examples.append(_example(pair, title["title"], text["content"]))
     sums, _ = answer_nll(pair.models[system], examples, pair.tokenizer.pad_token_id, pair.row_length)
-    return [float(true < false) for true, false in zip(sums[::2], sums[1::2], strict=True)]
+    fours = [sums[start : start + 4] for start in range(0, len(sums), 4)]
+    return [float(own + others_own < swapped + back) for own, others_own, swapped, back in fours]
+
+
+def _example(pair: Pair, title: str, text: str) -> dict:
+    return encode_example(pair.tokenizer, title, QUESTIONS["reference"], text, max_length=pair.row_length)

@@ -80,6 +80,9 @@ def _add_course(commands) -> None:
     record = action("record", "execute the notebooks, keep outputs and times, and stamp them", do_record)
     record.add_argument("names", nargs="*", metavar="NOTEBOOK", help="e.g. 03; all without a name")
     record.add_argument("--profile", default="cpu", help="another than cpu measures times and keeps no outputs")
+    record.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="a setting on top of another profile than cpu"
+    )
     record.add_argument("--rebuild", action="store_true", help="ship the adapter that notebook 03 trains")
     slides = action("slides", "one reveal.js deck a notebook", do_slides)
     slides.add_argument("--out", type=Path, default=Path("slides"), metavar="FOLDER")
@@ -265,9 +268,11 @@ def do_runs_clean(args) -> None:
 
 
 def do_record(args) -> None:
+    from ftlib.config import parse_setting
     from ftlib.course.record import record
 
-    record(args.names, args.profile, args.rebuild)
+    settings = {key: str(value) for key, value in map(parse_setting, args.set)}
+    record(args.names, args.profile, args.rebuild, settings)
 
 
 def do_slides(args) -> None:

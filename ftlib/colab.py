@@ -18,21 +18,26 @@ from pathlib import Path
 
 DRIVE = Path("/content/drive")
 HELD = ("torch", "numpy", "pandas", "pyarrow", "pillow", "transformers")  # preloaded: never to be replaced
+# Preloaded, not needed, and yet in the way: beside an older torchao than this, PEFT raises at every adapter on a 16-bit layer.
+TORCHAO = "torchao>=0.16"
 
 
 def held_versions() -> list[str]:
     """'name==version' of each preloaded package that is installed."""
-    installed = {name.lower(): version for name, version in _installed()}
+    installed = _installed()
     return [f"{name}=={installed[name]}" for name in HELD if name in installed]
 
 
-def _installed() -> list[tuple[str, str]]:
-    return [(found.metadata["Name"], found.version) for found in metadata.distributions() if found.metadata["Name"]]
+def _installed() -> dict[str, str]:
+    """The version of each installed package, by its name in small letters."""
+    found = [(each.metadata["Name"], each.version) for each in metadata.distributions()]
+    return {name.lower(): version for name, version in found if name}
 
 
 def requirements(root: Path) -> list[str]:
-    """What ftlib needs, from the one list there is."""
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    """What ftlib needs, from the one list there is, and a torchao that PEFT bears if this runtime has one."""
+    needed = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    return [*needed, TORCHAO] if "torchao" in _installed() else needed
 
 
 def install(root: Path) -> None:
@@ -40,15 +45,26 @@ def install(root: Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.write("\n".join(held_versions()) + "\n")
         constraints.flush()
-        command = [sys.executable, "-m", "pip", "install", "-q", "-c", constraints.name, *requirements(root)]
+        command = [sys.executable, "-m", "pip", "install", "-c", constraints.name, *requirements(root)]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        reason = (done.stderr or done.stdout).strip().splitlines()[-3:]
-        sys.exit(
-            "The course's packages do not fit what this runtime has preloaded:\n  " + "\n  ".join(reason) + "\n"
-            "Choose Runtime > Disconnect and delete runtime and run this cell again; if it stays, choose another runtime "
-            "version under Runtime > Change runtime type."
-        )
+        sys.exit(_failure(done.stdout, done.stderr))
+
+
+def _failure(stdout: str, stderr: str) -> str:
+    """What pip failed on, in the reader's words, and what to do about it."""
+    # pip names the two sides of a conflict on stdout alone, and not at all with -q; a line for each release it tried, ours last
+    conflict = stdout.partition("The conflict is caused by:\n")[2].partition("\n\n")[0].splitlines()[-4:]
+    if conflict:
+        said, what = conflict, "The course's packages do not fit what this runtime has preloaded:"
+        advice = "if it stays, choose another runtime version under Runtime > Change runtime type."
+    else:
+        said = [line for line in stderr.splitlines() if line.startswith("ERROR")][-3:] or stderr.splitlines()[-3:]
+        what, advice = "pip could not install the course's packages:", "if it stays, ask where you got the course."
+    lines = [line.strip().replace("The user requested (constraint)", "this runtime has") for line in said]
+    lines = [line.replace("The user requested", "the course needs") for line in lines]
+    shown = "\n  ".join(line if len(line) < 200 else line[:200] + " ..." for line in lines)
+    return f"{what}\n  {shown}\nChoose Runtime > Disconnect and delete runtime and run this cell again; {advice}"
 
 
 def is_colab() -> bool:

@@ -32,7 +32,7 @@ def as_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _new(width: float = 7, height: float = 4) -> tuple[Figure, object]:
+def _new(width: float = 5.8, height: float = 3.5) -> tuple[Figure, object]:
     figure = Picture(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -49,7 +49,7 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
             *zip(*train, strict=True),
             color=TUNED,
             linewidth=1.5,
-            label="training (mean of the steps since the last point)",
+            label="training",
         )
     if validation:
         axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", label="validation")

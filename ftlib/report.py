@@ -66,6 +66,14 @@ def table(metrics: dict, split: str = "unseen") -> str:
     return "\n".join([title, *lines])
 
 
+def frame(metrics: dict, split: str = "unseen"):
+    """The same table as a pandas DataFrame, which a notebook shows as a real table, on a phone too."""
+    import pandas
+
+    rows = table_rows(metrics[split])
+    return pandas.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=HEADER[1:])
+
+
 def findings(metrics: dict) -> list[str]:
     """What the figures say, in sentences made from them: gains, losses and what is not shown."""
     said = []

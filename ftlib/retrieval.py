@@ -34,7 +34,7 @@ class Nearest:
         words = _words(titles)
         if not any(words):
             raise ValueError("No title has a word in it, so nothing can be searched; check that the split has rows.")
-        self.texts = list(texts)
+        self.texts, self.words = list(texts), words
         self.index = bm25s.BM25(backend="numpy")
         self.index.index(words, show_progress=False)
 
@@ -49,6 +49,15 @@ class Nearest:
     def answers(self, titles: Sequence[str]) -> list[str]:
         """For each title the description of the nearest training title."""
         return [self.texts[index] for index, _ in self.best(titles)]
+
+    def neighbours(self) -> list[int]:
+        """For each indexed title the index of the most similar other one."""
+        found = []
+        for own, words in enumerate(self.words):
+            scores = np.array(self.index.get_scores_from_ids(self.index.get_tokens_ids(words)))
+            scores[own] = -1
+            found.append(int(np.argmax(scores)))
+        return found
 
     def _best_of(self, words: list[str]) -> tuple[int, float]:
         # bm25s' own top-k leaves the order of equal scores open; argmax takes the first.

@@ -8,7 +8,7 @@ import torch
 
 from ftlib import asking
 from ftlib.app.panel import ask_panel
-from ftlib.asking import AskError, Pair, prefers_true, print_both, stream_both, with_other_numbers
+from ftlib.asking import AskError, Pair, print_both, stream_both, tells_apart
 from ftlib.generation import answer_prompts
 from ftlib.models import load_plain
 from ftlib.prompts import build_prompt
@@ -84,30 +84,16 @@ def test_without_widgets_the_reader_is_told_what_to_do(pair, monkeypatch, capsys
     assert "print_both" in capsys.readouterr().out
 
 
-def test_other_numbers_are_other_and_as_long():
-    """If a number came back unchanged, or gave itself away by its length, the test of knowledge would measure nothing."""
-    text = "In 1998, 300 ml of 45% and 7 cups."
-    changed = with_other_numbers(text)
-    assert changed == with_other_numbers(text)
-    before, after = text.split(), changed.split()
-    assert [len(word) for word in before] == [len(word) for word in after]
-    assert [a == b for a, b in zip(before, after, strict=True)] == [
-        True,
-        False,
-        False,
-        True,
-        True,
-        False,
-        True,
-        True,
-        True,
-    ]
-    assert with_other_numbers("No numbers, 7 words.") == "No numbers, 7 words."
+def test_the_likelier_assignment_wins_and_each_text_is_scored_under_both_titles(pair, monkeypatch):
+    """If a text that is likely anyway could win, the test would measure how plain a description is, not what is known."""
+    rows = [{"title": f"Blue cup {n}", "content": f"It holds {n} ml."} for n in range(2)]
+    scored = []
 
+    def score(model, examples, *_):
+        scored.extend(pair.tokenizer.decode(example["input_ids"]) for example in examples)
+        return [1.0, 9.0, 5.0, 6.0, 1.0, 9.0, 3.0, 4.0], [1] * 8
 
-def test_rows_without_numbers_are_left_out_and_the_likelier_text_wins(pair, monkeypatch):
-    """Rows that cannot be right or wrong would pull the share towards a half."""
-    rows = [{"title": "Cup", "content": text} for text in ("Holds 300 ml.", "It is blue.", "Made in 1950 by hand.")]
-    assert len(prefers_true(pair, "base", rows)) == 2
-    monkeypatch.setattr(asking, "answer_nll", lambda *_: ([1.0, 2.0, 3.0, 2.0], [1] * 4))
-    assert prefers_true(pair, "base", rows) == [1.0, 0.0]
+    monkeypatch.setattr(asking, "answer_nll", score)
+    assert tells_apart(pair, "base", rows) == [1.0, 0.0]
+    asked = [("cup 0" in text, "holds 0" in text) for text in scored[:4]]
+    assert asked == [(True, True), (False, False), (True, False), (False, True)]

@@ -52,6 +52,7 @@ def test_a_recording_is_whole_stamped_and_free_of_this_machine(tree, page):
     assert problems(page) == []
     notebook = pages.read(page)
     recorded, cell = notebook.metadata["recorded"], notebook.cells[3]
+    assert len(notebook.cells) == 6 and notebook.cells[-1].source.startswith("## Exercises")
     assert cell.outputs[0].text == "empty\n" and cell.outputs[1].data["text/plain"] == "42"
     assert recorded["profile"] == "cpu" and len(recorded["cell_seconds"]) == 1 and recorded["versions"]["torch"]
     assert pages.times(tree)["cpu"]["01_page"]["peak_memory_mb"]["ram"] > 10
@@ -238,3 +239,12 @@ def test_slides_have_headings_points_and_results_from_the_same_source(tree, page
     pages.write(notebook, page)
     deck = site.write_slides(tree / "slides", "reveal", tree)[0].read_text(encoding="utf-8")
     assert 'src="reveal/dist/reveal.js"' in deck and "<details><summary>code</summary>" in deck
+
+
+def test_settings_are_refused_for_the_committed_profile_and_noted_for_others(tree, page):
+    """Committed outputs of a profile that nobody can choose, or times without the model they belong to, mislead."""
+    with pytest.raises(CourseError, match="as it is"):
+        record.record([], settings={"train.max_steps": "3"}, root=tree)
+    record.record([], profile="smoke", settings={"train.max_steps": "3"}, root=tree)
+    assert pages.times(tree)["smoke"]["01_page"]["note"] == "train.max_steps=3"
+    assert "train.max_steps=3)" in pages.read(page).cells[1].source

@@ -17,11 +17,15 @@ from ftlib.cli import build_parser
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-PINS = {
-    canonicalize_name(line.split("==")[0]): line.strip().split("==")[1]
-    for line in (ROOT / "constraints.txt").read_text().splitlines()
-    if line and not line.startswith("#")
-}
+
+
+def pins(name: str) -> dict[str, str]:
+    """The versions in a list of exact ones."""
+    lines = [line.strip() for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+    return {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
+
+
+PINS, COLAB = pins("constraints.txt"), pins(".ci/colab.txt")
 
 
 def required(*extras: str) -> list[Requirement]:
@@ -36,6 +40,14 @@ def test_every_package_has_a_pinned_version_that_its_lower_bound_allows():
         assert name in PINS, f"{name} is missing in constraints.txt"
         assert requirement.specifier.contains(PINS[name]), f"{name} {PINS[name]} against {requirement}"
     assert PINS["torch"] == "2.13.0"
+
+
+def test_no_lower_bound_is_above_what_colab_has_preloaded():
+    """Such a bound stops every reader on Colab at the first cell, and only the weekly run would notice."""
+    met = {canonicalize_name(requirement.name): requirement.specifier for requirement in required("app")}
+    assert {"torch", "numpy", "transformers"} <= met.keys() & COLAB.keys()
+    for name in met.keys() & COLAB.keys():
+        assert met[name].contains(COLAB[name]), f"Colab has {name} {COLAB[name]}, pyproject.toml asks for {met[name]}"
 
 
 def test_requirements_are_lower_bounds_only():
@@ -78,6 +90,7 @@ def test_ci_runs_the_readmes_test_command():
     assert "README.md" in script and "rm -rf .venv-ci" in script
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
     assert {"run": "bash .ci/run"} in workflow["jobs"]["test"]["steps"]
+    assert {"run": "bash .ci/older"} in workflow["jobs"]["colab"]["steps"]
 
 
 def test_conda_environment_reads_the_same_versions():

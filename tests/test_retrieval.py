@@ -43,3 +43,9 @@ def test_unusable_rows_are_named():
         Nearest([], [])
     with pytest.raises(ValueError, match="No title has a word"):
         Nearest(["!!"], ["x"])
+
+
+def test_a_neighbour_is_another_row():
+    """A row that is its own neighbour would be compared with itself."""
+    titles = ["blue cup", "blue cup small", "garden hose", "hose for the garden"]
+    assert Nearest(titles, titles).neighbours() == [1, 0, 3, 2]

@@ -31,21 +31,32 @@ ASK_KERNEL = (
 )
 
 
-def record(names: list[str], profile: str = PROFILE, rebuild: bool = False, root: Path = pages.ROOT) -> None:
+def record(
+    names: list[str],
+    profile: str = PROFILE,
+    rebuild: bool = False,
+    settings: dict | None = None,
+    root: Path = pages.ROOT,
+) -> None:
     """Execute notebooks in an empty folder with runs of their own; keep outputs and stamps if `profile` is the committed one.
 
     names: beginnings of file names ('03'), or none for all. rebuild: make the adapter that notebook 03 trained the shipped one.
+    settings: {key: value} on top of another profile than the committed one, written down beside its times.
     Raises CourseError for an unknown name, and nbclient's CellExecutionError where a cell fails.
     """
     chosen = [path for path in pages.notebook_paths(root) if not names or any(path.name.startswith(n) for n in names)]
     if len(chosen) < max(len(names), 1):
         raise CourseError(f"{' '.join(names)}: known are {', '.join(p.stem for p in pages.notebook_paths(root))}")
+    if settings and profile == PROFILE:
+        raise CourseError(
+            f"--set {' '.join(settings)}: the committed outputs are those of the {PROFILE} profile as it is"
+        )
     commit = hardware.git_commit()
     with tempfile.TemporaryDirectory(prefix="ftlib-record-") as folder:
         for path in chosen:
             print(f"{path.stem}: running at the {profile} profile", flush=True)
             notebook = pages.read(path)
-            measured = execute(notebook, Path(folder), profile, root)
+            measured = execute(notebook, Path(folder), profile, root, settings or {})
             keep_times(root, profile, path.stem, measured)
             if profile == PROFILE:
                 notebook.metadata["recorded"] = stamp(notebook, profile, commit, measured, root)
@@ -60,13 +71,14 @@ def record(names: list[str], profile: str = PROFILE, rebuild: bool = False, root
     write_pages(root)
 
 
-def execute(notebook, folder: Path, profile: str, root: Path) -> dict:
+def execute(notebook, folder: Path, profile: str, root: Path, settings: dict) -> dict:
     """Run every cell in one kernel, in place; returns seconds, seconds a cell, peak memory and device."""
     from nbclient import NotebookClient
 
     (folder / "empty").mkdir(exist_ok=True)
     env = {name: text for name, text in os.environ.items() if not name.startswith("FTLIB_") or name == "FTLIB_CACHE"}
     env |= {"FTLIB_PROFILE": profile, "FTLIB_DATA__PATH": "sample", "FTLIB_RUNS": str(folder / "runs")}
+    env |= {f"FTLIB_{key.upper().replace('.', '__')}": value for key, value in settings.items()}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
     resources = {"metadata": {"path": str(folder / "empty")}}
     client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources=resources, coalesce_streams=True)
@@ -79,9 +91,12 @@ def execute(notebook, folder: Path, profile: str, root: Path) -> dict:
             if cell.cell_type == "code":
                 cell_seconds.append(round(time.perf_counter() - begun, 2))
         seconds = time.perf_counter() - started
-        asked = client.execute_cell(nbformat.v4.new_code_cell(ASK_KERNEL), len(notebook.cells) - 1, store_history=False)
+        notebook.cells.append(nbformat.v4.new_code_cell(ASK_KERNEL))  # nbclient runs cells of its notebook only
+        asked = client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1, store_history=False)
+        notebook.cells.pop()
     memory, device = json.loads(asked.outputs[0].text)
-    return {"seconds": round(seconds, 1), "cell_seconds": cell_seconds, "peak_memory_mb": memory, "device": device}
+    measured = {"seconds": round(seconds, 1), "cell_seconds": cell_seconds, "peak_memory_mb": memory, "device": device}
+    return measured | ({"note": ", ".join(f"{key}={value}" for key, value in settings.items())} if settings else {})
 
 
 def stamp(notebook, profile: str, commit: str | None, measured: dict, root: Path) -> dict:
@@ -133,7 +148,8 @@ def _texts(output) -> list[tuple[dict, str]]:
 def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
     """Write what one notebook took into results/course.json."""
     found = pages.times(root)
-    entry = {key: measured[key] for key in ("seconds", "peak_memory_mb", "device")} | {"finished": hardware.now()}
+    kept = ("seconds", "peak_memory_mb", "device", "note")
+    entry = {key: measured[key] for key in kept if key in measured} | {"finished": hardware.now()}
     found.setdefault(profile, {})[name] = entry
     write_json(root / pages.TIMES, {key: dict(sorted(found[key].items())) for key in sorted(found)})
 

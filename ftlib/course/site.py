@@ -139,9 +139,15 @@ def slides_of(notebook) -> list[list[Slide]]:
                     columns.append([Slide(heading, _points(text))])
         elif not skipped and cell.get("outputs"):
             reading = _first_sentence(after.source) if after is not None and after.cell_type == "markdown" else ""
-            outputs = [_shortened(output) for output in cell.outputs]
-            columns[-1].append(Slide(columns[-1][0].heading, code=cell.source, outputs=outputs, reading=reading))
+            outputs = [_shortened(output) for output in cell.outputs if not _is_source(output)]
+            if outputs:
+                columns[-1].append(Slide(columns[-1][0].heading, code=cell.source, outputs=outputs, reading=reading))
     return columns
+
+
+def _is_source(output) -> bool:
+    """True for what `show_source` shows: code is for reading, not for the screen."""
+    return 'class="highlight"' in output.get("data", {}).get("text/html", "")
 
 
 def _points(text: str) -> list[str]:
@@ -155,7 +161,7 @@ def _first_sentence(text: str) -> str:
     for paragraph in text.split("\n\n"):
         plain = " ".join(paragraph.split())
         if plain and not plain.startswith(("#", "```", "<", "|", "**Next")):
-            return re.match(r".+?[.?!:](?=\s|$)|.+", plain)[0]
+            return re.match(r".+?[.?!](?=\s|$)|.+", plain)[0]
     return ""
 
 
