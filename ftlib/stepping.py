@@ -30,13 +30,24 @@ WARM_UP = 3  # passes before recording, as the CUDA notes ask for; the first one
 GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets")
 
 
-def check_family(model) -> None:
-    """Raises ConfigError for a model whose pass this module does not know."""
-    family = model.config.model_type
+def can_compile(cfg: Config, chosen: Precision, model) -> bool:
+    """True if `train.compile` is on and this model and precision allow it; a profile's wish is dropped with a line.
+
+    Raises ConfigError if the user asked for what cannot be.
+    """
+    if not cfg.train.compile:
+        return False
+    family, against = model.config.model_type, None
     if family not in FAMILIES:
-        raise ConfigError(
-            f"train.compile = true: it knows {', '.join(FAMILIES)}, and this model is {family}; leave it off"
-        )
+        against = f"the fast step knows {', '.join(FAMILIES)}, and this model is {family}"
+    elif chosen.fp16:
+        against = "float16 needs its losses scaled from step to step, which a recorded step cannot; bfloat16 would do"
+    if against is None:
+        return True
+    if cfg.set_by_user("train.compile"):
+        raise ConfigError(f"train.compile = true: {against}; leave it off")
+    print(f"  note: trained without train.compile: {against}", flush=True)
+    return False
 
 
 def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -61,7 +72,7 @@ class FixedStep:
 
     def __init__(self, model, dtype: torch.dtype | None, compiled: bool, graph: bool):
         """model: the PEFT model. dtype: of autocast; None for none. compiled: compile layers and loss."""
-        check_family(base := model.get_base_model())
+        base = model.get_base_model()
         self.decoder, self.head = base.get_decoder(), base.get_output_embeddings()
         self.embeddings = base.get_input_embeddings()
         self.dtype, self.graph_wanted, self.graph = dtype, graph, None
@@ -198,12 +209,8 @@ def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: i
     """What `FixedTrainer` needs beyond the Trainer's arguments: data set, collator and step."""
     lengths = [len(example["input_ids"]) for example in examples]
     rows = rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length)
-    dtype = torch.bfloat16 if chosen.bf16 else torch.float16 if chosen.fp16 else None
+    dtype = torch.bfloat16 if chosen.bf16 else None
     on_gpu = hardware.cuda_capability() is not None
-    if dtype is torch.float16:
-        raise ConfigError(
-            "train.compile = true: float16 needs its losses scaled from step to step; use it with bfloat16"
-        )
     return {
         "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id),
         "data_collator": only,

@@ -152,12 +152,12 @@ def count_steps(cfg: Config, examples: int) -> int:
     return cfg.train.max_steps or math.ceil(cfg.train.epochs * math.ceil(examples / cfg.train.examples_per_step))
 
 
-def training_arguments(cfg: Config, chosen: Precision, folder: Path, steps: int) -> TrainingArguments:
-    """Our settings in the Trainer's words."""
+def training_arguments(
+    cfg: Config, chosen: Precision, folder: Path, steps: int, fast: bool = False
+) -> TrainingArguments:
+    """Our settings in the Trainer's words. fast: an item of the data set is a whole step (see `stepping`)."""
     t = cfg.train
-    micro = (
-        1 if t.compile else t.micro_batch or t.examples_per_step
-    )  # compiled: an item of the data set is a whole step
+    micro = 1 if fast else t.micro_batch or t.examples_per_step
     # transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
     names = TrainingArguments.__dataclass_fields__
     checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
@@ -165,7 +165,7 @@ def training_arguments(cfg: Config, chosen: Precision, folder: Path, steps: int)
         output_dir=str(folder / CHECKPOINTS),
         max_steps=steps,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=1 if t.compile else t.examples_per_step // micro,
+        gradient_accumulation_steps=1 if fast else t.examples_per_step // micro,
         learning_rate=t.learning_rate,
         lr_scheduler_type=t.scheduler,
         warmup_steps=math.ceil(t.warmup_share * steps),
@@ -192,7 +192,9 @@ def training_arguments(cfg: Config, chosen: Precision, folder: Path, steps: int)
         disable_tqdm=True,  # Progress draws the bar
         report_to="none",
         remove_unused_columns=False,
-        accelerator_config={"non_blocking": True},  # a copy that waits for the GPU would keep Python from running ahead of it
+        accelerator_config={
+            "non_blocking": True
+        },  # a copy that waits for the GPU would keep Python from running ahead of it
         label_names=["labels"],
         **{checkpointing: t.checkpointing},
     )
@@ -212,9 +214,10 @@ def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, 
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
     validation = encode_rows(tokenizer, held_out, cfg.train.as_measured())
     model = add_adapter(load_base(cfg, chosen), cfg)
-    if cfg.train.compile:
-        from ftlib.stepping import FixedTrainer, fixed_parts
+    from ftlib.stepping import FixedTrainer, can_compile, fixed_parts  # it builds on this module
 
+    fast = can_compile(cfg, chosen, model)
+    if fast:
         parts = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
         kind, steps = FixedTrainer, len(parts["train_dataset"].steps)
     else:
@@ -225,7 +228,7 @@ def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, 
     stopping = [EarlyStoppingCallback(cfg.train.early_stopping)] if cfg.train.early_stopping else []
     trainer = kind(
         model=model,
-        args=training_arguments(cfg, chosen, folder, steps),
+        args=training_arguments(cfg, chosen, folder, steps, fast),
         eval_dataset=validation,
         callbacks=[progress, *stopping],
         validation=validation,

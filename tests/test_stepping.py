@@ -1,17 +1,18 @@
 """The fast step computes what the plain step computes: same rows, same loss, same gradients."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 import smoke
 import torch
 
 from ftlib.batching import PackedSteps, PackingCollator, plan_steps, rows_for
-from ftlib.config import ConfigError
-from ftlib.models import load_base, precision
+from ftlib.config import Config, ConfigError
+from ftlib.models import Precision, load_base, precision
 from ftlib.prompts import IGNORED
 from ftlib.scoring import answer_loss
-from ftlib.stepping import FixedStep, block_mask, check_family, step_plan
+from ftlib.stepping import FixedStep, block_mask, can_compile, step_plan
 from ftlib.training import add_adapter
 
 ROW = 256
@@ -107,9 +108,19 @@ def test_epochs_have_orders_of_their_own_and_steps_are_as_many_as_asked():
     assert len(members) == 20 and sorted(members) == sorted([*range(10), *range(10)])
 
 
-def test_an_unknown_family_and_impossible_settings_are_refused(settings):
+def test_a_profile_falls_back_and_a_user_is_refused(capsys):
     """A model that scales its logits would be trained without the scaling, and nobody would see why it is worse."""
+    gemma = SimpleNamespace(config=SimpleNamespace(model_type="gemma2"))
+    asked, profile = smoke.config(**{"train.compile": True}), Config.load("gpu", env={})
+    bf16, fp16 = (Precision("float32", "none", fp16=not on, bf16=on, reasons={}) for on in (True, False))
     with pytest.raises(ConfigError, match="this model is gemma2"):
-        check_family(type("Model", (), {"config": type("C", (), {"model_type": "gemma2"})}))
+        can_compile(asked, bf16, gemma)
+    assert not can_compile(profile, bf16, gemma) and "trained without train.compile" in capsys.readouterr().out
+    llama = SimpleNamespace(config=SimpleNamespace(model_type="llama"))
+    assert can_compile(profile, bf16, llama) and not can_compile(profile, fp16, llama)
+
+
+def test_settings_that_a_fixed_step_cannot_have_are_refused(settings):
+    """A micro-batch that is silently ignored runs out of memory where its user had made sure it would not."""
     with pytest.raises(ConfigError, match="train.batching = packed"):
         settings(**{"train.compile": True, "train.batching": "padded"})
