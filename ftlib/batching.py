@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from ftlib.prompts import IGNORED, Example
+
+LOOK_AHEAD = 32  # examples that may wait for a later step while a step is filled: more of them waste fewer slots
 
 
 def pack(lengths: list[int], row_length: int) -> list[list[int]]:
@@ -39,6 +42,99 @@ def pack(lengths: list[int], row_length: int) -> list[list[int]]:
         rows[row].append(position)
         room[row] -= length
     return rows
+
+
+def plan_steps(lengths: list[int], order: list[int], rows: int, row_length: int) -> list[list[list[int]]]:
+    """Steps of exactly `rows` rows, filled in the given order: [step][row] -> positions of examples.
+
+    An example that fits in no row of its step waits and goes first into the next one. Shapes are the same in every step, which
+    compiled code and CUDA graphs need; the number of examples in a step varies instead. Raises ValueError for too long a one.
+    """
+    steps, queue, place = [], [], 0
+    while queue or place < len(order):
+        members: list[list[int]] = [[] for _ in range(rows)]
+        room, waiting = [row_length] * rows, []
+        while queue or (place < len(order) and len(waiting) < LOOK_AHEAD):
+            if queue:
+                position = queue.pop(0)
+            else:
+                position, place = order[place], place + 1
+            length = lengths[position]
+            if length > row_length:
+                raise ValueError(
+                    f"an example of {length} tokens does not fit in rows of {row_length}; raise train.max_length"
+                )
+            fitting = [row for row in range(rows) if room[row] >= length]
+            if fitting:
+                row = min(fitting, key=lambda r: room[r])
+                members[row].append(position)
+                room[row] -= length
+            else:
+                waiting.append(position)
+        steps.append(members)
+        queue = waiting
+    return steps
+
+
+def rows_for(lengths: list[int], examples_per_step: int, row_length: int) -> int:
+    """Rows a step whose mean number of examples comes nearest to `examples_per_step`, found by planning an epoch."""
+    guess = max(1, round(examples_per_step * sum(lengths) / len(lengths) / row_length))
+    order = list(range(len(lengths)))
+    means = {rows: len(lengths) / len(plan_steps(lengths, order, rows, row_length)) for rows in (guess, guess + 1)}
+    return min(means, key=lambda rows: abs(means[rows] - examples_per_step))
+
+
+class PackedSteps(torch.utils.data.Dataset):
+    """Whole steps in one shape, built from flat arrays: no Python work a token, nothing decided while the GPU waits.
+
+    Item k is part k % parts of step k // parts, so that `parts` processes that take turns share the rows of one step. Tensors
+    of an item: input_ids and position_ids (rows, row_length); labels likewise, for counting; where and targets (capacity,):
+    the flat positions whose next token is labelled, and that token, filled up with IGNORED; owners as in `PackingCollator`.
+    """
+
+    def __init__(
+        self, examples: list[Example], steps: list[list[list[int]]], row_length: int, pad_id: int, parts: int = 1
+    ):
+        self.steps, self.row_length, self.pad_id, self.parts = steps, row_length, pad_id, parts
+        self.rows = len(steps[0]) // parts
+        self.starts = np.cumsum([0, *(len(example["input_ids"]) for example in examples)])
+        self.ids = np.concatenate([np.asarray(example["input_ids"], dtype=np.int64) for example in examples])
+        self.labels = np.concatenate([[IGNORED, *example["labels"][1:]] for example in examples]).astype(np.int64)
+        labelled = np.add.reduceat(self.labels != IGNORED, self.starts[:-1])
+        self.capacity = max(
+            sum(int(labelled[member]) for row in self._part(item) for member in row) for item in range(len(self))
+        )
+
+    def __len__(self) -> int:
+        return len(self.steps) * self.parts
+
+    def _part(self, item: int) -> list[list[int]]:
+        first = item % self.parts * self.rows
+        return self.steps[item // self.parts][first : first + self.rows]
+
+    def examples_in(self, step: int) -> int:
+        return sum(map(len, self.steps[step]))
+
+    def __getitem__(self, item: int) -> dict[str, torch.Tensor]:
+        shape = (self.rows, self.row_length)
+        input_ids, labels = np.full(shape, self.pad_id), np.full(shape, IGNORED)
+        position_ids, owners = np.zeros(shape, dtype=np.int64), np.full(shape, -1)
+        for row, members in enumerate(self._part(item)):
+            start = 0
+            for member in members:
+                begin, end = self.starts[member], self.starts[member + 1]
+                here = slice(start, start + end - begin)
+                input_ids[row, here], labels[row, here] = self.ids[begin:end], self.labels[begin:end]
+                position_ids[row, here], owners[row, here] = np.arange(end - begin), member
+                start = here.stop
+            position_ids[row, start:] = np.arange(self.row_length - start)  # the tail is a part of its own
+        flat = np.flatnonzero(labels.reshape(-1) != IGNORED)
+        where, targets = np.zeros(self.capacity, dtype=np.int64), np.full(self.capacity, IGNORED)
+        where[: len(flat)], targets[: len(flat)] = flat - 1, labels.reshape(-1)[flat]
+        arrays = {"input_ids": input_ids, "position_ids": position_ids, "labels": labels, "owners": owners}
+        return {
+            name: torch.from_numpy(array) for name, array in (arrays | {"where": where, "targets": targets}).items()
+        }
 
 
 @dataclass

@@ -118,6 +118,10 @@ class TrainConfig(Section):
             raise ValueError(
                 f"train.micro_batch = {self.micro_batch}: it must divide train.examples_per_step = {self.examples_per_step}"
             )
+        if self.compile and (self.batching != "packed" or self.micro_batch or self.checkpointing):
+            raise ValueError(
+                "train.compile = true: it needs train.batching = packed, train.micro_batch = null and train.checkpointing = false"
+            )
         if self.eval_steps and self.save_steps % self.eval_steps:
             raise ValueError(
                 f"train.save_steps = {self.save_steps}: it must be a multiple of train.eval_steps = {self.eval_steps}, "

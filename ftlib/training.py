@@ -20,7 +20,7 @@ from tqdm import tqdm
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from ftlib import hardware
-from ftlib.batching import efficiency, make_collator
+from ftlib.batching import make_collator
 from ftlib.config import Config
 from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision
 from ftlib.plots import loss_plot
@@ -42,19 +42,36 @@ class ExamplesTrainer(Trainer):
     def __init__(self, *args, validation: list, pad_id: int, max_length: int, **kwargs):
         super().__init__(*args, compute_loss_func=_loss, **kwargs)
         self.validation, self.pad_id, self.max_length = validation, pad_id, max_length
-        self.tokens = self.slots = 0
+        self.counted, self.slots, self.paused = None, 0, 0.0
+
+    def count_tokens(self, inputs) -> None:
+        """Add a batch's tokens and slots. The sum stays on the device: reading it would make the GPU wait for Python."""
+        real = (inputs["owners"] >= 0).sum()
+        self.counted = real if self.counted is None else self.counted + real
+        self.slots += inputs["owners"].numel()
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens trained on so far, padding left out."""
+        return 0 if self.counted is None else int(self.counted)
 
     def compute_loss(self, model, inputs, *args, **kwargs):
-        tokens, slots = efficiency(inputs)
-        self.tokens, self.slots = self.tokens + tokens, self.slots + slots
+        self.count_tokens(inputs)
         return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "owners"}, *args, **kwargs)
 
     def evaluate(self, *_, **__):
         """Nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
+        started = time.perf_counter()
         metrics = {"eval_loss": mean_nll(*answer_nll(self.model, self.validation, self.pad_id, self.max_length))}
+        self.paused += time.perf_counter() - started
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _save_checkpoint(self, *args, **kwargs):
+        started = time.perf_counter()
+        super()._save_checkpoint(*args, **kwargs)
+        self.paused += time.perf_counter() - started
 
 
 class Progress(TrainerCallback):
@@ -62,19 +79,16 @@ class Progress(TrainerCallback):
 
     def __init__(self, log_path: Path):
         self.log_path, self.trainer = log_path, None
-        self.step_seconds, self.bar, self._last, self._first = 0.0, None, {}, 0
+        self.step_seconds, self.bar, self._last, self._first, self._began = 0.0, None, {}, 0, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
         keep = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
         self.log_path.write_text("".join(json.dumps(line) + "\n" for line in keep), encoding="utf-8")
         self._first = state.global_step
         self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
-
-    def on_step_begin(self, args, state, control, **kwargs):
-        self._started = time.perf_counter()
+        self._began = time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs):
-        self.step_seconds += time.perf_counter() - self._started
         self.bar.update(1)
         if state.global_step >= state.max_steps and args.eval_strategy != "no":
             control.should_evaluate = control.should_save = True  # the last weights must be able to win
@@ -89,7 +103,9 @@ class Progress(TrainerCallback):
         entry = {names[key]: value for key, value in logs.items() if key in names}
         if not entry:
             return
-        rate = round(self.trainer.tokens / self.step_seconds) if self.step_seconds else 0
+        # the loss that is logged has been computed, so the GPU is done with all steps up to here
+        self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
+        rate = round(self.trainer.tokens / self.step_seconds)
         entry = {"step": state.global_step, **entry, "tokens_per_s": rate}
         with open(self.log_path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
@@ -104,6 +120,7 @@ class Progress(TrainerCallback):
             )
 
     def on_train_end(self, args, state, control, **kwargs):
+        self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
         self.bar.close()
 
 
@@ -135,10 +152,12 @@ def count_steps(cfg: Config, examples: int) -> int:
     return cfg.train.max_steps or math.ceil(cfg.train.epochs * math.ceil(examples / cfg.train.examples_per_step))
 
 
-def training_arguments(cfg: Config, chosen: Precision, folder: Path, steps: int) -> TrainingArguments:
-    """Our settings in the Trainer's words."""
+def training_arguments(
+    cfg: Config, chosen: Precision, folder: Path, steps: int, fast: bool = False
+) -> TrainingArguments:
+    """Our settings in the Trainer's words. fast: an item of the data set is a whole step (see `stepping`)."""
     t = cfg.train
-    micro = t.micro_batch or t.examples_per_step
+    micro = 1 if fast else t.micro_batch or t.examples_per_step
     # transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
     names = TrainingArguments.__dataclass_fields__
     checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
@@ -146,7 +165,7 @@ def training_arguments(cfg: Config, chosen: Precision, folder: Path, steps: int)
         output_dir=str(folder / CHECKPOINTS),
         max_steps=steps,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=t.examples_per_step // micro,
+        gradient_accumulation_steps=1 if fast else t.examples_per_step // micro,
         learning_rate=t.learning_rate,
         lr_scheduler_type=t.scheduler,
         warmup_steps=math.ceil(t.warmup_share * steps),
@@ -159,7 +178,6 @@ def training_arguments(cfg: Config, chosen: Precision, folder: Path, steps: int)
         seed=t.seed,
         data_seed=t.seed,
         train_sampling_strategy="group_by_length" if t.batching == "grouped" else "random",
-        torch_compile=t.compile,
         eval_strategy="steps" if t.eval_steps else "no",
         eval_steps=t.eval_steps,
         save_strategy="steps",
@@ -170,9 +188,13 @@ def training_arguments(cfg: Config, chosen: Precision, folder: Path, steps: int)
         greater_is_better=False if t.eval_steps else None,
         logging_steps=t.log_steps,
         logging_first_step=True,
+        logging_nan_inf_filter=False,  # it reads the loss back in every step; weights are checked when they are saved
         disable_tqdm=True,  # Progress draws the bar
         report_to="none",
         remove_unused_columns=False,
+        accelerator_config={
+            "non_blocking": True
+        },  # a copy that waits for the GPU would keep Python from running ahead of it
         label_names=["labels"],
         **{checkpointing: t.checkpointing},
     )
@@ -192,19 +214,27 @@ def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, 
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
     validation = encode_rows(tokenizer, held_out, cfg.train.as_measured())
     model = add_adapter(load_base(cfg, chosen), cfg)
-    steps = count_steps(cfg, len(examples))
+    from ftlib.stepping import FixedTrainer, can_compile, fixed_parts  # it builds on this module
+
+    fast = can_compile(cfg, chosen, model)
+    if fast:
+        parts = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
+        kind, steps = FixedTrainer, len(parts["train_dataset"].steps)
+    else:
+        collator = make_collator(cfg.train.batching, tokenizer.pad_token_id, cfg.train.max_length)
+        kind, steps = ExamplesTrainer, count_steps(cfg, len(examples))
+        parts = {"train_dataset": examples, "data_collator": collator}
     progress = Progress(folder / "train_log.jsonl")
     stopping = [EarlyStoppingCallback(cfg.train.early_stopping)] if cfg.train.early_stopping else []
-    trainer = ExamplesTrainer(
+    trainer = kind(
         model=model,
-        args=training_arguments(cfg, chosen, folder, steps),
-        train_dataset=examples,
+        args=training_arguments(cfg, chosen, folder, steps, fast),
         eval_dataset=validation,
-        data_collator=make_collator(cfg.train.batching, tokenizer.pad_token_id, cfg.train.max_length),
         callbacks=[progress, *stopping],
         validation=validation,
         pad_id=tokenizer.pad_token_id,
         max_length=cfg.train.max_length,
+        **parts,
     )
     from transformers.trainer_callback import PrinterCallback
 

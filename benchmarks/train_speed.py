@@ -1,0 +1,186 @@
+"""From the reference recipe's speed to ours, one change at a time, on one GPU; and the whole job from process start to adapter.
+
+What: each recipe trains some steps by the product's own code (`ftlib.training.build_trainer`) after a warm-up, and is measured by
+a callback. Counted are real tokens, not padding. The roof is a large matrix product in the same run; training a LoRA on a frozen
+base needs about 4 floating point operations a weight and token (forward 2, backward to the inputs 2).
+How: python benchmarks/train_speed.py --data trn_real.json.gz --shape tinyllama-1.1b (minutes on a GPU), then with
+--shape smollm2-135m, then with --job gpu (the whole job), then benchmarks/render_results.py. Results: results/train_speed.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from shapes import SHAPES, model_of, roof_tflops, rows_of
+from transformers import TrainerCallback
+
+from ftlib import hardware, stepping
+from ftlib.config import Config
+from ftlib.runs import read_json, write_json
+from ftlib.training import build_trainer
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "results" / "train_speed.json"
+WARM, STEPS = 8, 24
+JOB_EXAMPLES = 20_800  # of the reference: 1,300 steps of 16
+
+# (name, settings that change against the line above, how the fixed step is made: compiled, graph). The first is the seed profile.
+RECIPES = [
+    ("the reference", {}, None),
+    ("loss on the answer, rows packed", {"train.batching": "packed", "train.loss_on": "answer", "train.label_eos": True}, None),
+    ("no accumulation", {"train.micro_batch": None}, None),
+    ("embeddings not trained", {"lora.modules_to_save": [], "lora.tie_saved_modules": False}, None),
+    ("no checkpointing", {"train.checkpointing": False}, None),
+    ("fused AdamW", {"train.optimizer": "adamw_torch_fused"}, None),
+    ("bfloat16 for float16", {"model.dtype": "bfloat16", "train.fp16": False, "train.bf16": True}, None),
+    ("16-bit base for NF4", {"model.quantization": "none"}, None),
+    ("fixed rows, logits at labels only", {"train.compile": True}, (False, False)),
+    ("layers compiled", {}, (True, False)),
+    ("CUDA graph", {}, (True, True)),
+    ("no LoRA dropout", {"lora.dropout": 0.0}, (True, True)),
+    ("64 examples a step", {"train.examples_per_step": 64}, (True, True)),
+    ("96 examples a step", {"train.examples_per_step": 96}, (True, True)),
+    ("NF4, 16 examples", {"model.quantization": "nf4", "train.examples_per_step": 16}, (True, True)),
+]  # fmt: skip
+
+
+class Stopwatch(TrainerCallback):
+    """Time, tokens and slots between step `WARM` and the last one, with the GPU idle at both ends."""
+
+    def __init__(self, trace: bool = False):
+        self.trace, self.profiler = trace, None
+        self.trainer, self.started, self.marks, self.warm = None, time.perf_counter(), [], WARM
+
+    def on_step_end(self, args, state, control, **_):
+        import torch
+
+        if state.global_step in (self.warm, state.max_steps):
+            torch.cuda.synchronize()
+            self.marks.append((time.perf_counter(), self.trainer.tokens, self.trainer.slots))
+        if self.trace and state.global_step == self.warm:
+            self.profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA])
+            self.profiler.start()
+        if self.trace and state.global_step == state.max_steps:
+            self.profiler.stop()
+            print(self.profiler.key_averages().table(sort_by="cuda_time_total", row_limit=28, max_name_column_width=90))
+
+    def measured(self, steps: int) -> dict:
+        (begin, tokens, slots), (end, all_tokens, all_slots) = self.marks
+        seconds, count = end - begin, all_tokens - tokens
+        return {
+            "tokens_per_s": round(count / seconds),
+            "step_s": round(seconds / steps, 5),
+            "padding_share": round(1 - count / (all_slots - slots), 4),
+            "seconds_to_warm": round(begin - self.started, 1),
+        }
+
+
+def measure(
+    name: str, cfg: Config, fixed: tuple | None, dataset, steps: int, weights: int, roof: float, trace: bool = False
+) -> dict:
+    """One recipe: a few warm steps, then `steps` measured ones."""
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    torch._dynamo.reset()
+    watch, made = Stopwatch(trace), stepping.FixedStep
+    if fixed is not None:
+        compiled, graph = fixed
+        stepping.FixedStep = lambda model, dtype, **_: made(model, dtype, compiled=compiled, graph=graph)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            trainer, about = build_trainer(cfg, dataset, Path(folder))
+            trainer.add_callback(watch)
+            watch.trainer, watch.warm = trainer, cfg.train.max_steps - steps
+            trainer.train()
+    finally:
+        stepping.FixedStep = made
+    found = watch.measured(steps)
+    mean = about["mean_tokens"]
+    flops = 4 * weights * found["tokens_per_s"]
+    return {
+        "recipe": name, "examples_per_s": round(found["tokens_per_s"] / mean, 1), **found,
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2), "roof_share": round(flops / roof / 1e12, 4),
+    }  # fmt: skip
+
+
+def ladder(shape: str, data: str, wanted: list[int] | None, rows: int, trace: bool = False) -> list[dict]:
+    """All recipes in one shape, each on top of the one before it."""
+    from ftlib.models import count_parameters
+
+    dataset = rows_of(data, rows)
+    folder = Path(tempfile.gettempdir()) / "ftlib-shapes"
+    model = model_of(shape, dataset, folder)
+    weights, roof = count_parameters(model), roof_tflops()
+    print(
+        f"{shape}: {weights:,} weights; roof {roof:.0f} TFLOP/s = {roof * 1e12 / 4 / weights:,.0f} tokens/s", flush=True
+    )
+    settings, lines = {"data.path": data, "model.name": model, "train.log_steps": 1000, "train.save_steps": 10_000}, []
+    if shape == "smollm2-135m":
+        settings["lora.tie_saved_modules"] = True
+    for number, (name, change, fixed) in enumerate(RECIPES):
+        settings |= change | {"train.eval_steps": None}
+        if wanted and number not in wanted:
+            continue
+        slow = number < 2
+        steps = 8 if slow else STEPS
+        cfg = Config.load("seed", env={}, **settings | {"train.max_steps": steps + (3 if slow else WARM)})
+        line = {"shape": shape} | measure(name, cfg, fixed, dataset, steps, weights, roof, trace)
+        lines.append(line)
+        print(" | ".join(f"{key} {value}" for key, value in line.items() if key != "shape"), flush=True)
+    return lines
+
+
+def job(profile: str, data: str, extra: list[str]) -> dict:
+    """Seconds of a whole `ftlib train` on the reference's number of examples, from process start to saved adapter."""
+    folder = Path(tempfile.mkdtemp(prefix="ftlib-job-"))
+    model = model_of("tinyllama-1.1b", rows_of(data, 2000), Path(tempfile.gettempdir()) / "ftlib-shapes")
+    command = [sys.executable, "-m", "ftlib"]
+    size = 8500
+    options = ["--profile", profile, "--data", data, "--run", str(folder)]
+    for setting in (f"model.name={model}", f"data.train_size={size}", f"train.epochs={JOB_EXAMPLES / size}", *extra):
+        options += ["--set", setting]
+    subprocess.run([*command, "prepare", *options], check=True, stdout=subprocess.DEVNULL)
+    begun = time.perf_counter()
+    subprocess.run([*command, "train", *options], check=True)
+    seconds = time.perf_counter() - begun
+    manifest = read_json(folder / "adapter" / "manifest.json")
+    kept = "steps tokens tokens_per_s train_seconds precision padding_efficiency peak_memory_mb validation_loss".split()
+    return {"profile": profile, "extra": extra, "seconds": round(seconds, 1)} | {key: manifest[key] for key in kept}
+
+
+def keep(change: dict) -> None:
+    """Add to results/train_speed.json what this run measured."""
+    found = read_json(RESULT) if RESULT.exists() else {"rows": [], "jobs": []}
+    new = {(line["shape"], line["recipe"]): line for line in change.get("rows", [])}
+    old = {(line["shape"], line["recipe"]): line for line in found["rows"]}
+    found["rows"] = list((old | new).values())
+    found["jobs"] += change.get("jobs", [])
+    found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
+    write_json(RESULT, found)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="rows whose lengths count, e.g. trn_real.json.gz")
+    parser.add_argument("--shape", choices=SHAPES)
+    parser.add_argument("--recipes", type=int, nargs="*", help="numbers of the recipes, from 0; all without")
+    parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument(
+        "--trace", action="store_true", help="print the GPU's kernels by time (the figures are then slower)"
+    )
+    parser.add_argument("--job", help="profile whose whole job is measured")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the job")
+    args = parser.parse_args()
+    if args.shape:
+        keep({"rows": ladder(args.shape, args.data, args.recipes, args.rows, args.trace)})
+    if args.job:
+        keep({"jobs": [job(args.job, args.data, args.set)]})

@@ -1,0 +1,126 @@
+"""The fast step computes what the plain step computes: same rows, same loss, same gradients."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+import smoke
+import torch
+
+from ftlib.batching import PackedSteps, PackingCollator, plan_steps, rows_for
+from ftlib.config import Config, ConfigError
+from ftlib.models import Precision, load_base, precision
+from ftlib.prompts import IGNORED
+from ftlib.scoring import answer_loss
+from ftlib.stepping import FixedStep, block_mask, can_compile, step_plan
+from ftlib.training import add_adapter
+
+ROW = 256
+
+
+@pytest.fixture(scope="module")
+def model():
+    cfg = smoke.config(**{"model.quantization": "none", "model.dtype": "float32", "train.bf16": False})
+    made = add_adapter(load_base(cfg, precision(cfg)), cfg)
+    with torch.no_grad():  # B away from zero, or half of the gradients would be zero
+        for name, weight in made.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.1, generator=torch.Generator().manual_seed(1))
+    return made
+
+
+def gradients(model) -> dict:
+    found = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+    model.zero_grad()
+    return found
+
+
+def test_loss_and_gradients_are_those_of_the_plain_step(model):
+    """A fast step that trains something else is a fast way to a worse model."""
+    examples = smoke.examples(9)
+    lengths = [len(example["input_ids"]) for example in examples]
+    steps = PackedSteps(examples, plan_steps(lengths, list(range(9)), 9, ROW), ROW, pad_id=0)
+    assert len(steps) == 1
+    batch = steps[0]
+    count = (batch["labels"] != IGNORED).sum()
+    fast = FixedStep(model, None, compiled=False, graph=False)(batch, count)
+    of_fast = gradients(model)
+    plain = PackingCollator(0, ROW)(examples)
+    logits = model(plain["input_ids"], position_ids=plain["position_ids"], use_cache=False).logits
+    loss = answer_loss(logits, plain["labels"])
+    loss.backward()
+    of_plain = gradients(model)
+    assert fast.item() == pytest.approx(loss.item(), rel=1e-5) and of_fast.keys() == of_plain.keys()
+    assert all(torch.allclose(of_fast[name], of_plain[name], rtol=1e-3, atol=1e-6) for name in of_plain)
+
+
+def test_parts_of_a_row_do_not_see_each_other():
+    """With a leaking mask each description would be learned with another product's text before it."""
+    mask = block_mask(torch.tensor([[0, 1, 2, 0, 1, 0]]), torch.float32)[0, 0]
+    seen = [[int(value == 0) for value in row] for row in mask]
+    assert seen == [[1, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0],
+                    [0, 0, 0, 1, 0, 0], [0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 0, 1]]  # fmt: skip
+
+
+def test_every_example_is_trained_on_once_in_steps_of_one_shape():
+    """An example lost or doubled by the packing would change the data set without a word."""
+    draw = random.Random(0)
+    lengths = [draw.randint(60, 512) for _ in range(700)]
+    order = draw.sample(range(700), 700)
+    steps = plan_steps(lengths, order, 7, 512)
+    assert sorted(member for step in steps for row in step for member in row) == list(range(700))
+    assert all(len(step) == 7 and all(sum(lengths[m] for m in row) <= 512 for row in step) for step in steps)
+    with pytest.raises(ValueError, match="does not fit in rows of 512"):
+        plan_steps([513], [0], 2, 512)
+
+
+def test_steps_hold_the_asked_number_of_examples_on_average():
+    """Rows that hold twice as many examples halve the steps, and the learning rate no longer fits."""
+    draw = random.Random(1)
+    lengths = [min(int(draw.lognormvariate(5.1, 0.6)), 512) for _ in range(3000)]
+    for wanted in (16, 64):
+        rows = rows_for(lengths, wanted, 512)
+        steps = plan_steps(lengths, list(range(3000)), rows, 512)
+        assert abs(3000 / len(steps) - wanted) <= 1.5
+        tokens = sum(lengths) / (len(steps) * rows * 512)
+        assert tokens > 0.93, "the rows are not full"
+
+
+def test_processes_that_take_turns_share_the_rows_of_one_step():
+    """Two GPUs that each took a whole step would train with twice the batch."""
+    examples = smoke.examples(16)
+    lengths = [len(example["input_ids"]) for example in examples]
+    plan = plan_steps(lengths, list(range(16)), 4, ROW)
+    whole, shared = (PackedSteps(examples, plan, ROW, 0, parts) for parts in (1, 2))
+    assert len(shared) == 2 * len(whole)
+    for step in range(len(whole)):
+        halves = torch.cat([shared[2 * step]["input_ids"], shared[2 * step + 1]["input_ids"]])
+        assert torch.equal(halves, whole[step]["input_ids"])
+
+
+def test_epochs_have_orders_of_their_own_and_steps_are_as_many_as_asked():
+    """The same order in every epoch teaches it, and a plan that is too short ends a training early."""
+    cfg = smoke.config(**{"train.max_steps": 7, "train.compile": True})
+    steps = step_plan(cfg, [100] * 10, 2)
+    assert len(steps) == 7 and steps == step_plan(cfg, [100] * 10, 2)
+    cfg = smoke.config(**{"train.max_steps": None, "train.epochs": 2.0, "train.compile": True})
+    members = [member for step in step_plan(cfg, [100] * 10, 2) for row in step for member in row]
+    assert len(members) == 20 and sorted(members) == sorted([*range(10), *range(10)])
+
+
+def test_a_profile_falls_back_and_a_user_is_refused(capsys):
+    """A model that scales its logits would be trained without the scaling, and nobody would see why it is worse."""
+    gemma = SimpleNamespace(config=SimpleNamespace(model_type="gemma2"))
+    asked, profile = smoke.config(**{"train.compile": True}), Config.load("gpu", env={})
+    bf16, fp16 = (Precision("float32", "none", fp16=not on, bf16=on, reasons={}) for on in (True, False))
+    with pytest.raises(ConfigError, match="this model is gemma2"):
+        can_compile(asked, bf16, gemma)
+    assert not can_compile(profile, bf16, gemma) and "trained without train.compile" in capsys.readouterr().out
+    llama = SimpleNamespace(config=SimpleNamespace(model_type="llama"))
+    assert can_compile(profile, bf16, llama) and not can_compile(profile, fp16, llama)
+
+
+def test_settings_that_a_fixed_step_cannot_have_are_refused(settings):
+    """A micro-batch that is silently ignored runs out of memory where its user had made sure it would not."""
+    with pytest.raises(ConfigError, match="train.batching = packed"):
+        settings(**{"train.compile": True, "train.batching": "padded"})
