@@ -59,10 +59,3 @@ def test_report_says_profile_and_reason():
     code = "import ftlib; print(ftlib.report_environment().profile)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "profile: smoke" in said and "FTLIB_PROFILE is set" in said and said.strip().endswith("smoke")
-
-
-def test_figures_show_themselves_in_a_notebook():
-    """A figure made without pyplot is printed as <Figure size ...> unless it can draw itself."""
-    from ftlib.plots import loss_plot
-
-    assert loss_plot([{"step": 1, "loss": 2.0}])._repr_png_().startswith(b"\x89PNG")
