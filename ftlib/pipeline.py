@@ -9,6 +9,8 @@ How: `ftlib run` ensures the last stage; a notebook ensures the one it needs.
 from __future__ import annotations
 
 import functools
+import json
+from importlib import resources
 from pathlib import Path
 
 from ftlib.config import Config, flatten
@@ -104,9 +106,17 @@ def _why_stale(stage: Stage, cfg: Config, run: Run) -> str | None:
 
 def _build(stage: Stage, cfg: Config, run: Run, reason: str) -> None:
     key, config, read = wanted(stage.name, cfg, run)
-    print(f"{stage.name}: {'going on' if stage.can_resume(key) else 'building'} ({reason})", flush=True)
+    doing = "going on" if stage.can_resume(key) else "building"
+    print(f"{stage.name}: {doing} ({reason}){expected(stage.name, cfg.profile)}", flush=True)
     with stage.writing(key, config, read, cfg.profile, KEPT.get(stage.name, ())) as result:
         result |= BUILDERS[stage.name](cfg, run, stage.path)
+
+
+def expected(name: str, profile: str) -> str:
+    """Words for how long a stage took on the sample when the course was recorded; '' for a profile that was not."""
+    known = json.loads((resources.files("ftlib.profiles") / "times.json").read_text(encoding="utf-8"))
+    found = known.get(profile, {}).get(name)
+    return f"; on the sample it took {max(round(found['seconds']), 1)} s on {found['device']}" if found else ""
 
 
 def load_dataset(run: Run):

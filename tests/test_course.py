@@ -11,6 +11,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from ftlib.course import badges, pages, record, site, student
 from ftlib.course.checks import problems
 from ftlib.course.pages import CourseError
+from ftlib.pipeline import expected
+from ftlib.runs import Run, read_json, write_json
 
 CODE = "import os\nprint(os.getcwd())\n6 * 7"
 
@@ -57,6 +59,20 @@ def test_a_recording_is_whole_stamped_and_free_of_this_machine(tree, page):
     assert recorded["profile"] == "cpu" and len(recorded["cell_seconds"]) == 1 and recorded["versions"]["torch"]
     assert pages.times(tree)["cpu"]["01_page"]["peak_memory_mb"]["ram"] > 10
     assert "`cpu`: " in notebook.cells[1].source and "a thing" in (tree / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_next_reader_is_told_how_long_a_stage_takes(tree):
+    """Four minutes without a word look like a crash, in front of a class all the more."""
+    run = Run(tree / "runs" / "cpu")
+    write_json(run.stage("adapter").path / "manifest.json", {"seconds": 4.4, "device": "a laptop"})
+    record.keep_stage_times(tree, "cpu", run, changed=True)
+    assert read_json(tree / record.STAGE_TIMES) == {}
+    record.keep_stage_times(tree, "cpu", run, changed=False)
+    assert read_json(tree / record.STAGE_TIMES) == {"cpu": {"adapter": {"seconds": 4.4, "device": "a laptop"}}}
+    assert (
+        re.fullmatch(r"; on the sample it took \d+ s on .+", expected("adapter", "cpu"))
+        and expected("adapter", "t4") == ""
+    )
 
 
 def test_another_profile_measures_and_keeps_no_outputs(tree, page):

@@ -21,8 +21,9 @@ import nbformat
 from ftlib import hardware
 from ftlib.course import pages
 from ftlib.course.pages import CourseError
-from ftlib.runs import Run, write_json
+from ftlib.runs import Run, read_json, write_json
 
+STAGE_TIMES = Path("ftlib") / "profiles" / "times.json"
 PROFILE = "cpu"  # whose outputs are committed
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_NOTE = "(input fields: shown where the notebook is run, not in a recording)"
@@ -58,6 +59,7 @@ def record(
             notebook = pages.read(path)
             measured = execute(notebook, Path(folder), profile, root, settings or {})
             keep_times(root, profile, path.stem, measured)
+            keep_stage_times(root, profile, Run(Path(folder) / "runs" / profile), bool(settings))
             if profile == PROFILE:
                 notebook.metadata["recorded"] = stamp(notebook, profile, commit, measured, root)
                 clean(notebook, Path(folder))
@@ -152,6 +154,15 @@ def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
     entry = {key: measured[key] for key in kept if key in measured} | {"finished": hardware.now()}
     found.setdefault(profile, {})[name] = entry
     write_json(root / pages.TIMES, {key: dict(sorted(found[key].items())) for key in sorted(found)})
+
+
+def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
+    """Write what each stage took into ftlib/profiles/times.json, from which the next reader is told; not of changed settings."""
+    path = root / STAGE_TIMES
+    found = read_json(path) if path.exists() else {}
+    for name, manifest in ({} if changed else run.manifests()).items():
+        found.setdefault(profile, {})[name] = {"seconds": manifest["seconds"], "device": manifest["device"]}
+    write_json(path, found)
 
 
 def takes(name: str, found: dict) -> str:
