@@ -210,9 +210,8 @@ def training_arguments(
         disable_tqdm=True,  # Progress draws the bar
         report_to="none",
         remove_unused_columns=False,
-        accelerator_config={
-            "non_blocking": True
-        },  # a copy that waits for the GPU would keep Python from running ahead of it
+        # a copy that waits for the GPU would keep Python from running ahead of it
+        accelerator_config={"non_blocking": hardware.device() != "cpu"},
         label_names=["labels"],
         **{checkpointing: t.checkpointing},
     )
