@@ -17,7 +17,7 @@ COARSE = ["--set", "generation.max_new_tokens=4"]
 
 
 def launch(processes: int, run, *arguments: str) -> str:
-    """Run a command of ftlib in several processes; returns what it printed."""
+    """Run a command of ftlib in several processes; returns what it printed. Its run folder is `run`, named after the profile."""
     command = [
         sys.executable,
         "-m",
@@ -28,10 +28,8 @@ def launch(processes: int, run, *arguments: str) -> str:
         "-m",
         "ftlib",
     ]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, *arguments, "--run", str(run)], env=env, capture_output=True, text=True, timeout=300
-    )
+    env = os.environ | {"OMP_NUM_THREADS": "1", "FTLIB_RUNS": str(run.parent)}
+    done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -46,8 +44,8 @@ def weights(run) -> dict:
 
 def test_two_processes_make_the_run_that_one_makes(tmp_path, smoke_run):
     """Two GPUs that train something else than one, or write over each other, cost more than they save."""
-    said = launch(2, tmp_path / "two", "run", *COARSE)
-    alone, two = smoke_run.path, tmp_path / "two"
+    said = launch(2, tmp_path / "two" / "smoke", "run", *COARSE)
+    alone, two = smoke_run.path, tmp_path / "two" / "smoke"
     assert losses(two) == pytest.approx(losses(alone), abs=2e-4)
     one, other = read_json(alone / "adapter" / "manifest.json"), read_json(two / "adapter" / "manifest.json")
     assert (one["processes"], other["processes"]) == (1, 2) and other["fingerprint"] == one["fingerprint"]
@@ -62,13 +60,15 @@ def test_two_processes_make_the_run_that_one_makes(tmp_path, smoke_run):
 
 def test_the_fast_step_is_shared_without_changing_it(tmp_path):
     """It goes past the wrapper that adds gradients up; without its own sum each GPU would train a model of its own."""
-    fast = ["--set", "train.compile=true"]
+    fast = ["--set", "train.compile=true", "--set", "train.examples_per_step=12"]  # 10 rows a step: an even number
     assert main(["train", "--run", str(tmp_path / "one"), *fast]) == 0
-    launch(2, tmp_path / "two", "train", *fast)
-    one, two = (read_json(tmp_path / name / "adapter" / "manifest.json") for name in ("one", "two"))
+    launch(2, tmp_path / "two" / "smoke", "train", *fast)
+    one, two = (
+        read_json(place / "adapter" / "manifest.json") for place in (tmp_path / "one", tmp_path / "two" / "smoke")
+    )
     assert two["processes"] == 2 and two["tokens"] == one["tokens"]
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=2e-4)
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert losses(tmp_path / "two" / "smoke") == pytest.approx(losses(tmp_path / "one"), abs=2e-4)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two" / "smoke")
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-3
 
 
@@ -81,10 +81,10 @@ def test_a_training_goes_on_with_another_number_of_processes(tmp_path, monkeypat
             raise KeyboardInterrupt
 
     monkeypatch.setattr(training.Progress, "on_step_begin", stop)
-    assert main(["train", "--run", str(tmp_path / "broken")]) == 130
+    assert main(["train", "--run", str(tmp_path / "broken" / "smoke")]) == 130
     monkeypatch.undo()
-    assert "going on from step 3" in launch(2, tmp_path / "broken", "train")
-    unbroken, resumed = weights(tmp_path / "unbroken"), weights(tmp_path / "broken")
+    assert "going on from step 3" in launch(2, tmp_path / "broken" / "smoke", "train")
+    unbroken, resumed = weights(tmp_path / "unbroken"), weights(tmp_path / "broken" / "smoke")
     assert max(float((unbroken[name] - resumed[name]).abs().max()) for name in unbroken) < 1e-3
 
 
