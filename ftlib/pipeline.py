@@ -26,10 +26,8 @@ SECTIONS = {
     "evaluation": ("generation", "evaluation"),
 }
 READS = {"dataset": (), "adapter": ("dataset",), "merged": ("adapter", "dataset"), "evaluation": ("dataset", "merged")}
-SHARED = (
-    "adapter",
-    "evaluation",
-)  # with several processes all of them work on these; the first one alone makes the others
+SHARED = ("adapter", "evaluation")  # several processes all work on these; the first one alone makes the others
+WORTH_SAYING = 5  # seconds: nobody asks about a shorter wait
 KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers say themselves whether they still count
 
 
@@ -140,10 +138,12 @@ def _build(stage: Stage, cfg: Config, run: Run, reason: str) -> None:
 
 
 def expected(name: str, profile: str) -> str:
-    """Words for how long a stage took on the sample when the course was recorded; '' for a profile that was not."""
+    """Words for how long a stage took on the sample when the course was recorded; '' if it was not, or within seconds."""
     known = json.loads((resources.files("ftlib.profiles") / "times.json").read_text(encoding="utf-8"))
     found = known.get(profile, {}).get(name)
-    return f"; on the sample it took {max(round(found['seconds']), 1)} s on {found['device']}" if found else ""
+    if found is None or found["seconds"] < WORTH_SAYING:
+        return ""
+    return f"; on the sample it took {found['seconds']:.0f} s on {found['device']}"
 
 
 def load_dataset(run: Run):

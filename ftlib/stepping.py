@@ -23,7 +23,7 @@ from ftlib.batching import PackedSteps, plan_steps, rows_for
 from ftlib.config import Config, ConfigError
 from ftlib.models import Precision
 from ftlib.prompts import IGNORED
-from ftlib.training import ExamplesTrainer
+from ftlib.trainer import ExamplesTrainer
 
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
