@@ -6,10 +6,11 @@ Heavy modules are imported inside the commands, so that `ftlib --help` answers a
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-from ftlib import __version__
+from ftlib import __version__, ranks
 from ftlib.errors import FtlibError
 
 
@@ -102,6 +103,8 @@ def _add_course(commands) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit status: 0 done, 1 doctor found a problem, 2 an error that the user can mend."""
     args = build_parser().parse_args(arguments)
+    if not ranks.first():  # of several processes one speaks
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115: it stays open as long as the process
     try:
         return args.function(args) or 0
     except FtlibError as error:

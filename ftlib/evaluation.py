@@ -16,7 +16,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ftlib import hardware
+from ftlib import hardware, ranks
 from ftlib.config import Config, ConfigError
 from ftlib.generation import Answer, answer_prompts
 from ftlib.intervals import mean_interval, paired_difference, paired_ratio_difference, ratio_interval
@@ -69,6 +69,7 @@ def read_answers(folder: Path, keys: dict[str, str]) -> dict[tuple[str, str, str
 
     A last line that an interruption cut is left out; the file is rewritten without what no longer counts.
     """
+    gather_answers(folder)
     path, key_path = folder / ANSWERS, folder / KEYS
     old_keys = read_json(key_path) if key_path.exists() else {}
     records = [Record(**line) for line in read_jsonl(path)]
@@ -76,6 +77,14 @@ def read_answers(folder: Path, keys: dict[str, str]) -> dict[tuple[str, str, str
     write_text(path, "".join(_line(r) for r in records))
     write_json(key_path, keys)
     return {(r.split, r.system, r.uid): r for r in records}
+
+
+def gather_answers(folder: Path) -> None:
+    """Put what other processes answered into answers.jsonl, also what they left behind when they were interrupted."""
+    for part in sorted(folder.glob("answers.[0-9]*.jsonl")):
+        with open(folder / ANSWERS, "a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in read_jsonl(part))
+        part.unlink()
 
 
 def _line(record: Record) -> str:
@@ -97,6 +106,8 @@ def model_answers(
     if not todo:
         print(f"{system}: all {sum(map(len, rows.values()))} answers are there already", flush=True)
         return
+    todo = ranks.mine(todo)  # with several processes each answers its share, into a file of its own
+    own_path = folder / (ANSWERS if ranks.first() else f"answers.{ranks.rank()}.jsonl")
     tokenizer, model = load_tokenizer(cfg.model.name), load_plain(place, dtype)
     examples = encode_rows(tokenizer, [row for _, row in todo], cfg.train.as_measured())
     sums, counts = answer_nll(
@@ -104,7 +115,7 @@ def model_answers(
     )
 
     def keep(positions: list[int], answers: list[Answer]) -> None:
-        with open(folder / ANSWERS, "a", encoding="utf-8") as file:
+        with open(own_path, "a", encoding="utf-8") as file:
             for place, answer in zip(positions, answers, strict=True):
                 split, row = todo[place]
                 scored = (sums[place], counts[place])
@@ -192,9 +203,15 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
     for note in notes:
         print(f"  note: {note}", flush=True)
     dtype, why = hardware.compute_dtype()
-    done = read_answers(folder, answer_keys(cfg, data_key, merged_key, dtype))
+    keys = answer_keys(cfg, data_key, merged_key, dtype)
+    done = ranks.agree(read_answers(folder, keys) if ranks.first() else None)
     model_answers(fetch(cfg.model.name), "base", cfg, rows, done, folder, dtype)
     model_answers(str(merged), "tuned", cfg, rows, done, folder, dtype)
+    ranks.wait()
+    if not ranks.first():
+        return {}  # its answers are written; the first process scores
+    if ranks.world() > 1:
+        done = read_answers(folder, keys)
     baseline_answers(cfg, rows, dataset, done, folder)
 
     tokenizer, copied = load_tokenizer(cfg.model.name), CopiedRun(list(dataset["train"]["content"]))

@@ -35,10 +35,10 @@ def cuda_capability() -> tuple[int, int] | None:
 
 
 def device() -> str:
-    """'cuda:0' or 'cpu'. Apple's MPS is left out: bitsandbytes' NF4 does not run on it, and no path here was tested there."""
+    """'cuda:0' (with a launcher, this process's own GPU) or 'cpu'. Not Apple's MPS: bitsandbytes' NF4 does not train there."""
     import torch
 
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
 def device_name() -> str:

@@ -8,11 +8,13 @@ How: `ftlib run` ensures the last stage; a notebook ensures the one it needs.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from importlib import resources
 from pathlib import Path
 
+from ftlib import ranks
 from ftlib.config import Config, flatten
 from ftlib.runs import FORMAT, STAGES, Run, Stage, file_fingerprint, fingerprint, runs_root
 
@@ -24,6 +26,7 @@ SECTIONS = {
     "evaluation": ("generation", "evaluation"),
 }
 READS = {"dataset": (), "adapter": ("dataset",), "merged": ("adapter", "dataset"), "evaluation": ("dataset", "merged")}
+SHARED = ("adapter", "evaluation")  # several processes all work on these; the first one alone makes the others
 WORTH_SAYING = 5  # seconds: nobody asks about a shorter wait
 KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers say themselves whether they still count
 
@@ -91,6 +94,8 @@ def _needs(name: str, other: str) -> bool:
 
 def _ensure_one(name: str, cfg: Config, run: Run) -> Stage:
     stage = run.stage(name)
+    if ranks.world() > 1:
+        return _ensure_together(stage, cfg, run)
     if _why_stale(stage, cfg, run) is not None:
         with stage.lock():
             reason = _why_stale(stage, cfg, run)  # again: who held the lock may just have made it
@@ -98,6 +103,25 @@ def _ensure_one(name: str, cfg: Config, run: Run) -> Stage:
                 _build(stage, cfg, run, reason)
                 return stage
     print(f"{name}: reused, made {stage.manifest()['finished']}", flush=True)
+    return stage
+
+
+def _ensure_together(stage: Stage, cfg: Config, run: Run) -> Stage:
+    """The same with several processes: the first one decides, holds the lock and writes; SHARED stages are built by all.
+
+    A process that fails ends, and the launcher ends the others.
+    """
+    with contextlib.ExitStack() as held:
+        if ranks.first():
+            held.enter_context(stage.lock())
+        reason = ranks.agree(_why_stale(stage, cfg, run) if ranks.first() else None)
+        if reason is not None and ranks.first():
+            _build(stage, cfg, run, reason)
+        elif reason is not None and stage.name in SHARED:
+            BUILDERS[stage.name](cfg, run, stage.path)
+        elif reason is None and ranks.first():
+            print(f"{stage.name}: reused, made {stage.manifest()['finished']}", flush=True)
+        ranks.wait()
     return stage
 
 

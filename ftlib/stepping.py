@@ -11,18 +11,19 @@ torch.cuda.graph in the PyTorch notes on CUDA.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 
 import torch
 from torch.nn import functional
 from torch.utils.data import SequentialSampler
 
-from ftlib import hardware
+from ftlib import hardware, ranks
 from ftlib.batching import PackedSteps, plan_steps, rows_for
 from ftlib.config import Config, ConfigError
 from ftlib.models import Precision
 from ftlib.prompts import IGNORED
-from ftlib.training import ExamplesTrainer
+from ftlib.trainer import ExamplesTrainer
 
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
@@ -168,7 +169,20 @@ class FixedTrainer(ExamplesTrainer):
         model.train()
         inputs = self._prepare_inputs(inputs)
         self.count_tokens(inputs)
-        return self.step_function(inputs, num_items_in_batch)
+        loss = self.step_function(inputs, num_items_in_batch)
+        if ranks.world() > 1:
+            self._add_gradients()
+        return (
+            loss * ranks.world()
+        )  # the Trainer logs the mean over processes, and each of them has its part of the sum
+
+    def _add_gradients(self) -> None:
+        """Gradients summed over all processes, in one message; the step goes past the wrapper that would do it."""
+        gradients = [weight.grad for weight in self.step_function.trainable]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
 
     def evaluate(self, *args, **kwargs):
         with self.step_function.eager():
@@ -208,11 +222,12 @@ def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]
 def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: int) -> dict:
     """What `FixedTrainer` needs beyond the Trainer's arguments: data set, collator and step."""
     lengths = [len(example["input_ids"]) for example in examples]
-    rows = rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length)
+    parts = ranks.world()
+    rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length) / parts) * parts
     dtype = torch.bfloat16 if chosen.bf16 else None
     on_gpu = hardware.cuda_capability() is not None
     return {
-        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id),
+        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, parts),
         "data_collator": only,
         "step_function": FixedStep(model, dtype, compiled=on_gpu, graph=on_gpu),
     }

@@ -8,7 +8,6 @@ How: `ftlib train`; run it again after an interruption and it goes on from the l
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -16,112 +15,19 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
-from tqdm import tqdm
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 
-from ftlib import hardware
+from ftlib import hardware, ranks
 from ftlib.batching import make_collator
-from ftlib.config import Config
+from ftlib.config import Config, ConfigError
 from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision
 from ftlib.plots import loss_plot
 from ftlib.prompts import encode_rows
 from ftlib.runs import read_jsonl
-from ftlib.scoring import answer_loss, answer_nll, mean_nll
+from ftlib.stepping import FixedTrainer, can_compile, fixed_parts
+from ftlib.trainer import ExamplesTrainer, Progress
 
 CHECKPOINTS = "checkpoints"  # inside the stage folder, removed when training is done
-
-
-def _loss(outputs, labels, num_items_in_batch=None):
-    """Our loss in the form that the Trainer calls: summed over the step's labelled tokens, divided by their number."""
-    return answer_loss(outputs.logits, labels, num_items_in_batch)
-
-
-class ExamplesTrainer(Trainer):
-    """The Trainer with our loss, our validation (the NLL that evaluation reports) and a count of real tokens."""
-
-    def __init__(self, *args, validation: list, pad_id: int, max_length: int, **kwargs):
-        super().__init__(*args, compute_loss_func=_loss, **kwargs)
-        self.validation, self.pad_id, self.max_length = validation, pad_id, max_length
-        self.counted, self.slots, self.paused = None, 0, 0.0
-
-    def count_tokens(self, inputs) -> None:
-        """Add a batch's tokens and slots. The sum stays on the device: reading it would make the GPU wait for Python."""
-        real = (inputs["owners"] >= 0).sum()
-        self.counted = real if self.counted is None else self.counted + real
-        self.slots += inputs["owners"].numel()
-
-    @property
-    def tokens(self) -> int:
-        """Real tokens trained on so far, padding left out."""
-        return 0 if self.counted is None else int(self.counted)
-
-    def compute_loss(self, model, inputs, *args, **kwargs):
-        self.count_tokens(inputs)
-        return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "owners"}, *args, **kwargs)
-
-    def evaluate(self, *_, **__):
-        """Nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
-        started = time.perf_counter()
-        metrics = {"eval_loss": mean_nll(*answer_nll(self.model, self.validation, self.pad_id, self.max_length))}
-        self.paused += time.perf_counter() - started
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-    def _save_checkpoint(self, *args, **kwargs):
-        started = time.perf_counter()
-        super()._save_checkpoint(*args, **kwargs)
-        self.paused += time.perf_counter() - started
-
-
-class Progress(TrainerCallback):
-    """A progress bar with loss, tokens/s and time left, and the JSONL log that the loss plot is drawn from."""
-
-    def __init__(self, log_path: Path):
-        self.log_path, self.trainer = log_path, None
-        self.step_seconds, self.bar, self._last, self._first, self._began = 0.0, None, {}, 0, 0.0
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        keep = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
-        self.log_path.write_text("".join(json.dumps(line) + "\n" for line in keep), encoding="utf-8")
-        self._first = state.global_step
-        self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
-        self._began = time.perf_counter()
-
-    def on_step_end(self, args, state, control, **kwargs):
-        self.bar.update(1)
-        if state.global_step >= state.max_steps and args.eval_strategy != "no":
-            control.should_evaluate = control.should_save = True  # the last weights must be able to win
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        names = {
-            "loss": "loss",
-            "eval_loss": "validation_loss",
-            "learning_rate": "learning_rate",
-            "grad_norm": "grad_norm",
-        }
-        entry = {names[key]: value for key, value in logs.items() if key in names}
-        if not entry:
-            return
-        # the loss that is logged has been computed, so the GPU is done with all steps up to here
-        self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
-        rate = round(self.trainer.tokens / self.step_seconds)
-        entry = {"step": state.global_step, **entry, "tokens_per_s": rate}
-        with open(self.log_path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-        self._last |= {k: f"{v:.3f}" for k, v in entry.items() if k in ("loss", "validation_loss")}
-        self.bar.set_postfix(self._last | {"tokens/s": rate})
-        if self.bar.disable:
-            shown = ", ".join(f"{k} {v}" for k, v in self._last.items())
-            steps = max(state.global_step - self._first, 1)
-            left = self.step_seconds / steps * (state.max_steps - state.global_step)
-            print(
-                f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left", flush=True
-            )
-
-    def on_train_end(self, args, state, control, **kwargs):
-        self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
-        self.bar.close()
 
 
 def add_adapter(model, cfg: Config):
@@ -152,12 +58,23 @@ def count_steps(cfg: Config, examples: int) -> int:
     return cfg.train.max_steps or math.ceil(cfg.train.epochs * math.ceil(examples / cfg.train.examples_per_step))
 
 
+def share_of_step(cfg: Config) -> int:
+    """Examples of one step in this process, so that the step stays the same with any number of them. Raises ConfigError."""
+    t, processes = cfg.train, ranks.world()
+    if t.examples_per_step % processes or (t.micro_batch and t.examples_per_step // processes % t.micro_batch):
+        micro = f" and train.micro_batch = {t.micro_batch}" if t.micro_batch else ""
+        raise ConfigError(
+            f"train.examples_per_step = {t.examples_per_step}{micro}: cannot be shared by {processes} processes"
+        )
+    return t.examples_per_step // processes
+
+
 def training_arguments(
     cfg: Config, chosen: Precision, folder: Path, steps: int, fast: bool = False
 ) -> TrainingArguments:
     """Our settings in the Trainer's words. fast: an item of the data set is a whole step (see `stepping`)."""
     t = cfg.train
-    micro = 1 if fast else t.micro_batch or t.examples_per_step
+    micro = 1 if fast else t.micro_batch or share_of_step(cfg)
     # transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
     names = TrainingArguments.__dataclass_fields__
     checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
@@ -165,7 +82,8 @@ def training_arguments(
         output_dir=str(folder / CHECKPOINTS),
         max_steps=steps,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=1 if fast else t.examples_per_step // micro,
+        gradient_accumulation_steps=1 if fast else share_of_step(cfg) // micro,
+        ddp_find_unused_parameters=False,
         learning_rate=t.learning_rate,
         lr_scheduler_type=t.scheduler,
         warmup_steps=math.ceil(t.warmup_share * steps),
@@ -213,8 +131,6 @@ def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, 
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
     validation = encode_rows(tokenizer, held_out, cfg.train.as_measured())
     model = add_adapter(load_base(cfg, chosen), cfg)
-    from ftlib.stepping import FixedTrainer, can_compile, fixed_parts  # it builds on this module
-
     fast = can_compile(cfg, chosen, model)
     if fast:
         parts = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
@@ -262,25 +178,28 @@ def train(cfg: Config, dataset, folder: Path) -> dict:
     """Train and write the adapter into `folder`; returns what the manifest records. Goes on from a checkpoint in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     trainer, about = build_trainer(cfg, dataset, folder)
-    checkpoint = last_checkpoint(folder)
+    checkpoint = ranks.agree(last_checkpoint(folder) if ranks.first() else None)
     if checkpoint:
         print(f"going on from step {checkpoint.name.split('-')[1]} of an interrupted training", flush=True)
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
-    save_adapter(trainer, cfg, folder)
-    log = read_jsonl(folder / "train_log.jsonl")
-    loss_plot(log, folder / "loss.png")
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    best = trainer.state.best_metric
+    if ranks.first():
+        save_adapter(trainer, cfg, folder)
+        loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
+    ranks.wait()  # a checkpoint may still be read by another process
+    if ranks.first():
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    best, tokens = trainer.state.best_metric, int(ranks.total([trainer.tokens])[0])
     return about | {
         "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else None,
         "stopped_at_step": trainer.state.global_step,
         "best_step": trainer.state.best_global_step,
         "validation_loss": round(best, 4) if best is not None else None,
         "train_seconds": round(seconds, 2),
-        "tokens": trainer.tokens,
-        "tokens_per_s": round(trainer.tokens / max(trainer.progress.step_seconds, 1e-9)),
+        "processes": ranks.world(),
+        "tokens": tokens,
+        "tokens_per_s": round(tokens / max(trainer.progress.step_seconds, 1e-9)),
         "padding_efficiency": round(trainer.tokens / max(trainer.slots, 1), 4),
         "files": sorted(path.name for path in folder.iterdir() if path.name != "started.json"),
     }

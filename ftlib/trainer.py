@@ -1,0 +1,117 @@
+"""The Hugging Face Trainer as the course uses it: our loss, our validation, a count of real tokens, and a log that is drawn from.
+
+Why a file of its own: plain steps (`training`) and fast ones (`stepping`) are both built on it. Several processes each have
+their share of a step; the first one speaks and writes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+from transformers import Trainer, TrainerCallback
+
+from ftlib import ranks
+from ftlib.runs import read_jsonl
+from ftlib.scoring import answer_loss, answer_nll, mean_nll
+
+
+def _loss(outputs, labels, num_items_in_batch=None):
+    """Our loss in the form that the Trainer calls: summed over the step's labelled tokens, divided by their number."""
+    return answer_loss(outputs.logits, labels, num_items_in_batch)
+
+
+class ExamplesTrainer(Trainer):
+    """The Trainer with our loss, our validation (the NLL that evaluation reports) and a count of real tokens."""
+
+    def __init__(self, *args, validation: list, pad_id: int, max_length: int, **kwargs):
+        super().__init__(*args, compute_loss_func=_loss, **kwargs)
+        self.validation, self.pad_id, self.max_length = validation, pad_id, max_length
+        self.counted, self.slots, self.paused = None, 0, 0.0
+
+    def count_tokens(self, inputs) -> None:
+        """Add a batch's tokens and slots. The sum stays on the device: reading it would make the GPU wait for Python."""
+        real = (inputs["owners"] >= 0).sum()
+        self.counted = real if self.counted is None else self.counted + real
+        self.slots += inputs["owners"].numel()
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens that this process has trained on so far, padding left out."""
+        return 0 if self.counted is None else int(self.counted)
+
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        self.count_tokens(inputs)
+        return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "owners"}, *args, **kwargs)
+
+    def evaluate(self, *_, **__):
+        """Nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
+        started = time.perf_counter()
+        sums, counts = answer_nll(self.model, ranks.mine(self.validation), self.pad_id, self.max_length)
+        metrics = {"eval_loss": mean_nll(*([total] for total in ranks.total([sum(sums), sum(counts)])))}
+        self.paused += time.perf_counter() - started
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _save_checkpoint(self, *args, **kwargs):
+        started = time.perf_counter()
+        super()._save_checkpoint(*args, **kwargs)
+        self.paused += time.perf_counter() - started
+
+
+class Progress(TrainerCallback):
+    """A progress bar with loss, tokens/s and time left, and the JSONL log that the loss plot is drawn from."""
+
+    def __init__(self, log_path: Path):
+        self.log_path, self.trainer = log_path, None
+        self.step_seconds, self.bar, self._last, self._first, self._began = 0.0, None, {}, 0, 0.0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self._first, self._began = state.global_step, time.perf_counter()
+        if not ranks.first():
+            return
+        keep = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
+        self.log_path.write_text("".join(json.dumps(line) + "\n" for line in keep), encoding="utf-8")
+        self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.bar:
+            self.bar.update(1)
+        if state.global_step >= state.max_steps and args.eval_strategy != "no":
+            control.should_evaluate = control.should_save = True  # the last weights must be able to win
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if not ranks.first():
+            return
+        names = {
+            "loss": "loss",
+            "eval_loss": "validation_loss",
+            "learning_rate": "learning_rate",
+            "grad_norm": "grad_norm",
+        }
+        entry = {names[key]: value for key, value in logs.items() if key in names}
+        if not entry:
+            return
+        # the loss that is logged has been computed, so the GPU is done with all steps up to here
+        self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
+        rate = round(self.trainer.tokens * ranks.world() / self.step_seconds)  # every process has about the same share
+        entry = {"step": state.global_step, **entry, "tokens_per_s": rate}
+        with open(self.log_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        self._last |= {k: f"{v:.3f}" for k, v in entry.items() if k in ("loss", "validation_loss")}
+        self.bar.set_postfix(self._last | {"tokens/s": rate})
+        if self.bar.disable:
+            shown = ", ".join(f"{k} {v}" for k, v in self._last.items())
+            steps = max(state.global_step - self._first, 1)
+            left = self.step_seconds / steps * (state.max_steps - state.global_step)
+            print(
+                f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left", flush=True
+            )
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
+        if self.bar:
+            self.bar.close()

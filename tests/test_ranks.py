@@ -1,0 +1,108 @@
+"""Two processes on one job, as `torchrun` starts them: the same training, one writer, answers shared out (gloo on the CPU)."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from safetensors.torch import load_file
+
+from ftlib import ranks, training
+from ftlib.cli import main
+from ftlib.config import ConfigError
+from ftlib.runs import Run, read_json, read_jsonl
+from ftlib.training import share_of_step
+
+COARSE = ["--set", "generation.max_new_tokens=4"]
+
+
+def launch(processes: int, run, *arguments: str) -> str:
+    """Run a command of ftlib in several processes; returns what it printed. Its run folder is `run`, named after the profile."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        str(processes),
+        "-m",
+        "ftlib",
+    ]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "FTLIB_RUNS": str(run.parent)}
+    done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def losses(run) -> list[float]:
+    return [line["loss"] for line in read_jsonl(run / "adapter" / "train_log.jsonl") if "loss" in line]
+
+
+def weights(run) -> dict:
+    return load_file(run / "adapter" / "adapter_model.safetensors")
+
+
+def test_two_processes_make_the_run_that_one_makes(tmp_path, smoke_run):
+    """Two GPUs that train something else than one, or write over each other, cost more than they save."""
+    said = launch(2, tmp_path / "two" / "smoke", "run", *COARSE)
+    alone, two = smoke_run.path, tmp_path / "two" / "smoke"
+    assert losses(two) == pytest.approx(losses(alone), abs=2e-4)
+    one, other = read_json(alone / "adapter" / "manifest.json"), read_json(two / "adapter" / "manifest.json")
+    assert (one["processes"], other["processes"]) == (1, 2) and other["fingerprint"] == one["fingerprint"]
+    assert other["tokens"] == one["tokens"]
+    assert other["validation_loss"] == pytest.approx(one["validation_loss"], abs=1e-3)
+    assert said.count("adapter: building") == 1 and said.count("report:") == 1
+    answers = read_jsonl(two / "evaluation" / "answers.jsonl")
+    assert len(answers) == len({(a["split"], a["system"], a["uid"]) for a in answers}) == 4 * (12 + 6)
+    assert not list((two / "evaluation").glob("answers.[0-9]*"))
+    assert set(Run(two).manifests()) == {"dataset", "adapter", "merged", "evaluation"}
+
+
+def test_the_fast_step_is_shared_without_changing_it(tmp_path):
+    """It goes past the wrapper that adds gradients up; without its own sum each GPU would train a model of its own."""
+    fast = ["--set", "train.compile=true", "--set", "train.examples_per_step=12"]  # 10 rows a step: an even number
+    assert main(["train", "--run", str(tmp_path / "one"), *fast]) == 0
+    launch(2, tmp_path / "two" / "smoke", "train", *fast)
+    one, two = (
+        read_json(place / "adapter" / "manifest.json") for place in (tmp_path / "one", tmp_path / "two" / "smoke")
+    )
+    assert two["processes"] == 2 and two["tokens"] == one["tokens"]
+    assert losses(tmp_path / "two" / "smoke") == pytest.approx(losses(tmp_path / "one"), abs=2e-4)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two" / "smoke")
+    # Adam turns a gradient near zero, whose sign is rounding, into a whole step; so the mean over all weights, not the largest
+    apart = sum(float((one[name] - two[name]).abs().mean()) for name in one) / len(one)
+    moved = sum(float(weight.abs().mean()) for name, weight in two.items() if "lora_B" in name) / (len(two) / 2)
+    assert apart < 0.02 * moved, (apart, moved)
+
+
+def test_a_training_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
+    """Begun on two GPUs, resumed on the one that is left: that is how nights on shared machines end."""
+    assert main(["train", "--run", str(tmp_path / "unbroken")]) == 0
+
+    def stop(self, args, state, control, **_):
+        if state.global_step == 4:  # after the checkpoint of step 3
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Progress, "on_step_begin", stop)
+    assert main(["train", "--run", str(tmp_path / "broken" / "smoke")]) == 130
+    monkeypatch.undo()
+    assert "going on from step 3" in launch(2, tmp_path / "broken" / "smoke", "train")
+    unbroken, resumed = weights(tmp_path / "unbroken"), weights(tmp_path / "broken" / "smoke")
+    assert max(float((unbroken[name] - resumed[name]).abs().max()) for name in unbroken) < 1e-3
+
+
+def test_a_step_that_cannot_be_shared_is_refused(settings, monkeypatch):
+    """Three GPUs and 16 examples a step would quietly become 15 or 18."""
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ConfigError, match="cannot be shared by 3 processes"):
+        share_of_step(settings())
+
+
+def test_every_item_belongs_to_exactly_one_process(monkeypatch):
+    """A row that nobody answers is missing in the table; one that two answer counts twice."""
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    shares = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        shares.append(ranks.mine(list(range(8))))
+    assert sorted(sum(shares, [])) == list(range(8))
