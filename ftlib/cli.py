@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit status: 0 done, 1 doctor found a problem, 2 an error that the user can mend."""
     args = build_parser().parse_args(arguments)
     if not ranks.first():  # of several processes one speaks
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115: it stays open as long as the process
+        sys.stdout = open(os.devnull, "w")  # open as long as the process
     try:
         return args.function(args) or 0
     except FtlibError as error:
