@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
+from packaging.version import Version
 from safetensors.torch import load_file
 
 from ftlib import ranks, training
@@ -75,6 +77,10 @@ def test_the_fast_step_is_shared_without_changing_it(tmp_path):
     assert apart < 0.02 * moved, (apart, moved)
 
 
+@pytest.mark.skipif(
+    Version(version("transformers")) < Version("5.17"),
+    reason="transformers 5.9 cannot give an optimiser's state back to several processes on the CPU (device cpu:0)",
+)
 def test_a_training_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
     """Begun on two GPUs, resumed on the one that is left: that is how nights on shared machines end."""
     assert main(["train", "--run", str(tmp_path / "unbroken")]) == 0
