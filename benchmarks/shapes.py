@@ -2,7 +2,7 @@
 
 Why random weights: speed does not depend on their values, and TinyLlama's need a model hub. Its tokenizer is stood in for by one
 of the same size (32,000 entries), learned from the rows themselves.
-How: imported by train_speed.py and generate_speed.py.
+How: imported by train_speed.py and cpu_speed.py.
 """
 
 from __future__ import annotations

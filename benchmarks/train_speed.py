@@ -4,7 +4,7 @@ What: each recipe trains some steps by the product's own code (`ftlib.training.b
 a callback. Counted are real tokens, not padding. The roof is a large matrix product in the same run; training a LoRA on a frozen
 base needs about 4 floating point operations a weight and token (forward 2, backward to the inputs 2).
 How: python benchmarks/train_speed.py --data trn_real.json.gz --shape tinyllama-1.1b (minutes on a GPU), then with
---shape smollm2-135m, then with --job gpu (the whole job), then benchmarks/render_results.py. Results: results/train_speed.json.
+--shape smollm2-135m, then with --job gpu (the whole job). It writes results/train_speed.json.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def write_book(folder: Path, root: Path = pages.ROOT) -> list[Path]:
             title=pages.title(notebook),
             chapters=chapters,
             here=place,
-            body=_book_body(notebook),
+            body=_book_body(notebook, notebooks),
             style=_style(),
             footer=footer(notebook),
             colab=badge,
@@ -96,11 +96,11 @@ def write_book(folder: Path, root: Path = pages.ROOT) -> list[Path]:
     return written
 
 
-def _book_body(notebook) -> str:
+def _book_body(notebook, chapters) -> str:
     """The cells of one page; the badge, which would load a picture from elsewhere, is a link of the page instead."""
     cells = copy.deepcopy(notebook.cells)
     cells[0].source = pages.BADGE.sub("", cells[0].source)
-    names = "|".join(path.stem for path in pages.notebook_paths())
+    names = "|".join(chapters)
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(rf"(?<![\w/\]])({names})(?![\w.])", r"[\1](\1.html)", cell.source)
