@@ -89,7 +89,8 @@ class PackedSteps(torch.utils.data.Dataset):
 
     Item k is part k % parts of step k // parts, so that `parts` processes that take turns share the rows of one step. Tensors
     of an item: input_ids and position_ids (rows, row_length); labels likewise, for counting; where and targets (capacity,):
-    the flat positions whose next token is labelled, and that token, filled up with IGNORED; owners as in `PackingCollator`.
+    the flat positions whose next token is labelled, and that token, filled up with IGNORED; starts (most parts + 1,), int32:
+    the flat positions where parts begin, filled up with the end of the last one; owners as in `PackingCollator`.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class PackedSteps(torch.utils.data.Dataset):
         self.capacity = max(
             sum(int(labelled[member]) for row in self._part(item) for member in row) for item in range(len(self))
         )
+        self.most_parts = max(sum(map(len, self._part(item))) for item in range(len(self))) + self.rows  # and the tails
 
     def __len__(self) -> int:
         return len(self.steps) * self.parts
@@ -131,10 +133,12 @@ class PackedSteps(torch.utils.data.Dataset):
         flat = np.flatnonzero(labels.reshape(-1) != IGNORED)
         where, targets = np.zeros(self.capacity, dtype=np.int64), np.full(self.capacity, IGNORED)
         where[: len(flat)], targets[: len(flat)] = flat - 1, labels.reshape(-1)[flat]
+        begins = np.flatnonzero(position_ids.reshape(-1) == 0)
+        starts = np.full(self.most_parts + 1, position_ids.size, dtype=np.int32)
+        starts[: len(begins)] = begins
         arrays = {"input_ids": input_ids, "position_ids": position_ids, "labels": labels, "owners": owners}
-        return {
-            name: torch.from_numpy(array) for name, array in (arrays | {"where": where, "targets": targets}).items()
-        }
+        arrays |= {"where": where, "targets": targets, "starts": starts}
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 @dataclass

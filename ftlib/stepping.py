@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import SequentialSampler
 
-from ftlib import hardware, ranks
+from ftlib import fused, hardware, ranks
 from ftlib.batching import PackedSteps, plan_steps, rows_for
 from ftlib.config import Config, ConfigError
 from ftlib.models import Precision
@@ -28,7 +28,7 @@ from ftlib.trainer import ExamplesTrainer
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 WARM_UP = 3  # passes before recording, as the CUDA notes ask for; the first one compiles
-GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets")
+GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts")
 
 
 def can_compile(cfg: Config, chosen: Precision, model) -> bool:
@@ -63,45 +63,58 @@ def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 def labelled_loss(
     hidden: torch.Tensor, weight: torch.Tensor, where: torch.Tensor, targets: torch.Tensor
 ) -> torch.Tensor:
-    """Cross entropy summed over the labelled positions. hidden: (rows, length, width); where, targets: (capacity,)."""
-    logits = functional.linear(hidden.flatten(0, 1).index_select(0, where), weight)
+    """Cross entropy summed over the labelled positions. hidden: (tokens, width); where, targets: (capacity,)."""
+    logits = functional.linear(hidden.index_select(0, where).to(weight.dtype), weight)
     return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+
+
+class PlainLayers:
+    """transformers' own decoder with PEFT's layers, in autocast: for quantised bases and every family in FAMILIES."""
+
+    def __init__(self, model, dtype: torch.dtype | None, compiled: bool):
+        base = model.get_base_model()
+        self.decoder, self.dtype = base.get_decoder(), dtype
+        self.mask_dtype = dtype or base.get_output_embeddings().weight.dtype
+        for module in model.modules():
+            if hasattr(module, "cast_input_dtype_enabled"):
+                module.cast_input_dtype_enabled = dtype is None  # autocast does it, without a float32 copy of every input
+        if compiled:
+            for layer in self.decoder.layers:
+                layer.compile(dynamic=False)
+
+    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states after the last norm, (rows * length, width)."""
+        with torch.autocast(embedded.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
+            out = self.decoder(inputs_embeds=embedded, position_ids=position_ids, attention_mask=mask, use_cache=False)
+        return out.last_hidden_state.flatten(0, 1)
 
 
 class FixedStep:
     """Loss and gradients of one fixed-shape step. On CUDA with `graph`, recorded at the first call and replayed after."""
 
-    def __init__(self, model, dtype: torch.dtype | None, compiled: bool, graph: bool):
-        """model: the PEFT model. dtype: of autocast; None for none. compiled: compile layers and loss."""
+    def __init__(self, model, dtype: torch.dtype | None, compiled: bool, graph: bool, join: bool = True, longest: int = 512):
+        """model: the PEFT model. dtype: of autocast; None for none. compiled: compile layers and loss. join: use `fused`
+        where it fits. longest: tokens of the longest example at most.
+        """
         base = model.get_base_model()
-        self.decoder, self.head = base.get_decoder(), base.get_output_embeddings()
-        self.embeddings = base.get_input_embeddings()
-        self.dtype, self.graph_wanted, self.graph = dtype, graph, None
+        self.model, self.decoder = model, base.get_decoder()
+        self.head, self.embeddings = base.get_output_embeddings(), base.get_input_embeddings()
+        self.graph_wanted, self.graph = graph, None
         self.trainable = [weight for weight in model.parameters() if weight.requires_grad]
-        self.loss_function = labelled_loss
-        for module in model.modules():
-            if hasattr(module, "cast_input_dtype_enabled"):
-                module.cast_input_dtype_enabled = (
-                    dtype is None
-                )  # autocast does it, without a float32 copy of every input
-        if compiled:
-            for layer in self.decoder.layers:
-                layer.compile(dynamic=False)
-            self.loss_function = torch.compile(labelled_loss, dynamic=False)
+        if join and fused.fits(model, dtype):
+            self.layers = fused.FusedLayers(model, compiled, longest)
+        else:
+            self.layers = PlainLayers(model, dtype, compiled)
+        self.loss_function = torch.compile(labelled_loss, dynamic=False) if compiled else labelled_loss
 
     def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
         """Nats over the labelled tokens of the batch, divided by `count`."""
-        device = batch["input_ids"].device.type
-        enabled = self.dtype is not None
-        with torch.autocast(device, self.dtype, enabled=enabled, cache_enabled=False):
-            mask = block_mask(batch["position_ids"], self.dtype or self.head.weight.dtype)
-            # gradients asked for here, which nobody needs, make the first layer like the others: one compilation less
-            embedded = self.embeddings(batch["input_ids"]).requires_grad_()
-            out = self.decoder(
-                inputs_embeds=embedded, position_ids=batch["position_ids"], attention_mask=mask, use_cache=False
-            )
-            total = self.loss_function(out.last_hidden_state, self.head.weight, batch["where"], batch["targets"])
-        return total / count
+        # gradients asked for here, which nobody needs, make the first layer like the others: one compilation less
+        embedded = self.embeddings(batch["input_ids"]).requires_grad_()
+        wanted = self.layers.mask_dtype
+        parts = batch["starts"] if wanted is None else block_mask(batch["position_ids"], wanted)
+        hidden = self.layers(embedded, batch["position_ids"], parts)
+        return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"]) / count
 
     def __call__(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
         """The loss, detached; gradients lie in the trainable weights afterwards."""
@@ -138,21 +151,22 @@ class FixedStep:
         self.recorded_loss = self.recorded_loss.detach()
         self.gradients = [weight.grad for weight in self.trainable]
 
-    @contextlib.contextmanager
-    def eager(self) -> Iterator[None]:
-        """Uncompiled layers, for passes in other shapes: each new shape would compile again."""
-        compiled = {layer: layer._compiled_call_impl for layer in self.decoder.layers}
-        for layer in compiled:
-            layer._compiled_call_impl = None
-        try:
-            yield
-        finally:
-            for layer, call in compiled.items():
-                layer._compiled_call_impl = call
-
     def _drop_gradients(self) -> None:
         for weight in self.trainable:
             weight.grad = None
+
+
+@contextlib.contextmanager
+def eager(layers) -> Iterator[None]:
+    """Uncompiled layers, for passes in other shapes: each new shape would compile again."""
+    compiled = {layer: layer._compiled_call_impl for layer in layers}
+    for layer in compiled:
+        layer._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for layer, call in compiled.items():
+            layer._compiled_call_impl = call
 
 
 class FixedTrainer(ExamplesTrainer):
@@ -185,7 +199,7 @@ class FixedTrainer(ExamplesTrainer):
             gradient.copy_(part.view_as(gradient))
 
     def evaluate(self, *args, **kwargs):
-        with self.step_function.eager():
+        with eager(self.step_function.decoder.layers):
             return super().evaluate(*args, **kwargs)
 
     def floating_point_ops(self, inputs) -> int:
@@ -229,5 +243,5 @@ def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: i
     return {
         "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, parts),
         "data_collator": only,
-        "step_function": FixedStep(model, dtype, compiled=on_gpu, graph=on_gpu),
+        "step_function": FixedStep(model, dtype, on_gpu, on_gpu, longest=cfg.train.max_length),
     }

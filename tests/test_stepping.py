@@ -1,5 +1,7 @@
 """The fast step computes what the plain step computes: same rows, same loss, same gradients."""
 
+import copy
+import functools
 import random
 from types import SimpleNamespace
 
@@ -35,16 +37,22 @@ def gradients(model) -> dict:
     return found
 
 
-def test_loss_and_gradients_are_those_of_the_plain_step(model):
+@pytest.mark.parametrize("join", [False, True], ids=["layers of transformers", "joined products"])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_loss_and_gradients_are_those_of_the_plain_step(model, join, compiled, monkeypatch):
     """A fast step that trains something else is a fast way to a worse model."""
+    traced = functools.partial(torch.compile, backend="aot_eager")  # what compiling does, without its minutes
+    monkeypatch.setattr(torch, "compile", traced)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: None)
     examples = smoke.examples(9)
     lengths = [len(example["input_ids"]) for example in examples]
     steps = PackedSteps(examples, plan_steps(lengths, list(range(9)), 9, ROW), ROW, pad_id=0)
     assert len(steps) == 1
     batch = steps[0]
     count = (batch["labels"] != IGNORED).sum()
-    fast = FixedStep(model, None, compiled=False, graph=False)(batch, count)
-    of_fast = gradients(model)
+    step = FixedStep(copy.deepcopy(model), None, compiled, graph=False, join=join)
+    fast = step(batch, count)
+    of_fast = gradients(step.model)
     plain = PackingCollator(0, ROW)(examples)
     logits = model(plain["input_ids"], position_ids=plain["position_ids"], use_cache=False).logits
     loss = answer_loss(logits, plain["labels"])
