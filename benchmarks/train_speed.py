@@ -30,7 +30,8 @@ RESULT = ROOT / "results" / "train_speed.json"
 WARM, STEPS = 8, 24
 JOB_EXAMPLES = 20_800  # of the reference: 1,300 steps of 16
 
-# (name, settings that change against the line above, how the fixed step is made: compiled, graph). The first is the seed profile.
+# (name, settings that change against the line above, how the fixed step is made: compiled, graph, join). The first is the seed
+# profile; the last ones are side branches.
 RECIPES = [
     ("the reference", {}, None),
     ("loss on the answer, rows packed", {"train.batching": "packed", "train.loss_on": "answer", "train.label_eos": True}, None),
@@ -40,13 +41,15 @@ RECIPES = [
     ("fused AdamW", {"train.optimizer": "adamw_torch_fused"}, None),
     ("bfloat16 for float16", {"model.dtype": "bfloat16", "train.fp16": False, "train.bf16": True}, None),
     ("16-bit base for NF4", {"model.quantization": "none"}, None),
-    ("fixed rows, logits at labels only", {"train.compile": True}, (False, False)),
-    ("layers compiled", {}, (True, False)),
-    ("CUDA graph", {}, (True, True)),
-    ("no LoRA dropout", {"lora.dropout": 0.0}, (True, True)),
-    ("64 examples a step", {"train.examples_per_step": 64}, (True, True)),
-    ("96 examples a step", {"train.examples_per_step": 96}, (True, True)),
-    ("NF4, 16 examples", {"model.quantization": "nf4", "train.examples_per_step": 16}, (True, True)),
+    ("fixed rows, logits at labels only", {"train.compile": True}, (False, False, False)),
+    ("layers compiled", {}, (True, False, False)),
+    ("CUDA graph", {}, (True, True, False)),
+    ("LoRA joined to the base, attention without mask", {}, (True, True, True)),
+    ("no LoRA dropout", {"lora.dropout": 0.0}, (True, True, True)),
+    ("64 examples a step", {"train.examples_per_step": 64}, (True, True, True)),
+    ("96 examples a step", {"train.examples_per_step": 96}, (True, True, True)),
+    ("NF4, 16 examples", {"model.quantization": "nf4", "train.examples_per_step": 16}, (True, True, True)),
+    ("16-bit, eager, Liger kernels", {"model.quantization": "none", "train.compile": False, "lora.dropout": 0.05}, None),
 ]  # fmt: skip
 
 
@@ -93,8 +96,11 @@ def measure(
     torch._dynamo.reset()
     watch, made = Stopwatch(trace), stepping.FixedStep
     if fixed is not None:
-        compiled, graph = fixed
-        stepping.FixedStep = lambda model, dtype, **_: made(model, dtype, compiled=compiled, graph=graph)
+        stepping.FixedStep = lambda model, dtype, *_, **__: made(model, dtype, *fixed)
+    if "Liger" in name:  # it changes transformers for the whole process, so it comes last
+        from liger_kernel.transformers import apply_liger_kernel_to_llama
+
+        apply_liger_kernel_to_llama(fused_linear_cross_entropy=False)
     try:
         with tempfile.TemporaryDirectory() as folder:
             trainer, about = build_trainer(cfg, dataset, Path(folder))

@@ -83,9 +83,10 @@ class Decoder:
 
         AttentionInterface.register(ATTENTION, grouped_attention)
         self.model, self.generation, self.ends = model, generation, set(ends)
-        self.slots, self.chunk, self.graph_wanted, self.graph = slots, chunk, graph, None
+        self.slots, self.chunk, self.graph = slots, chunk, None
         self.length = -(-(longest + generation.max_new_tokens + chunk) // 64) * 64  # what one answer needs, and full tiles
         device = next(model.parameters()).device
+        self.graph_wanted = graph and device.type == "cuda"
         self.device, self.low = device, torch.finfo(model.dtype).min
         self.tokens, self.positions = (torch.zeros(slots, dtype=torch.long, device=device) for _ in range(2))
         self.mask = torch.full((slots, 1, 1, self.length), self.low, dtype=model.dtype, device=device)

@@ -11,6 +11,7 @@ matrices, so nothing is stored twice. Source: Hu et al. 2021 for LoRA; Touvron e
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 
 import torch
@@ -137,9 +138,7 @@ def can_varlen(device: torch.device, dtype: torch.dtype) -> bool:
     """True if `varlen` runs here: PyTorch 2.10 or later, a GPU of compute capability 8.0 or more, 16 bits."""
     if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
         return False
-    try:
-        import torch.nn.attention.varlen  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("torch.nn.attention.varlen") is None:
         return False
     return torch.cuda.get_device_capability(device) >= (8, 0)
 

@@ -97,16 +97,12 @@ def _answer_fast(model, tokenizer, encoded: list[list[int]], generation, finishe
         return
     longest, ends = max(map(len, encoded)), settings(tokenizer, generation)["eos_token_id"]
     slots = max(1, min(len(encoded), generation.batch_tokens // (longest + generation.max_new_tokens)))
-    decoder = Decoder(model, generation, ends, slots, longest, graph=_on_gpu(model))
+    decoder = Decoder(model, generation, ends, slots, longest)
 
     def on_done(done: dict[int, list[int]]) -> None:
         finished(list(done), [to_answer(ids, tokenizer, ends) for ids in done.values()])
 
     decoder.run(encoded, on_done)
-
-
-def _on_gpu(model) -> bool:
-    return next(model.parameters()).is_cuda
 
 
 @torch.no_grad()
@@ -169,7 +165,7 @@ def _decoder_of_one(model, tokenizer, generation, longest: int) -> Decoder:
     key = (generation.model_dump_json(), longest)
     if key not in kept:
         ends = settings(tokenizer, generation)["eos_token_id"]
-        kept[key] = Decoder(model, generation, ends, 1, longest, chunk=1, graph=_on_gpu(model))
+        kept[key] = Decoder(model, generation, ends, 1, longest, chunk=1)
     return kept[key]
 
 

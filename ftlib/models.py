@@ -83,8 +83,9 @@ def count_parameters(name: str) -> int:
     import torch
     from transformers import AutoModelForCausalLM
 
+    config = load_model_config(name)  # may convert a model, which is no work for the meta device
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(load_model_config(name))
+        model = AutoModelForCausalLM.from_config(config)
     return sum(p.numel() for p in model.parameters())
 
 
