@@ -47,7 +47,7 @@ RECIPES = [
     ("LoRA joined to the base, attention without mask", {}, (True, True, True)),
     ("no LoRA dropout", {"lora.dropout": 0.0}, (True, True, True)),
     ("64 examples a step", {"train.examples_per_step": 64}, (True, True, True)),
-    ("96 examples a step", {"train.examples_per_step": 96}, (True, True, True)),
+    ("128 examples a step", {"train.examples_per_step": 128}, (True, True, True)),
     ("NF4, 16 examples", {"model.quantization": "nf4", "train.examples_per_step": 16}, (True, True, True)),
     ("16-bit, eager, Liger kernels", {"model.quantization": "none", "train.compile": False, "lora.dropout": 0.05}, None),
 ]  # fmt: skip

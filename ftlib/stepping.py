@@ -89,6 +89,38 @@ class PlainLayers:
         return out.last_hidden_state.flatten(0, 1)
 
 
+class Flat:
+    """All trainable weights as one vector, with its gradient: adding over processes, clipping and AdamW start few kernels.
+
+    The model's weights become views of the vector, so whatever reads or loads them in place goes on working.
+    """
+
+    def __init__(self, weights: list[torch.nn.Parameter]):
+        self.weights = weights
+        self.vector = torch.nn.Parameter(torch.empty_like(torch.cat([weight.detach().reshape(-1) for weight in weights])))
+        self.vector.grad = torch.zeros_like(self.vector)
+        self.tie()
+
+    def tie(self) -> None:
+        """Make the weights views of the vector, which takes over their values; again if they were moved since."""
+        parts = self._parts(self.vector.detach())
+        for weight, part in zip(self.weights, parts, strict=True):
+            if weight.data_ptr() != part.data_ptr():
+                part.copy_(weight.detach())
+                weight.data = part
+
+    def _parts(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        pieces = vector.split([weight.numel() for weight in self.weights])
+        return [piece.view(weight.shape) for piece, weight in zip(pieces, self.weights, strict=True)]
+
+    @torch.no_grad()
+    def take_gradients(self) -> None:
+        """Gradients of the weights into that of the vector; the weights' own are dropped."""
+        torch.cat([weight.grad.reshape(-1) for weight in self.weights], out=self.vector.grad)
+        for weight in self.weights:
+            weight.grad = None
+
+
 class FixedStep:
     """Loss and gradients of one fixed-shape step. On CUDA with `graph`, recorded at the first call and replayed after."""
 
@@ -100,7 +132,7 @@ class FixedStep:
         self.model, self.decoder = model, base.get_decoder()
         self.head, self.embeddings = base.get_output_embeddings(), base.get_input_embeddings()
         self.graph_wanted, self.graph = graph, None
-        self.trainable = [weight for weight in model.parameters() if weight.requires_grad]
+        self.flat = Flat([weight for weight in model.parameters() if weight.requires_grad])
         if join and fused.fits(model, dtype):
             self.layers = fused.FusedLayers(model, compiled, longest)
         else:
@@ -117,22 +149,22 @@ class FixedStep:
         return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"]) / count
 
     def __call__(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
-        """The loss, detached; gradients lie in the trainable weights afterwards."""
+        """The loss, detached; its gradient lies in `flat.vector.grad` afterwards."""
         if not self.graph_wanted:
-            loss = self.loss(batch, count)
-            loss.backward()
-            return loss.detach()
+            return self._compute(batch, count)
         if self.graph is None:
             self._record(batch, count)
         for name in GRAPH_INPUTS:
             self.inputs[name].copy_(batch[name], non_blocking=True)
         self.count.copy_(count, non_blocking=True)
         self.graph.replay()
-        for weight, gradient in zip(self.trainable, self.gradients, strict=True):
-            weight.grad = (
-                gradient  # the Trainer takes them away after each step; the graph writes to the same place again
-            )
         return self.recorded_loss.clone()
+
+    def _compute(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
+        loss = self.loss(batch, count)
+        loss.backward()
+        self.flat.take_gradients()
+        return loss.detach()
 
     def _record(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> None:
         self.inputs = {name: batch[name].clone() for name in GRAPH_INPUTS}
@@ -141,19 +173,11 @@ class FixedStep:
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UP):
-                self.loss(self.inputs, self.count).backward()
-                self._drop_gradients()
+                self._compute(self.inputs, self.count)
         torch.cuda.current_stream().wait_stream(aside)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
-            self.recorded_loss = self.loss(self.inputs, self.count)
-            self.recorded_loss.backward()
-        self.recorded_loss = self.recorded_loss.detach()
-        self.gradients = [weight.grad for weight in self.trainable]
-
-    def _drop_gradients(self) -> None:
-        for weight in self.trainable:
-            weight.grad = None
+            self.recorded_loss = self._compute(self.inputs, self.count)
 
 
 @contextlib.contextmanager
@@ -170,33 +194,43 @@ def eager(layers) -> Iterator[None]:
 
 
 class FixedTrainer(ExamplesTrainer):
-    """The Trainer with the fast step; its data set is a `PackedSteps`, taken in its order."""
+    """The Trainer with the fast step; its data set is a `PackedSteps`, taken in its order.
 
-    def __init__(self, *args, step_function: FixedStep, **kwargs):
+    The step clips by itself (`max_norm`), and the Trainer does not: both would walk over all modules to find the weights.
+    """
+
+    def __init__(self, *args, step_function: FixedStep, max_norm: float, **kwargs):
         super().__init__(*args, **kwargs)
-        self.step_function = step_function
+        self.step_function, self.max_norm, self.norm = step_function, max_norm, None
+        self.model.zero_grad = lambda *_, **__: None  # nothing to do: every step overwrites its gradient
 
     def _get_train_sampler(self, train_dataset=None):
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 
+    def create_optimizer(self, *_):
+        if self.optimizer is None:
+            kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            flat = [self.step_function.flat.vector]
+            self.optimizer = kind(flat, weight_decay=self.args.weight_decay, **arguments)
+        return self.optimizer
+
     def training_step(self, model, inputs, num_items_in_batch=None):
-        model.train()
+        if self.norm is None:
+            self.step_function.flat.tie()  # with several CPU processes accelerate moves the model to "cpu:0", which copies it
+        if not model.training:
+            model.train()
         inputs = self._prepare_inputs(inputs)
         self.count_tokens(inputs)
-        loss = self.step_function(inputs, num_items_in_batch)
+        loss, vector = self.step_function(inputs, num_items_in_batch), self.step_function.flat.vector
         if ranks.world() > 1:
-            self._add_gradients()
-        return (
-            loss * ranks.world()
-        )  # the Trainer logs the mean over processes, and each of them has its part of the sum
+            torch.distributed.all_reduce(vector.grad)
+        self.norm = torch.nn.utils.clip_grad_norm_([vector], self.max_norm or math.inf)
+        return loss * ranks.world()  # the Trainer logs the mean over processes, and each of them has its part of the sum
 
-    def _add_gradients(self) -> None:
-        """Gradients summed over all processes, in one message; the step goes past the wrapper that would do it."""
-        gradients = [weight.grad for weight in self.step_function.trainable]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        torch.distributed.all_reduce(flat)
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
+    def log(self, logs: dict, *args, **kwargs):
+        if "loss" in logs and self.norm is not None:
+            logs["grad_norm"] = float(self.norm)
+        super().log(logs, *args, **kwargs)
 
     def evaluate(self, *args, **kwargs):
         with eager(self.step_function.decoder.layers):
@@ -244,4 +278,5 @@ def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: i
         "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, parts),
         "data_collator": only,
         "step_function": FixedStep(model, dtype, on_gpu, on_gpu, longest=cfg.train.max_length),
+        "max_norm": cfg.train.max_grad_norm,
     }

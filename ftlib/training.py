@@ -88,7 +88,7 @@ def training_arguments(
         lr_scheduler_type=t.scheduler,
         warmup_steps=math.ceil(t.warmup_share * steps),
         weight_decay=t.weight_decay,
-        max_grad_norm=t.max_grad_norm,
+        max_grad_norm=0.0 if fast else t.max_grad_norm,  # the fast step clips by itself
         optim=t.optimizer,
         fp16=chosen.fp16,
         bf16=chosen.bf16,
