@@ -148,6 +148,10 @@ class PackingCollator:
     pad_id: int
     row_length: int
 
+    def slots(self, lengths: list[int]) -> int:
+        """Slots of the batch that examples of these lengths make."""
+        return len(pack(lengths, self.row_length)) * self.row_length
+
     def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
         rows = pack([len(example["input_ids"]) for example in examples], self.row_length)
         shape = (len(rows), self.row_length)
@@ -172,6 +176,10 @@ class PaddingCollator:
     """Examples -> one batch padded on the right to the longest; padding is told by length, never by token id."""
 
     pad_id: int
+
+    def slots(self, lengths: list[int]) -> int:
+        """Slots of the batch that examples of these lengths make."""
+        return len(lengths) * max(lengths)
 
     def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
         longest = max(len(example["input_ids"]) for example in examples)

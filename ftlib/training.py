@@ -20,12 +20,14 @@ from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from ftlib import hardware, ranks
 from ftlib.batching import make_collator
 from ftlib.config import Config, ConfigError
+from ftlib.ladder import OutOfMemory, advice, fit
 from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision
 from ftlib.plots import loss_plot
+from ftlib.probe import in_words, peak_in_words
 from ftlib.prompts import encode_rows
 from ftlib.runs import read_jsonl
 from ftlib.stepping import FixedTrainer, can_compile, fixed_parts
-from ftlib.trainer import ExamplesTrainer, Progress
+from ftlib.trainer import CHECKPOINTING, ExamplesTrainer, Progress
 
 CHECKPOINTS = "checkpoints"  # inside the stage folder, removed when training is done
 
@@ -75,9 +77,6 @@ def training_arguments(
     """Our settings in the Trainer's words. fast: an item of the data set is a whole step (see `stepping`)."""
     t = cfg.train
     micro = 1 if fast else t.micro_batch or share_of_step(cfg)
-    # transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
-    names = TrainingArguments.__dataclass_fields__
-    checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
     return TrainingArguments(
         output_dir=str(folder / CHECKPOINTS),
         max_steps=steps,
@@ -113,7 +112,7 @@ def training_arguments(
         # a copy that waits for the GPU would keep Python from running ahead of it
         accelerator_config={"non_blocking": hardware.device() != "cpu"},
         label_names=["labels"],
-        **{checkpointing: t.checkpointing},
+        **{CHECKPOINTING: t.checkpointing},
     )
 
 
@@ -177,13 +176,21 @@ def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, 
 def train(cfg: Config, dataset, folder: Path) -> dict:
     """Train and write the adapter into `folder`; returns what the manifest records. Goes on from a checkpoint in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    trainer, about = build_trainer(cfg, dataset, folder)
     checkpoint = ranks.agree(last_checkpoint(folder) if ranks.first() else None)
+    done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    trainer, about = fit(cfg, lambda settings: build_trainer(settings, dataset, folder), folder / CHECKPOINTS, done)
     if checkpoint:
-        print(f"going on from step {checkpoint.name.split('-')[1]} of an interrupted training", flush=True)
+        print(f"going on from step {done} of an interrupted training", flush=True)
+    hardware.forget_peak()
     started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    seconds = time.perf_counter() - started
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(
+            f"the memory ran out in training: set train.checkpointing=true or a smaller train.micro_batch; or {advice(cfg)}"
+        ) from error
+    seconds, peak = time.perf_counter() - started, hardware.peak_gib()
+    print(f"took: {in_words(seconds)}, {peak_in_words(peak)}", flush=True)
     if ranks.first():
         save_adapter(trainer, cfg, folder)
         loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
@@ -192,11 +199,12 @@ def train(cfg: Config, dataset, folder: Path) -> dict:
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     best, tokens = trainer.state.best_metric, int(ranks.total([trainer.tokens])[0])
     return about | {
-        "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else None,
+        "resumed_from_step": done or None,
         "stopped_at_step": trainer.state.global_step,
         "best_step": trainer.state.best_global_step,
         "validation_loss": round(best, 4) if best is not None else None,
         "train_seconds": round(seconds, 2),
+        "peak_gib": peak,
         "processes": ranks.world(),
         "tokens": tokens,
         "tokens_per_s": round(tokens / max(trainer.progress.step_seconds, 1e-9)),
