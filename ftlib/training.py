@@ -20,11 +20,11 @@ from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from ftlib import hardware, ranks
 from ftlib.batching import make_collator
 from ftlib.config import Config, ConfigError
+from ftlib.encoded import encoded
 from ftlib.ladder import OutOfMemory, advice, fit
 from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision
 from ftlib.plots import loss_plot
 from ftlib.probe import in_words, peak_in_words
-from ftlib.prompts import encode_rows
 from ftlib.runs import read_jsonl
 from ftlib.stepping import FixedTrainer, can_compile, fixed_parts
 from ftlib.trainer import CHECKPOINTING, ExamplesTrainer, Progress
@@ -122,13 +122,18 @@ def last_checkpoint(folder: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
-def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, dict]:
-    """Everything up to the first step: model, encoded rows, arguments. Returns the trainer and what is known so far."""
+def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> tuple[ExamplesTrainer, dict]:
+    """Everything up to the first step: model, encoded rows, arguments. Returns the trainer and what is known so far.
+
+    kept: where encoded rows are kept for the next training (see `encoded`), or None.
+    """
     check_model(cfg)
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
-    examples = encode_rows(tokenizer, dataset["train"], cfg.train)
+    started = time.perf_counter()
+    examples = encoded(tokenizer, dataset["train"], cfg.train, kept)
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
-    validation = encode_rows(tokenizer, held_out, cfg.train.as_measured())
+    validation = list(encoded(tokenizer, held_out, cfg.train.as_measured(), kept))
+    encode_seconds = time.perf_counter() - started
     model = add_adapter(load_base(cfg, chosen), cfg)
     fast = can_compile(cfg, chosen, model)
     if fast:
@@ -166,19 +171,25 @@ def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, 
         "reasons": chosen.reasons,
         "trainable_parameters": trainable,
         "examples": len(examples),
-        "cut_examples": sum(example["cut"] for example in examples),
-        "mean_tokens": round(sum(len(e["input_ids"]) for e in examples) / len(examples), 1),
+        "cut_examples": int(examples.cut.sum()),
+        "mean_tokens": round(len(examples.ids) / len(examples), 1),
+        "encode_seconds": round(encode_seconds, 2),
         "steps": steps,
     }
     return trainer, about
 
 
-def train(cfg: Config, dataset, folder: Path) -> dict:
-    """Train and write the adapter into `folder`; returns what the manifest records. Goes on from a checkpoint in the folder."""
+def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
+    """Train and write the adapter into `folder`; returns what the manifest records. Goes on from a checkpoint in the folder.
+
+    kept: as in `build_trainer`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = ranks.agree(last_checkpoint(folder) if ranks.first() else None)
     done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-    trainer, about = fit(cfg, lambda settings: build_trainer(settings, dataset, folder), folder / CHECKPOINTS, done)
+    trainer, about = fit(
+        cfg, lambda settings: build_trainer(settings, dataset, folder, kept), folder / CHECKPOINTS, done
+    )
     if checkpoint:
         print(f"going on from step {done} of an interrupted training", flush=True)
     hardware.forget_peak()
