@@ -9,6 +9,7 @@ packed loss with the unpacked one. Source: Krell et al. 2021 (arXiv 2107.02027);
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +85,51 @@ def rows_for(lengths: list[int], examples_per_step: int, row_length: int) -> int
     return min(means, key=lambda rows: abs(means[rows] - examples_per_step))
 
 
+@dataclass
+class Flat:
+    """Encoded examples laid end to end, so that nothing is done a token; as a sequence, they are the examples.
+
+    Arrays: ids and labels (tokens,); lengths, prompt_tokens and cut (examples,).
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    lengths: np.ndarray
+    prompt_tokens: np.ndarray
+    cut: np.ndarray
+
+    def __post_init__(self):
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, place: int) -> Example:
+        here = slice(self.starts[place], self.starts[place + 1])
+        return Example(
+            input_ids=self.ids[here],
+            labels=self.labels[here],
+            prompt_tokens=int(self.prompt_tokens[place]),
+            cut=bool(self.cut[place]),
+        )
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[place] for place in range(len(self)))
+
+
+def flatten(examples: list[Example] | Flat) -> Flat:
+    """Examples as one `Flat`."""
+    if isinstance(examples, Flat):
+        return examples
+    return Flat(
+        ids=np.concatenate([np.asarray(example["input_ids"], dtype=np.int32) for example in examples]),
+        labels=np.concatenate([np.asarray(example["labels"], dtype=np.int32) for example in examples]),
+        lengths=np.asarray([len(example["input_ids"]) for example in examples]),
+        prompt_tokens=np.asarray([example["prompt_tokens"] for example in examples]),
+        cut=np.asarray([example["cut"] for example in examples]),
+    )
+
+
 class PackedSteps(torch.utils.data.Dataset):
     """Whole steps in one shape, built from flat arrays: no Python work a token, nothing decided while the GPU waits.
 
@@ -94,13 +140,18 @@ class PackedSteps(torch.utils.data.Dataset):
     """
 
     def __init__(
-        self, examples: list[Example], steps: list[list[list[int]]], row_length: int, pad_id: int, parts: int = 1
+        self,
+        examples: list[Example] | Flat,
+        steps: list[list[list[int]]],
+        row_length: int,
+        pad_id: int,
+        parts: int = 1,
     ):
         self.steps, self.row_length, self.pad_id, self.parts = steps, row_length, pad_id, parts
         self.rows = len(steps[0]) // parts
-        self.starts = np.cumsum([0, *(len(example["input_ids"]) for example in examples)])
-        self.ids = np.concatenate([np.asarray(example["input_ids"], dtype=np.int64) for example in examples])
-        self.labels = np.concatenate([[IGNORED, *example["labels"][1:]] for example in examples]).astype(np.int64)
+        flat = flatten(examples)
+        self.starts, self.ids, self.labels = flat.starts, flat.ids, flat.labels.copy()
+        self.labels[self.starts[:-1]] = IGNORED  # nothing comes before the first token
         labelled = np.add.reduceat(self.labels != IGNORED, self.starts[:-1])
         self.capacity = max(
             sum(int(labelled[member]) for row in self._part(item) for member in row) for item in range(len(self))
@@ -148,6 +199,10 @@ class PackingCollator:
     pad_id: int
     row_length: int
 
+    def slots(self, lengths: list[int]) -> int:
+        """Slots of the batch that examples of these lengths make."""
+        return len(pack(lengths, self.row_length)) * self.row_length
+
     def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
         rows = pack([len(example["input_ids"]) for example in examples], self.row_length)
         shape = (len(rows), self.row_length)
@@ -172,6 +227,10 @@ class PaddingCollator:
     """Examples -> one batch padded on the right to the longest; padding is told by length, never by token id."""
 
     pad_id: int
+
+    def slots(self, lengths: list[int]) -> int:
+        """Slots of the batch that examples of these lengths make."""
+        return len(lengths) * max(lengths)
 
     def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
         longest = max(len(example["input_ids"]) for example in examples)
