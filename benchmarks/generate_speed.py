@@ -3,8 +3,9 @@
 What: tokens/s and examples/s at several batch sizes in the TinyLlama-1.1B shape (random weights: they hardly ever end an answer
 by themselves, so every answer has its full length), prompts of the real rows; `--agreement` counts, on SmolLM2-135M in float32, how
 many batched answers equal those of one prompt at a time, and how near the two best tokens are where they do not;
-`--evaluation` times `ftlib evaluate` on 1,000 rows. How: python benchmarks/generate_speed.py --data trn_real.json.gz --speed
---agreement --evaluation (minutes on a GPU). It writes results/generate_speed.json.
+`--evaluation RUN` times `ftlib evaluate` on 1,000 rows of a trained run (of `train_speed.py --job gpu --run RUN`).
+How: python benchmarks/generate_speed.py --data trn_real.json.gz --speed --agreement (minutes on a GPU). It writes
+results/generate_speed.json.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def agreement(data: str, count: int) -> dict:
     torch.backends.cuda.matmul.allow_tf32 = False
     dataset = rows_of(data, 3000)
     tokenizer, model = load_tokenizer(SMOLLM2), load_plain(fetch(SMOLLM2), "float32")
-    wanted = Config.load("gpu", env={}, **{"generation.max_new_tokens": NEW_TOKENS}).generation
+    wanted = Config.load("gpu", env={}, **{"generation.max_new_tokens": 100}).generation
     prompts = [encode_prompt(tokenizer, text) for text in dataset["train"][:count]["input_text"]]
     ends, longest = settings(tokenizer, wanted)["eos_token_id"], max(map(len, prompts))
     batched: dict = {}
@@ -118,25 +119,39 @@ def agreement(data: str, count: int) -> dict:
             "both_are_the_two_best": {one[place], many[place]} == set(best.indices.tolist()),
         })  # fmt: skip
     equal = count - len(gaps)
-    found = {"model": SMOLLM2, "dtype": "float32", "prompts": count, "equal": equal, "share": equal / count, "differences": gaps}
+    found = {
+        "model": SMOLLM2,
+        "dtype": "float32",
+        "prompts": count,
+        "new_tokens": wanted.max_new_tokens,
+        "equal": equal,
+        "share": equal / count,
+        "differences": gaps,
+    }
     print(found, flush=True)
     return found
 
 
-def evaluation(data: str, rows: int) -> dict:
-    """Seconds of a whole `ftlib evaluate`, from process start to the report: base and tuned on `rows` unseen rows."""
-    folder = Path(tempfile.mkdtemp(prefix="ftlib-evaluation-"))
-    model = model_of(SHAPE, rows_of(data, 3000), Path(tempfile.gettempdir()) / "ftlib-shapes")
-    options = ["--profile", "gpu", "--data", data, "--run", str(folder)]
-    settings_ = {"model.name": model, "data.train_size": 8500, "train.max_steps": 8, "train.compile": "false", "train.eval_steps": "null",
-                 "generation.max_new_tokens": NEW_TOKENS, "evaluation.rows": rows, "evaluation.seen_rows": 0}  # fmt: skip
-    for key, value in settings_.items():
-        options += ["--set", f"{key}={value}"]
-    for stage in ("prepare", "train", "merge"):
-        subprocess.run([sys.executable, "-m", "ftlib", stage, *options], check=True, stdout=subprocess.DEVNULL)
+def evaluation(run: str, rows: int) -> dict:
+    """Seconds of a whole `ftlib evaluate`, from process start to the report: base and tuned on `rows` unseen rows.
+
+    run: folder of a trained run, for example of `train_speed.py --job gpu --run FOLDER`.
+    """
+    options = ["--run", run]
+    for setting in (f"generation.max_new_tokens={NEW_TOKENS}", f"evaluation.rows={rows}", "evaluation.seen_rows=0"):
+        options += ["--set", setting]
+    subprocess.run([sys.executable, "-m", "ftlib", "merge", *options], check=True)
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-m", "ftlib", "evaluate", *options], check=True)
-    found = {"shape": SHAPE, "rows": rows, "systems": 2, "new_tokens": NEW_TOKENS, "seconds": round(time.perf_counter() - begun, 1)}
+    seconds = round(time.perf_counter() - begun, 1)
+    about = read_json(Path(run) / "evaluation" / "metrics.json")["settings"]
+    found = {
+        "model": Path(about["model"]).name,
+        "rows": rows,
+        "systems": 2,
+        "new_tokens": NEW_TOKENS,
+        "seconds": seconds,
+    }
     print(found, flush=True)
     return found
 
@@ -147,8 +162,8 @@ if __name__ == "__main__":
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--lines", type=int, nargs="*", help="numbers of LINES, from 0; all without")
     parser.add_argument("--agreement", action="store_true")
-    parser.add_argument("--evaluation", action="store_true")
-    parser.add_argument("--prompts", type=int, default=200, help="of the agreement")
+    parser.add_argument("--evaluation", metavar="RUN", help="folder of a trained run")
+    parser.add_argument("--prompts", type=int, default=128, help="of the agreement")
     parser.add_argument("--rows", type=int, default=1000, help="of the evaluation")
     args = parser.parse_args()
     found = read_json(RESULT) if RESULT.exists() else {}
@@ -159,6 +174,6 @@ if __name__ == "__main__":
     if args.agreement:
         found["agreement"] = agreement(args.data, args.prompts)
     if args.evaluation:
-        found["evaluation"] = evaluation(args.data, args.rows)
+        found["evaluation"] = evaluation(args.evaluation, args.rows)
     found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
     write_json(RESULT, found)

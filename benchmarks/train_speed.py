@@ -136,18 +136,17 @@ def ladder(shape: str, data: str, wanted: list[int] | None, rows: int, trace: bo
         settings |= change | {"train.eval_steps": None}
         if wanted and number not in wanted:
             continue
-        slow = number < 2
-        steps = 8 if slow else STEPS
-        cfg = Config.load("seed", env={}, **settings | {"train.max_steps": steps + (3 if slow else WARM)})
+        slow = number < 2  # seconds a step
+        steps = 5 if slow else STEPS
+        cfg = Config.load("seed", env={}, **settings | {"train.max_steps": steps + (2 if slow else WARM)})
         line = {"shape": shape} | measure(name, cfg, fixed, dataset, steps, weights, roof, trace)
         lines.append(line)
         print(" | ".join(f"{key} {value}" for key, value in line.items() if key != "shape"), flush=True)
     return lines
 
 
-def job(profile: str, data: str, extra: list[str]) -> dict:
+def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
     """Seconds of a whole `ftlib train` on the reference's number of examples, from process start to saved adapter."""
-    folder = Path(tempfile.mkdtemp(prefix="ftlib-job-"))
     model = model_of("tinyllama-1.1b", rows_of(data, 2000), Path(tempfile.gettempdir()) / "ftlib-shapes")
     command = [sys.executable, "-m", "ftlib"]
     size = 8500
@@ -159,8 +158,9 @@ def job(profile: str, data: str, extra: list[str]) -> dict:
     subprocess.run([*command, "train", *options], check=True)
     seconds = time.perf_counter() - begun
     manifest = read_json(folder / "adapter" / "manifest.json")
-    kept = "steps tokens tokens_per_s train_seconds precision padding_efficiency peak_memory_mb validation_loss".split()
-    return {"profile": profile, "extra": extra, "seconds": round(seconds, 1)} | {key: manifest[key] for key in kept}
+    kept = "steps tokens tokens_per_s train_seconds expected_seconds precision padding_efficiency peak_gib validation_loss".split()
+    found = {"profile": profile, "extra": extra, "examples": JOB_EXAMPLES, "seconds": round(seconds, 1)}
+    return found | {key: manifest[key] for key in kept}
 
 
 def keep(change: dict) -> None:
@@ -169,7 +169,10 @@ def keep(change: dict) -> None:
     new = {(line["shape"], line["recipe"]): line for line in change.get("rows", [])}
     old = {(line["shape"], line["recipe"]): line for line in found["rows"]}
     found["rows"] = list((old | new).values())
-    found["jobs"] += change.get("jobs", [])
+    done = [(line["profile"], line["extra"]) for line in change.get("jobs", [])]
+    found["jobs"] = [line for line in found["jobs"] if (line["profile"], line["extra"]) not in done] + change.get(
+        "jobs", []
+    )
     found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
     write_json(RESULT, found)
 
@@ -184,9 +187,11 @@ if __name__ == "__main__":
         "--trace", action="store_true", help="print the GPU's kernels by time (the figures are then slower)"
     )
     parser.add_argument("--job", help="profile whose whole job is measured")
+    parser.add_argument("--run", type=Path, help="folder of the job's run, to use it further; a temporary one without")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the job")
     args = parser.parse_args()
     if args.shape:
         keep({"rows": ladder(args.shape, args.data, args.recipes, args.rows, args.trace)})
     if args.job:
-        keep({"jobs": [job(args.job, args.data, args.set)]})
+        run = args.run or Path(tempfile.mkdtemp(prefix="ftlib-job-"))
+        keep({"jobs": [job(args.job, args.data, args.set, run)]})

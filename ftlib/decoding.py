@@ -77,14 +77,18 @@ class _Ring:
 class Decoder:
     """Decodes with a fixed number of slots. Greedy, or sampled with temperature and top_p; repetition penalty in both."""
 
-    def __init__(self, model, generation, ends: list[int], slots: int, longest: int, chunk: int = CHUNK, graph: bool = True):
+    def __init__(
+        self, model, generation, ends: list[int], slots: int, longest: int, chunk: int = CHUNK, graph: bool = True
+    ):
         """generation: a `GenerationConfig` of ftlib. ends: ids that end an answer. longest: tokens of the longest prompt."""
         from transformers import AttentionInterface
 
         AttentionInterface.register(ATTENTION, grouped_attention)
         self.model, self.generation, self.ends = model, generation, set(ends)
         self.slots, self.chunk, self.graph = slots, chunk, None
-        self.length = -(-(longest + generation.max_new_tokens + chunk) // 64) * 64  # what one answer needs, and full tiles
+        self.length = (
+            -(-(longest + generation.max_new_tokens + chunk) // 64) * 64
+        )  # what one answer needs, and full tiles
         device = next(model.parameters()).device
         self.graph_wanted = graph and device.type == "cuda"
         self.device, self.low = device, torch.finfo(model.dtype).min
@@ -109,7 +113,9 @@ class Decoder:
         ids: dict[int, list[int]] = {}
         while waiting or at_slot:
             free = [slot for slot in range(self.slots) if slot not in at_slot]
-            if waiting and (not at_slot or len(free) * 8 >= self.slots):  # a pass over few prompts costs as much as over many
+            if waiting and (
+                not at_slot or len(free) * 8 >= self.slots
+            ):  # a pass over few prompts costs as much as over many
                 for group in self._groups(waiting, free, encoded):
                     self._admit(list(group), [encoded[position] for position in group.values()])
                     at_slot |= group
@@ -153,7 +159,10 @@ class Decoder:
     def _admit(self, slots: list[int], prompts: list[list[int]]) -> None:
         """Read prompts, put their keys and values into the ring right before its place, and choose their first tokens."""
         longest = max(map(len, prompts))
-        ids, real = torch.zeros(len(prompts), longest, dtype=torch.long), torch.zeros(len(prompts), longest, dtype=torch.bool)
+        ids, real = (
+            torch.zeros(len(prompts), longest, dtype=torch.long),
+            torch.zeros(len(prompts), longest, dtype=torch.bool),
+        )
         for row, prompt in enumerate(prompts):
             ids[row, longest - len(prompt) :], real[row, longest - len(prompt) :] = torch.tensor(prompt), True
         ids, real, where = ids.to(self.device), real.to(self.device), torch.tensor(slots, device=self.device)

@@ -79,7 +79,9 @@ class Group:
         for weight, b in zip(frozen, self.b, strict=True):
             rows = slice(row, row + weight.shape[0])
             self.weight[rows, :inputs] = weight
-            weight.data = self.weight[rows, :inputs]  # a view: PEFT's own layers go on working, and nothing is kept twice
+            weight.data = self.weight[
+                rows, :inputs
+            ]  # a view: PEFT's own layers go on working, and nothing is kept twice
             self.slots.append(self.weight[rows, column : column + b.shape[1]])
             row, column = rows.stop, column + b.shape[1]
 
@@ -172,7 +174,9 @@ class FusedLayers:
         self.shape = (config.num_attention_heads, config.num_key_value_heads, size, config.rms_norm_eps, longest,
                       tuple(group.scale for group in first), tuple(group.dropout for group in first))  # fmt: skip
         weight = first[0].weight
-        self.mask_dtype = None if can_varlen(weight.device, weight.dtype) else weight.dtype  # None: attention needs no mask
+        self.mask_dtype = (
+            None if can_varlen(weight.device, weight.dtype) else weight.dtype
+        )  # None: attention needs no mask
         self.layer, self.renew = decoder_layer, put_b_beside_w
         if compiled:
             self.layer = torch.compile(decoder_layer, dynamic=False)
@@ -190,4 +194,3 @@ class FusedLayers:
             weights, a, b = ([getattr(group, name) for group in layer] for name in ("weight", "a", "b"))
             hidden = self.layer(hidden, cos, sin, parts, norms, weights, a, b, self.shape)
         return rms_norm(hidden, self.decoder.norm.weight, self.shape[3])
-

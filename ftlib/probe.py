@@ -74,6 +74,8 @@ def put_back(trainer: ExamplesTrainer) -> Iterator:
                 weight.grad = None
             model.train(training)
             trainer.counted, trainer.slots = counters
+            if isinstance(trainer, FixedTrainer):
+                trainer.norm = None  # as before its first step
 
 
 def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
@@ -89,14 +91,17 @@ def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
         if getattr(trainer.args, CHECKPOINTING):
             getattr(model, CHECKPOINTING + "_enable")()
         model.train()
+        fast = isinstance(trainer, FixedTrainer)  # it clips by itself, and its one gradient is overwritten
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         kind, options = trainer.get_optimizer_cls_and_kwargs(trainer.args, model)
-        optimizer = kind(weights, **options)
+        optimizer = kind([trainer.step_function.flat.vector] if fast else weights, **options)
 
         def update() -> None:
-            torch.nn.utils.clip_grad_norm_(weights, trainer.args.max_grad_norm)
+            if not fast:
+                torch.nn.utils.clip_grad_norm_(weights, trainer.args.max_grad_norm)
             optimizer.step()
-            optimizer.zero_grad()
+            if not fast:
+                optimizer.zero_grad()
 
         largest, typical = choose(trainer, plan(trainer))
         prepared = [_samples(trainer, step) for step in largest]

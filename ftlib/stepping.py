@@ -77,7 +77,9 @@ class PlainLayers:
         self.mask_dtype = dtype or base.get_output_embeddings().weight.dtype
         for module in model.modules():
             if hasattr(module, "cast_input_dtype_enabled"):
-                module.cast_input_dtype_enabled = dtype is None  # autocast does it, without a float32 copy of every input
+                module.cast_input_dtype_enabled = (
+                    dtype is None
+                )  # autocast does it, without a float32 copy of every input
         if compiled:
             for layer in self.decoder.layers:
                 layer.compile(dynamic=False)
@@ -97,7 +99,9 @@ class Flat:
 
     def __init__(self, weights: list[torch.nn.Parameter]):
         self.weights = weights
-        self.vector = torch.nn.Parameter(torch.empty_like(torch.cat([weight.detach().reshape(-1) for weight in weights])))
+        self.vector = torch.nn.Parameter(
+            torch.empty_like(torch.cat([weight.detach().reshape(-1) for weight in weights]))
+        )
         self.vector.grad = torch.zeros_like(self.vector)
         self.tie()
 
@@ -124,7 +128,9 @@ class Flat:
 class FixedStep:
     """Loss and gradients of one fixed-shape step. On CUDA with `graph`, recorded at the first call and replayed after."""
 
-    def __init__(self, model, dtype: torch.dtype | None, compiled: bool, graph: bool, join: bool = True, longest: int = 512):
+    def __init__(
+        self, model, dtype: torch.dtype | None, compiled: bool, graph: bool, join: bool = True, longest: int = 512
+    ):
         """model: the PEFT model. dtype: of autocast; None for none. compiled: compile layers and loss. join: use `fused`
         where it fits. longest: tokens of the longest example at most.
         """
@@ -225,7 +231,9 @@ class FixedTrainer(ExamplesTrainer):
         if ranks.world() > 1:
             torch.distributed.all_reduce(vector.grad)
         self.norm = torch.nn.utils.clip_grad_norm_([vector], self.max_norm or math.inf)
-        return loss * ranks.world()  # the Trainer logs the mean over processes, and each of them has its part of the sum
+        return (
+            loss * ranks.world()
+        )  # the Trainer logs the mean over processes, and each of them has its part of the sum
 
     def log(self, logs: dict, *args, **kwargs):
         if "loss" in logs and self.norm is not None:

@@ -53,7 +53,9 @@ def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, penalty):
     """Keys left over from a slot's last prompt would put one product's words into another's description."""
     wanted = settings(repetition_penalty=penalty)
     whole = [generated(model, ids, wanted, [0]) for ids in encoded]
-    ends = sorted({whole[k][k] for k in (3, 5, 8, 11)})  # tokens that end some answers early, so that slots come free unevenly
+    ends = sorted(
+        {whole[k][k] for k in (3, 5, 8, 11)}
+    )  # tokens that end some answers early, so that slots come free unevenly
     alone = [generated(model, ids, wanted, ends) for ids in encoded]
     assert len({len(ids) for ids in alone}) > 2
     assert decoded(model, encoded, wanted, ends, slots=2) == alone
@@ -64,7 +66,9 @@ def test_prompts_are_read_in_groups_that_fit(model, encoded, monkeypatch):
     monkeypatch.setattr("ftlib.decoding.PREFILL_TOKENS", 200)
     decoder = Decoder(model, settings(), [0], 8, max(map(len, encoded)), chunk=4, graph=False)
     sizes, admit = [], decoder._admit
-    monkeypatch.setattr(decoder, "_admit", lambda slots, prompts: (sizes.append(list(map(len, prompts))), admit(slots, prompts)))
+    monkeypatch.setattr(
+        decoder, "_admit", lambda slots, prompts: (sizes.append(list(map(len, prompts))), admit(slots, prompts))
+    )
     found: dict[int, list[int]] = {}
     decoder.run(encoded, found.update)
     assert len(found) == len(encoded) == sum(map(len, sizes)) and max(map(len, sizes)) > 1
@@ -74,7 +78,10 @@ def test_prompts_are_read_in_groups_that_fit(model, encoded, monkeypatch):
 def test_both_ways_of_answering_and_streaming_agree(model, monkeypatch):
     """A reader with a GPU must get the answers that the evaluation on a CPU got."""
     tok, few = smoke.tokenizer(), PROMPTS[:7]
-    slow, slow_stream = answer_prompts(model, tok, few, settings()), "".join(stream_answer(model, tok, few[3], settings()))
+    slow, slow_stream = (
+        answer_prompts(model, tok, few, settings()),
+        "".join(stream_answer(model, tok, few[3], settings())),
+    )
     monkeypatch.setattr(generation_module, "suits", lambda model: True)
     assert answer_prompts(model, tok, few, settings(batch_tokens=300)) == slow
     for _ in range(2):  # the second time with the decoder that was kept

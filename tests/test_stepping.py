@@ -68,7 +68,9 @@ def test_what_the_optimiser_moves_is_what_the_model_uses(model):
     flat = FixedStep(copy.deepcopy(model), None, compiled=False, graph=False).flat
 
     def tied() -> bool:
-        return all(torch.equal(weight, part) for weight, part in zip(flat.weights, flat._parts(flat.vector), strict=True))
+        return all(
+            torch.equal(weight, part) for weight, part in zip(flat.weights, flat._parts(flat.vector), strict=True)
+        )
 
     with torch.no_grad():
         flat.vector.add_(1.0)
