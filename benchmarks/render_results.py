@@ -29,7 +29,8 @@ MEASURED = {  # files that are shown as they are, a table for each part
     "scaling": "The fast step on several GPUs",
     "cpu_speed": "Without a GPU",
 }
-ABOUT = ("device", "versions", "finished")  # said in words or looked up in the file
+# said in words, or looked up in the file
+ABOUT = ("what", "device", "versions", "finished", "set", "train", "reasons", "precision", "git_commit")
 
 
 def render(results: Path = ROOT / "results") -> str:
@@ -107,31 +108,38 @@ def render_speed(found: dict) -> str:
 
 
 def render_file(path: Path) -> str:
-    """A file of measurements as it is: a table for each list of rows and for each group of figures."""
+    """A file of measurements as it is: single figures, then a table for each list of rows and for each group of figures."""
     found = read_json(path)
-    single = ", ".join(f"{key} {cell(value)}" for key, value in found.items() if shown(value) and key not in ABOUT)
-    where = f"`results/{path.name}`"
+    where = f"results/{path.name}"
     title = f"**{MEASURED[path.stem]}**" + (f", on {found['device']}" if "device" in found else "")
-    title += f" ({single})" if single else ""
-    lines = [f"{title}. File: [{where}]({where[1:-1]}).", ""]
-    for key, value in found.items():
-        if key in ABOUT or not value or not isinstance(value, list | dict):
+    lines = [f"{title}. {found['what'] + '. ' if 'what' in found else ''}File: [`{where}`]({where}).", ""]
+    kept = {key: value for key, value in found.items() if key not in ABOUT}
+    single = [f"{words(key)} {cell(value)}" for key, value in kept.items() if shown(value)]
+    lines += [", ".join(single) + ".", ""] if single else []
+    for key, value in kept.items():
+        if shown(value) or not value:
             continue
         rows = value if isinstance(value, list) else [value]
-        columns = list(dict.fromkeys(name for row in rows for name, kept in row.items() if shown(kept)))
+        columns = list(dict.fromkeys(name for row in rows for name, inside in row.items() if shown(inside)))
         if columns:
             cells = [[cell(row.get(name)) for name in columns] for row in rows]
-            header = [name.replace("_per_s", "/s").replace("_", " ") for name in columns]
-            lines += [*([] if key == "rows" else [f"{key}:", ""]), *markdown(header, cells), ""]
+            table = markdown([words(name) for name in columns], cells)
+            lines += [*([] if key == "rows" else [f"{key}:", ""]), *table, ""]
     return "\n".join(lines)
 
 
+def words(name: str) -> str:
+    return name.replace("_per_s", "/s").replace("_", " ")
+
+
 def shown(value) -> bool:
-    """Groups inside a row are left to the file."""
-    return not isinstance(value, list | dict)
+    """Groups inside a row are left to the file, but for means with their intervals."""
+    return not isinstance(value, list | dict) or "ci95" in value
 
 
 def cell(value) -> str:
+    if isinstance(value, dict):
+        return interval(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–" if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -18,8 +18,8 @@ SHAPES = ("tinyllama-1.1b", "smollm2-135m")
 JOB_EXAMPLES = 20_800  # a whole training of the reference: 1,300 steps of 16
 
 
-def rows_of(data: str, count: int, seed: int = 0):
-    """A data set of `count` training rows (and 256 each for validation and test) as the product prepares it."""
+def rows_of(data: str, count: int, seed: int = 0, held_out: int = 256):
+    """A data set of `count` training rows (and `held_out` each for validation and test) as the product prepares it."""
     import tempfile
 
     from datasets import load_from_disk
@@ -27,7 +27,7 @@ def rows_of(data: str, count: int, seed: int = 0):
     from ftlib.catalog import prepare
     from ftlib.config import Config
 
-    sizes = {"data.train_size": count, "data.validation_size": 256, "data.test_size": 256, "data.seed": seed}
+    sizes = {"data.train_size": count, "data.validation_size": held_out, "data.test_size": held_out, "data.seed": seed}
     folder = Path(tempfile.mkdtemp(prefix="ftlib-speed-"))
     prepare(Config.load("gpu", env={}, **{"data.path": data} | sizes), folder)
     return load_from_disk(str(folder))

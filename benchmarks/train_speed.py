@@ -29,7 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "train_speed.json"
 WARM, STEPS = 8, 24
 
-# (name, settings that change against the line above, how the fixed step is made: compiled, graph). The first is the seed profile.
+# (name, settings that change against the line above, how the fixed step is made: compiled, graph, join). The first is the seed
+# profile; the last ones are side branches.
 RECIPES = [
     ("the reference", {}, None),
     ("loss on the answer, rows packed", {"train.batching": "packed", "train.loss_on": "answer", "train.label_eos": True}, None),
@@ -39,13 +40,15 @@ RECIPES = [
     ("fused AdamW", {"train.optimizer": "adamw_torch_fused"}, None),
     ("bfloat16 for float16", {"model.dtype": "bfloat16", "train.fp16": False, "train.bf16": True}, None),
     ("16-bit base for NF4", {"model.quantization": "none"}, None),
-    ("fixed rows, logits at labels only", {"train.compile": True}, (False, False)),
-    ("layers compiled", {}, (True, False)),
-    ("CUDA graph", {}, (True, True)),
-    ("no LoRA dropout", {"lora.dropout": 0.0}, (True, True)),
-    ("64 examples a step", {"train.examples_per_step": 64}, (True, True)),
-    ("96 examples a step", {"train.examples_per_step": 96}, (True, True)),
-    ("NF4, 16 examples", {"model.quantization": "nf4", "train.examples_per_step": 16}, (True, True)),
+    ("fixed rows, logits at labels only", {"train.compile": True}, (False, False, False)),
+    ("layers compiled", {}, (True, False, False)),
+    ("CUDA graph", {}, (True, True, False)),
+    ("LoRA joined to the base, attention without mask", {}, (True, True, True)),
+    ("no LoRA dropout", {"lora.dropout": 0.0}, (True, True, True)),
+    ("64 examples a step", {"train.examples_per_step": 64}, (True, True, True)),
+    ("128 examples a step", {"train.examples_per_step": 128}, (True, True, True)),
+    ("NF4, 16 examples", {"model.quantization": "nf4", "train.examples_per_step": 16}, (True, True, True)),
+    ("16-bit, eager, Liger kernels", {"model.quantization": "none", "train.compile": False, "lora.dropout": 0.05}, None),
 ]  # fmt: skip
 
 
@@ -92,8 +95,11 @@ def measure(
     torch._dynamo.reset()
     watch, made = Stopwatch(trace), stepping.FixedStep
     if fixed is not None:
-        compiled, graph = fixed
-        stepping.FixedStep = lambda model, dtype, **_: made(model, dtype, compiled=compiled, graph=graph)
+        stepping.FixedStep = lambda model, dtype, *_, **__: made(model, dtype, *fixed)
+    if "Liger" in name:  # it changes transformers for the whole process, so it comes last
+        from liger_kernel.transformers import apply_liger_kernel_to_llama
+
+        apply_liger_kernel_to_llama(fused_linear_cross_entropy=False)
     try:
         with tempfile.TemporaryDirectory() as folder:
             trainer, about = build_trainer(cfg, dataset, Path(folder))
@@ -129,18 +135,17 @@ def ladder(shape: str, data: str, wanted: list[int] | None, rows: int, trace: bo
         settings |= change | {"train.eval_steps": None}
         if wanted and number not in wanted:
             continue
-        slow = number < 2
-        steps = 8 if slow else STEPS
-        cfg = Config.load("seed", env={}, **settings | {"train.max_steps": steps + (3 if slow else WARM)})
+        slow = number < 2  # seconds a step
+        steps = 5 if slow else STEPS
+        cfg = Config.load("seed", env={}, **settings | {"train.max_steps": steps + (2 if slow else WARM)})
         line = {"shape": shape} | measure(name, cfg, fixed, dataset, steps, weights, roof, trace)
         lines.append(line)
         print(" | ".join(f"{key} {value}" for key, value in line.items() if key != "shape"), flush=True)
     return lines
 
 
-def job(profile: str, data: str, extra: list[str]) -> dict:
+def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
     """Seconds of a whole `ftlib train` on the reference's number of examples, from process start to saved adapter."""
-    folder = Path(tempfile.mkdtemp(prefix="ftlib-job-"))
     model = model_of("tinyllama-1.1b", rows_of(data, 2000), Path(tempfile.gettempdir()) / "ftlib-shapes")
     command = [sys.executable, "-m", "ftlib"]
     size = 8500
@@ -152,8 +157,9 @@ def job(profile: str, data: str, extra: list[str]) -> dict:
     subprocess.run([*command, "train", *options], check=True)
     seconds = time.perf_counter() - begun
     manifest = read_json(folder / "adapter" / "manifest.json")
-    kept = "steps tokens tokens_per_s train_seconds precision padding_efficiency peak_memory_mb validation_loss".split()
-    return {"profile": profile, "extra": extra, "seconds": round(seconds, 1)} | {key: manifest[key] for key in kept}
+    kept = "steps tokens tokens_per_s train_seconds expected_seconds precision padding_efficiency peak_gib validation_loss".split()
+    found = {"profile": profile, "extra": extra, "examples": JOB_EXAMPLES, "seconds": round(seconds, 1)}
+    return found | {key: manifest[key] for key in kept}
 
 
 def keep(change: dict) -> None:
@@ -178,9 +184,11 @@ if __name__ == "__main__":
         "--trace", action="store_true", help="print the GPU's kernels by time (the figures are then slower)"
     )
     parser.add_argument("--job", help="profile whose whole job is measured")
+    parser.add_argument("--run", type=Path, help="folder of the job's run, to use it further; a temporary one without")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the job")
     args = parser.parse_args()
     if args.shape:
         keep({"rows": ladder(args.shape, args.data, args.recipes, args.rows, args.trace)})
     if args.job:
-        keep({"jobs": [job(args.job, args.data, args.set)]})
+        run = args.run or Path(tempfile.mkdtemp(prefix="ftlib-job-"))
+        keep({"jobs": [job(args.job, args.data, args.set, run)]})

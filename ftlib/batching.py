@@ -9,6 +9,7 @@ packed loss with the unpacked one. Source: Krell et al. 2021 (arXiv 2107.02027);
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,26 +85,78 @@ def rows_for(lengths: list[int], examples_per_step: int, row_length: int) -> int
     return min(means, key=lambda rows: abs(means[rows] - examples_per_step))
 
 
+@dataclass
+class Flat:
+    """Encoded examples laid end to end, so that nothing is done a token; as a sequence, they are the examples.
+
+    Arrays: ids and labels (tokens,); lengths, prompt_tokens and cut (examples,).
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    lengths: np.ndarray
+    prompt_tokens: np.ndarray
+    cut: np.ndarray
+
+    def __post_init__(self):
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, place: int) -> Example:
+        here = slice(self.starts[place], self.starts[place + 1])
+        return Example(
+            input_ids=self.ids[here],
+            labels=self.labels[here],
+            prompt_tokens=int(self.prompt_tokens[place]),
+            cut=bool(self.cut[place]),
+        )
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[place] for place in range(len(self)))
+
+
+def flatten(examples: list[Example] | Flat) -> Flat:
+    """Examples as one `Flat`."""
+    if isinstance(examples, Flat):
+        return examples
+    return Flat(
+        ids=np.concatenate([np.asarray(example["input_ids"], dtype=np.int32) for example in examples]),
+        labels=np.concatenate([np.asarray(example["labels"], dtype=np.int32) for example in examples]),
+        lengths=np.asarray([len(example["input_ids"]) for example in examples]),
+        prompt_tokens=np.asarray([example["prompt_tokens"] for example in examples]),
+        cut=np.asarray([example["cut"] for example in examples]),
+    )
+
+
 class PackedSteps(torch.utils.data.Dataset):
     """Whole steps in one shape, built from flat arrays: no Python work a token, nothing decided while the GPU waits.
 
     Item k is part k % parts of step k // parts, so that `parts` processes that take turns share the rows of one step. Tensors
     of an item: input_ids and position_ids (rows, row_length); labels likewise, for counting; where and targets (capacity,):
-    the flat positions whose next token is labelled, and that token, filled up with IGNORED; owners as in `PackingCollator`.
+    the flat positions whose next token is labelled, and that token, filled up with IGNORED; starts (most parts + 1,), int32:
+    the flat positions where parts begin, filled up with the end of the last one; owners as in `PackingCollator`.
     """
 
     def __init__(
-        self, examples: list[Example], steps: list[list[list[int]]], row_length: int, pad_id: int, parts: int = 1
+        self,
+        examples: list[Example] | Flat,
+        steps: list[list[list[int]]],
+        row_length: int,
+        pad_id: int,
+        parts: int = 1,
     ):
         self.steps, self.row_length, self.pad_id, self.parts = steps, row_length, pad_id, parts
         self.rows = len(steps[0]) // parts
-        self.starts = np.cumsum([0, *(len(example["input_ids"]) for example in examples)])
-        self.ids = np.concatenate([np.asarray(example["input_ids"], dtype=np.int64) for example in examples])
-        self.labels = np.concatenate([[IGNORED, *example["labels"][1:]] for example in examples]).astype(np.int64)
+        flat = flatten(examples)
+        self.starts, self.ids, self.labels = flat.starts, flat.ids, flat.labels.copy()
+        self.labels[self.starts[:-1]] = IGNORED  # nothing comes before the first token
         labelled = np.add.reduceat(self.labels != IGNORED, self.starts[:-1])
         self.capacity = max(
             sum(int(labelled[member]) for row in self._part(item) for member in row) for item in range(len(self))
         )
+        self.most_parts = max(sum(map(len, self._part(item))) for item in range(len(self))) + self.rows  # and the tails
 
     def __len__(self) -> int:
         return len(self.steps) * self.parts
@@ -131,10 +184,12 @@ class PackedSteps(torch.utils.data.Dataset):
         flat = np.flatnonzero(labels.reshape(-1) != IGNORED)
         where, targets = np.zeros(self.capacity, dtype=np.int64), np.full(self.capacity, IGNORED)
         where[: len(flat)], targets[: len(flat)] = flat - 1, labels.reshape(-1)[flat]
+        begins = np.flatnonzero(position_ids.reshape(-1) == 0)
+        starts = np.full(self.most_parts + 1, position_ids.size, dtype=np.int32)
+        starts[: len(begins)] = begins
         arrays = {"input_ids": input_ids, "position_ids": position_ids, "labels": labels, "owners": owners}
-        return {
-            name: torch.from_numpy(array) for name, array in (arrays | {"where": where, "targets": targets}).items()
-        }
+        arrays |= {"where": where, "targets": targets, "starts": starts}
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 @dataclass
@@ -143,6 +198,10 @@ class PackingCollator:
 
     pad_id: int
     row_length: int
+
+    def slots(self, lengths: list[int]) -> int:
+        """Slots of the batch that examples of these lengths make."""
+        return len(pack(lengths, self.row_length)) * self.row_length
 
     def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
         rows = pack([len(example["input_ids"]) for example in examples], self.row_length)
@@ -168,6 +227,10 @@ class PaddingCollator:
     """Examples -> one batch padded on the right to the longest; padding is told by length, never by token id."""
 
     pad_id: int
+
+    def slots(self, lengths: list[int]) -> int:
+        """Slots of the batch that examples of these lengths make."""
+        return len(lengths) * max(lengths)
 
     def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
         longest = max(len(example["input_ids"]) for example in examples)

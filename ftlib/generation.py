@@ -2,6 +2,7 @@
 
 Why batches sorted by length and padded on the left: a decode step costs nearly the same for 1 or 64 prompts, and a
 decoder-only model must see its prompt right before the answer (padding on the right changes the output). Order is restored.
+On a GPU `decoding` does it, many times as fast; elsewhere, and for models that it does not know, `transformers.generate`.
 How: `answer_prompts(model, tokenizer, prompts, cfg.generation)`; `stream_answer(...)` yields text as it is written.
 """
 
@@ -13,7 +14,9 @@ from threading import Thread
 
 import torch
 from tqdm import tqdm
+from transformers import TextIteratorStreamer, TextStreamer
 
+from ftlib.decoding import Decoder, suits
 from ftlib.prompts import encode_prompt, end_of_turn_id
 
 
@@ -63,23 +66,43 @@ def answer_prompts(
 ) -> list[Answer]:
     """Answers to user messages, in their order. generation: a `GenerationConfig` of ftlib.
 
-    on_batch(positions, answers) is called after each batch, so that a caller can keep what is done. Greedy unless
+    on_batch(positions, answers) is called as answers are finished, so that a caller can keep what is done. Greedy unless
     `do_sample`, which is seeded once, so that the same prompts give the same answers.
     """
     encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
-    batches = make_batches([len(ids) for ids in encoded], generation.max_new_tokens, generation.batch_tokens)
     answers: list[Answer | None] = [None] * len(prompts)
     if generation.do_sample:
         torch.manual_seed(generation.seed)
     with tqdm(total=len(prompts), desc=progress, unit=" answers", disable=None if progress else True) as bar:
-        for positions in batches:
-            batch = generate_batch(model, tokenizer, [encoded[p] for p in positions], generation)
+
+        def finished(positions: list[int], batch: list[Answer]) -> None:
             for position, answer in zip(positions, batch, strict=True):
                 answers[position] = answer
             if on_batch:
                 on_batch(positions, batch)
             bar.update(len(positions))
+
+        answer_all = _answer_fast if suits(model) else _answer_in_batches
+        answer_all(model, tokenizer, encoded, generation, finished)
     return answers
+
+
+def _answer_in_batches(model, tokenizer, encoded: list[list[int]], generation, finished: Callable) -> None:
+    for positions in make_batches(list(map(len, encoded)), generation.max_new_tokens, generation.batch_tokens):
+        finished(positions, generate_batch(model, tokenizer, [encoded[p] for p in positions], generation))
+
+
+def _answer_fast(model, tokenizer, encoded: list[list[int]], generation, finished: Callable) -> None:
+    if not encoded:
+        return
+    longest, ends = max(map(len, encoded)), settings(tokenizer, generation)["eos_token_id"]
+    slots = max(1, min(len(encoded), generation.batch_tokens // (longest + generation.max_new_tokens)))
+    decoder = Decoder(model, generation, ends, slots, longest)
+
+    def on_done(done: dict[int, list[int]]) -> None:
+        finished(list(done), [to_answer(ids, tokenizer, ends) for ids in done.values()])
+
+    decoder.run(encoded, on_done)
 
 
 @torch.no_grad()
@@ -106,13 +129,50 @@ def to_answer(ids: list[int], tokenizer, ends: list[int]) -> Answer:
 
 def stream_answer(model, tokenizer, prompt: str, generation) -> Iterator[str]:
     """Yield the answer to one user message piece by piece, as it is written."""
-    from transformers import TextIteratorStreamer
-
-    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
-    input_ids = torch.tensor([encode_prompt(tokenizer, prompt)], device=next(model.parameters()).device)
-    arguments = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids), "streamer": streamer}
     if generation.do_sample:
         torch.manual_seed(generation.seed)
+    ids = encode_prompt(tokenizer, prompt)
+    stream = _stream_fast if suits(model) else _stream_in_thread
+    yield from stream(model, tokenizer, ids, generation)
+
+
+class _Pieces(TextStreamer):
+    """Ids in, whole words out."""
+
+    def __init__(self, tokenizer):
+        super().__init__(tokenizer, skip_special_tokens=True)
+        self.ready: list[str] = []
+
+    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+        self.ready.append(text)
+
+
+def _stream_fast(model, tokenizer, ids: list[int], generation) -> Iterator[str]:
+    pieces, decoder = _Pieces(tokenizer), _decoder_of_one(model, tokenizer, generation, len(ids))
+    with decoder.lock:  # two that ask at once are answered one after the other
+        for token in decoder.stream(ids):
+            pieces.put(torch.tensor([token]))
+            yield from pieces.ready
+            pieces.ready.clear()
+    pieces.end()
+    yield from pieces.ready
+
+
+def _decoder_of_one(model, tokenizer, generation, longest: int) -> Decoder:
+    """A decoder for one prompt, kept with the model: recording a step takes longer than many an answer."""
+    longest = -(-longest // 256) * 256
+    kept = vars(model).setdefault("_ftlib_decoders", {})
+    key = (generation.model_dump_json(), longest)
+    if key not in kept:
+        ends = settings(tokenizer, generation)["eos_token_id"]
+        kept[key] = Decoder(model, generation, ends, 1, longest, chunk=1)
+    return kept[key]
+
+
+def _stream_in_thread(model, tokenizer, ids: list[int], generation) -> Iterator[str]:
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    input_ids = torch.tensor([ids], device=next(model.parameters()).device)
+    arguments = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids), "streamer": streamer}
     failed: list[Exception] = []
 
     def write() -> None:

@@ -14,6 +14,8 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+from ftlib.errors import FtlibError
+
 PACKAGES = (
     "torch",
     "transformers",
@@ -82,11 +84,53 @@ def _cpu_flags() -> str:
     return next((line for line in lines if line.startswith("flags")), "")
 
 
-def free_gpu_gib() -> float:
-    """Free memory of the first CUDA GPU, in GiB; 0 without one."""
+def gpu_cap_gib() -> float | None:
+    """FTLIB_GPU_MEMORY_GIB: how much of the GPU this process may take; None where it is unset. Raises FtlibError."""
+    text = os.environ.get("FTLIB_GPU_MEMORY_GIB")
+    if not text:
+        return None
+    try:
+        cap = float(text)
+    except ValueError:
+        cap = 0.0
+    if not 0 < cap < float("inf"):
+        raise FtlibError(f"FTLIB_GPU_MEMORY_GIB={text}: write a number of GiB above 0, for example 14, or unset it")
+    return cap
+
+
+def limit_gpu_memory() -> None:
+    """Hold torch to FTLIB_GPU_MEMORY_GIB, if it is set: a smaller GPU is tried out, or one is shared with others.
+
+    Models are loaded after it. CUDA's own context (some hundred MB) is not counted by torch and comes on top.
+    """
     import torch
 
-    return torch.cuda.mem_get_info(0)[0] / 2**30 if torch.cuda.is_available() else 0.0
+    cap = gpu_cap_gib()
+    if cap is not None and torch.cuda.is_available():
+        place = torch.device(device())
+        total = torch.cuda.get_device_properties(place).total_memory / 2**30
+        torch.cuda.set_per_process_memory_fraction(min(cap / total, 1.0), place)
+
+
+def free_gpu_gib() -> float:
+    """Memory of the first CUDA GPU that this process can still take, in GiB; 0 without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return 0.0
+    free, cap = torch.cuda.mem_get_info(0)[0] / 2**30, gpu_cap_gib()
+    return free if cap is None else min(free, cap - torch.cuda.memory_reserved(0) / 2**30)
+
+
+def memory_gib() -> float:
+    """All the memory that training can have, in GiB: the GPU's (or the cap on it), without a GPU the machine's."""
+    import psutil
+    import torch
+
+    if not torch.cuda.is_available():
+        return psutil.virtual_memory().total / 2**30
+    total = torch.cuda.get_device_properties(torch.device(device())).total_memory / 2**30
+    return min(total, gpu_cap_gib() or total)
 
 
 def free_memory() -> str:
@@ -126,7 +170,7 @@ def _count_gpus() -> int:
 
 
 def peak_memory_mb() -> dict[str, float]:
-    """Highest memory use of this process so far, in MB: 'ram', and 'gpu' where there is one."""
+    """Highest memory use of this process so far, in MB: 'ram', and where there is one 'gpu' (since `forget_peak`)."""
     if sys.platform == "win32":
         import psutil
 
@@ -140,6 +184,20 @@ def peak_memory_mb() -> dict[str, float]:
     if torch is not None and torch.cuda.is_available():
         peak["gpu"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
     return peak
+
+
+def peak_gib() -> float:
+    """Highest memory use, in GiB: on the GPU since `forget_peak`, without a GPU in this process so far."""
+    peak = peak_memory_mb()
+    return round(peak.get("gpu", peak["ram"]) / 2**10, 2)
+
+
+def forget_peak() -> None:
+    """Begin a new measurement of the GPU's peak, so that what was only tried does not count."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
 
 
 def versions() -> dict[str, str]:

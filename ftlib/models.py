@@ -54,11 +54,13 @@ def precision(cfg: Config) -> Precision:
 
 
 def _auto_quantization(cfg: Config) -> tuple[str, str]:
-    """16-bit when base, adapter and activations fit in the free GPU memory with room to spare, else NF4."""
+    """16-bit when base, adapter and activations should fit in the free GPU memory, else NF4."""
     if hardware.cuda_capability() is None:
         return "nf4", "nf4: on a CPU it trains as fast as 16 bits and walks the very path that a GPU walks"
     free, billions = hardware.free_gpu_gib(), count_parameters(cfg.model.name) / 1e9
-    needed = billions * GIB_PER_BILLION_16BIT * 2 + 8  # weights once more for adapter and merging, 8 GiB of activations
+    # A rule of thumb: the weights; as much again for what grows with them (adapter, its optimiser, activations); 8 GiB for a
+    # step's logits and work space. Training has the last word: `probe` tries the largest step and says what it gave up.
+    needed = billions * GIB_PER_BILLION_16BIT * 2 + 8
     if free >= needed:
         return "none", f"none: 16 bits need about {needed:.0f} GiB, {free:.0f} GiB are free, and it is faster than NF4"
     return "nf4", f"nf4: 16 bits would need about {needed:.0f} GiB, {free:.0f} GiB are free"
@@ -83,8 +85,9 @@ def count_parameters(name: str) -> int:
     import torch
     from transformers import AutoModelForCausalLM
 
+    config = load_model_config(name)  # may convert a model, which is no work for the meta device
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(load_model_config(name))
+        model = AutoModelForCausalLM.from_config(config)
     return sum(p.numel() for p in model.parameters())
 
 
@@ -120,6 +123,12 @@ def load_tokenizer(name: str):
     return tokenizer
 
 
+def _device(asked: str | None) -> str:
+    """Where a model goes; the cap on the GPU's memory is in force from here on."""
+    hardware.limit_gpu_memory()
+    return asked or hardware.device()
+
+
 def load_plain(place: str, dtype: str, device: str | None = None):
     """A model folder or hub id in one dtype ('float32', 'bfloat16', 'float16'), in evaluation mode, on the device."""
     import torch
@@ -128,7 +137,7 @@ def load_plain(place: str, dtype: str, device: str | None = None):
     model = AutoModelForCausalLM.from_pretrained(
         place, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True, attn_implementation="sdpa"
     )
-    return model.to(device or hardware.device()).eval()
+    return model.to(_device(device)).eval()
 
 
 def load_nf4(place: str, dtype: str, device: str | None = None):
@@ -146,7 +155,7 @@ def load_nf4(place: str, dtype: str, device: str | None = None):
         place,
         dtype=getattr(torch, dtype),
         quantization_config=quantization,
-        device_map={"": device or hardware.device()},
+        device_map={"": _device(device)},
         trust_remote_code=False,
         use_safetensors=True,
         attn_implementation="sdpa",

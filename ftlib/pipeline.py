@@ -176,7 +176,7 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
     from ftlib.training import train
 
-    return train(cfg, load_dataset(run), folder)
+    return train(cfg, load_dataset(run), folder, run.stage("dataset").path / "encoded")
 
 
 def _merge(cfg: Config, run: Run, folder: Path) -> dict:

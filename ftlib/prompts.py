@@ -14,6 +14,7 @@ from typing import TypedDict
 
 PREFIX = "Description: "
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
+ENCODING = ("max_length", "loss_on", "label_eos")  # the settings of `train` that decide ids and labels
 TITLE_TOKENS = 128  # a longer title is cut; the rest of the prompt never is
 
 # The first is the reference's, byte for byte. The others let a configuration train on more than one wording.
@@ -155,18 +156,16 @@ def cut_title(tokenizer, title: str) -> str:
 
 def encode_rows(tokenizer, rows, train_config) -> list[Example]:
     """Encode rows of the data set (dicts with title, content, input_text) as `cfg.train` says; drops none."""
+    settings = encoding_settings(train_config)
     return [
-        encode_example(
-            tokenizer,
-            row["title"],
-            split_prompt(row["input_text"])[1],
-            row["content"],
-            max_length=train_config.max_length,
-            loss_on=train_config.loss_on,
-            label_eos=train_config.label_eos,
-        )
+        encode_example(tokenizer, row["title"], split_prompt(row["input_text"])[1], row["content"], **settings)
         for row in rows
     ]
+
+
+def encoding_settings(train_config) -> dict:
+    """The part of `cfg.train` that decides ids and labels."""
+    return {name: getattr(train_config, name) for name in ENCODING}
 
 
 def render_labels(tokenizer, example: Example) -> str:

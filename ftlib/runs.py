@@ -57,6 +57,31 @@ def write_json(path: Path, value) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+class made_once:
+    """`with made_once(folder) as partial:` yields None if `folder` exists, else an empty folder that becomes it at the end."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.partial = folder, folder.with_name(folder.name + ".partial")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.lock = FileLock(str(folder) + ".lock")
+
+    def __enter__(self) -> Path | None:
+        self.lock.acquire()
+        if self.folder.exists():
+            return None
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir()
+        return self.partial
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            if kind is None and not self.folder.exists():
+                os.replace(self.partial, self.folder)
+            shutil.rmtree(self.partial, ignore_errors=True)  # what a failure left
+        finally:
+            self.lock.release()
+
+
 def read_json(path: Path):
     return json.loads(path.read_text(encoding="utf-8"))
 

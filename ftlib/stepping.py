@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import SequentialSampler
 
-from ftlib import hardware, ranks
+from ftlib import fused, hardware, ranks
 from ftlib.batching import PackedSteps, plan_steps, rows_for
 from ftlib.config import Config, ConfigError
 from ftlib.models import Precision
@@ -28,7 +28,7 @@ from ftlib.trainer import ExamplesTrainer
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 WARM_UP = 3  # passes before recording, as the CUDA notes ask for; the first one compiles
-GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets")
+GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts")
 
 
 def can_compile(cfg: Config, chosen: Precision, model) -> bool:
@@ -63,22 +63,18 @@ def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 def labelled_loss(
     hidden: torch.Tensor, weight: torch.Tensor, where: torch.Tensor, targets: torch.Tensor
 ) -> torch.Tensor:
-    """Cross entropy summed over the labelled positions. hidden: (rows, length, width); where, targets: (capacity,)."""
-    logits = functional.linear(hidden.flatten(0, 1).index_select(0, where), weight)
+    """Cross entropy summed over the labelled positions. hidden: (tokens, width); where, targets: (capacity,)."""
+    logits = functional.linear(hidden.index_select(0, where).to(weight.dtype), weight)
     return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
 
 
-class FixedStep:
-    """Loss and gradients of one fixed-shape step. On CUDA with `graph`, recorded at the first call and replayed after."""
+class PlainLayers:
+    """transformers' own decoder with PEFT's layers, in autocast: for quantised bases and every family in FAMILIES."""
 
-    def __init__(self, model, dtype: torch.dtype | None, compiled: bool, graph: bool):
-        """model: the PEFT model. dtype: of autocast; None for none. compiled: compile layers and loss."""
+    def __init__(self, model, dtype: torch.dtype | None, compiled: bool):
         base = model.get_base_model()
-        self.decoder, self.head = base.get_decoder(), base.get_output_embeddings()
-        self.embeddings = base.get_input_embeddings()
-        self.dtype, self.graph_wanted, self.graph = dtype, graph, None
-        self.trainable = [weight for weight in model.parameters() if weight.requires_grad]
-        self.loss_function = labelled_loss
+        self.decoder, self.dtype = base.get_decoder(), dtype
+        self.mask_dtype = dtype or base.get_output_embeddings().weight.dtype
         for module in model.modules():
             if hasattr(module, "cast_input_dtype_enabled"):
                 module.cast_input_dtype_enabled = (
@@ -87,39 +83,94 @@ class FixedStep:
         if compiled:
             for layer in self.decoder.layers:
                 layer.compile(dynamic=False)
-            self.loss_function = torch.compile(labelled_loss, dynamic=False)
+
+    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states after the last norm, (rows * length, width)."""
+        with torch.autocast(embedded.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
+            out = self.decoder(inputs_embeds=embedded, position_ids=position_ids, attention_mask=mask, use_cache=False)
+        return out.last_hidden_state.flatten(0, 1)
+
+
+class Flat:
+    """All trainable weights as one vector, with its gradient: adding over processes, clipping and AdamW start few kernels.
+
+    The model's weights become views of the vector, so whatever reads or loads them in place goes on working.
+    """
+
+    def __init__(self, weights: list[torch.nn.Parameter]):
+        self.weights = weights
+        self.vector = torch.nn.Parameter(
+            torch.empty_like(torch.cat([weight.detach().reshape(-1) for weight in weights]))
+        )
+        self.vector.grad = torch.zeros_like(self.vector)
+        self.tie()
+
+    def tie(self) -> None:
+        """Make the weights views of the vector, which takes over their values; again if they were moved since."""
+        parts = self._parts(self.vector.detach())
+        for weight, part in zip(self.weights, parts, strict=True):
+            if weight.data_ptr() != part.data_ptr():
+                part.copy_(weight.detach())
+                weight.data = part
+
+    def _parts(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        pieces = vector.split([weight.numel() for weight in self.weights])
+        return [piece.view(weight.shape) for piece, weight in zip(pieces, self.weights, strict=True)]
+
+    @torch.no_grad()
+    def take_gradients(self) -> None:
+        """Gradients of the weights into that of the vector; the weights' own are dropped."""
+        torch.cat([weight.grad.reshape(-1) for weight in self.weights], out=self.vector.grad)
+        for weight in self.weights:
+            weight.grad = None
+
+
+class FixedStep:
+    """Loss and gradients of one fixed-shape step. On CUDA with `graph`, recorded at the first call and replayed after."""
+
+    def __init__(
+        self, model, dtype: torch.dtype | None, compiled: bool, graph: bool, join: bool = True, longest: int = 512
+    ):
+        """model: the PEFT model. dtype: of autocast; None for none. compiled: compile layers and loss. join: use `fused`
+        where it fits. longest: tokens of the longest example at most.
+        """
+        base = model.get_base_model()
+        self.model, self.decoder = model, base.get_decoder()
+        self.head, self.embeddings = base.get_output_embeddings(), base.get_input_embeddings()
+        self.graph_wanted, self.graph = graph, None
+        self.flat = Flat([weight for weight in model.parameters() if weight.requires_grad])
+        if join and fused.fits(model, dtype):
+            self.layers = fused.FusedLayers(model, compiled, longest)
+        else:
+            self.layers = PlainLayers(model, dtype, compiled)
+        self.loss_function = torch.compile(labelled_loss, dynamic=False) if compiled else labelled_loss
 
     def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
         """Nats over the labelled tokens of the batch, divided by `count`."""
-        device = batch["input_ids"].device.type
-        enabled = self.dtype is not None
-        with torch.autocast(device, self.dtype, enabled=enabled, cache_enabled=False):
-            mask = block_mask(batch["position_ids"], self.dtype or self.head.weight.dtype)
-            # gradients asked for here, which nobody needs, make the first layer like the others: one compilation less
-            embedded = self.embeddings(batch["input_ids"]).requires_grad_()
-            out = self.decoder(
-                inputs_embeds=embedded, position_ids=batch["position_ids"], attention_mask=mask, use_cache=False
-            )
-            total = self.loss_function(out.last_hidden_state, self.head.weight, batch["where"], batch["targets"])
-        return total / count
+        # gradients asked for here, which nobody needs, make the first layer like the others: one compilation less
+        embedded = self.embeddings(batch["input_ids"]).requires_grad_()
+        wanted = self.layers.mask_dtype
+        parts = batch["starts"] if wanted is None else block_mask(batch["position_ids"], wanted)
+        hidden = self.layers(embedded, batch["position_ids"], parts)
+        return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"]) / count
 
     def __call__(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
-        """The loss, detached; gradients lie in the trainable weights afterwards."""
+        """The loss, detached; its gradient lies in `flat.vector.grad` afterwards."""
         if not self.graph_wanted:
-            loss = self.loss(batch, count)
-            loss.backward()
-            return loss.detach()
+            return self._compute(batch, count)
         if self.graph is None:
             self._record(batch, count)
         for name in GRAPH_INPUTS:
             self.inputs[name].copy_(batch[name], non_blocking=True)
         self.count.copy_(count, non_blocking=True)
         self.graph.replay()
-        for weight, gradient in zip(self.trainable, self.gradients, strict=True):
-            weight.grad = (
-                gradient  # the Trainer takes them away after each step; the graph writes to the same place again
-            )
         return self.recorded_loss.clone()
+
+    def _compute(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
+        loss = self.loss(batch, count)
+        loss.backward()
+        self.flat.take_gradients()
+        return loss.detach()
 
     def _record(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> None:
         self.inputs = {name: batch[name].clone() for name in GRAPH_INPUTS}
@@ -128,65 +179,70 @@ class FixedStep:
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UP):
-                self.loss(self.inputs, self.count).backward()
-                self._drop_gradients()
+                self._compute(self.inputs, self.count)
         torch.cuda.current_stream().wait_stream(aside)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
-            self.recorded_loss = self.loss(self.inputs, self.count)
-            self.recorded_loss.backward()
-        self.recorded_loss = self.recorded_loss.detach()
-        self.gradients = [weight.grad for weight in self.trainable]
+            self.recorded_loss = self._compute(self.inputs, self.count)
 
-    @contextlib.contextmanager
-    def eager(self) -> Iterator[None]:
-        """Uncompiled layers, for passes in other shapes: each new shape would compile again."""
-        compiled = {layer: layer._compiled_call_impl for layer in self.decoder.layers}
-        for layer in compiled:
-            layer._compiled_call_impl = None
-        try:
-            yield
-        finally:
-            for layer, call in compiled.items():
-                layer._compiled_call_impl = call
 
-    def _drop_gradients(self) -> None:
-        for weight in self.trainable:
-            weight.grad = None
+@contextlib.contextmanager
+def eager(layers) -> Iterator[None]:
+    """Uncompiled layers, for passes in other shapes: each new shape would compile again."""
+    compiled = {layer: layer._compiled_call_impl for layer in layers}
+    for layer in compiled:
+        layer._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for layer, call in compiled.items():
+            layer._compiled_call_impl = call
 
 
 class FixedTrainer(ExamplesTrainer):
-    """The Trainer with the fast step; its data set is a `PackedSteps`, taken in its order."""
+    """The Trainer with the fast step; its data set is a `PackedSteps`, taken in its order.
 
-    def __init__(self, *args, step_function: FixedStep, **kwargs):
+    The step clips by itself (`max_norm`), and the Trainer does not: both would walk over all modules to find the weights.
+    """
+
+    def __init__(self, *args, step_function: FixedStep, max_norm: float, **kwargs):
         super().__init__(*args, **kwargs)
-        self.step_function = step_function
+        self.step_function, self.max_norm, self.norm = step_function, max_norm, None
+        self.model.zero_grad = lambda *_, **__: None  # nothing to do: every step overwrites its gradient
 
     def _get_train_sampler(self, train_dataset=None):
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 
+    def create_optimizer(self, *_):
+        if self.optimizer is None:
+            kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            flat = [self.step_function.flat.vector]
+            self.optimizer = kind(flat, weight_decay=self.args.weight_decay, **arguments)
+        return self.optimizer
+
     def training_step(self, model, inputs, num_items_in_batch=None):
-        model.train()
+        if self.norm is None:
+            self.step_function.flat.tie()  # with several CPU processes accelerate moves the model to "cpu:0", which copies it
+        if not model.training:
+            model.train()
         inputs = self._prepare_inputs(inputs)
         self.count_tokens(inputs)
-        loss = self.step_function(inputs, num_items_in_batch)
+        loss, vector = self.step_function(inputs, num_items_in_batch), self.step_function.flat.vector
         if ranks.world() > 1:
-            self._add_gradients()
+            torch.distributed.all_reduce(vector.grad)
+        self.norm = torch.nn.utils.clip_grad_norm_([vector], self.max_norm or math.inf)
         return (
             loss * ranks.world()
         )  # the Trainer logs the mean over processes, and each of them has its part of the sum
 
-    def _add_gradients(self) -> None:
-        """Gradients summed over all processes, in one message; the step goes past the wrapper that would do it."""
-        gradients = [weight.grad for weight in self.step_function.trainable]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        torch.distributed.all_reduce(flat)
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
+    def log(self, logs: dict, *args, **kwargs):
+        if "loss" in logs and self.norm is not None:
+            logs["grad_norm"] = float(self.norm)
+        super().log(logs, *args, **kwargs)
 
-    def evaluate(self, *args, **kwargs):
-        with self.step_function.eager():
-            return super().evaluate(*args, **kwargs)
+    def score(self, examples):
+        with eager(self.step_function.decoder.layers):
+            return super().score(examples)
 
     def floating_point_ops(self, inputs) -> int:
         """Not counted: the Trainer would walk over all weights in every step."""
@@ -229,5 +285,6 @@ def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: i
     return {
         "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, parts),
         "data_collator": only,
-        "step_function": FixedStep(model, dtype, compiled=on_gpu, graph=on_gpu),
+        "step_function": FixedStep(model, dtype, on_gpu, on_gpu, longest=cfg.train.max_length),
+        "max_norm": cfg.train.max_grad_norm,
     }

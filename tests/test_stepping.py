@@ -1,5 +1,7 @@
 """The fast step computes what the plain step computes: same rows, same loss, same gradients."""
 
+import copy
+import functools
 import random
 from types import SimpleNamespace
 
@@ -35,16 +37,23 @@ def gradients(model) -> dict:
     return found
 
 
-def test_loss_and_gradients_are_those_of_the_plain_step(model):
+@pytest.mark.parametrize("join", [False, True], ids=["layers of transformers", "joined products"])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_loss_and_gradients_are_those_of_the_plain_step(model, join, compiled, monkeypatch):
     """A fast step that trains something else is a fast way to a worse model."""
+    traced = functools.partial(torch.compile, backend="aot_eager")  # what compiling does, without its minutes
+    monkeypatch.setattr(torch, "compile", traced)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: None)
     examples = smoke.examples(9)
     lengths = [len(example["input_ids"]) for example in examples]
     steps = PackedSteps(examples, plan_steps(lengths, list(range(9)), 9, ROW), ROW, pad_id=0)
     assert len(steps) == 1
     batch = steps[0]
     count = (batch["labels"] != IGNORED).sum()
-    fast = FixedStep(model, None, compiled=False, graph=False)(batch, count)
-    of_fast = gradients(model)
+    step = FixedStep(copy.deepcopy(model), None, compiled, graph=False, join=join)
+    fast = step(batch, count)
+    names = [name for name, weight in step.model.named_parameters() if weight.requires_grad]
+    of_fast = dict(zip(names, step.flat._parts(step.flat.vector.grad), strict=True))
     plain = PackingCollator(0, ROW)(examples)
     logits = model(plain["input_ids"], position_ids=plain["position_ids"], use_cache=False).logits
     loss = answer_loss(logits, plain["labels"])
@@ -52,6 +61,26 @@ def test_loss_and_gradients_are_those_of_the_plain_step(model):
     of_plain = gradients(model)
     assert fast.item() == pytest.approx(loss.item(), rel=1e-5) and of_fast.keys() == of_plain.keys()
     assert all(torch.allclose(of_fast[name], of_plain[name], rtol=1e-3, atol=1e-6) for name in of_plain)
+
+
+def test_what_the_optimiser_moves_is_what_the_model_uses(model):
+    """An optimiser that trains a copy which nobody uses reports a loss that never falls."""
+    flat = FixedStep(copy.deepcopy(model), None, compiled=False, graph=False).flat
+
+    def tied() -> bool:
+        return all(
+            torch.equal(weight, part) for weight, part in zip(flat.weights, flat._parts(flat.vector), strict=True)
+        )
+
+    with torch.no_grad():
+        flat.vector.add_(1.0)
+    assert tied()
+    flat.weights[3].data = flat.weights[3].data + 1.0  # moved, as accelerate does it
+    assert not tied()
+    flat.tie()
+    with torch.no_grad():
+        flat.vector.mul_(2.0)
+    assert tied()
 
 
 def test_parts_of_a_row_do_not_see_each_other():

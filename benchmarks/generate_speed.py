@@ -1,0 +1,179 @@
+"""Answering prompts on one GPU: the reference's loop (NF4, one prompt at a time) against ours, and a whole evaluation.
+
+What: tokens/s and examples/s at several batch sizes in the TinyLlama-1.1B shape (random weights: they hardly ever end an answer
+by themselves, so every answer has its full length), prompts of the real rows; `--agreement` counts, on SmolLM2-135M in float32, how
+many batched answers equal those of one prompt at a time, and how near the two best tokens are where they do not;
+`--evaluation RUN` times `ftlib evaluate` on 1,000 rows of a trained run (of `train_speed.py --job gpu --run RUN`).
+How: python benchmarks/generate_speed.py --data trn_real.json.gz --speed --agreement (minutes on a GPU). It writes
+results/generate_speed.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from shapes import SMOLLM2, model_of, rows_of
+
+from ftlib import hardware
+from ftlib.config import Config
+from ftlib.decoding import Decoder
+from ftlib.generation import _answer_fast, generate_batch, settings
+from ftlib.models import load_nf4, load_plain, load_tokenizer
+from ftlib.prompts import encode_prompt
+from ftlib.runs import read_json, write_json
+from ftlib.sources import fetch
+
+RESULT = Path(__file__).resolve().parent.parent / "results" / "generate_speed.json"
+NEW_TOKENS = 150
+SHAPE = "tinyllama-1.1b"
+# (method, batch size, prompts); None: all of them, as the product does it
+LINES = [
+    ("reference: NF4, generate", 1, 2), ("16-bit, generate", 1, 3), ("16-bit, generate", 32, 32), ("16-bit, generate", 256, 256),
+    ("ours", 1, 8), ("ours", 8, 32), ("ours", 32, 128), ("ours", 128, 512), ("ours", 256, 1000), ("ours", None, 1000),
+]  # fmt: skip
+
+
+def speed(data: str, only: list[int] | None) -> list[dict]:
+    """One line for each of LINES, in examples/s and tokens/s, recording of the step included."""
+    import torch
+
+    dataset = rows_of(data, 3000)
+    name = model_of(SHAPE, dataset, Path(tempfile.gettempdir()) / "ftlib-shapes")
+    tokenizer, lines = load_tokenizer(name), []
+    wanted = Config.load("gpu", env={}, **{"generation.max_new_tokens": NEW_TOKENS}).generation
+    prompts = [encode_prompt(tokenizer, text) for text in dataset["train"][:1000]["input_text"]]
+    for number, (method, batch, count) in enumerate(LINES):
+        if only and number not in only:
+            continue
+        model = load_nf4(name, "float16") if "NF4" in method else load_plain(name, "bfloat16")
+        taken, answers, ends = prompts[:count], [], settings(tokenizer, wanted)["eos_token_id"]
+        if method == "ours":
+            slots = wanted if batch is None else wanted.model_copy(update={"batch_tokens": 0})
+
+            def answer(some, model=model, batch=batch, slots=slots, answers=answers):
+                if batch is None:
+                    _answer_fast(model, tokenizer, some, slots, lambda _, got: answers.extend(a.n_tokens for a in got))
+                    return
+                decoder = Decoder(model, wanted, ends, batch, max(map(len, some)))
+                decoder.run(some, lambda done: answers.extend(map(len, done.values())))
+        else:
+
+            def answer(some, model=model, batch=batch, answers=answers):
+                for start in range(0, len(some), batch):
+                    got = generate_batch(model, tokenizer, some[start : start + batch], wanted)
+                    answers.extend(a.n_tokens for a in got)
+
+            short = wanted.model_copy(update={"max_new_tokens": 4})
+            generate_batch(model, tokenizer, taken[:batch], short)  # libraries load their kernels at the first call
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        begun = time.perf_counter()
+        answer(taken)
+        torch.cuda.synchronize()
+        seconds, tokens = time.perf_counter() - begun, sum(answers)
+        lines.append({
+            "shape": SHAPE, "method": method, "batch": batch, "prompts": len(taken), "tokens": tokens, "seconds": round(seconds, 2),
+            "examples_per_s": round(len(taken) / seconds, 2), "tokens_per_s": round(tokens / seconds, 1),
+            "step_ms": round(1000 * seconds / tokens * min(batch or len(taken), len(taken)), 2) if batch else None,
+            "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+        })  # fmt: skip
+        print(" | ".join(f"{key} {value}" for key, value in lines[-1].items() if key != "shape"), flush=True)
+        del model, answer
+        gc.collect()
+        torch.cuda.empty_cache()
+    return lines
+
+
+def agreement(data: str, count: int) -> dict:
+    """Batched against unbatched answers in float32; at each first difference, how far apart the two tokens' logits are."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    dataset = rows_of(data, 3000)
+    tokenizer, model = load_tokenizer(SMOLLM2), load_plain(fetch(SMOLLM2), "float32")
+    wanted = Config.load("gpu", env={}, **{"generation.max_new_tokens": 100}).generation
+    prompts = [encode_prompt(tokenizer, text) for text in dataset["train"][:count]["input_text"]]
+    ends, longest = settings(tokenizer, wanted)["eos_token_id"], max(map(len, prompts))
+    batched: dict = {}
+    alone: dict = {}
+    Decoder(model, wanted, ends, 128, longest).run(prompts, batched.update)
+    Decoder(model, wanted, ends, 1, longest).run(prompts, alone.update)
+    gaps = []
+    for position, prompt in enumerate(prompts):
+        one, many = alone[position], batched[position]
+        if one == many:
+            continue
+        place = next(k for k in range(min(len(one), len(many))) if one[k] != many[k])
+        ids = torch.tensor([prompt + one[:place]], device=model.device)
+        with torch.no_grad():
+            logits = model(ids, use_cache=False).logits[0, -1].double()
+        best = logits.topk(2)
+        gaps.append({
+            "place": place, "gap_of_the_two_tokens": abs(float(logits[one[place]] - logits[many[place]])),
+            "both_are_the_two_best": {one[place], many[place]} == set(best.indices.tolist()),
+        })  # fmt: skip
+    equal = count - len(gaps)
+    found = {
+        "model": SMOLLM2,
+        "dtype": "float32",
+        "prompts": count,
+        "new_tokens": wanted.max_new_tokens,
+        "equal": equal,
+        "share": equal / count,
+        "differences": gaps,
+    }
+    print(found, flush=True)
+    return found
+
+
+def evaluation(run: str, rows: int) -> dict:
+    """Seconds of a whole `ftlib evaluate`, from process start to the report: base and tuned on `rows` unseen rows.
+
+    run: folder of a trained run, for example of `train_speed.py --job gpu --run FOLDER`.
+    """
+    options = ["--run", run]
+    for setting in (f"generation.max_new_tokens={NEW_TOKENS}", f"evaluation.rows={rows}", "evaluation.seen_rows=0"):
+        options += ["--set", setting]
+    subprocess.run([sys.executable, "-m", "ftlib", "merge", *options], check=True)
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "ftlib", "evaluate", *options], check=True)
+    seconds = round(time.perf_counter() - begun, 1)
+    about = read_json(Path(run) / "evaluation" / "metrics.json")["settings"]
+    found = {
+        "model": Path(about["model"]).name,
+        "rows": rows,
+        "systems": 2,
+        "new_tokens": NEW_TOKENS,
+        "seconds": seconds,
+    }
+    print(found, flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="rows whose prompts are answered, e.g. trn_real.json.gz")
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--lines", type=int, nargs="*", help="numbers of LINES, from 0; all without")
+    parser.add_argument("--agreement", action="store_true")
+    parser.add_argument("--evaluation", metavar="RUN", help="folder of a trained run")
+    parser.add_argument("--prompts", type=int, default=128, help="of the agreement")
+    parser.add_argument("--rows", type=int, default=1000, help="of the evaluation")
+    args = parser.parse_args()
+    found = read_json(RESULT) if RESULT.exists() else {}
+    if args.speed:
+        lines = speed(args.data, args.lines)
+        slow = lines[0]["tokens_per_s"]
+        found["rows"] = [line | {"ratio": round(line["tokens_per_s"] / slow, 1)} for line in lines]
+    if args.agreement:
+        found["agreement"] = agreement(args.data, args.prompts)
+    if args.evaluation:
+        found["evaluation"] = evaluation(args.evaluation, args.rows)
+    found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
+    write_json(RESULT, found)

@@ -1,0 +1,98 @@
+"""The fast decode gives, token by token, what transformers.generate gives for one prompt at a time."""
+
+import pytest
+import smoke
+import torch
+
+from ftlib import generation as generation_module
+from ftlib.decoding import Decoder
+from ftlib.generation import answer_prompts, stream_answer
+from ftlib.generation import settings as arguments_of
+from ftlib.models import load_plain
+from ftlib.prompts import build_prompt, encode_prompt
+from ftlib.sources import fetch
+
+PROMPTS = [build_prompt("Kettle blue " * (n % 9 + 1) + str(n)) for n in range(30)]
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = load_plain(fetch("tiny:llama"), "float32")
+    with torch.no_grad():  # sharper random weights: near-ties between tokens would make equal answers a matter of luck
+        for weight in made.parameters():
+            weight.mul_(4)
+    return made
+
+
+@pytest.fixture(scope="module")
+def encoded():
+    return [encode_prompt(smoke.tokenizer(), prompt) for prompt in PROMPTS]
+
+
+def settings(**changes):
+    return smoke.config().generation.model_copy(update={"max_new_tokens": 13} | changes)
+
+
+def generated(model, ids: list[int], wanted, ends: list[int]) -> list[int]:
+    """What transformers makes of one prompt, up to and with the first end token."""
+    prompt, arguments = torch.tensor([ids]), arguments_of(smoke.tokenizer(), wanted) | {"eos_token_id": ends}
+    new = model.generate(prompt, attention_mask=torch.ones_like(prompt), **arguments)[0, len(ids) :].tolist()
+    return new[: next((place + 1 for place, token in enumerate(new) if token in ends), None)]
+
+
+def decoded(model, encoded, wanted, ends: list[int], slots: int) -> list[list[int]]:
+    found: dict[int, list[int]] = {}
+    decoder = Decoder(model, wanted, ends, slots, max(map(len, encoded)), chunk=4, graph=False)
+    decoder.run(encoded, found.update)
+    assert slots * decoder.length < sum(map(len, found.values())), "the ring must go round, or its turn is not tested"
+    return [found[position] for position in range(len(encoded))]
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, penalty):
+    """Keys left over from a slot's last prompt would put one product's words into another's description."""
+    wanted = settings(repetition_penalty=penalty)
+    whole = [generated(model, ids, wanted, [0]) for ids in encoded]
+    ends = sorted(
+        {whole[k][k] for k in (3, 5, 8, 11)}
+    )  # tokens that end some answers early, so that slots come free unevenly
+    alone = [generated(model, ids, wanted, ends) for ids in encoded]
+    assert len({len(ids) for ids in alone}) > 2
+    assert decoded(model, encoded, wanted, ends, slots=2) == alone
+
+
+def test_prompts_are_read_in_groups_that_fit(model, encoded, monkeypatch):
+    """A thousand long prompts read at once do not fit a GPU's memory."""
+    monkeypatch.setattr("ftlib.decoding.PREFILL_TOKENS", 200)
+    decoder = Decoder(model, settings(), [0], 8, max(map(len, encoded)), chunk=4, graph=False)
+    sizes, admit = [], decoder._admit
+    monkeypatch.setattr(
+        decoder, "_admit", lambda slots, prompts: (sizes.append(list(map(len, prompts))), admit(slots, prompts))
+    )
+    found: dict[int, list[int]] = {}
+    decoder.run(encoded, found.update)
+    assert len(found) == len(encoded) == sum(map(len, sizes)) and max(map(len, sizes)) > 1
+    assert all(len(group) * max(group) <= 200 for group in sizes)
+
+
+def test_both_ways_of_answering_and_streaming_agree(model, monkeypatch):
+    """A reader with a GPU must get the answers that the evaluation on a CPU got."""
+    tok, few = smoke.tokenizer(), PROMPTS[:7]
+    slow, slow_stream = (
+        answer_prompts(model, tok, few, settings()),
+        "".join(stream_answer(model, tok, few[3], settings())),
+    )
+    monkeypatch.setattr(generation_module, "suits", lambda model: True)
+    assert answer_prompts(model, tok, few, settings(batch_tokens=300)) == slow
+    for _ in range(2):  # the second time with the decoder that was kept
+        pieces = list(stream_answer(model, tok, few[3], settings()))
+        assert len(pieces) > 1 and "".join(pieces) == slow_stream
+
+
+def test_sampling_repeats_with_its_seed_and_differs_with_another(model, monkeypatch):
+    """Sampled answers that nobody can make again prove nothing."""
+    monkeypatch.setattr(generation_module, "suits", lambda model: True)
+    first, again, other = (
+        answer_prompts(model, smoke.tokenizer(), PROMPTS[:5], settings(do_sample=True, seed=seed)) for seed in (1, 1, 2)
+    )
+    assert first == again != other

@@ -1,0 +1,52 @@
+"""What only a GPU can show: the recorded step and the recorded decode compute what the plain ones do."""
+
+import pytest
+import smoke
+import torch
+
+from ftlib.batching import PackedSteps, plan_steps
+from ftlib.decoding import Decoder, suits
+from ftlib.generation import generate_batch, settings, to_answer
+from ftlib.models import load_base, load_plain, precision
+from ftlib.prompts import IGNORED, build_prompt, encode_prompt
+from ftlib.sources import fetch
+from ftlib.stepping import FixedStep
+from ftlib.training import add_adapter
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+ROW = 256
+
+
+def test_recorded_step_trains_what_the_plain_step_trains():
+    """A graph that replays a stale B, or attention that sees other examples, trains a worse model at full speed."""
+    cfg = smoke.config(**{"model.quantization": "none", "model.dtype": "bfloat16", "train.bf16": True})
+    examples = smoke.examples(24)
+    lengths = [len(example["input_ids"]) for example in examples]
+    batches = PackedSteps(examples, plan_steps(lengths, list(range(24)), 4, ROW), ROW, pad_id=0)
+    results = []
+    for compiled, graph, join in ((False, False, False), (True, True, True)):
+        model = add_adapter(load_base(cfg, precision(cfg)), cfg)
+        step = FixedStep(model, torch.bfloat16, compiled, graph, join, ROW)
+        optimiser, losses = torch.optim.AdamW([step.flat.vector], lr=5e-3), []
+        for round_ in range(12):
+            batch = {name: tensor.cuda() for name, tensor in batches[round_ % (len(batches) - 1)].items()}
+            losses.append(step(batch, (batch["labels"] != IGNORED).sum()).item())
+            optimiser.step()
+        results.append(losses)
+    plain, fast = results
+    assert fast == pytest.approx(plain, abs=0.02) and plain[-1] < plain[0] - 0.05
+
+
+def test_recorded_decode_gives_the_tokens_of_generate():
+    """A decode that is fast and wrong would be found by no metric: the text would still look like text."""
+    model, tok = load_plain(fetch("tiny:llama"), "float32"), smoke.tokenizer()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(4)
+    wanted = smoke.config().generation.model_copy(update={"max_new_tokens": 12})
+    encoded = [encode_prompt(tok, build_prompt("Kettle " * (n % 7 + 1))) for n in range(20)]
+    ends, found = settings(tok, wanted)["eos_token_id"], {}
+    assert suits(model)
+    Decoder(model, wanted, ends, 4, max(map(len, encoded)), chunk=4).run(encoded, found.update)
+    for position, ids in enumerate(encoded):
+        assert to_answer(found[position], tok, ends) == generate_batch(model, tok, [ids], wanted)[0]
