@@ -1,6 +1,6 @@
-"""Write the README's table of recorded results from the files under results/.
+"""Write what is recorded under results/ to where it is shown: the README's tables, the speed figure, the package's copy.
 
-Why: a figure typed by hand outlives the run that it came from. A test renders the table again and compares.
+Why: a figure typed by hand outlives the run that it came from. A test renders everything again and compares.
 How: python benchmarks/render_results.py
 """
 
@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shapes import JOB_EXAMPLES, SHAPES
+
+from ftlib import plots, speed
 from ftlib.report import findings, interval
-from ftlib.runs import read_json
+from ftlib.runs import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = (
@@ -17,11 +20,26 @@ BEGIN, END = (
     "<!-- /results -->",
 )
 METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage", "unsupported_numbers")
+PICTURE = Path("docs") / "train_speed.png"
+PACKAGED = Path("ftlib") / "profiles" / speed.FILE
+MEASURED = {  # files that are shown as they are, a table for each part
+    "generate_speed": "Answering: speed, whole evaluations, and whether both ways give the same answers",
+    "equal_quality": "Does the faster recipe learn as well?",
+    "t4_cap": "The t4 profile under the memory of a T4 (the GPU is another one)",
+    "scaling": "The fast step on several GPUs",
+    "cpu_speed": "Without a GPU",
+}
+# said in words, or looked up in the file
+ABOUT = ("what", "device", "versions", "finished", "set", "train", "reasons", "precision", "git_commit")
 
 
 def render(results: Path = ROOT / "results") -> str:
-    """Markdown for every recorded run: where it ran, the before/after table, and what the figures say."""
-    return "\n".join(render_run(path) for path in sorted(results.glob("*/metrics.json")))
+    """Markdown for everything that is recorded: finished runs, training speed, other measurements."""
+    parts = [render_run(path) for path in sorted(results.glob("*/metrics.json"))]
+    if (results / speed.FILE).exists():
+        parts.append(render_speed(read_json(results / speed.FILE)))
+    paths = [results / f"{name}.json" for name in MEASURED]
+    return "\n".join([*parts, *(render_file(path) for path in paths if path.exists())])
 
 
 def render_run(path: Path) -> str:
@@ -29,21 +47,102 @@ def render_run(path: Path) -> str:
     settings, split = metrics["settings"], metrics["unseen"]
     systems, change = split["systems"], split["differences"]["tuned-base"]
     per_step = read_json(path.parent / "manifests.json")["adapter"]["config"]["train"]["examples_per_step"]
-    lines = [
+    intro = (
         f"**{path.parent.name}**: {settings['model']}, {settings['steps']} steps of {per_step} examples in "
         f"{settings['train_seconds']:.0f} s on {settings['device']}, drawn from {settings['train_rows']} training rows of "
         f"{settings['file']}; {split['n']} unseen titles, mean [95 % interval]. "
-        f"Files: [`results/{path.parent.name}/`](results/{path.parent.name}/).",
-        "",
-        "| metric | before | after | difference | copy the title | nearest title's text |",
-        "|---|---|---|---|---|---|",
-    ]
+        f"Files: [`results/{path.parent.name}/`](results/{path.parent.name}/)."
+    )
+    header, rows = ["metric", "before", "after", "difference", "copy the title", "nearest title's text"], []
     for name in METRICS:
         cells = [interval(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
         cells += [interval(change[name])]
         cells += [interval(systems[s][name]) if name in systems[s] else "–" for s in ("copy_title", "nearest")]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in findings(metrics)), ""])
+        rows.append([name, *cells])
+    said = [f"- {sentence}" for sentence in findings(metrics)]
+    return "\n".join([intro, "", *markdown(header, rows), "", *said, ""])
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    return [lines[0], "|" + "---|" * len(header), *lines[1:]]
+
+
+def render_speed(found: dict) -> str:
+    """Training speed: the figure, a table for each shape, and whole jobs beside the reference's time for as many examples."""
+    first = found["rows"][0]["shape"]
+    alt = plots.speed_waterfall(found["rows"], first).alt
+    lines = [
+        f"**Training speed**, one change at a time, on {found['device']}. File: [`results/{speed.FILE}`](results/{speed.FILE}).",
+        "",
+        f"![{alt}]({PICTURE.as_posix()})",
+        "",
+    ]
+    for shape in SHAPES:
+        rows = speed.table_rows(found["rows"], shape)
+        lines += [f"{shape}:", "", *markdown(speed.HEADER, rows), ""] if rows else []
+    slow = next((row for row in found["rows"] if row["shape"] == SHAPES[0]), None)
+    if found["jobs"] and slow:
+        reference = JOB_EXAMPLES / slow["examples_per_s"]
+        lines += [
+            f"Whole jobs, {SHAPES[0]}: seconds of `ftlib train` on {JOB_EXAMPLES:,} examples, process start to saved adapter. "
+            f"On as many, {slow['recipe']} takes {reference:,.0f} s at its steady speed.",
+            "",
+        ]
+        header = ["profile", "set on top", "seconds", "times as fast", "steps", "tokens/s", "validation loss"]
+        cells = [
+            [
+                job["profile"],
+                ", ".join(job["extra"]) or "–",
+                f"{job['seconds']:,.0f}",
+                f"{reference / job['seconds']:.1f}",
+                cell(job["steps"]),
+                cell(job["tokens_per_s"]),
+                cell(job.get("validation_loss")),
+            ]
+            for job in found["jobs"]
+        ]
+        lines += [*markdown(header, cells), ""]
+    return "\n".join(lines)
+
+
+def render_file(path: Path) -> str:
+    """A file of measurements as it is: single figures, then a table for each list of rows and for each group of figures."""
+    found = read_json(path)
+    where = f"results/{path.name}"
+    title = f"**{MEASURED[path.stem]}**" + (f", on {found['device']}" if "device" in found else "")
+    lines = [f"{title}. {found['what'] + '. ' if 'what' in found else ''}File: [`{where}`]({where}).", ""]
+    kept = {key: value for key, value in found.items() if key not in ABOUT}
+    single = [f"{words(key)} {cell(value)}" for key, value in kept.items() if shown(value)]
+    lines += [", ".join(single) + ".", ""] if single else []
+    for key, value in kept.items():
+        if shown(value) or not value:
+            continue
+        rows = value if isinstance(value, list) else [value]
+        columns = list(dict.fromkeys(name for row in rows for name, inside in row.items() if shown(inside)))
+        if columns:
+            cells = [[cell(row.get(name)) for name in columns] for row in rows]
+            table = markdown([words(name) for name in columns], cells)
+            lines += [*([] if key == "rows" else [f"{key}:", ""]), *table, ""]
+    return "\n".join(lines)
+
+
+def words(name: str) -> str:
+    return name.replace("_per_s", "/s").replace("_", " ")
+
+
+def shown(value) -> bool:
+    """Groups inside a row are left to the file, but for means with their intervals."""
+    return not isinstance(value, list | dict) or "ci95" in value
+
+
+def cell(value) -> str:
+    if isinstance(value, dict):
+        return interval(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def insert(readme: str, table: str) -> str:
@@ -52,7 +151,21 @@ def insert(readme: str, table: str) -> str:
     return before + BEGIN + table + END + rest.partition(END)[2]
 
 
+def write(root: Path = ROOT) -> None:
+    """README, the speed figure and the package's copy of its rows, from `results/` under `root`."""
+    results, readme = root / "results", root / "README.md"
+    readme.write_text(insert(readme.read_text(encoding="utf-8"), render(results)), encoding="utf-8")
+    if (results / speed.FILE).exists():
+        found = read_json(results / speed.FILE)
+        plots.speed_waterfall(found["rows"], found["rows"][0]["shape"], root / PICTURE)
+        write_json(root / PACKAGED, packaged(found))
+
+
+def packaged(found: dict) -> dict:
+    """What notebook 03 needs of results/train_speed.json."""
+    return {key: found[key] for key in ("device", "finished", "rows")}
+
+
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(insert(readme.read_text(encoding="utf-8"), render()), encoding="utf-8")
+    write()
     print("README.md: results rendered")

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from shapes import SHAPES, model_of, roof_tflops, rows_of
+from shapes import JOB_EXAMPLES, SHAPES, model_of, roof_tflops, rows_of
 from transformers import TrainerCallback
 
 from ftlib import hardware, stepping
@@ -28,7 +28,6 @@ from ftlib.training import build_trainer
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "train_speed.json"
 WARM, STEPS = 8, 24
-JOB_EXAMPLES = 20_800  # of the reference: 1,300 steps of 16
 
 # (name, settings that change against the line above, how the fixed step is made: compiled, graph, join). The first is the seed
 # profile; the last ones are side branches.
@@ -164,15 +163,13 @@ def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
 
 
 def keep(change: dict) -> None:
-    """Add to results/train_speed.json what this run measured."""
+    """Add to results/train_speed.json what this run measured; what it measured again replaces the older figure."""
     found = read_json(RESULT) if RESULT.exists() else {"rows": [], "jobs": []}
-    new = {(line["shape"], line["recipe"]): line for line in change.get("rows", [])}
-    old = {(line["shape"], line["recipe"]): line for line in found["rows"]}
-    found["rows"] = list((old | new).values())
-    done = [(line["profile"], line["extra"]) for line in change.get("jobs", [])]
-    found["jobs"] = [line for line in found["jobs"] if (line["profile"], line["extra"]) not in done] + change.get(
-        "jobs", []
-    )
+    rows = {(line["shape"], line["recipe"]): line for line in found["rows"] + change.get("rows", [])}
+    order = [(shape, name) for shape in SHAPES for name, *_ in RECIPES]
+    found["rows"] = [rows[key] for key in order if key in rows]
+    jobs = {(line["profile"], *line["extra"]): line for line in found["jobs"] + change.get("jobs", [])}
+    found["jobs"] = list(jobs.values())
     found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
     write_json(RESULT, found)
 

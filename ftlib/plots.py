@@ -11,6 +11,9 @@ import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from ftlib import speed
 
 BASE, TUNED, GREY = "#8c6d1f", "#1f5f8b", "#777777"
 STYLES = {"base": (BASE, "o"), "tuned": (TUNED, "s"), "copy_title": (GREY, "^"), "nearest": ("#5a5a9e", "D")}
@@ -156,6 +159,49 @@ def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
     axes.grid(alpha=0.25)
     alt = "Line plot of the training loss over steps for several learning rates. " + ", ".join(
         f"{label}: from {lines[0]:.3f} to {lines[-1]:.3f}" for label, lines in losses.items()
+    )
+    return _done(figure, alt, path)
+
+
+def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> Figure:
+    """Tokens/s of each recipe in its order, for one model shape, on a log axis (see `speed.recorded`).
+
+    Name and figures stand above each bar, not beside it: so the bars keep the whole width of a phone.
+    """
+    found = speed.of_shape(rows, shape)
+    figure, axes = _new(height=0.44 * len(found) + 1.2)
+    if not found:
+        nothing = f"Nothing to draw: no speed of {shape} is recorded yet."
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, nothing, ha="center")
+        return _done(figure, nothing, path)
+    colours = [BASE, *[TUNED] * (len(found) - 1)]
+    hatches = ["//", *[""] * (len(found) - 1)]
+    bars = axes.barh(
+        range(len(found)),
+        [row["tokens_per_s"] for row in found],
+        height=0.4,
+        color=colours,
+        hatch=hatches,
+        edgecolor="white",
+    )
+    for row, bar in zip(found, bars, strict=True):
+        figures = f"{row['tokens_per_s']:,}/s   {row['times']:.1f} ×   {row['roof_share']:.1%}"
+        for place, side, text in ((0, "left", row["recipe"]), (1, "right", figures)):
+            axes.text(
+                place, bar.get_y() - 0.06, text, transform=axes.get_yaxis_transform(), ha=side, va="bottom", fontsize=9
+            )
+    axes.set_yticks([])
+    axes.set(xscale="log", ylim=(len(found) - 0.6, -1), title=f"Training speed, one change at a time ({shape})")
+    axes.set_xlim(min(row["tokens_per_s"] for row in found) / 2)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("tokens/s (log axis); right: times the first recipe, share of the roof")
+    alt = f"Bar chart of training speed on a log axis, {shape}, one recipe a bar. " + "; ".join(
+        f"{row['recipe']}: {row['tokens_per_s']:,} tokens/s, {row['times']:.1f} times the first, "
+        f"{row['roof_share']:.1%} of the roof"
+        for row in found
     )
     return _done(figure, alt, path)
 

@@ -9,6 +9,11 @@ from ftlib import plots
 
 INTERVAL = {"mean": 0.25, "ci95": [0.125, 0.375]}
 FUNNEL = {"malformed": {}, "dropped": {"missing": 7}, "rows_in": 40, "kept": 33, "splits": {"train": 30, "test": 3}}
+SPEED = [
+    {"shape": "big", "recipe": "the reference", "tokens_per_s": 4000, "roof_share": 0.02},
+    {"shape": "big", "recipe": "the fast", "tokens_per_s": 100_000, "roof_share": 0.5},
+    {"shape": "small", "recipe": "the reference", "tokens_per_s": 9000, "roof_share": 0.01},
+]
 DRAWN = {
     "loss": lambda: plots.loss_plot(
         [{"step": 1, "loss": 4.5}, {"step": 9, "loss": 2.25}, {"step": 9, "validation_loss": 3}]
@@ -19,11 +24,15 @@ DRAWN = {
     "sweep": lambda: plots.sweep_plot({"0.01": [{"step": 1, "loss": 4.5}, {"step": 2, "loss": 4.25}]}),
     "growing": lambda: plots.growing_interval_plot({12: INTERVAL}),
     "lengths": lambda: plots.lengths_plot({"title": [3, 5, 9]}, 8),
+    "speed": lambda: plots.speed_waterfall(SPEED, "big"),
+    "no speed": lambda: plots.speed_waterfall([], "big"),
 }
 SAID = {
     "loss": ["4.500 at step 1", "2.250 at step 9", "lowest 3.000 at step 9"], "funnel": ["rows in: 40", "missing: -7"],
     "systems": ["base, unseen: 0.250 [0.125, 0.375]"], "slots": ["padded: 50%", "packed: 91%"],
     "sweep": ["0.01: from 4.500 to 4.250"], "growing": ["K = 12: 0.250"], "lengths": ["title: median 5, longest 9"],
+    "speed": ["the reference: 4,000 tokens/s, 1.0 times", "the fast: 100,000 tokens/s, 25.0 times the first, 50.0% of"],
+    "no speed": ["no speed of big is recorded"],
 }  # fmt: skip
 
 
@@ -46,3 +55,17 @@ def test_a_saved_figure_keeps_its_words(tmp_path):
     """A picture that travels without its page should still say what it shows."""
     figure = plots.funnel_plot(FUNNEL, tmp_path / "new" / "funnel.png")
     assert Image.open(tmp_path / "new" / "funnel.png").info["Description"] == figure.alt
+
+
+def test_names_and_figures_of_the_speed_plot_do_not_run_into_each_other():
+    """The picture is drawn at a phone's width, and a recipe's name stands in one line with its figures."""
+    long = {
+        "shape": "big",
+        "recipe": "fixed rows, logits at labels, graph",
+        "tokens_per_s": 123_456,
+        "roof_share": 0.555,
+    }
+    figure = plots.speed_waterfall([*SPEED, long], "big")
+    figure.draw_without_rendering()
+    *_, name, figures = (text.get_window_extent() for text in figure.axes[0].texts)
+    assert name.x1 < figures.x0 and figures.x1 <= figure.bbox.x1 and name.x0 >= 0

@@ -11,8 +11,11 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from PIL import Image
 
+from ftlib import plots, speed
 from ftlib.cli import build_parser
+from ftlib.runs import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -114,14 +117,67 @@ def test_every_module_in_the_readme_exists_and_all_are_named():
     assert named == there
 
 
-def test_recorded_results_in_the_readme_come_from_their_files():
-    """A figure typed by hand outlives the run that it came from."""
+@pytest.fixture(scope="module")
+def rendering():
+    """The module benchmarks/render_results.py."""
     sys.path.insert(0, str(ROOT / "benchmarks"))
     try:
         import render_results
     finally:
         sys.path.pop(0)
-    assert render_results.insert(README, render_results.render()) == README
+    return render_results
+
+
+def test_recorded_results_in_the_readme_come_from_their_files(rendering):
+    """A figure typed by hand outlives the run that it came from."""
+    assert rendering.insert(README, rendering.render()) == README
+
+
+def test_speed_is_the_same_in_results_package_and_picture(rendering):
+    """A notebook that shows another speed than the README: one of the two was not rendered again."""
+    recorded, packaged = ROOT / "results" / "train_speed.json", ROOT / rendering.PACKAGED
+    picture = ROOT / rendering.PICTURE
+    assert recorded.exists() == packaged.exists() == picture.exists()
+    if recorded.exists():
+        found = read_json(recorded)
+        assert read_json(packaged) == rendering.packaged(found)
+        drawn = plots.speed_waterfall(found["rows"], found["rows"][0]["shape"])
+        assert Image.open(picture).info["Description"] == drawn.alt
+
+
+def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
+    """Figures that are measured and shown nowhere, or shown beside the wrong ones, convince nobody."""
+    row = {"shape": "tinyllama-1.1b", "recipe": "the reference", "examples_per_s": 10.4, "tokens_per_s": 2000,
+           "step_s": 1.5, "padding_share": 0.25, "peak_gib": 20.25, "roof_share": 0.0125}  # fmt: skip
+    fast = row | {"recipe": "ours", "tokens_per_s": 50_000}
+    job = {"profile": "gpu", "extra": [], "seconds": 100.0, "steps": 9, "tokens_per_s": 40_000, "validation_loss": 2.5}
+    about = {"device": "a GPU", "versions": {}, "finished": "2026-01-02T03:04:05Z"}
+    write_json(tmp_path / "results" / "train_speed.json", {"rows": [row, fast], "jobs": [job]} | about)
+    gain = {"mean": 0.25, "ci95": [0.125, 0.375]}
+    methods = {
+        "prompts": 9,
+        "rows": [{"method": "ours", "tokens_per_s": 1234.5, "gain": gain}],
+        "evaluation": {"base": 1.25},
+    }
+    write_json(tmp_path / "results" / "generate_speed.json", methods)
+    (tmp_path / "README.md").write_text("# A page\n" + rendering.BEGIN + "old" + rendering.END)
+    rendering.write(tmp_path)
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| ours | 10.4 | 50,000 | 25.0 | 1,500.0 | 20.2 | 1.2% | 25.0% |" in page and "old" not in page
+    assert "| gpu | – | 100 | 20.0 | 9 | 40,000 | 2.5 |" in page  # 20,800 examples at 10.4 a second take 2,000 s
+    assert "\nprompts 9.\n" in page and "| ours | 1,234 | 0.250 [0.125, 0.375] |" in page
+    assert "| base |\n|---|\n| 1.25 |" in page
+    assert (tmp_path / rendering.PICTURE).exists()
+    assert read_json(tmp_path / rendering.PACKAGED)["rows"] == [row, fast]
+
+
+def test_the_notebook_says_what_was_measured_or_that_nothing_was(monkeypatch, tmp_path, capsys):
+    """Before the first measurement the cell must not stop the reader; after it, the machine must be named."""
+    monkeypatch.setattr(speed.resources, "files", lambda _: tmp_path)
+    assert speed.recorded() == [] and "no training speed is recorded yet" in capsys.readouterr().out
+    assert speed.frame([], "tinyllama-1.1b").empty
+    write_json(tmp_path / speed.FILE, {"device": "a GPU", "finished": "2026-01-02T03:04:05Z", "rows": [{"shape": "x"}]})
+    assert speed.recorded() == [{"shape": "x"}] and capsys.readouterr().out == "recorded on a GPU, 2026-01-02\n"
 
 
 @pytest.fixture(scope="module")
