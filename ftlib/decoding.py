@@ -5,7 +5,8 @@ for its longest answer computes nothing of use for the others. Here a step has f
 looks at the tokens only every `chunk` steps, and slots are filled again as they come free (continuous batching, Yu et al. 2022).
 All slots write their keys and values at the same place of a ring; a mask says which places are a slot's own, so that a new prompt
 can be put in at any time. Rotary embeddings are in the keys already, so their order in the ring does not matter.
-How: `generation.answer_prompts` and `stream_answer` use it where `suits(model)`; elsewhere `transformers.generate`.
+How: `generation.answer_prompts` and `stream_answer` use it where `suits(model, generation)`;
+elsewhere `transformers.generate`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ PREFILL_TOKENS = 65_536  # of prompts that are read at once
 WARM_UP = 2  # steps before recording, as the PyTorch notes on CUDA graphs ask for
 
 
-def suits(model) -> bool:
-    """True if this model decodes here by `Decoder`: on a GPU, in 16 or 32 bits, of a family that it knows."""
+def suits(model, generation) -> bool:
+    """True if `Decoder` does it: no beams, a model on a GPU in 16 or 32 bits, of a family that it knows."""
+    if generation.beams > 1:
+        return False
     config = model.config
     sliding = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     plain = not getattr(model, "is_quantized", False) and not hasattr(model, "peft_config")
@@ -75,7 +78,10 @@ class _Ring:
 
 
 class Decoder:
-    """Decodes with a fixed number of slots. Greedy, or sampled with temperature and top_p; repetition penalty in both."""
+    """Decodes with a fixed number of slots: greedy, or sampled with temperature, top_p and min_p.
+
+    Repetition penalty and forbidden n-grams count the prompt in, as in transformers, but never its padding.
+    """
 
     def __init__(
         self, model, generation, ends: list[int], slots: int, longest: int, chunk: int = CHUNK, graph: bool = True
@@ -99,11 +105,16 @@ class Decoder:
         self.seen = None  # (slots, vocabulary): tokens of prompt and answer, for the repetition penalty
         if generation.repetition_penalty != 1.0:
             self.seen = torch.zeros(slots, model.config.vocab_size, dtype=torch.bool, device=device)
+        self.history = None  # (slots, length): tokens by their position, for n-grams that may not come twice; -1: none
+        if generation.no_repeat_ngram:
+            self.history = torch.full((slots, self.length), -1, dtype=torch.long, device=device)
         self.ring, self.warpers, self.lock = None, [], Lock()
         if generation.do_sample:
-            from transformers import TemperatureLogitsWarper, TopPLogitsWarper
+            from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWarper
 
             self.warpers = [TemperatureLogitsWarper(generation.temperature), TopPLogitsWarper(generation.top_p)]
+            if generation.min_p:
+                self.warpers.append(MinPLogitsWarper(generation.min_p))
 
     @torch.no_grad()
     def run(self, encoded: list[list[int]], on_done: Callable[[dict[int, list[int]]], None]) -> None:
@@ -169,7 +180,10 @@ class Decoder:
         before = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
         seen = real[:, None, None, :] & before | torch.eye(longest, dtype=torch.bool, device=self.device)
         open_, shut = (torch.tensor(value, dtype=self.model.dtype, device=self.device) for value in (0.0, self.low))
-        collected, positions = _Collected(), (real.cumsum(1) - 1).clamp(min=0)
+        collected, positions = (
+            _Collected(),
+            (real.cumsum(1) - 1).clamp(min=0),
+        )  # padding has position 0, and nobody sees it
         logits = self.model(
             input_ids=ids, attention_mask=torch.where(seen, open_, shut), position_ids=positions,
             past_key_values=collected, use_cache=True, logits_to_keep=1,
@@ -187,7 +201,11 @@ class Decoder:
         if self.seen is not None:
             known = torch.where(real, ids, ids[:, -1:])  # padding was not seen
             self.seen[where] = torch.zeros_like(self.seen[where]).scatter_(1, known, True)
-        self.tokens[where] = self._choose(logits, None if self.seen is None else self.seen[where])
+        if self.history is not None:
+            rows = torch.full((len(slots), self.length), -1, dtype=torch.long, device=self.device)
+            rows.scatter_(1, torch.where(real, positions, self.length - 1), torch.where(real, ids, -1))
+            self.history[where] = rows
+        self.tokens[where] = self._choose(logits, where)
 
     def _prepare(self, like: list) -> None:
         """Make the ring, and record the step."""
@@ -226,18 +244,35 @@ class Decoder:
             ).logits[:, -1]  # fmt: skip
         finally:
             self.model.config._attn_implementation = usual
-        self.tokens.copy_(self._choose(logits, self.seen))
+        if self.history is not None:
+            place = self.positions.clamp(max=self.length - 1)  # an idle slot counts on beyond the end
+            self.history.scatter_(1, place[:, None], self.tokens[:, None])
         self.positions.add_(1)
+        self.tokens.copy_(self._choose(logits, slice(None)))
         self.ring.place.add_(1).remainder_(self.length)
         self.tick.add_(1).remainder_(self.chunk)
 
-    def _choose(self, logits: torch.Tensor, seen: torch.Tensor | None) -> torch.Tensor:
-        """The next token of each row. logits: (rows, vocabulary)."""
+    def _choose(self, logits: torch.Tensor, rows) -> torch.Tensor:
+        """The next token of some slots. logits: (slots, vocabulary); rows: which slots these are, as an index."""
         logits, penalty = logits.float(), self.generation.repetition_penalty
-        if seen is not None:
-            logits = torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+        if self.seen is not None:
+            changed = torch.where(logits > 0, logits / penalty, logits * penalty)
+            logits = torch.where(self.seen[rows], changed, logits)
+        if self.history is not None:
+            logits = self._forbid(logits, self.history[rows], self.positions[rows])
         if not self.generation.do_sample:
             return logits.argmax(-1)
         for warp in self.warpers:
             logits = warp(None, logits)
         return torch.multinomial(logits.softmax(-1), 1)[:, 0]
+
+    def _forbid(self, logits: torch.Tensor, history: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        """-inf for each token that would end an n-gram which is in the history. count: tokens of each row, (rows,)."""
+        n = self.generation.no_repeat_ngram
+        windows = history.unfold(1, n, 1)  # (rows, length - n + 1, n)
+        last = history.gather(1, (count[:, None] + torch.arange(1 - n, 0, device=self.device)).clamp(min=0))
+        comes_again = (windows[..., :-1] == last[:, None]).all(-1) & (windows[..., -1] >= 0)
+        # a window that does not count forbids a token beyond the vocabulary
+        tokens = torch.where(comes_again, windows[..., -1], logits.shape[-1])
+        wider = functional.pad(logits, (0, 1))
+        return wider.scatter(1, tokens, float("-inf"))[:, :-1]

@@ -36,10 +36,12 @@ def settings(tokenizer, generation) -> dict:
     wanted |= {
         "pad_token_id": tokenizer.pad_token_id,
         "repetition_penalty": generation.repetition_penalty,
+        "no_repeat_ngram_size": generation.no_repeat_ngram,
+        "num_beams": generation.beams,
         "use_cache": True,
     }
     if generation.do_sample:
-        wanted |= {"temperature": generation.temperature, "top_p": generation.top_p}
+        wanted |= {"temperature": generation.temperature, "top_p": generation.top_p, "min_p": generation.min_p or None}
     return wanted
 
 
@@ -82,7 +84,7 @@ def answer_prompts(
                 on_batch(positions, batch)
             bar.update(len(positions))
 
-        answer_all = _answer_fast if suits(model) else _answer_in_batches
+        answer_all = _answer_fast if suits(model, generation) else _answer_in_batches
         answer_all(model, tokenizer, encoded, generation, finished)
     return answers
 
@@ -132,7 +134,7 @@ def stream_answer(model, tokenizer, prompt: str, generation) -> Iterator[str]:
     if generation.do_sample:
         torch.manual_seed(generation.seed)
     ids = encode_prompt(tokenizer, prompt)
-    stream = _stream_fast if suits(model) else _stream_in_thread
+    stream = _stream_fast if suits(model, generation) else _stream_in_thread
     yield from stream(model, tokenizer, ids, generation)
 
 

@@ -142,7 +142,10 @@ class GenerationConfig(Section):
     do_sample: bool
     temperature: Positive
     top_p: Annotated[float, Field(gt=0, le=1)]
+    min_p: Annotated[float, Field(ge=0, lt=1)]
     repetition_penalty: Positive
+    no_repeat_ngram: CountOrZero
+    beams: Count
     seed: int
     batch_tokens: Annotated[int, Field(ge=256)]
 

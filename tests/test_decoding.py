@@ -48,10 +48,10 @@ def decoded(model, encoded, wanted, ends: list[int], slots: int) -> list[list[in
     return [found[position] for position in range(len(encoded))]
 
 
-@pytest.mark.parametrize("penalty", [1.0, 1.3])
-def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, penalty):
+@pytest.mark.parametrize("changes", [{}, {"repetition_penalty": 1.3}, {"no_repeat_ngram": 2}, {"no_repeat_ngram": 1}])
+def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, changes):
     """Keys left over from a slot's last prompt would put one product's words into another's description."""
-    wanted = settings(repetition_penalty=penalty)
+    wanted = settings(**changes)
     whole = [generated(model, ids, wanted, [0]) for ids in encoded]
     ends = sorted(
         {whole[k][k] for k in (3, 5, 8, 11)}
@@ -82,7 +82,7 @@ def test_both_ways_of_answering_and_streaming_agree(model, monkeypatch):
         answer_prompts(model, tok, few, settings()),
         "".join(stream_answer(model, tok, few[3], settings())),
     )
-    monkeypatch.setattr(generation_module, "suits", lambda model: True)
+    monkeypatch.setattr(generation_module, "suits", lambda model, generation: True)
     assert answer_prompts(model, tok, few, settings(batch_tokens=300)) == slow
     for _ in range(2):  # the second time with the decoder that was kept
         pieces = list(stream_answer(model, tok, few[3], settings()))
@@ -91,7 +91,7 @@ def test_both_ways_of_answering_and_streaming_agree(model, monkeypatch):
 
 def test_sampling_repeats_with_its_seed_and_differs_with_another(model, monkeypatch):
     """Sampled answers that nobody can make again prove nothing."""
-    monkeypatch.setattr(generation_module, "suits", lambda model: True)
+    monkeypatch.setattr(generation_module, "suits", lambda model, generation: True)
     first, again, other = (
         answer_prompts(model, smoke.tokenizer(), PROMPTS[:5], settings(do_sample=True, seed=seed)) for seed in (1, 1, 2)
     )

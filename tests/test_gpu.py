@@ -46,7 +46,7 @@ def test_recorded_decode_gives_the_tokens_of_generate():
     wanted = smoke.config().generation.model_copy(update={"max_new_tokens": 12})
     encoded = [encode_prompt(tok, build_prompt("Kettle " * (n % 7 + 1))) for n in range(20)]
     ends, found = settings(tok, wanted)["eos_token_id"], {}
-    assert suits(model)
+    assert suits(model, wanted)
     Decoder(model, wanted, ends, 4, max(map(len, encoded)), chunk=4).run(encoded, found.update)
     for position, ids in enumerate(encoded):
         assert to_answer(found[position], tok, ends) == generate_batch(model, tok, [ids], wanted)[0]
