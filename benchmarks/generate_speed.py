@@ -1,8 +1,8 @@
 """Answering prompts on one GPU: the reference's loop (NF4, one prompt at a time) against ours, and a whole evaluation.
 
 What: tokens/s and examples/s at several batch sizes in the TinyLlama-1.1B shape (random weights: they hardly ever end an answer
-by themselves, so every answer has its full length), prompts of the real rows; `--agreement` counts, on SmolLM2-135M in float32, how
-many batched answers equal those of one prompt at a time, and how near the two best tokens are where they do not;
+by themselves, so every answer has its full length), prompts of the real rows; `--agreement` counts, on SmolLM2-135M in float32,
+how many batched answers equal those of one prompt at a time, and how near the two best tokens are where they do not;
 `--evaluation RUN` times `ftlib evaluate` on 1,000 rows of a trained run (of `train_speed.py --job gpu --run RUN`).
 How: python benchmarks/generate_speed.py --data trn_real.json.gz --speed --agreement (minutes on a GPU). It writes
 results/generate_speed.json.
@@ -52,42 +52,42 @@ def speed(data: str, only: list[int] | None) -> list[dict]:
         if only and number not in only:
             continue
         model = load_nf4(name, "float16") if "NF4" in method else load_plain(name, "bfloat16")
-        taken, answers, ends = prompts[:count], [], settings(tokenizer, wanted)["eos_token_id"]
-        if method == "ours":
-            slots = wanted if batch is None else wanted.model_copy(update={"batch_tokens": 0})
-
-            def answer(some, model=model, batch=batch, slots=slots, answers=answers):
-                if batch is None:
-                    _answer_fast(model, tokenizer, some, slots, lambda _, got: answers.extend(a.n_tokens for a in got))
-                    return
-                decoder = Decoder(model, wanted, ends, batch, max(map(len, some)))
-                decoder.run(some, lambda done: answers.extend(map(len, done.values())))
-        else:
-
-            def answer(some, model=model, batch=batch, answers=answers):
-                for start in range(0, len(some), batch):
-                    got = generate_batch(model, tokenizer, some[start : start + batch], wanted)
-                    answers.extend(a.n_tokens for a in got)
-
-            short = wanted.model_copy(update={"max_new_tokens": 4})
-            generate_batch(model, tokenizer, taken[:batch], short)  # libraries load their kernels at the first call
+        taken = prompts[:count]
+        if method != "ours":  # libraries load their kernels at the first call
+            _tokens(method, batch, model, tokenizer, taken[:batch], wanted.model_copy(update={"max_new_tokens": 4}))
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         begun = time.perf_counter()
-        answer(taken)
+        tokens = _tokens(method, batch, model, tokenizer, taken, wanted)
         torch.cuda.synchronize()
-        seconds, tokens = time.perf_counter() - begun, sum(answers)
+        seconds = time.perf_counter() - begun
         lines.append({
-            "shape": SHAPE, "method": method, "batch": batch, "prompts": len(taken), "tokens": tokens, "seconds": round(seconds, 2),
-            "examples_per_s": round(len(taken) / seconds, 2), "tokens_per_s": round(tokens / seconds, 1),
-            "step_ms": round(1000 * seconds / tokens * min(batch or len(taken), len(taken)), 2) if batch else None,
+            "shape": SHAPE, "method": method, "batch": batch, "prompts": len(taken), "tokens": tokens,
+            "seconds": round(seconds, 2), "examples_per_s": round(len(taken) / seconds, 2),
+            "tokens_per_s": round(tokens / seconds, 1),
+            "step_ms": round(1000 * seconds / tokens * min(batch, len(taken)), 2) if batch else None,
             "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
         })  # fmt: skip
         print(" | ".join(f"{key} {value}" for key, value in lines[-1].items() if key != "shape"), flush=True)
-        del model, answer
+        del model
         gc.collect()
         torch.cuda.empty_cache()
     return lines
+
+
+def _tokens(method: str, batch: int | None, model, tokenizer, encoded: list[list[int]], wanted) -> int:
+    """Answer the prompts by one method; how many tokens that were."""
+    counts: list[int] = []
+    if method != "ours":
+        for start in range(0, len(encoded), batch):
+            counts += [a.n_tokens for a in generate_batch(model, tokenizer, encoded[start : start + batch], wanted)]
+    elif batch is None:
+        _answer_fast(model, tokenizer, encoded, wanted, lambda _, answers: counts.extend(a.n_tokens for a in answers))
+    else:
+        ends = settings(tokenizer, wanted)["eos_token_id"]
+        decoder = Decoder(model, wanted, ends, batch, max(map(len, encoded)))
+        decoder.run(encoded, lambda done: counts.extend(map(len, done.values())))
+    return sum(counts)
 
 
 def agreement(data: str, count: int) -> dict:

@@ -157,7 +157,7 @@ def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
     subprocess.run([*command, "train", *options], check=True)
     seconds = time.perf_counter() - begun
     manifest = read_json(folder / "adapter" / "manifest.json")
-    kept = "steps tokens tokens_per_s train_seconds expected_seconds precision padding_efficiency peak_gib validation_loss".split()
+    kept = "steps tokens tokens_per_s train_seconds expected_seconds precision padding_efficiency peak_gib".split()
     found = {"profile": profile, "extra": extra, "examples": JOB_EXAMPLES, "seconds": round(seconds, 1)}
     return found | {key: manifest[key] for key in kept}
 

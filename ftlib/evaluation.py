@@ -20,7 +20,7 @@ from ftlib import hardware, ranks
 from ftlib.config import Config, ConfigError
 from ftlib.generation import Answer, answer_prompts
 from ftlib.intervals import mean_interval, paired_difference, paired_ratio_difference, ratio_interval
-from ftlib.metrics import METRICS, CopiedRun, score_rows
+from ftlib.metrics import METRICS, CopiedRun, Grounding, Shape, score_rows
 from ftlib.models import load_plain, load_tokenizer
 from ftlib.prompts import IGNORED, encode_rows
 from ftlib.retrieval import Nearest
@@ -240,7 +240,8 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
 
 def reference_values(rows: list[dict], copied: CopiedRun, resamples: int) -> dict:
     """The metrics that need no reference, of the reference itself: what a perfect answer would score (it is not 0)."""
-    texts = [row["content"] for row in rows]
-    values = score_rows(texts, texts, [row["title"] for row in rows], None, copied)
+    texts, titles = [row["content"] for row in rows], [row["title"] for row in rows]
+    pair = {"predictions": texts, "references": texts, "per_row": True}
+    values = Shape().compute(**pair) | Grounding().compute(**pair, titles=titles) | copied.compute(**pair)
     names = ("distinct1", "distinct2", "rep4", "title_coverage", "unsupported_numbers", "copied_run")
     return {name: mean_interval(values[name], resamples) for name in names}

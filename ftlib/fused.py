@@ -1,10 +1,10 @@
 """Llama's decoder layers with LoRA in as few matrix products as can be: what the fast step runs on a 16-bit base.
 
-Why: PEFT computes x W^T, then x A^T, then that times B^T, then adds, seven times a layer. The products with A and B are so thin
-that they cost more time than arithmetic. Here linears that read the same input (query, key and value; gate and up) are one
-product, and B stands beside W in the same matrix: y = [x, x A^T] [W, s B]^T. The values are those of PEFT's layers (a test compares
-loss and every gradient); LoRA's dropout is drawn once for the linears that share an input. Attention goes over packed examples
-without a mask where PyTorch has a kernel for that (`torch.nn.attention.varlen`).
+Why: PEFT computes x W^T, then x A^T, then that times B^T, then adds, seven times a layer. The products with A and B are so
+thin that they cost more time than arithmetic. Here linears that read the same input (query, key and value; gate and up) are
+one product, and B stands beside W in the same matrix: y = [x, x A^T] [W, s B]^T. The values are those of PEFT's layers (a
+test compares loss and every gradient); LoRA's dropout is drawn once for the linears that share an input. Attention goes over
+packed examples without a mask where PyTorch has a kernel for that (`torch.nn.attention.varlen`).
 How: `FusedLayers(model, compiled)` if `fits(model)`; see `stepping.FixedStep`. The base weights become views of the joined
 matrices, so nothing is stored twice. Source: Hu et al. 2021 for LoRA; Touvron et al. 2023 for the layer.
 """

@@ -170,7 +170,10 @@ def _count_gpus() -> int:
 
 
 def peak_memory_mb() -> dict[str, float]:
-    """Highest memory use of this process so far, in MB: 'ram', and where there is one 'gpu' (since `forget_peak`)."""
+    """Highest memory use of this process so far, in MB: 'ram', and 'gpu' where there is one (since `forget_peak`).
+
+    Of the GPU: what PyTorch held for this process, its recorded steps included, since that is what no other can have.
+    """
     if sys.platform == "win32":
         import psutil
 
@@ -182,7 +185,7 @@ def peak_memory_mb() -> dict[str, float]:
         peak = {"ram": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)}
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        peak["gpu"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+        peak["gpu"] = round(torch.cuda.max_memory_reserved() / 2**20, 1)
     return peak
 
 

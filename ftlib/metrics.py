@@ -14,8 +14,10 @@ This file needs no model; torch and transformers are loaded all the same where i
 
 from __future__ import annotations
 
+import multiprocessing
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,8 +28,11 @@ from nltk.stem.porter import PorterStemmer
 from rouge_score import rouge_scorer, tokenize, tokenizers
 from sacrebleu.metrics import CHRF
 
+from ftlib import hardware
+
 PREFIX = "Description:"
 GRAM = 5  # shortest run that counts as copied
+SHARE = 125  # rows a process should have at least: starting one takes as long as scoring some hundred rows
 
 Rows = dict[str, list[float]]
 
@@ -148,14 +153,36 @@ class Rouge(RowMetric):
     """
 
     def rows(self, answers, references):
-        scorer = rouge_scorer.RougeScorer(list(_ROUGE), tokenizer=_StemTokenizer())
-        scores = [scorer.score(_lines(ref), _lines(ans)) for ans, ref in zip(answers, references, strict=True)]
+        scores = in_processes(_rouge, list(zip(answers, references, strict=True)))
         parts = {"": "fmeasure", "_p": "precision", "_r": "recall"}
         return {
             name + end: [float(getattr(score[name], part)) for score in scores]
             for name in _ROUGE
             for end, part in parts.items()
         }
+
+
+def _rouge(pairs: list[tuple[str, str]]) -> list[dict]:
+    """rouge_score's scores of (answer, reference) pairs."""
+    scorer = rouge_scorer.RougeScorer(list(_ROUGE), tokenizer=_StemTokenizer())
+    return [scorer.score(_lines(reference), _lines(answer)) for answer, reference in pairs]
+
+
+def in_processes(work: Callable[[list], list], items: list) -> list:
+    """`work(items)`, shared out over the cores if there are many of both; work is a function of a module, item by item."""
+    count = min(hardware.usable_cores(), len(items) // SHARE)
+    if count < 4:  # two processes save less than they cost to start
+        return work(items)
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)  # no plain fork: this process may hold a GPU and threads
+    if method == "forkserver":
+        context.set_forkserver_preload([__name__])
+    parts = [items[start::count] for start in range(count)]  # every part has short and long ones
+    found: list = [None] * len(items)
+    with ProcessPoolExecutor(count, mp_context=context) as pool:
+        for start, part in enumerate(pool.map(work, parts)):
+            found[start::count] = part
+    return found
 
 
 class _StemTokenizer(tokenizers.Tokenizer):

@@ -204,3 +204,13 @@ def test_wrong_input_is_named():
         score_rows([], [], [], [])
     with pytest.raises(ValueError, match="no training texts"):
         CopiedRun([])
+
+
+def test_scores_shared_out_over_processes_are_the_same_in_the_same_order(monkeypatch):
+    """On a machine with many cores each answer would get another answer's score."""
+    answers = [f"{a} {n}" for n in range(7) for a in ANSWERS]
+    references = [f"{r} {n}" for n in range(7) for r in REFERENCES]
+    alone = Rouge().compute(predictions=answers, references=references, per_row=True)
+    monkeypatch.setattr("ftlib.metrics.SHARE", 5)
+    monkeypatch.setattr("ftlib.hardware.usable_cores", lambda: 4)
+    assert Rouge().compute(predictions=answers, references=references, per_row=True) == alone
