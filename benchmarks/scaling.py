@@ -31,7 +31,7 @@ NUMBERS = (1, 2, 4, 8)
 
 
 def work(settings: dict, rows: str, warm: int, out: Path) -> None:
-    """One of the processes: train, and write the speed between step `warm` and the last one to `out`, which the first one does."""
+    """One of the processes: train, and write the speed between step `warm` and the last one to `out` (the first one does)."""
     import torch
     from datasets import load_from_disk
     from transformers import TrainerCallback
