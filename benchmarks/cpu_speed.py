@@ -1,23 +1,29 @@
-"""Training on a CPU: the plain loop (padded, float32) against the cpu profile's, on the same rows, one change at a time.
+"""Training and evaluating on a CPU: the plain ways against the cpu profile's, on the same rows, one change at a time.
 
-Why: students without a GPU train on two cores, where a factor of two is the difference between a coffee and a lunch.
-How: python benchmarks/cpu_speed.py --data trn_real.json.gz (minutes, on a quiet machine). Result: results/cpu_speed.json.
+What: training from padded float32 steps to packed ones in NF4; answering from one prompt at a time in float32 to batches in 16
+bits; scoring the references' NLL from padded float32 batches to packed rows in 16 bits. Counted are real tokens: of the answers,
+and of the rows that are scored. Why: students without a GPU train on two cores, where a factor of two is the difference between
+a coffee and a lunch.
+How: python benchmarks/cpu_speed.py --data trn_real.json.gz (minutes, on a quiet machine), or --only train or evaluate; the other
+part is kept as it was recorded. Result: results/cpu_speed.json. To try it: --prompts 4 --new-tokens 8 --rows 8 --out FILE
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from shapes import SMOLLM2, rows_of
 
 from ftlib import hardware
 from ftlib.config import Config
-from ftlib.runs import write_json
-from ftlib.training import train
+from ftlib.runs import read_json, write_json
 
-ROOT = Path(__file__).resolve().parent.parent
+RESULT = Path(__file__).resolve().parent.parent / "results" / "cpu_speed.json"
 STEPS = 4
 RECIPES = [
     ("padded, float32, 16-bit base as float32", {"train.batching": "padded", "model.quantization": "none",
@@ -26,26 +32,114 @@ RECIPES = [
     ("bfloat16 where this CPU has it", {"model.dtype": "auto", "train.bf16": None}),
     ("NF4, as in the cpu profile", {"model.quantization": "nf4"}),
 ]  # fmt: skip
+PADDED_ROWS = 8  # of a batch, transformers' own default
+
+
+def training(data: str) -> list[dict]:
+    """One line for each of RECIPES."""
+    from ftlib.training import train
+
+    dataset, settings, lines = rows_of(data, 400), {"model.name": SMOLLM2}, []
+    for name, change in RECIPES:
+        settings |= change
+        fixed = {"data.path": data, "train.max_steps": STEPS, "train.eval_steps": None, "train.log_steps": 1}
+        with tempfile.TemporaryDirectory() as folder:
+            made = train(Config.load("cpu", env={}, **settings | fixed), dataset, Path(folder))
+        kept = ("tokens_per_s", "tokens", "train_seconds", "precision")
+        lines.append({"recipe": name} | {key: made[key] for key in kept})
+        print(f"{name}: {made['tokens_per_s']} tokens/s", flush=True)
+    return lines
+
+
+def evaluation(data: str, prompts: int, new_tokens: int, rows: int) -> list[dict]:
+    """Three lines for answering and three for scoring, each with its speed against the first of its kind."""
+    from ftlib.generation import answer_prompts, generate_batch
+    from ftlib.models import load_plain, load_tokenizer
+    from ftlib.prompts import encode_prompt, encode_rows
+    from ftlib.scoring import answer_nll
+    from ftlib.sources import fetch
+
+    dataset, place, tokenizer = rows_of(data, 400), fetch(SMOLLM2), load_tokenizer(SMOLLM2)
+    cfg = Config.load("cpu", env={}, **{"generation.max_new_tokens": new_tokens})
+    texts = dataset["test"][:prompts]["input_text"]
+    examples = encode_rows(tokenizer, list(dataset["test"].select(range(rows))), cfg.train.as_measured())
+    scored = sum(len(example["input_ids"]) for example in examples)
+    fast, _ = hardware.compute_dtype()
+    lines: list[dict] = []
+
+    def one_by_one(model) -> int:
+        answers = [generate_batch(model, tokenizer, [encode_prompt(tokenizer, text)], cfg.generation) for text in texts]
+        return sum(answer.n_tokens for (answer,) in answers)
+
+    def batched(model) -> int:
+        return sum(answer.n_tokens for answer in answer_prompts(model, tokenizer, texts, cfg.generation))
+
+    def packed(model) -> int:
+        answer_nll(model, examples, tokenizer.pad_token_id, cfg.train.max_length)
+        return scored
+
+    def padded(model) -> int:
+        padded_nll(model, examples, tokenizer.pad_token_id)
+        return scored
+
+    def measure(what: str, dtype: str, ways: list[tuple[str, Callable]]) -> None:
+        model = load_plain(place, dtype)
+        generate_batch(model, tokenizer, [[1]], cfg.generation.model_copy(update={"max_new_tokens": 2}))  # warm
+        for name, work in ways:
+            begun = time.perf_counter()
+            tokens = work(model)
+            seconds = time.perf_counter() - begun
+            line = {"what": what, "way": f"{name}, {dtype}", "tokens": tokens, "seconds": round(seconds, 2)}
+            first = next((old for old in lines if old["what"] == what), None)
+            line["tokens_per_s"] = round(tokens / seconds, 1)
+            line["times"] = round(line["tokens_per_s"] / (first or line)["tokens_per_s"], 2)
+            lines.append(line)
+            print(" | ".join(f"{key} {value}" for key, value in line.items()), flush=True)
+        del model
+        gc.collect()
+
+    measure("answering", "float32", [("one prompt at a time", one_by_one), ("in batches", batched)])
+    measure("answering", fast, [("in batches", batched)])
+    measure("scoring", "float32", [("padded", padded), ("packed", packed)])
+    measure("scoring", fast, [("packed", packed)])
+    return lines
+
+
+def padded_nll(model, examples: list, pad_id: int) -> float:
+    """Nats over all labelled tokens, in padded batches of the rows as they come, logits of every slot in float32."""
+    import torch
+    from torch.nn import functional
+
+    from ftlib.batching import PaddingCollator
+    from ftlib.prompts import IGNORED
+
+    total = 0.0
+    with torch.no_grad():
+        for start in range(0, len(examples), PADDED_ROWS):
+            batch = PaddingCollator(pad_id)(examples[start : start + PADDED_ROWS])
+            logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
+            flat = logits[:, :-1].float().flatten(0, 1)
+            targets = batch["labels"][:, 1:].flatten()
+            total += float(functional.cross_entropy(flat, targets, ignore_index=IGNORED, reduction="sum"))
+    return total
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
+    parser.add_argument("--only", choices=("train", "evaluate"))
+    parser.add_argument("--prompts", type=int, default=24)
+    parser.add_argument("--new-tokens", type=int, default=48)
+    parser.add_argument("--rows", type=int, default=64, help="whose references are scored")
+    parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
-    dataset, settings, lines = rows_of(args.data, 400), {"model.name": SMOLLM2}, []
-    for name, change in RECIPES:
-        settings |= change
-        fixed = {"data.path": args.data, "train.max_steps": STEPS, "train.eval_steps": None, "train.log_steps": 1}
-        with tempfile.TemporaryDirectory() as folder:
-            made = train(Config.load("cpu", env={}, **settings | fixed), dataset, Path(folder))
-        lines.append(
-            {"recipe": name} | {key: made[key] for key in ("tokens_per_s", "tokens", "train_seconds", "precision")}
-        )
-        print(f"{name}: {made['tokens_per_s']} tokens/s", flush=True)
-    found = {
-        "steps": STEPS,
-        "model": SMOLLM2,
-        "rows": lines,
-        "device": hardware.device_name(),
-        "versions": hardware.versions(),
-    }
-    write_json(ROOT / "results" / "cpu_speed.json", found | {"finished": hardware.now()})
+    device = hardware.device_name()
+    found = read_json(args.out) if args.out.exists() else {}
+    if found.get("device") != device:
+        found = {}  # figures of two machines do not belong into one table
+    if args.only != "evaluate":
+        found |= {"steps": STEPS, "model": SMOLLM2, "rows": training(args.data)}
+    if args.only != "train":
+        found |= {"model": SMOLLM2, "evaluation": evaluation(args.data, args.prompts, args.new_tokens, args.rows)}
+    found |= {"device": device, "versions": hardware.versions(), "finished": hardware.now()}
+    write_json(args.out, found)

@@ -90,7 +90,7 @@ def render_speed(found: dict) -> str:
             f"On as many, {slow['recipe']} takes {reference:,.0f} s at its steady speed.",
             "",
         ]
-        header = ["profile", "set on top", "seconds", "times as fast", "steps", "tokens/s", "validation loss"]
+        header = ["profile", "set on top", "seconds", "times as fast", "steps", "tokens/s"]
         cells = [
             [
                 job["profile"],
@@ -99,7 +99,6 @@ def render_speed(found: dict) -> str:
                 f"{reference / job['seconds']:.1f}",
                 cell(job["steps"]),
                 cell(job["tokens_per_s"]),
-                cell(job.get("validation_loss")),
             ]
             for job in found["jobs"]
         ]

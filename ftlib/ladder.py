@@ -47,7 +47,10 @@ def fit(
             trainer, about = build(settings)
         except torch.OutOfMemoryError as error:
             raise OutOfMemory(f"the model alone does not fit in {_room()}: {advice(settings)}") from error
-        found = _tried(trainer, done) if trainer.args.max_steps - done >= ENOUGH else None
+        worth = (
+            trainer.args.max_steps - done >= ENOUGH and not ranks.sharded()
+        )  # there one that fails leaves others waiting
+        found = _tried(trainer, done) if worth else None
         if found != {}:
             break
         if done:

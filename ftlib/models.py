@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ftlib import hardware
+from ftlib import hardware, ranks, sharding
 from ftlib.config import Config, ConfigError
 from ftlib.sources import ModelError, fetch
 
@@ -50,11 +50,15 @@ def precision(cfg: Config) -> Precision:
     quantization = cfg.model.quantization
     if quantization == "auto":
         quantization, reasons["model.quantization"] = _auto_quantization(cfg)
+    if ranks.sharded():
+        sharding.check(cfg, quantization)
     return Precision(dtype, quantization, fp16, bf16, reasons)
 
 
 def _auto_quantization(cfg: Config) -> tuple[str, str]:
     """16-bit when base, adapter and activations should fit in the free GPU memory, else NF4."""
+    if ranks.sharded():
+        return "none", "none: the base is spread over several GPUs, which 4-bit weights cannot be"
     if hardware.cuda_capability() is None:
         return "nf4", "nf4: on a CPU it trains as fast as 16 bits and walks the very path that a GPU walks"
     free, billions = hardware.free_gpu_gib(), count_parameters(cfg.model.name) / 1e9
@@ -180,7 +184,10 @@ def keep_nf4_on_cpu(model) -> None:
 def load_base(cfg: Config, chosen: Precision):
     """The base model as training uses it: NF4 or 16 bits, frozen."""
     place = fetch(cfg.model.name)
-    model = load_nf4(place, chosen.dtype) if chosen.quantization == "nf4" else load_plain(place, chosen.dtype)
+    if ranks.sharded():
+        model = sharding.load(place, chosen.dtype)
+    else:
+        model = load_nf4(place, chosen.dtype) if chosen.quantization == "nf4" else load_plain(place, chosen.dtype)
     model.requires_grad_(False)
     model.config.use_cache = False  # packing needs it off, and training has no use for a cache
     return model

@@ -7,6 +7,7 @@ How: torchrun --nproc_per_node 2 -m ftlib train --profile gpu
 
 from __future__ import annotations
 
+import functools
 import os
 from datetime import timedelta
 
@@ -22,16 +23,26 @@ def rank() -> int:
     return int(os.environ.get("RANK", 0))
 
 
+@functools.cache
+def sharded() -> bool:
+    """True if the base is to be spread over the processes, as `accelerate launch --use_fsdp` says (see `sharding`).
+
+    The launcher's word is taken away: accelerate would shard again what was sharded while it was loaded.
+    """
+    return os.environ.pop("ACCELERATE_USE_FSDP", "").lower() == "true" and world() > 1
+
+
 def first() -> bool:
     """True for the one process that writes files and speaks."""
     return rank() == 0
 
 
-def _join() -> None:
+def join() -> None:
     """Make the group of processes, NCCL between GPUs and gloo between CPUs; accelerate does it once."""
     import torch
     from accelerate import PartialState
 
+    sharded()
     PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
@@ -41,7 +52,7 @@ def agree(value):
         return value
     import torch.distributed as dist
 
-    _join()
+    join()
     box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
@@ -65,7 +76,7 @@ def total(values: list[float]) -> list[float]:
 
     from ftlib import hardware
 
-    _join()
+    join()
     summed = torch.tensor(values, dtype=torch.float64, device=hardware.device())
     dist.all_reduce(summed)
     return summed.tolist()

@@ -43,6 +43,8 @@ def can_compile(cfg: Config, chosen: Precision, model) -> bool:
         against = f"the fast step knows {', '.join(FAMILIES)}, and this model is {family}"
     elif chosen.fp16:
         against = "float16 needs its losses scaled from step to step, which a recorded step cannot; bfloat16 would do"
+    elif ranks.sharded():
+        against = "a base that is spread over several GPUs is put together layer by layer, which a recorded step cannot"
     if against is None:
         return True
     if cfg.set_by_user("train.compile"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from ftlib import ranks
+from ftlib import ranks, sharding
 from ftlib.runs import read_jsonl
 from ftlib.scoring import answer_loss, answer_nll, mean_nll
 
@@ -60,12 +60,16 @@ class ExamplesTrainer(Trainer):
     def evaluate(self, *_, **__):
         """Nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
         started = time.perf_counter()
-        sums, counts = self.score(ranks.mine(self.validation))
+        # processes that share the base must go through it equally often: then each of them scores all rows
+        sums, counts = self.score(self.validation if ranks.sharded() else ranks.mine(self.validation))
         metrics = {"eval_loss": mean_nll(*([total] for total in ranks.total([sum(sums), sum(counts)])))}
         self.paused += time.perf_counter() - started
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _save(self, output_dir=None, state_dict=None):
+        super()._save(output_dir, state_dict or sharding.trained(self.model))
 
     def _save_checkpoint(self, *args, **kwargs):
         started = time.perf_counter()

@@ -17,7 +17,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 
-from ftlib import hardware, ranks
+from ftlib import hardware, ranks, sharding
 from ftlib.batching import make_collator
 from ftlib.config import Config, ConfigError
 from ftlib.encoded import encoded
@@ -135,6 +135,8 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     validation = list(encoded(tokenizer, held_out, cfg.train.as_measured(), kept))
     encode_seconds = time.perf_counter() - started
     model = add_adapter(load_base(cfg, chosen), cfg)
+    if ranks.sharded():
+        sharding.leave_base_alone(model)
     fast = can_compile(cfg, chosen, model)
     if fast:
         parts = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
@@ -234,5 +236,5 @@ def save_adapter(trainer: ExamplesTrainer, cfg: Config, folder: Path) -> None:
             )
     for peft_config in model.peft_config.values():
         peft_config.base_model_name_or_path = cfg.model.name
-    model.save_pretrained(folder, save_embedding_layers=False)
+    model.save_pretrained(folder, save_embedding_layers=False, state_dict=sharding.trained(model))
     trainer.tokenizer_for_saving.save_pretrained(folder)

@@ -150,7 +150,7 @@ def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
     row = {"shape": "tinyllama-1.1b", "recipe": "the reference", "examples_per_s": 10.4, "tokens_per_s": 2000,
            "step_s": 1.5, "padding_share": 0.25, "peak_gib": 20.25, "roof_share": 0.0125}  # fmt: skip
     fast = row | {"recipe": "ours", "tokens_per_s": 50_000}
-    job = {"profile": "gpu", "extra": [], "seconds": 100.0, "steps": 9, "tokens_per_s": 40_000, "validation_loss": 2.5}
+    job = {"profile": "gpu", "extra": [], "seconds": 100.0, "steps": 9, "tokens_per_s": 40_000}
     about = {"device": "a GPU", "versions": {}, "finished": "2026-01-02T03:04:05Z"}
     write_json(tmp_path / "results" / "train_speed.json", {"rows": [row, fast], "jobs": [job]} | about)
     gain = {"mean": 0.25, "ci95": [0.125, 0.375]}
@@ -164,7 +164,7 @@ def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
     rendering.write(tmp_path)
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "| ours | 10.4 | 50,000 | 25.0 | 1,500.0 | 20.2 | 1.2% | 25.0% |" in page and "old" not in page
-    assert "| gpu | – | 100 | 20.0 | 9 | 40,000 | 2.5 |" in page  # 20,800 examples at 10.4 a second take 2,000 s
+    assert "| gpu | – | 100 | 20.0 | 9 | 40,000 |" in page  # 20,800 examples at 10.4 a second take 2,000 s
     assert "\nprompts 9.\n" in page and "| ours | 1,234 | 0.250 [0.125, 0.375] |" in page
     assert "| base |\n|---|\n| 1.25 |" in page
     assert (tmp_path / rendering.PICTURE).exists()

@@ -8,17 +8,20 @@ from importlib.metadata import version
 import pytest
 from packaging.version import Version
 from safetensors.torch import load_file
+from transformers.distributed.configuration_utils import DistributedConfig
 
 from ftlib import ranks, training
 from ftlib.cli import main
 from ftlib.config import ConfigError
+from ftlib.models import precision
 from ftlib.runs import Run, read_json, read_jsonl
 from ftlib.training import share_of_step
 
 COARSE = ["--set", "generation.max_new_tokens=4"]
+PLAIN = ["--set", "model.quantization=none"]
 
 
-def launch(processes: int, run, *arguments: str) -> str:
+def launch(processes: int, run, *arguments: str, **environment: str) -> str:
     """Run a command of ftlib in several processes; returns what it printed. Its run folder is `run`, named after the profile."""
     command = [
         sys.executable,
@@ -30,7 +33,7 @@ def launch(processes: int, run, *arguments: str) -> str:
         "-m",
         "ftlib",
     ]
-    env = os.environ | {"OMP_NUM_THREADS": "1", "FTLIB_RUNS": str(run.parent)}
+    env = os.environ | {"OMP_NUM_THREADS": "1", "FTLIB_RUNS": str(run.parent)} | environment
     done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
@@ -42,6 +45,22 @@ def losses(run) -> list[float]:
 
 def weights(run) -> dict:
     return load_file(run / "adapter" / "adapter_model.safetensors")
+
+
+def apart(run, other) -> float:
+    """The largest difference between the weights of two runs."""
+    one, two = weights(run), weights(other)
+    return max(float((one[name] - two[name]).abs().max()) for name in one)
+
+
+def stop_after_a_checkpoint(monkeypatch) -> None:
+    """Interrupt the training in step 4; there is a checkpoint of step 3."""
+
+    def stop(self, args, state, control, **_):
+        if state.global_step == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Progress, "on_step_begin", stop)
 
 
 def test_two_processes_make_the_run_that_one_makes(tmp_path, smoke_run):
@@ -84,17 +103,44 @@ def test_the_fast_step_is_shared_without_changing_it(tmp_path):
 def test_a_training_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
     """Begun on two GPUs, resumed on the one that is left: that is how nights on shared machines end."""
     assert main(["train", "--run", str(tmp_path / "unbroken")]) == 0
-
-    def stop(self, args, state, control, **_):
-        if state.global_step == 4:  # after the checkpoint of step 3
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training.Progress, "on_step_begin", stop)
+    stop_after_a_checkpoint(monkeypatch)
     assert main(["train", "--run", str(tmp_path / "broken" / "smoke")]) == 130
     monkeypatch.undo()
     assert "going on from step 3" in launch(2, tmp_path / "broken" / "smoke", "train")
-    unbroken, resumed = weights(tmp_path / "unbroken"), weights(tmp_path / "broken" / "smoke")
-    assert max(float((unbroken[name] - resumed[name]).abs().max()) for name in unbroken) < 1e-3
+    assert apart(tmp_path / "unbroken", tmp_path / "broken" / "smoke") < 1e-3
+
+
+@pytest.mark.skipif(
+    "fsdp_size" not in DistributedConfig.__dataclass_fields__, reason="this transformers cannot load a sharded base"
+)
+def test_a_base_in_parts_learns_what_a_whole_one_learns(tmp_path, monkeypatch):
+    """A base too large for one GPU must not cost the result: losses, validation, checkpoints and adapter are the same."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts" / "smoke"
+    assert main(["train", "--run", str(whole), *PLAIN]) == 0
+    stop_after_a_checkpoint(monkeypatch)
+    assert main(["train", "--run", str(parts), *PLAIN]) == 130
+    monkeypatch.undo()
+    said = launch(2, parts, "train", *PLAIN, ACCELERATE_USE_FSDP="true")  # as `accelerate launch --use_fsdp` does
+    assert "50% of it in each" in said and "going on from step 3" in said
+    assert losses(parts) == pytest.approx(losses(whole), abs=2e-4)
+    one, other = (read_json(run / "adapter" / "manifest.json") for run in (whole, parts))
+    assert (other["processes"], other["best_step"]) == (2, one["best_step"])
+    assert other["validation_loss"] == pytest.approx(one["validation_loss"], abs=1e-3)
+    assert weights(parts).keys() == weights(whole).keys() and apart(whole, parts) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"model.quantization": "nf4"}, "model.quantization = nf4"),
+        ({"lora.modules_to_save": ["lm_head"]}, "set \\[\\]"),
+    ],
+)
+def test_what_cannot_be_spread_over_gpus_is_refused(settings, setting, said, monkeypatch):
+    """After minutes of loading, an error from deep inside another library tells nobody what to set."""
+    monkeypatch.setattr(ranks, "sharded", lambda: True)
+    with pytest.raises(ConfigError, match=said):
+        precision(settings(**{"model.quantization": "none"} | setting))
 
 
 def test_two_processes_measure_before_they_train_and_one_speaks(tmp_path):
