@@ -26,7 +26,7 @@ def fits(model, dtype: torch.dtype | None) -> bool:
     """True if every linear of every layer is unquantised with one LoRA beside it, in Llama's layer. dtype: to compute in."""
     from peft.tuners.lora import Linear
 
-    if model.config.model_type != "llama" or model.config.hidden_act != "silu":
+    if not hasattr(model, "peft_config") or model.config.model_type != "llama" or model.config.hidden_act != "silu":
         return False
     linears = [
         layer.get_submodule(name)

@@ -50,9 +50,12 @@ def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
     end = end_of_turn_id(tokenizer)
     device = hardware.device()
 
-    adapted = load_adapter(load_plain(fetch(cfg.model.name), "float32"), adapter)
+    if cfg.lora.r:
+        adapted = load_adapter(load_plain(fetch(cfg.model.name), "float32"), adapter)
+    else:  # all weights were trained: what is left to do is the cast, and its proof
+        adapted = load_plain(str(adapter), "float32")
     reference = _outputs(adapted, prompts, device), _greedy(adapted, prompts, device, end)
-    merged = adapted.merge_and_unload(safe_merge=True)
+    merged = adapted.merge_and_unload(safe_merge=True) if cfg.lora.r else adapted
     against_adapter = compare(reference, (_outputs(merged, prompts, device), _greedy(merged, prompts, device, end)))
 
     tied_in_base = bool(getattr(merged.config, "tie_word_embeddings", False))

@@ -50,6 +50,10 @@ def precision(cfg: Config) -> Precision:
     quantization = cfg.model.quantization
     if quantization == "auto":
         quantization, reasons["model.quantization"] = _auto_quantization(cfg)
+    if cfg.lora.r == 0 and quantization != "none":
+        raise ConfigError(
+            f"model.quantization = {quantization}: lora.r = 0 trains all weights, which 4 bits cannot hold; set it to none"
+        )
     if ranks.sharded():
         sharding.check(cfg, quantization)
     return Precision(dtype, quantization, fp16, bf16, reasons)
@@ -57,6 +61,8 @@ def precision(cfg: Config) -> Precision:
 
 def _auto_quantization(cfg: Config) -> tuple[str, str]:
     """16-bit when base, adapter and activations should fit in the free GPU memory, else NF4."""
+    if cfg.lora.r == 0:
+        return "none", "none: all weights are trained (lora.r = 0)"
     if ranks.sharded():
         return "none", "none: the base is spread over several GPUs, which 4-bit weights cannot be"
     if hardware.cuda_capability() is None:

@@ -72,12 +72,20 @@ class ModelConfig(Section):
 
 
 class LoraConfig(Section):
-    r: Count
+    r: CountOrZero
     alpha: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
     target_modules: str | list[str]
     modules_to_save: list[str]
     tie_saved_modules: bool
+
+    @model_validator(mode="after")
+    def _combinations(self):
+        if self.r == 0 and self.modules_to_save:
+            raise ValueError(
+                f"lora.r = 0 trains all weights, so lora.modules_to_save = {self.modules_to_save} adds nothing: set []"
+            )
+        return self
 
 
 class TrainConfig(Section):

@@ -30,6 +30,8 @@ def check(cfg: Config, quantization: str) -> None:
         raise ConfigError(
             f"model.quantization = {quantization}: {HERE}, and only 16-bit weights can be; set it to none"
         )
+    if cfg.lora.r == 0:
+        raise ConfigError(f"lora.r = 0: {HERE}, and what is sharded stays frozen; train an adapter (lora.r=32)")
     if cfg.lora.modules_to_save:
         raise ConfigError(
             f"lora.modules_to_save = {cfg.lora.modules_to_save}: {HERE}, and copies of its parts cannot; set []"

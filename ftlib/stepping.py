@@ -63,18 +63,26 @@ def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def labelled_loss(
-    hidden: torch.Tensor, weight: torch.Tensor, where: torch.Tensor, targets: torch.Tensor
+    hidden: torch.Tensor, weight: torch.Tensor, where: torch.Tensor, targets: torch.Tensor, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Cross entropy summed over the labelled positions. hidden: (tokens, width); where, targets: (capacity,)."""
-    logits = functional.linear(hidden.index_select(0, where).to(weight.dtype), weight)
+    """Cross entropy summed over the labelled positions. hidden: (tokens, width); where, targets: (capacity,).
+
+    dtype: of the product with the output layer, whose weight is `weight`; the rest is computed in float32.
+    """
+    logits = functional.linear(hidden.index_select(0, where).to(dtype), weight.to(dtype))
     return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+
+
+def base_of(model):
+    """The model under an adapter; the model itself if it has none."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
 class PlainLayers:
     """transformers' own decoder with PEFT's layers, in autocast: for quantised bases and every family in FAMILIES."""
 
     def __init__(self, model, dtype: torch.dtype | None, compiled: bool):
-        base = model.get_base_model()
+        base = base_of(model)
         self.decoder, self.dtype = base.get_decoder(), dtype
         self.mask_dtype = dtype or base.get_output_embeddings().weight.dtype
         for module in model.modules():
@@ -136,7 +144,7 @@ class FixedStep:
         """model: the PEFT model. dtype: of autocast; None for none. compiled: compile layers and loss. join: use `fused`
         where it fits. longest: tokens of the longest example at most.
         """
-        base = model.get_base_model()
+        base = base_of(model)
         self.model, self.decoder = model, base.get_decoder()
         self.head, self.embeddings = base.get_output_embeddings(), base.get_input_embeddings()
         self.graph_wanted, self.graph = graph, None
@@ -145,6 +153,7 @@ class FixedStep:
             self.layers = fused.FusedLayers(model, compiled, longest)
         else:
             self.layers = PlainLayers(model, dtype, compiled)
+        self.dtype = dtype or self.head.weight.dtype
         self.loss_function = torch.compile(labelled_loss, dynamic=False) if compiled else labelled_loss
 
     def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
@@ -154,7 +163,7 @@ class FixedStep:
         wanted = self.layers.mask_dtype
         parts = batch["starts"] if wanted is None else block_mask(batch["position_ids"], wanted)
         hidden = self.layers(embedded, batch["position_ids"], parts)
-        return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"]) / count
+        return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"], self.dtype) / count
 
     def __call__(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
         """The loss, detached; its gradient lies in `flat.vector.grad` afterwards."""

@@ -36,8 +36,12 @@ def add_adapter(model, cfg: Config):
     """The frozen base with LoRA matrices; B starts at zero, so the model answers as before until the first step.
 
     Trainable weights are kept in float32 whatever the base's type: 16-bit updates of 1e-5 would round to nothing, and fp16
-    training refuses to unscale fp16 gradients (peft#341 is this recipe).
+    training refuses to unscale fp16 gradients (peft#341 is this recipe). With `lora.r` = 0 there is no adapter: the model itself
+    comes back with all its weights in float32, to be trained.
     """
+    set_seed(cfg.train.seed)  # the random A matrices
+    if cfg.lora.r == 0:
+        return model.float().requires_grad_()
     lora = LoraConfig(
         r=cfg.lora.r,
         lora_alpha=cfg.lora.alpha,
@@ -47,7 +51,6 @@ def add_adapter(model, cfg: Config):
         ensure_weight_tying=cfg.lora.tie_saved_modules and bool(getattr(model.config, "tie_word_embeddings", False)),
         task_type="CAUSAL_LM",
     )
-    set_seed(cfg.train.seed)  # the random A matrices
     adapted = get_peft_model(model, lora)
     for weight in adapted.parameters():
         if weight.requires_grad:
@@ -234,7 +237,7 @@ def save_adapter(trainer: ExamplesTrainer, cfg: Config, folder: Path) -> None:
             raise RuntimeError(
                 f"{weight_name} is not finite after training: lower train.learning_rate or train.max_grad_norm"
             )
-    for peft_config in model.peft_config.values():
+    for peft_config in getattr(model, "peft_config", {}).values():
         peft_config.base_model_name_or_path = cfg.model.name
     model.save_pretrained(folder, save_embedding_layers=False, state_dict=sharding.trained(model))
     trainer.tokenizer_for_saving.save_pretrained(folder)

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ftlib import merging, training
+from ftlib.config import ConfigError
 from ftlib.models import load_plain
 from ftlib.prompts import encode_prompt
 from ftlib.sources import fetch
@@ -93,3 +94,27 @@ def test_the_three_ways_to_merge_are_told_apart(adapter):
     trained, into_nf4, dequantised, onto_16 = found.values()
     assert trained["largest"] == 0 and dequantised["mean"] < 1e-4 < into_nf4["mean"] and onto_16["mean"] > 1e-4
     assert all(6 < way["nll"] < 10 for way in found.values())
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["plain step", "fast step"])
+def test_without_an_adapter_all_weights_are_trained_and_saved(tmp_path, fast):
+    """A comparison with LoRA in which the embeddings stayed frozen, or the untrained weights were saved, proves nothing."""
+    cfg = smoke.config(**{"lora.r": 0, "model.quantization": "none", "train.max_steps": 3, "train.learning_rate": 1e-3,
+                          "train.compile": fast})  # fmt: skip
+    result = training.train(cfg, smoke.dataset(), tmp_path / "trained")
+    base, trained = load_plain(fetch("tiny:llama"), "float32"), load_plain(str(tmp_path / "trained"), "float32")
+    before = base.state_dict()
+    assert all(not torch.equal(weight, before[name]) for name, weight in trained.state_dict().items())
+    assert result["trainable_parameters"] == sum(weight.numel() for weight in base.parameters())
+    proof = merging.merge(cfg, smoke.dataset(), tmp_path / "trained", tmp_path / "merged")
+    assert proof["saved_weights_are_the_cast_weights"] and proof["merged_vs_adapter_float32"]["largest"] == 0
+    merged = load_plain(str(tmp_path / "merged"), "float32").state_dict()
+    assert all(
+        torch.allclose(weight, merged[name], rtol=1e-3, atol=1e-6) for name, weight in trained.state_dict().items()
+    )
+
+
+def test_all_weights_in_four_bits_are_refused(tmp_path):
+    """Frozen 4-bit weights under the name of a full training would be taken for one."""
+    with pytest.raises(ConfigError, match="lora.r = 0 trains all weights"):
+        training.train(smoke.config(**{"lora.r": 0}), smoke.dataset(), tmp_path)

@@ -81,7 +81,9 @@ def test_the_trainer_is_left_as_it_was(tmp_path):
 @pytest.mark.parametrize("batching", ["packed", "padded", "grouped"])
 def test_no_batch_of_the_training_is_larger_than_the_one_that_was_tried(tmp_path, batching):
     """A larger one at step 400 would run out of memory after all."""
-    trainer = built(tmp_path, **{"train.batching": batching, "train.micro_batch": 2, "train.max_steps": 20})
+    trainer = built(
+        tmp_path, **{"train.batching": batching, "train.micro_batch": 2, "train.max_steps": 8, "train.eval_steps": None}
+    )
     largest, typical = choose(trainer, plan(trainer))
     assert (len(largest), len(typical)) == (2, 3)
     collate, seen = trainer.data_collator, []
