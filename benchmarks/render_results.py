@@ -74,7 +74,8 @@ def render_speed(found: dict) -> str:
     first = found["rows"][0]["shape"]
     alt = plots.speed_waterfall(found["rows"], first).alt
     lines = [
-        f"**Training speed**, one change at a time, on {found['device']}. File: [`results/{speed.FILE}`](results/{speed.FILE}).",
+        f"**Training speed**, one change at a time, on {found['device']}. File: [`results/{speed.FILE}`](results/{speed.FILE}). "
+        "The first rows wait for Python, so they vary with the host's processor, and with them every `times`.",
         "",
         f"![{alt}]({PICTURE.as_posix()})",
         "",
