@@ -92,9 +92,8 @@ class Decoder:
         AttentionInterface.register(ATTENTION, grouped_attention)
         self.model, self.generation, self.ends = model, generation, set(ends)
         self.slots, self.chunk, self.graph = slots, chunk, None
-        self.length = (
-            -(-(longest + generation.max_new_tokens + chunk) // 64) * 64
-        )  # what one answer needs, and full tiles
+        needed = longest + generation.max_new_tokens + chunk
+        self.length = -(-needed // 64) * 64  # full tiles
         device = next(model.parameters()).device
         self.graph_wanted = graph and device.type == "cuda"
         self.device, self.low = device, torch.finfo(model.dtype).min
@@ -124,9 +123,8 @@ class Decoder:
         ids: dict[int, list[int]] = {}
         while waiting or at_slot:
             free = [slot for slot in range(self.slots) if slot not in at_slot]
-            if waiting and (
-                not at_slot or len(free) * 8 >= self.slots
-            ):  # a pass over few prompts costs as much as over many
+            enough = not at_slot or len(free) * 8 >= self.slots  # reading few prompts takes as long as reading many
+            if waiting and enough:
                 for group in self._groups(waiting, free, encoded):
                     self._admit(list(group), [encoded[position] for position in group.values()])
                     at_slot |= group
@@ -180,10 +178,8 @@ class Decoder:
         before = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
         seen = real[:, None, None, :] & before | torch.eye(longest, dtype=torch.bool, device=self.device)
         open_, shut = (torch.tensor(value, dtype=self.model.dtype, device=self.device) for value in (0.0, self.low))
-        collected, positions = (
-            _Collected(),
-            (real.cumsum(1) - 1).clamp(min=0),
-        )  # padding has position 0, and nobody sees it
+        positions = (real.cumsum(1) - 1).clamp(min=0)  # padding has position 0, and nobody sees it
+        collected = _Collected()
         logits = self.model(
             input_ids=ids, attention_mask=torch.where(seen, open_, shut), position_ids=positions,
             past_key_values=collected, use_cache=True, logits_to_keep=1,

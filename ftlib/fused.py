@@ -174,9 +174,8 @@ class FusedLayers:
         self.shape = (config.num_attention_heads, config.num_key_value_heads, size, config.rms_norm_eps, longest,
                       tuple(group.scale for group in first), tuple(group.dropout for group in first))  # fmt: skip
         weight = first[0].weight
-        self.mask_dtype = (
-            None if can_varlen(weight.device, weight.dtype) else weight.dtype
-        )  # None: attention needs no mask
+        # None: attention needs no mask
+        self.mask_dtype = None if can_varlen(weight.device, weight.dtype) else weight.dtype
         self.layer, self.renew = decoder_layer, put_b_beside_w
         if compiled:
             self.layer = torch.compile(decoder_layer, dynamic=False)

@@ -47,9 +47,8 @@ def fit(
             trainer, about = build(settings)
         except torch.OutOfMemoryError as error:
             raise OutOfMemory(f"the model alone does not fit in {_room()}: {advice(settings)}") from error
-        worth = (
-            trainer.args.max_steps - done >= ENOUGH and not ranks.sharded()
-        )  # there one that fails leaves others waiting
+        # with a sharded base a process that fails would leave the others waiting
+        worth = trainer.args.max_steps - done >= ENOUGH and not ranks.sharded()
         found = _tried(trainer, done) if worth else None
         if found != {}:
             break

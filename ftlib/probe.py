@@ -62,9 +62,8 @@ def put_back(trainer: ExamplesTrainer) -> Iterator:
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
         try:
-            yield trainer.accelerator.prepare_model(
-                model, evaluation_mode=True
-            )  # without the wrapper of several processes
+            # evaluation_mode: without the wrapper of several processes
+            yield trainer.accelerator.prepare_model(model, evaluation_mode=True)
         finally:
             for name in set(model.__dict__) - set(attributes):  # the forward in mixed precision; `train` makes its own
                 delattr(model, name)

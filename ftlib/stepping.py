@@ -87,9 +87,8 @@ class PlainLayers:
         self.mask_dtype = dtype or base.get_output_embeddings().weight.dtype
         for module in model.modules():
             if hasattr(module, "cast_input_dtype_enabled"):
-                module.cast_input_dtype_enabled = (
-                    dtype is None
-                )  # autocast does it, without a float32 copy of every input
+                # autocast does it, without a float32 copy of every input
+                module.cast_input_dtype_enabled = dtype is None
         if compiled:
             for layer in self.decoder.layers:
                 layer.compile(dynamic=False)
@@ -242,9 +241,8 @@ class FixedTrainer(ExamplesTrainer):
         if ranks.world() > 1:
             torch.distributed.all_reduce(vector.grad)
         self.norm = torch.nn.utils.clip_grad_norm_([vector], self.max_norm or math.inf)
-        return (
-            loss * ranks.world()
-        )  # the Trainer logs the mean over processes, and each of them has its part of the sum
+        # the Trainer logs the mean over processes, and each of them has its part of the sum
+        return loss * ranks.world()
 
     def log(self, logs: dict, *args, **kwargs):
         if "loss" in logs and self.norm is not None:

@@ -38,6 +38,21 @@ def config(**overrides) -> Config:
 
 
 @lru_cache
+def sharp_model():
+    """The tiny model in float32 with larger weights: near-ties of tokens would make equal answers a matter of luck."""
+    import torch
+
+    from ftlib.models import load_plain
+    from ftlib.sources import fetch
+
+    made = load_plain(fetch("tiny:llama"), "float32")
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.mul_(4)
+    return made
+
+
+@lru_cache
 def tokenizer(family: str = "zephyr"):
     """The tiny tokenizer (pad == EOS) with the chat template and the special tokens of a model family."""
     made = copy.deepcopy(load_tokenizer("tiny:llama"))

@@ -8,20 +8,14 @@ from ftlib import generation as generation_module
 from ftlib.decoding import Decoder
 from ftlib.generation import answer_prompts, stream_answer
 from ftlib.generation import settings as arguments_of
-from ftlib.models import load_plain
 from ftlib.prompts import build_prompt, encode_prompt
-from ftlib.sources import fetch
 
 PROMPTS = [build_prompt("Kettle blue " * (n % 9 + 1) + str(n)) for n in range(30)]
 
 
 @pytest.fixture(scope="module")
 def model():
-    made = load_plain(fetch("tiny:llama"), "float32")
-    with torch.no_grad():  # sharper random weights: near-ties between tokens would make equal answers a matter of luck
-        for weight in made.parameters():
-            weight.mul_(4)
-    return made
+    return smoke.sharp_model()
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +47,8 @@ def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, changes):
     """Keys left over from a slot's last prompt would put one product's words into another's description."""
     wanted = settings(**changes)
     whole = [generated(model, ids, wanted, [0]) for ids in encoded]
-    ends = sorted(
-        {whole[k][k] for k in (3, 5, 8, 11)}
-    )  # tokens that end some answers early, so that slots come free unevenly
+    # tokens that end some answers early, so that slots come free unevenly
+    ends = sorted({whole[k][k] for k in (3, 5, 8, 11)})
     alone = [generated(model, ids, wanted, ends) for ids in encoded]
     assert len({len(ids) for ids in alone}) > 2
     assert decoded(model, encoded, wanted, ends, slots=2) == alone
