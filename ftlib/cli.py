@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     clean.add_argument("--all", action="store_true", help="remove the whole run, answers and metrics too")
     clean.set_defaults(function=do_runs_clean)
     _add_course(commands)
+    _add_export(commands, common)
     return parser
 
 
@@ -98,6 +99,17 @@ def _add_course(commands) -> None:
     badges = action("badges", "point badges and set-up cells to a repository and a tag", do_badges)
     badges.add_argument("--repository", metavar="OWNER/REPO")
     badges.add_argument("--ref", metavar="TAG")
+
+
+def _add_export(commands, common) -> None:
+    """`ftlib export ...`: the model for others."""
+    export = commands.add_parser("export", help="give the model to others").add_subparsers(dest="action", required=True)
+    hub = export.add_parser("hub", help="upload model and card to the Hugging Face hub", parents=[common])
+    hub.add_argument("place", metavar="OWNER/NAME")
+    hub.add_argument("--kind", choices=("merged", "adapter"), default="merged")
+    hub.add_argument("--public", action="store_true", help="for everybody to see (default: private)")
+    hub.add_argument("--dry-run", action="store_true", help="only show what would go up")
+    hub.set_defaults(function=do_export_hub)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -305,3 +317,12 @@ def do_badges(args) -> None:
 
     repository, ref = rewrite(args.repository, args.ref)
     print(f"badges and set-up cells point to {repository} at {ref}")
+
+
+def do_export_hub(args) -> None:
+    from ftlib.study.card import upload
+
+    _, run = _resolve(args, "evaluation")
+    address = upload(run, args.place, args.kind, private=not args.public, dry_run=args.dry_run)
+    if address:
+        print(f"uploaded: {address}")
