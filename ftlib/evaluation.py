@@ -153,17 +153,23 @@ def model_answers(
     gc.collect()
 
 
-def baseline_answers(cfg: Config, rows: dict[str, list[dict]], dataset, done: dict, folder: Path) -> None:
+def baseline_records(rows: dict[str, list[dict]], dataset) -> list[Record]:
     """The two systems that learn nothing: the title itself, and the description of the nearest training title."""
-    nearest = Nearest(list(dataset["train"]["title"]), list(dataset["train"]["content"]))
+    nearest, records = Nearest(list(dataset["train"]["title"]), list(dataset["train"]["content"])), []
+    for split, found in rows.items():
+        titles = [row["title"] for row in found]
+        for system, texts in (("copy_title", titles), ("nearest", nearest.answers(titles))):
+            records += [Record(row["uid"], split, system, text) for row, text in zip(found, texts, strict=True)]
+    return records
+
+
+def baseline_answers(rows: dict[str, list[dict]], dataset, done: dict, folder: Path) -> None:
+    """`baseline_records` into answers.jsonl, as far as they are not there."""
     with open(folder / ANSWERS, "a", encoding="utf-8") as file:
-        for split, found in rows.items():
-            titles = [row["title"] for row in found]
-            for system, texts in (("copy_title", titles), ("nearest", nearest.answers(titles))):
-                for row, text in zip(found, texts, strict=True):
-                    if (split, system, row["uid"]) not in done:
-                        done[split, system, row["uid"]] = record = Record(row["uid"], split, system, text)
-                        file.write(_line(record))
+        for record in baseline_records(rows, dataset):
+            if (record.split, record.system, record.uid) not in done:
+                done[record.split, record.system, record.uid] = record
+                file.write(_line(record))
 
 
 def row_values(
@@ -243,7 +249,7 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
         return {}  # its answers are written; the first process scores
     if ranks.world() > 1:
         done = read_answers(folder, keys)
-    baseline_answers(cfg, rows, dataset, done, folder)
+    baseline_answers(rows, dataset, done, folder)
 
     tokenizer, copied = load_tokenizer(cfg.model.name), CopiedRun(list(dataset["train"]["content"]))
     cosine = semantic.cosine()

@@ -347,7 +347,8 @@ def score_rows(
     """Every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
 
     stopped: whether each answer ended by itself; None (a baseline that generates nothing) leaves `stops` out, as no
-    `copied_run` and no `cosine` (see `ftlib.semantic`) leave out those. `nll` and `bits_per_byte` need the model and are computed in `ftlib.evaluation`.
+    `copied_run` and no `cosine` (see `ftlib.semantic`) leave out those. `nll` and `bits_per_byte` need the model and are
+    computed in `ftlib.evaluation`.
     Raises ValueError if there are no rows or the lists differ in length.
     """
     texts = {"predictions": list(answers), "references": list(references), "per_row": True}

@@ -41,6 +41,18 @@ def interval(found: dict) -> str:
     return f"{number(found['mean'])} [{number(low)}, {number(high)}]"
 
 
+def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    return [lines[0], "|" + "---|" * len(header), *lines[1:]]
+
+
+def between(page: str, begin: str, end: str, text: str) -> str:
+    """The page with the text between two markers, in place of what stood there."""
+    before, _, rest = page.partition(begin)
+    return before + begin + text + end + rest.partition(end)[2]
+
+
 def table_rows(split: dict) -> list[list[str]]:
     """Cells of the before/after table: metric, base, tuned, tuned - base, wins/ties/losses, then the baselines' means."""
     systems, difference = split["systems"], split["differences"].get("tuned-base", {})

@@ -56,7 +56,8 @@ def test_no_lower_bound_is_above_what_colab_has_preloaded():
 def test_requirements_are_lower_bounds_only():
     """An exact pin in the package would replace what a Colab runtime has loaded."""
     assert all(
-        {s.operator for s in requirement.specifier} == {">="} for requirement in required("test", "app", "course", "semantic")
+        {s.operator for s in requirement.specifier} == {">="}
+        for requirement in required("test", "app", "course", "semantic")
     )
 
 
