@@ -11,7 +11,7 @@ from pathlib import Path
 from shapes import JOB_EXAMPLES, SHAPES
 
 from ftlib import plots, speed
-from ftlib.report import findings, interval
+from ftlib.report import between, findings, interval, markdown
 from ftlib.runs import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,12 +61,6 @@ def render_run(path: Path) -> str:
         rows.append([name, *cells])
     said = [f"- {sentence}" for sentence in findings(metrics)]
     return "\n".join([intro, "", *markdown(header, rows), "", *said, ""])
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a table."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return [lines[0], "|" + "---|" * len(header), *lines[1:]]
 
 
 def render_speed(found: dict) -> str:
@@ -147,8 +141,7 @@ def cell(value) -> str:
 
 def insert(readme: str, table: str) -> str:
     """The README with the table between its markers."""
-    before, _, rest = readme.partition(BEGIN)
-    return before + BEGIN + table + END + rest.partition(END)[2]
+    return between(readme, BEGIN, END, table)
 
 
 def write(root: Path = ROOT) -> None:

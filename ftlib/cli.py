@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     clean.add_argument("--all", action="store_true", help="remove the whole run, answers and metrics too")
     clean.set_defaults(function=do_runs_clean)
     _add_course(commands)
+    _add_study(commands, common)
     _add_export(commands, common)
     return parser
 
@@ -101,6 +102,31 @@ def _add_course(commands) -> None:
     badges.add_argument("--ref", metavar="TAG")
 
 
+def _add_study(commands, common) -> None:
+    """`ftlib study ...`: many configurations, several seeds, one report."""
+    study = commands.add_parser("study", help="train, score and report a list of configurations")
+    actions = study.add_subparsers(dest="action", required=True)
+    what = "all runs and seeds of a study file; goes on by itself after an interruption"
+    run = actions.add_parser("run", help=what, description=what)
+    run.add_argument("file", type=Path, metavar="STUDY.yaml", help="as those in studies/")
+    run.add_argument("--data", metavar="PATH", help="the rows; a work folder that has them already needs none")
+    run.add_argument(
+        "--work", type=Path, metavar="FOLDER", help="trained models and answers (default: runs/study-<name>)"
+    )
+    run.add_argument("--only", nargs="+", metavar="RUN", help="these runs of the file")
+    run.add_argument("--no-score", action="store_true", help="train and answer; score later, on any machine")
+    run.add_argument("--no-train", action="store_true", help="score what is answered")
+    run.set_defaults(function=do_study_run)
+    what = "tables and figures of all recorded studies, in REPORT.md and the README"
+    report = actions.add_parser("report", help=what, description=what)
+    report.set_defaults(function=do_study_report)
+    for action in (run, report):
+        action.add_argument("--results", type=Path, metavar="FOLDER", help="default: results/ of this repository")
+    card = actions.add_parser("card", help="print a run's model card", parents=[common])
+    card.add_argument("--kind", choices=("merged", "adapter"), default="merged")
+    card.set_defaults(function=do_study_card)
+
+
 def _add_export(commands, common) -> None:
     """`ftlib export ...`: the model for others."""
     export = commands.add_parser("export", help="give the model to others").add_subparsers(dest="action", required=True)
@@ -113,7 +139,7 @@ def _add_export(commands, common) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 done, 1 doctor found a problem, 2 an error that the user can mend."""
+    """Entry point; returns the exit status: 0 done, 1 a problem (doctor) or a failed run (study), 2 what the user can mend."""
     args = build_parser().parse_args(arguments)
     if not ranks.first():  # of several processes one speaks
         sys.stdout = open(os.devnull, "w")  # open as long as the process
@@ -312,11 +338,40 @@ def _say_written(paths: list[Path], folder: Path) -> None:
     print(f"{len(paths)} files written to {folder}: {', '.join(path.name for path in paths)}")
 
 
+def do_study_run(args) -> int:
+    from ftlib.study.run import run_study
+
+    score, train = not args.no_score, not args.no_train
+    failed = run_study(args.file, args.results or _results(), args.data, args.work, args.only, train, score)
+    return 1 if failed else 0
+
+
+def do_study_report(args) -> None:
+    from ftlib.study.report import write
+
+    results = args.results or _results()
+    print("\n".join(f"written: {path}" for path in write(results.parent, results)))
+
+
+def _results() -> Path:
+    """`results/` beside `runs/`: at the root of the repository, else in the current folder."""
+    from ftlib.runs import repository
+
+    return repository() / "results"
+
+
 def do_badges(args) -> None:
     from ftlib.course.badges import rewrite
 
     repository, ref = rewrite(args.repository, args.ref)
     print(f"badges and set-up cells point to {repository} at {ref}")
+
+
+def do_study_card(args) -> None:
+    from ftlib.study.card import card
+
+    _, run = _resolve(args, "evaluation")
+    print(card(run, args.kind))
 
 
 def do_export_hub(args) -> None:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import gc
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ftlib import hardware, ranks
+from ftlib import hardware, ranks, semantic
 from ftlib.config import Config, ConfigError
 from ftlib.generation import Answer, answer_prompts
 from ftlib.intervals import mean_interval, paired_difference, paired_ratio_difference, ratio_interval
@@ -26,6 +27,7 @@ from ftlib.prompts import IGNORED, encode_rows
 from ftlib.retrieval import Nearest
 from ftlib.runs import fingerprint, read_json, read_jsonl, write_json, write_text
 from ftlib.scoring import answer_nll
+from ftlib.semantic import Cosine
 from ftlib.sources import fetch
 
 SYSTEMS = ("base", "tuned", "copy_title", "nearest")
@@ -36,25 +38,29 @@ BETTER = {column.name: column.better for column in METRICS}
 
 @dataclass(frozen=True)
 class Record:
-    """One line of answers.jsonl. Baselines generate nothing and score nothing: their counts are None."""
+    """One line of answers.jsonl. Baselines generate nothing and score nothing: their counts are None.
+
+    A row that was only scored, not answered in words (see `model_answers`), has a likelihood and no text.
+    """
 
     uid: str
     split: str
     system: str
-    text: str
+    text: str | None
     n_tokens: int | None = None
     stopped: bool | None = None
     nll_sum: float | None = None
     nll_tokens: int | None = None
 
 
-def choose_rows(cfg: Config, dataset) -> tuple[dict[str, list[dict]], list[str]]:
+def choose_rows(cfg: Config, dataset, unseen: str = "test") -> tuple[dict[str, list[dict]], list[str]]:
     """{'unseen': test rows, 'seen': training rows} and notes on sizes that shrank. Raises ConfigError if asked for too many.
 
-    Both splits lie in random order, so the first K rows are a random sample, and a smaller K is part of a larger one.
+    unseen: the split that the unseen rows come from; a study chooses its recipe on `validation`.
+    All splits lie in random order, so the first K rows are a random sample, and a smaller K is part of a larger one.
     """
     rows, notes = {}, []
-    for name, key, split in (("unseen", "rows", "test"), ("seen", "seen_rows", "train")):
+    for name, key, split in (("unseen", "rows", unseen), ("seen", "seen_rows", "train")):
         wanted, there = getattr(cfg.evaluation, key), len(dataset[split])
         if wanted > there and cfg.set_by_user(f"evaluation.{key}"):
             raise ConfigError(f"evaluation.{key} = {wanted}: allowed is at most {there}, the rows of the {split} split")
@@ -99,49 +105,76 @@ def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict
 
 
 def model_answers(
-    place: str, system: str, cfg: Config, rows: dict[str, list[dict]], done: dict, folder: Path, dtype: str
+    load: Callable, system: str, cfg: Config, rows: dict[str, list[dict]], done: dict, folder: Path, worded=None
 ):
-    """Let one model answer the rows that have no answer yet, appending to answers.jsonl batch by batch."""
-    todo = [(s, row) for s, found in rows.items() for row in found if (s, system, row["uid"]) not in done]
+    """Let one model score and answer the rows that are not done yet, appending to answers.jsonl batch by batch.
+
+    load: gives the model; called only if something is missing. worded: how many rows of each split are answered in words
+    (None: all of them); the others get their likelihood only.
+    """
+    in_words = {(s, row["uid"]) for s, found in rows.items() for row in found[:worded]}
+
+    def missing(split: str, uid: str) -> bool:
+        record = done.get((split, system, uid))
+        return record is None or (record.text is None and (split, uid) in in_words)
+
+    todo = [(s, row) for s, found in rows.items() for row in found if missing(s, row["uid"])]
     if not todo:
         print(f"{system}: all {sum(map(len, rows.values()))} answers are there already", flush=True)
         return
     todo = ranks.mine(todo)  # with several processes each answers its share, into a file of its own
     own_path = folder / (ANSWERS if ranks.first() else f"answers.{ranks.rank()}.jsonl")
-    tokenizer, model = load_tokenizer(cfg.model.name), load_plain(place, dtype)
+    tokenizer, model = load_tokenizer(cfg.model.name), load()
     examples = encode_rows(tokenizer, [row for _, row in todo], cfg.train.as_measured())
     sums, counts = answer_nll(
         model, examples, tokenizer.pad_token_id, cfg.train.max_length, progress=f"{system}: likelihood"
     )
+    scored = [
+        Record(row["uid"], split, system, None, nll_sum=total, nll_tokens=count)
+        for (split, row), total, count in zip(todo, sums, counts, strict=True)
+    ]
 
-    def keep(positions: list[int], answers: list[Answer]) -> None:
+    def keep(records: list[Record]) -> None:
         with open(own_path, "a", encoding="utf-8") as file:
-            for place, answer in zip(positions, answers, strict=True):
-                split, row = todo[place]
-                scored = (sums[place], counts[place])
-                record = Record(row["uid"], split, system, answer.text, answer.n_tokens, answer.stopped, *scored)
-                done[split, system, row["uid"]] = record
+            for record in records:
+                done[record.split, system, record.uid] = record
                 file.write(_line(record))
 
-    answer_prompts(model, tokenizer, [row["input_text"] for _, row in todo], cfg.generation, f"{system}: answers", keep)
+    asked = [place for place, record in enumerate(scored) if (record.split, record.uid) in in_words]
+    keep([record for record in scored if (record.split, record.uid) not in in_words])
+
+    def on_batch(positions: list[int], answers: list[Answer]) -> None:
+        given = [(scored[asked[position]], answer) for position, answer in zip(positions, answers, strict=True)]
+        keep([replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in given])
+
+    prompts = [todo[place][1]["input_text"] for place in asked]
+    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{system}: answers", on_batch)
     del model
     gc.collect()
 
 
-def baseline_answers(cfg: Config, rows: dict[str, list[dict]], dataset, done: dict, folder: Path) -> None:
+def baseline_records(rows: dict[str, list[dict]], dataset) -> list[Record]:
     """The two systems that learn nothing: the title itself, and the description of the nearest training title."""
-    nearest = Nearest(list(dataset["train"]["title"]), list(dataset["train"]["content"]))
+    nearest, records = Nearest(list(dataset["train"]["title"]), list(dataset["train"]["content"])), []
+    for split, found in rows.items():
+        titles = [row["title"] for row in found]
+        for system, texts in (("copy_title", titles), ("nearest", nearest.answers(titles))):
+            records += [Record(row["uid"], split, system, text) for row, text in zip(found, texts, strict=True)]
+    return records
+
+
+def baseline_answers(rows: dict[str, list[dict]], dataset, done: dict, folder: Path) -> None:
+    """`baseline_records` into answers.jsonl, as far as they are not there."""
     with open(folder / ANSWERS, "a", encoding="utf-8") as file:
-        for split, found in rows.items():
-            titles = [row["title"] for row in found]
-            for system, texts in (("copy_title", titles), ("nearest", nearest.answers(titles))):
-                for row, text in zip(found, texts, strict=True):
-                    if (split, system, row["uid"]) not in done:
-                        done[split, system, row["uid"]] = record = Record(row["uid"], split, system, text)
-                        file.write(_line(record))
+        for record in baseline_records(rows, dataset):
+            if (record.split, record.system, record.uid) not in done:
+                done[record.split, record.system, record.uid] = record
+                file.write(_line(record))
 
 
-def row_values(rows: list[dict], records: list[Record], copied: CopiedRun) -> dict[str, list[float]]:
+def row_values(
+    rows: list[dict], records: list[Record], copied: CopiedRun, cosine: Cosine | None = None
+) -> dict[str, list[float]]:
     """Every text metric of every row for one system. A baseline has neither `format` nor `stops`: it does not generate."""
     generated = records[0].stopped is not None
     values = score_rows(
@@ -150,6 +183,7 @@ def row_values(rows: list[dict], records: list[Record], copied: CopiedRun) -> di
         [row["title"] for row in rows],
         [r.stopped for r in records] if generated else None,
         copied,
+        cosine,
     )
     return values if generated else {name: value for name, value in values.items() if name not in ("format", "stops")}
 
@@ -165,17 +199,20 @@ def summarise(values: dict[str, dict], likelihoods: dict[str, dict], resamples: 
         for name, (numerators, denominators) in likelihoods.get(system, {}).items():
             systems[system][name] = ratio_interval(numerators, denominators, resamples)
     for a, b in PAIRS:
-        if a not in values or b not in values:
-            continue
-        shared = [name for name in values[a] if name in values[b]]
-        found = {
-            name: paired_difference(values[a][name], values[b][name], resamples, better=BETTER[name]) for name in shared
-        }
-        for name in set(likelihoods.get(a, {})) & set(likelihoods.get(b, {})):
-            pair = (*likelihoods[a][name], *likelihoods[b][name])
-            found[name] = paired_ratio_difference(*pair, resamples, better=BETTER[name])
-        differences[f"{a}-{b}"] = found
+        if a in values and b in values:
+            both = (values[a], values[b], likelihoods.get(a, {}), likelihoods.get(b, {}))
+            differences[f"{a}-{b}"] = paired(*both, resamples)
     return {"systems": systems, "differences": differences}
+
+
+def paired(a: dict, b: dict, likelihoods_a: dict, likelihoods_b: dict, resamples: int) -> dict[str, dict]:
+    """{metric: paired difference a - b} for the metrics that both have; all in the form and row order of `summarise`."""
+    found = {name: paired_difference(a[name], b[name], resamples, better=BETTER[name]) for name in a if name in b}
+    for name in likelihoods_a:
+        if name in likelihoods_b:
+            pair = (*likelihoods_a[name], *likelihoods_b[name])
+            found[name] = paired_ratio_difference(*pair, resamples, better=BETTER[name])
+    return found
 
 
 def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[list[float], list[float]]]:
@@ -205,21 +242,22 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
     dtype, why = hardware.compute_dtype()
     keys = answer_keys(cfg, data_key, merged_key, dtype)
     done = ranks.agree(read_answers(folder, keys) if ranks.first() else None)
-    model_answers(fetch(cfg.model.name), "base", cfg, rows, done, folder, dtype)
-    model_answers(str(merged), "tuned", cfg, rows, done, folder, dtype)
+    for system, place in (("base", cfg.model.name), ("tuned", str(merged))):
+        model_answers(lambda place=place: load_plain(fetch(place), dtype), system, cfg, rows, done, folder)
     ranks.wait()
     if not ranks.first():
         return {}  # its answers are written; the first process scores
     if ranks.world() > 1:
         done = read_answers(folder, keys)
-    baseline_answers(cfg, rows, dataset, done, folder)
+    baseline_answers(rows, dataset, done, folder)
 
     tokenizer, copied = load_tokenizer(cfg.model.name), CopiedRun(list(dataset["train"]["content"]))
+    cosine = semantic.cosine()
     metrics: dict = {}
     per_row: dict = {}
     for split, found in rows.items():
         records = {system: [done[split, system, row["uid"]] for row in found] for system in SYSTEMS}
-        per_row[split] = {system: row_values(found, records[system], copied) for system in SYSTEMS}
+        per_row[split] = {system: row_values(found, records[system], copied, cosine) for system in SYSTEMS}
         sizes = scored_bytes(tokenizer, cfg, found)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in ("base", "tuned")}
         metrics[split] = {"n": len(found)} | summarise(per_row[split], likelihoods, cfg.evaluation.bootstrap)

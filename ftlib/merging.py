@@ -86,6 +86,20 @@ def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
     return proof
 
 
+def merged_in_memory(cfg: Config, adapter: Path, dtype: str):
+    """The model that `merge` would write, in `dtype`, without writing it; no proof. Raises MergeError if weights overflow.
+
+    A study evaluates dozens of adapters, and each merged folder is as large as the base. Only weights are cast: rotary
+    frequencies stay in float32, as they do when a model is loaded.
+    """
+    merged = load_adapter(load_plain(fetch(cfg.model.name), "float32"), adapter).merge_and_unload(safe_merge=True)
+    for weight in merged.parameters():
+        weight.data = weight.data.to(getattr(torch, cfg.merge.dtype))
+        check_finite(bool(torch.isfinite(weight).all()), cfg)
+        weight.data = weight.data.to(getattr(torch, dtype))
+    return merged.eval()
+
+
 def save(model, tokenizer, folder: Path) -> None:
     """Weights as safetensors, tokenizer with its chat template, and generation settings that stop at the end of a turn."""
     model.generation_config.eos_token_id = sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id})
@@ -95,11 +109,16 @@ def save(model, tokenizer, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def check_finite(finite: bool, cfg: Config) -> None:
+    """Raises MergeError with the way out unless all merged weights are finite after the cast."""
+    if not finite:
+        raise MergeError(f"merge.dtype = {cfg.merge.dtype}: some merged weights overflow; set merge.dtype=bfloat16")
+
+
 def check_proof(proof: dict, cfg: Config) -> None:
     """Refuse a merge that the proof does not bear out. Raises MergeError with what failed and what to do."""
     merged = proof["merged_vs_adapter_float32"]
-    if not proof["all_finite"]:
-        raise MergeError(f"merge.dtype = {cfg.merge.dtype}: some merged weights overflow; set merge.dtype=bfloat16")
+    check_finite(proof["all_finite"], cfg)
     if merged["largest"] > TOLERANCE or merged["greedy_equal"] < proof["prompts"]:
         raise MergeError(
             f"the merged model differs from the adapter on the float32 base: {merged}; is the adapter from this base?"

@@ -59,6 +59,7 @@ METRICS = [
         for letter, word in (("p", "precision"), ("r", "recall"))
     ),
     Column("chrf", "higher", "character n-grams shared with the reference (chrF2, 0 to 100)"),
+    Column("cosine", "higher", "closeness in meaning to the reference (all-MiniLM-L6-v2, -1 to 1; extra `semantic`)"),
     Column("nll", "lower", "nats an answer token of the reference costs the model (sum of nats / sum of tokens)"),
     Column("bits_per_byte", "lower", "the same in bits per UTF-8 byte, comparable between tokenizers"),
     Column("format", "higher", f'share of answers that begin with "{PREFIX}"'),
@@ -341,15 +342,19 @@ def score_rows(
     titles: Sequence[str],
     stopped: Sequence[bool] | None,
     copied_run: CopiedRun | None = None,
+    cosine: RowMetric | None = None,
 ) -> Rows:
     """Every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
 
     stopped: whether each answer ended by itself; None (a baseline that generates nothing) leaves `stops` out, as no
-    `copied_run` leaves out that one. `nll` and `bits_per_byte` need the model and are computed in `ftlib.evaluation`.
+    `copied_run` and no `cosine` (see `ftlib.semantic`) leave out those. `nll` and `bits_per_byte` need the model and are
+    computed in `ftlib.evaluation`.
     Raises ValueError if there are no rows or the lists differ in length.
     """
     texts = {"predictions": list(answers), "references": list(references), "per_row": True}
     rows = Rouge().compute(**texts) | Chrf().compute(**texts)
     rows |= Form().compute(**texts, **({} if stopped is None else {"stopped": stopped}))
     rows |= Shape().compute(**texts) | Grounding().compute(**texts, titles=titles)
-    return rows if copied_run is None else rows | copied_run.compute(**texts)
+    for metric in (copied_run, cosine):
+        rows |= {} if metric is None else metric.compute(**texts)
+    return rows

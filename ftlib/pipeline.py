@@ -83,8 +83,8 @@ def ensure(name: str, cfg: Config, run: Run) -> Stage:
     """Make a stage and those before it unless they are whole and match `cfg`; says what is reused, what is built and why."""
     for each in STAGES[: STAGES.index(name)]:
         if _needs(name, each):
-            _ensure_one(each, cfg, run)
-    return _ensure_one(name, cfg, run)
+            ensure_one(each, cfg, run)
+    return ensure_one(name, cfg, run)
 
 
 def _needs(name: str, other: str) -> bool:
@@ -92,7 +92,8 @@ def _needs(name: str, other: str) -> bool:
     return any(source == other or _needs(source, other) for source in READS[name])
 
 
-def _ensure_one(name: str, cfg: Config, run: Run) -> Stage:
+def ensure_one(name: str, cfg: Config, run: Run) -> Stage:
+    """`ensure` for one stage alone, whose inputs are there."""
     stage = run.stage(name)
     if ranks.world() > 1:
         return _ensure_together(stage, cfg, run)

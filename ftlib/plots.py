@@ -224,6 +224,33 @@ def growing_interval_plot(found: dict[int, dict], path: Path | None = None) -> F
     return _done(figure, alt, path)
 
 
+def forest_plot(
+    name: str, found: dict[str, dict], first: str, spread: float | None, path: Path | None = None
+) -> Figure:
+    """Difference of each run to the first one in one metric: mean and 95 % interval, {run: paired difference}.
+
+    spread: between the seeds of the first run (largest mean minus smallest), drawn as a band around 0; None if unknown.
+    """
+    figure, axes = _new(height=0.34 * len(found) + 1.4)
+    if spread is not None:
+        axes.axvspan(-spread, spread, color=GREY, alpha=0.2, linewidth=0)
+    axes.axvline(0, color=GREY, linestyle=":")
+    for place, interval in enumerate(found.values()):
+        axes.plot(interval["ci95"], [place, place], color=TUNED, linewidth=2)
+        axes.plot(interval["mean"], place, marker="s", color=TUNED)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.grid(axis="x", alpha=0.25)
+    band = "" if spread is None else "; grey: spread of its seeds"
+    axes.set(xlabel=f"{name} minus that of {first}{band}", title=f"{name}: difference to {first}")
+    alt = f"Difference in {name} to {first}, mean and 95 % interval. " + "; ".join(
+        f"{run}: {_interval(interval)}" for run, interval in found.items()
+    )
+    if spread is not None:
+        alt += f". The seeds of {first} differ by {spread:.3f}"
+    return _done(figure, alt, path)
+
+
 def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: Path | None = None) -> Figure:
     """Histogram of token counts for each text column; `limit` draws the line where a row is cut."""
     figure, axes = _new()

@@ -18,7 +18,7 @@ from ftlib.prompts import split_prompt
 from ftlib.runs import read_json, read_jsonl, write_text
 
 SHOWN = (
-    "nll bits_per_byte format stops rouge1 rouge2 rougeL chrf length_ratio distinct2 rep4 title_coverage "
+    "nll bits_per_byte format stops rouge1 rouge2 rougeL chrf cosine length_ratio distinct2 rep4 title_coverage "
     "unsupported_numbers copied_run"
 ).split()
 EXAMPLES = 20  # side by side on the page
@@ -41,11 +41,25 @@ def interval(found: dict) -> str:
     return f"{number(found['mean'])} [{number(low)}, {number(high)}]"
 
 
+def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    return [lines[0], "|" + "---|" * len(header), *lines[1:]]
+
+
+def between(page: str, begin: str, end: str, text: str) -> str:
+    """The page with the text between two markers, in place of what stood there."""
+    before, _, rest = page.partition(begin)
+    return before + begin + text + end + rest.partition(end)[2]
+
+
 def table_rows(split: dict) -> list[list[str]]:
     """Cells of the before/after table: metric, base, tuned, tuned - base, wins/ties/losses, then the baselines' means."""
     systems, difference = split["systems"], split["differences"].get("tuned-base", {})
     rows = []
     for name in SHOWN:
+        if not any(name in found for found in systems.values()):
+            continue  # cosine, where its weights are not installed
         cells = [interval(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
         change = difference.get(name)
         cells += [interval(change), f"{change['wins']}/{change['ties']}/{change['losses']}"] if change else ["–", "–"]

@@ -37,12 +37,17 @@ class StageMissing(FtlibError):
     """A stage that is needed has not been made; the message says which command makes it."""
 
 
+def repository() -> Path:
+    """The root of the repository that ftlib lies in, else the current folder."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
 def runs_root() -> Path:
-    """FTLIB_RUNS, else `runs/` at the root of the repository that ftlib lies in, else `runs/` in the current folder."""
+    """FTLIB_RUNS, else `runs/` in `repository()`."""
     if os.environ.get("FTLIB_RUNS"):
         return Path(os.environ["FTLIB_RUNS"]).expanduser()
-    repository = Path(__file__).resolve().parent.parent
-    return (repository if (repository / "pyproject.toml").exists() else Path.cwd()) / "runs"
+    return repository() / "runs"
 
 
 def write_text(path: Path, text: str) -> None:

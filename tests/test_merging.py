@@ -11,6 +11,7 @@ from ftlib import merging, training
 from ftlib.config import ConfigError
 from ftlib.models import load_plain
 from ftlib.prompts import encode_prompt
+from ftlib.scoring import answer_nll, mean_nll
 from ftlib.sources import fetch
 
 
@@ -44,6 +45,17 @@ def test_merged_model_is_loaded_by_plain_transformers_and_answers_as_the_adapter
         base = load_plain(fetch("tiny:llama"), "float32")(ids, use_cache=False).logits
         got = plain.float()(ids, use_cache=False).logits
     assert (got - reference).abs().max() < 0.05 < (base - reference).abs().max()
+
+
+def test_the_model_merged_in_memory_is_the_one_that_is_saved(adapter, tmp_path):
+    """A study would otherwise report another model than the one that `ftlib merge` hands out."""
+    merging.merge(smoke.config(), smoke.dataset(), adapter, tmp_path)
+    examples, pad = smoke.examples(), smoke.tokenizer().pad_token_id
+    for dtype in ("float32", "bfloat16"):
+        models = load_plain(str(tmp_path), dtype), merging.merged_in_memory(smoke.config(), adapter, dtype)
+        saved, in_memory = (mean_nll(*answer_nll(model, examples, pad, 256)) for model in models)
+        assert in_memory == pytest.approx(saved, abs=1e-3)
+        assert [b.dtype for b in models[0].buffers()] == [b.dtype for b in models[1].buffers()]
 
 
 def test_a_merge_that_differs_from_the_adapter_is_refused(adapter, tmp_path, monkeypatch):

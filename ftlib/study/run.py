@@ -1,0 +1,106 @@
+"""`ftlib study run`: all runs and seeds of a study in one process; what fails is told at the end, and the others go on.
+
+Why in one process: loading torch and the rows takes as long as a short training. Why in two halves: a GPU is lent for
+minutes, and scoring needs none. `--no-score` trains and answers; the same command on a copied work folder scores.
+How: ftlib study run studies/headline.yaml --data trn.json.gz
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from ftlib import hardware, ranks
+from ftlib.errors import FtlibError
+from ftlib.runs import runs_root
+from ftlib.study.plan import Job, StudyError, load_study, make_jobs
+from ftlib.study.score import Scorer, recorded, results_of, write_results
+from ftlib.study.work import Work, recorded_data
+
+
+def run_study(
+    path: Path,
+    results: Path,
+    data: str | None = None,
+    folder: Path | None = None,
+    only: list[str] | None = None,
+    train: bool = True,
+    score: bool = True,
+) -> int:
+    """Returns how many runs failed. Raises StudyError (or another FtlibError) for what stops the whole study.
+
+    folder: the work folder (default: `study-<name>` among the runs). only: names of the runs to do. train, score: either
+    half can be left out.
+    """
+    if ranks.world() > 1:
+        raise StudyError(
+            "a study runs in one process: share its runs out with --only, one GPU each (CUDA_VISIBLE_DEVICES)"
+        )
+    said = hardware.use_one_gpu()
+    if said:
+        print(said, flush=True)
+    study = load_study(path)
+    folder = folder or runs_root() / f"study-{study.name}"
+    data = data or recorded_data(folder)
+    if data is None:
+        raise StudyError(f"{folder} is new: name the rows with --data PATH, or --data sample for the made-up ones")
+    jobs, work, failed = make_jobs(study, data), Work(folder, study, data), {}
+    chosen = [job for job in jobs if not only or job.run.name in only]
+    unknown = set(only or []) - {job.run.name for job in jobs}
+    if unknown:
+        there = ", ".join(run.name for run in study.runs)
+        raise StudyError(f"--only {', '.join(sorted(unknown))}: no such run; the study has {there}")
+    _ = work.own_data  # a file that cannot be read stops the study, not each of its runs
+    if train:
+        for place, job in enumerate(chosen, 1):
+            print(f"== {job.name} ({place} of {len(chosen)})", flush=True)
+            _attempt(failed, job, lambda job=job: _answer(work, job, results))
+    if score:
+        scorer = Scorer(work)
+        for job in chosen:
+            if job not in failed:
+                _attempt(failed, job, lambda job=job: _score(work, scorer, job))
+        write_results(work, jobs, results, scorer)
+        print(f"results: {results_of(results, study)}", flush=True)
+    for job, error in failed.items():
+        print(f"FAILED {job.name}: {error}", file=sys.stderr)
+    return len(failed)
+
+
+def _answer(work: Work, job: Job, results: Path) -> None:
+    if not work.stage(job).whole and recorded(results, job).get("fingerprint") == work.key(job):
+        print(f"{job.name}: recorded in {results_of(results, job.study)} already", flush=True)
+        return
+    work.answer(job)
+
+
+def _score(work: Work, scorer: Scorer, job: Job) -> None:
+    if work.is_answered(job):
+        scorer.score(job)
+    else:
+        print(f"{job.name}: not scored, its answers are not in {work.folder}", flush=True)
+
+
+def _attempt(failed: dict[Job, str], job: Job, act: Callable[[], None]) -> None:
+    """One run's failure must not take the others with it."""
+    try:
+        act()
+    except Exception as error:
+        if not isinstance(error, FtlibError):
+            traceback.print_exc()
+        failed[job] = f"{type(error).__name__}: {error}"
+    finally:
+        _free()
+
+
+def _free() -> None:
+    """Give back what the last run held: its model, and the layers that were compiled for it (torch keeps only a few)."""
+    import torch
+
+    torch.compiler.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,211 @@
+"""The second half of a study, on any CPU: answers to figures. It needs the work folder's answers and data sets, and no weights.
+
+What: `Scorer.score(job)` measures every row (`rows.npz` beside the answers); `write_results(...)` makes of them
+`results/studies/<study>/<run>-s<seed>.json` and `summary.json`, where each run is the mean of its seeds and stands beside the
+study's first run. Why no text in results/: the rows may not be ours to publish.
+How: `ftlib study run STUDY.yaml` scores what is answered; with `--no-score` it only trains and answers.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ftlib import semantic
+from ftlib.config import flatten
+from ftlib.evaluation import (
+    ANSWERS,
+    SYSTEMS,
+    Record,
+    baseline_records,
+    likelihood_sums,
+    reference_values,
+    row_values,
+)
+from ftlib.metrics import CopiedRun
+from ftlib.runs import fingerprint, read_json, read_jsonl, write_json
+from ftlib.study.plan import Job, Study
+from ftlib.study.rows import RowValues, against, hashed, load, mean_over_seeds, means_of, metrics_of, save
+from ftlib.study.work import BYTES, Work
+
+ROWS, SCORED, SUMMARY = "rows.npz", "scored.json", "summary.json"
+SCORING = 1  # raise it when a metric changes its meaning: all answers are then scored again
+
+
+def results_of(results: Path, study: Study) -> Path:
+    """The folder of a study's figures under `results/`."""
+    return results / "studies" / study.name
+
+
+def recorded(results: Path, job: Job) -> dict:
+    """A job's result as it stands in `results/`; {} if there is none."""
+    path = results_of(results, job.study) / f"{job.name}.json"
+    return read_json(path) if path.exists() else {}
+
+
+class Scorer:
+    """Scores the jobs of a study. What several jobs share (base, baselines, the index of the training texts) is done once."""
+
+    def __init__(self, work: Work):
+        self.work, self.cosine = work, semantic.cosine()
+        self._shared: dict[str, object] = {}
+
+    def key(self, job: Job) -> str:
+        return fingerprint([SCORING, self.work.key(job), self.work.base_keys(job)])
+
+    def score(self, job: Job) -> None:
+        """Write `rows.npz`, unless it is there and of these answers. Raises StageMissing if the answers are not there."""
+        folder, key = self.work.stage(job).path, self.key(job)
+        found, splits = load(folder / ROWS)
+        has_cosine = all("cosine" in rows.values["tuned"] for rows in splits.values())
+        if found == key and (has_cosine or self.cosine is None):
+            print(f"{job.name}: scored", flush=True)
+            return
+        print(f"{job.name}: scoring", flush=True)
+        started, rows = time.perf_counter(), self.work.rows(job)
+        measured = {split: self._split(job, split, rows[split]) for split in rows}
+        references = {split: self._reference(job, found) for split, found in rows.items()}
+        write_json(folder / SCORED, {"seconds": round(time.perf_counter() - started, 2), "reference": references})
+        save(folder / ROWS, key, measured)
+
+    def _split(self, job: Job, split: str, rows: list[dict]) -> RowValues:
+        """Row values of the four systems on one split."""
+        base_key = self.work.base_keys(job)[split]
+        data_key = self.work.training_data(job).path.name
+        base, sizes = self._once(f"answers {base_key}", lambda: self._base(base_key, rows))
+        answers = _records(self.work.stage(job).path / ANSWERS, split)
+        records = {"base": base, "tuned": [answers["tuned", row["uid"]] for row in rows]}
+        in_words = rows[: sum(record.text is not None for record in base)]
+        values = {}
+        for system in SYSTEMS:
+
+            def measure(system=system):
+                found = records[system] if system in records else self._baselines(job, split, in_words)[system]
+                return row_values(in_words, found[: len(in_words)], self._copied(job), self.cosine)
+
+            # the baselines and the base answer alike for all jobs with these rows and this training data
+            key = f"values {system} {data_key} {base_key}"
+            found = measure() if system == "tuned" else self._once(key, measure)
+            values[system] = {name: np.asarray(column) for name, column in found.items()}
+        likelihoods = {
+            system: {name: np.asarray(pair, dtype=float) for name, pair in likelihood_sums(found, sizes).items()}
+            for system, found in records.items()
+        }
+        return RowValues(hashed([row["uid"] for row in rows]), values, likelihoods)
+
+    def _base(self, key: str, rows: list[dict]) -> tuple[list[Record], list[int]]:
+        folder = self.work.base(key).path
+        answers, sizes = _records(folder / ANSWERS), read_json(folder / BYTES)
+        return [answers["base", row["uid"]] for row in rows], [sizes[row["uid"]] for row in rows]
+
+    def _baselines(self, job: Job, split: str, rows: list[dict]) -> dict[str, list[Record]]:
+        found: dict[str, list[Record]] = {}
+        for record in baseline_records({split: rows}, self.work.dataset(job)):
+            found.setdefault(record.system, []).append(record)
+        return found
+
+    def _copied(self, job: Job) -> CopiedRun:
+        key = f"copied {self.work.training_data(job).path.name}"
+        return self._once(key, lambda: CopiedRun(list(self.work.dataset(job)["train"]["content"])))
+
+    def _reference(self, job: Job, rows: list[dict]) -> dict:
+        return reference_values(rows[: job.study.text_rows], self._copied(job), job.cfg.evaluation.bootstrap)
+
+    def _once(self, key: str, make):
+        if key not in self._shared:
+            self._shared[key] = make()
+        return self._shared[key]
+
+
+def _records(path: Path, split: str | None = None) -> dict[tuple[str, str], Record]:
+    """{(system, uid): record}; of two for the same row the later one counts."""
+    records = (Record(**line) for line in read_jsonl(path))
+    return {(r.system, r.uid): r for r in records if split in (None, r.split)}
+
+
+def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) -> None:
+    """A JSON file for each scored job, and the study's `summary.json`. jobs: all of the study.
+
+    A run that was scored elsewhere keeps what `results/` says of it.
+    """
+    folder, rows = results_of(results, work.study), {}
+    for job in jobs:
+        key, splits = load(work.stage(job).path / ROWS)
+        if splits and key == scorer.key(job):  # else they are of other settings
+            rows[job] = splits
+    for job, splits in rows.items():
+        first = next((j for j in rows if j.run is work.study.runs[0] and j.seed == job.seed), None)
+        write_json(folder / f"{job.name}.json", result(work, job, splits, first, rows.get(first)))
+    path = folder / SUMMARY
+    write_json(path, summary(work.study, rows, read_json(path) if path.exists() else {}))
+
+
+def result(work: Work, job: Job, splits: dict[str, RowValues], first: Job | None, of_first) -> dict:
+    """What is recorded of one job: settings, machine, costs and metrics; no text of any row."""
+    manifest, scored = work.stage(job).manifest(), read_json(work.stage(job).path / SCORED)
+    config, resamples = manifest["config"], job.cfg.evaluation.bootstrap
+    config["data"]["path"] = manifest["data"]["file"]  # where the file lay on that machine is nobody's business
+    metrics = metrics_of(splits, resamples)
+    for split, reference in scored["reference"].items():
+        metrics[split]["reference"] = reference
+    about = {
+        "study": work.study.name,
+        "run": job.run.name,
+        "seed": job.seed,
+        "evaluate_on": work.study.evaluate_on,
+        "text_rows": work.study.text_rows,
+        "changes": changes(work.study, job),
+        "fingerprint": manifest["fingerprint"],
+        "profile": manifest["profile"],
+        "config": config,
+        "data": manifest["data"],
+        **{key: manifest[key] for key in ("git_commit", "device", "versions", "finished", "answers_in", "training")},
+        "seconds": {
+            "train": manifest["training"]["train_seconds"],
+            "answer": manifest["seconds"],
+            "score": scored["seconds"],
+        },
+        "metrics": metrics,
+    }
+    if first is not None and first is not job:
+        about["against"] = {"run": first.run.name, "seed": first.seed} | against(splits, of_first, resamples)
+    return about
+
+
+def changes(study: Study, job: Job) -> dict:
+    """What a run sets beyond the study, by dotted key."""
+    extra = {"questions": job.run.questions, "leaks": job.run.leaks or None}
+    return flatten(job.run.set) | {key: value for key, value in extra.items() if value is not None}
+
+
+def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict) -> dict:
+    """Each run as the mean of its seeds, row by row, with its paired difference to the first run on the seeds both have.
+
+    before: the summary as it was; runs without rows here are taken from it.
+    """
+    runs = {}
+    of_run = {run.name: {job: splits for job, splits in rows.items() if job.run is run} for run in study.runs}
+    first = of_run[study.runs[0].name]
+    for run in study.runs:
+        own = of_run[run.name]
+        if not own:
+            runs |= {run.name: before["runs"][run.name]} if run.name in before.get("runs", {}) else {}
+            continue
+        job = next(iter(own))
+        resamples, merged = job.cfg.evaluation.bootstrap, _mean(list(own.values()))
+        metrics = metrics_of(merged, resamples)
+        for split in metrics:
+            metrics[split]["seeds"] = {str(j.seed): {"tuned": means_of(splits[split])} for j, splits in own.items()}
+        runs[run.name] = {"seeds": [j.seed for j in own], "changes": changes(study, job), "metrics": metrics}
+        if first and run is not study.runs[0]:
+            seeds = {j.seed for j in own} & {j.seed for j in first}
+            a, b = ([s for j, s in each.items() if j.seed in seeds or not seeds] for each in (own, first))
+            runs[run.name]["against"] = {"seeds": sorted(seeds)} | against(_mean(a), _mean(b), resamples)
+    about = {"study": study.name, "profile": study.profile, "evaluate_on": study.evaluate_on, "set": flatten(study.set)}
+    return about | {"first": study.runs[0].name, "runs": runs}
+
+
+def _mean(seeds: list[dict[str, RowValues]]) -> dict[str, RowValues]:
+    return {split: mean_over_seeds([each[split] for each in seeds]) for split in seeds[0]}

@@ -1,0 +1,339 @@
+"""Studies: from a file to recorded figures, interrupted, copied and failing on the way."""
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from ftlib import evaluation, training
+from ftlib.cli import main
+from ftlib.runs import read_json, read_jsonl
+from ftlib.sample import SAMPLE_PATH
+from ftlib.study import report, score
+from ftlib.study.plan import StudyError, load_study, make_jobs
+from ftlib.study.rows import RowValues, against, hashed, load, mean_over_seeds, means_of, save
+from ftlib.study.work import Work, not_held_out
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = {
+    "name": "tiny",
+    "profile": "smoke",
+    "text_rows": 4,
+    "set": {
+        "train": {"max_steps": 3, "eval_steps": None, "save_steps": 3},
+        "generation.max_new_tokens": 8,
+        "evaluation": {"rows": 8, "seen_rows": 5, "bootstrap": 100},
+    },
+    "runs": [
+        {"name": "plain", "seeds": [1, 2]},
+        {"name": "longer", "set": {"generation": {"max_new_tokens": 12}}, "seeds": [1, 2]},
+    ],
+}
+
+
+def write_study(folder: Path, **changes) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(TINY | changes))
+    return path
+
+
+@pytest.fixture
+def trainings(monkeypatch) -> list[int]:
+    """The seeds of the trainings that were done since."""
+    return count_trainings(monkeypatch)
+
+
+def count_trainings(monkeypatch) -> list[int]:
+    seeds, honest = [], training.train
+    monkeypatch.setattr(training, "train", lambda cfg, *rest: seeds.append(cfg.train.seed) or honest(cfg, *rest))
+    return seeds
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A study that was interrupted while its second run answered, and done to the end by the same command."""
+    folder = tmp_path_factory.mktemp("study")
+    data = shutil.copy(SAMPLE_PATH, folder / "rows.jsonl.gz")
+    place = SimpleNamespace(folder=folder, data=data, work=folder / "work", results=folder / "results")
+    place.study = write_study(folder)
+    place.command = ["study", "run", str(place.study), "--work", str(place.work), "--results", str(place.results)]
+    with pytest.MonkeyPatch.context() as patch:
+        place.trainings, honest = count_trainings(patch), evaluation.answer_prompts
+
+        def interrupted(model, tokenizer, prompts, generation, progress, keep):
+            if len(place.trainings) == 2:
+                patch.setattr(evaluation, "answer_prompts", honest)
+                raise KeyboardInterrupt
+            return honest(model, tokenizer, prompts, generation, progress, keep)
+
+        patch.setattr(evaluation, "answer_prompts", interrupted)
+        assert main([*place.command, "--data", str(data)]) == 130
+        assert not (place.work / "plain-s2" / "manifest.json").exists()
+        assert main(place.command) == 0
+    return place
+
+
+def results_of(place) -> dict[str, dict]:
+    return {path.stem: read_json(path) for path in sorted((place.results / "studies" / "tiny").glob("*.json"))}
+
+
+def test_an_interrupted_study_goes_on_and_trains_nothing_twice(made):
+    """GPU minutes are few: neither an interruption nor another decoding may cost a second training."""
+    assert made.trainings == [1, 2]
+    assert len(list((made.work / "models").iterdir())) == 2
+
+
+def test_every_run_and_seed_has_its_figures_in_the_schema_of_metrics_json(made):
+    """A reader of results/ knows from the file alone what was run, where, at what cost, and how sure the figures are."""
+    found = results_of(made)
+    assert set(found) == {"plain-s1", "plain-s2", "longer-s1", "longer-s2", "summary"}
+    one = found["longer-s2"]
+    assert one["seed"] == one["config"]["train"]["seed"] == 2 and one["config"]["generation"]["max_new_tokens"] == 12
+    assert {"git_commit", "device", "versions", "data"} <= set(one) and set(one["seconds"]) == {
+        "train",
+        "answer",
+        "score",
+    }
+    assert {"steps", "tokens", "tokens_per_s", "validation_loss"} <= set(one["training"])
+    unseen = one["metrics"]["unseen"]
+    assert (unseen["n"], unseen["text_n"], one["metrics"]["seen"]["n"]) == (8, 4, 5)
+    assert set(unseen["systems"]) == {"base", "tuned", "copy_title", "nearest"}
+    assert "nll" in unseen["systems"]["base"] and set(unseen["systems"]["tuned"]["rougeL"]) == {"mean", "ci95"}
+    change = unseen["differences"]["tuned-base"]
+    assert (
+        sum(change["nll"][key] for key in ("wins", "ties", "losses")) == 8
+    )  # likelihood on all rows, text on the first four
+    assert sum(change["rougeL"][key] for key in ("wins", "ties", "losses")) == 4
+    assert one["against"]["run"] == "plain" and one["against"]["seed"] == 2
+    assert one["against"]["unseen"]["nll"]["mean"] == 0  # the same model, asked for longer answers
+
+
+def test_only_the_asked_rows_have_texts(made):
+    """Answers are the dear part: a study that writes all 1,000 takes three times as long."""
+    lines = read_jsonl(made.work / "plain-s1" / "answers.jsonl")
+    assert all(line["nll_tokens"] > 0 for line in lines) and {line["system"] for line in lines} == {"tuned"}
+    for split, asked in (("unseen", 8), ("seen", 5)):
+        rows = [line for line in lines if line["split"] == split]
+        assert len({line["uid"] for line in rows}) == asked
+        assert sum(line["text"] is not None for line in rows) == 4
+
+
+def test_seeds_are_averaged_and_shown_one_by_one(made):
+    """One seed's luck must not pass for a finding."""
+    found = results_of(made)
+    run = found["summary"]["runs"]["plain"]["metrics"]["unseen"]
+    each = [found[f"plain-s{seed}"]["metrics"]["unseen"]["systems"]["tuned"]["nll"]["mean"] for seed in (1, 2)]
+    assert [run["seeds"][seed]["tuned"]["nll"] for seed in "12"] == each and each[0] != each[1]
+    assert run["systems"]["tuned"]["nll"]["mean"] == pytest.approx(np.mean(each))
+
+
+def test_results_hold_no_text_of_any_row(made):
+    """The rows may not be ours to publish."""
+    texts = {line["text"] for path in made.work.glob("*/answers.jsonl") for line in read_jsonl(path)}
+    cfg = make_jobs(load_study(made.study), str(made.data))[0]
+    dataset = Work(made.work, cfg.study, str(made.data)).dataset(cfg)
+    texts |= {row[column] for rows in dataset.values() for row in rows for column in ("uid", "title", "content")}
+    texts = {text for text in texts if text and len(text) > 4}
+    for path in made.results.rglob("*.json"):
+        page = path.read_text(encoding="utf-8")
+        assert str(made.folder) not in page
+        assert not [text for text in texts if json.dumps(text, ensure_ascii=False)[1:-1] in page]
+
+
+def test_a_copied_work_folder_is_scored_without_weights_and_without_the_file(made, tmp_path, monkeypatch):
+    """The machine that scores has neither the GPU's models nor, perhaps, the rows' file."""
+    shutil.copytree(made.work, tmp_path / "work", ignore=shutil.ignore_patterns("models", "rows.npz"))
+    monkeypatch.setenv("FTLIB_CACHE", str(tmp_path / "no-weights-here"))
+    made.data.rename(tmp_path / "elsewhere.gz")
+    try:
+        command = [*made.command[:3], "--work", str(tmp_path / "work"), "--results", str(tmp_path / "results")]
+        assert main(command) == 0
+    finally:
+        (tmp_path / "elsewhere.gz").rename(made.data)
+    assert not (tmp_path / "no-weights-here").exists()
+    again = read_json(tmp_path / "results" / "studies" / "tiny" / "longer-s1.json")
+    assert again["metrics"] == results_of(made)["longer-s1"]["metrics"]
+
+
+def test_what_is_recorded_is_not_trained_again_on_a_fresh_machine(made, tmp_path, trainings, capsys):
+    """A second sitting at the GPU comes with the repository's results and an empty disk."""
+    summary = results_of(made)["summary"]
+    results = shutil.copytree(made.results, tmp_path / "results")
+    command = ["study", "run", str(made.study), "--data", str(made.data), "--work", str(tmp_path / "work")]
+    assert main([*command, "--results", str(results)]) == 0
+    assert trainings == [] and "recorded in" in capsys.readouterr().out
+    assert read_json(results / "studies" / "tiny" / "summary.json") == summary
+
+
+def test_training_and_scoring_can_be_done_apart(tmp_path, capsys):
+    """`--no-score` on the GPU, `--no-train` where a missing run must not begin to train."""
+    study = write_study(tmp_path, runs=[{"name": "one"}, {"name": "two"}])
+    command = ["study", "run", str(study), "--work", str(tmp_path / "w"), "--results", str(tmp_path / "results")]
+    assert main([*command, "--data", "sample", "--only", "one", "--no-score"]) == 0
+    assert not (tmp_path / "results").exists()
+    assert main([*command, "--no-train"]) == 0
+    assert {path.stem for path in tmp_path.glob("results/studies/tiny/*.json")} == {"one-s42", "summary"}
+    assert "two-s42: not scored" in capsys.readouterr().out
+
+
+def test_a_run_that_fails_is_told_at_the_end_and_the_others_are_done(tmp_path, capsys):
+    """The first of thirty runs must not cost the other twenty-nine."""
+    runs = [{"name": "bad", "set": {"model.name": "./no-model-here"}}, {"name": "good"}]
+    study = write_study(tmp_path, runs=runs)
+    command = ["study", "run", str(study), "--data", "sample", "--work", str(tmp_path / "work")]
+    assert main([*command, "--results", str(tmp_path / "results")]) == 1
+    assert "FAILED bad-s42: ModelError" in capsys.readouterr().err
+    assert (tmp_path / "results" / "studies" / "tiny" / "good-s42.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sets": {}}, "sets: there is no such key; allowed are name, profile"),
+        ({"runs": [{"name": "a", "seed": 1}]}, "runs.0.seed: there is no such key; allowed are name, set, seeds"),
+        ({"runs": [{"name": "a"}, {"name": "a"}]}, "the name a stands twice"),
+        ({"runs": [{"name": "a", "seeds": [1, 1]}]}, "the run a has a seed twice"),
+        ({"runs": [{"name": "a/b"}]}, "runs.0.name = 'a/b'"),
+        ({"runs": []}, "runs"),
+        ({"evaluate_on": "train"}, "evaluate_on = 'train'"),
+        ({"set": {"data.path": "x"}}, "data.path cannot be set in a study; name the file with --data"),
+        ({"runs": [{"name": "a", "set": {"train.rate": 1}}]}, "study tiny, run a: train.rate = 1"),
+        ({"runs": [{"name": "a", "questions": ["nonsense"]}]}, "nonsense"),
+        ({"profile": "big"}, "profile = 'big'"),
+    ],
+)
+def test_a_mistake_in_the_file_stops_before_anything_is_trained(changes, words, tmp_path):
+    """A misspelt key in the last of thirty runs must not be found after an hour on a GPU."""
+    with pytest.raises(StudyError) as error:
+        make_jobs(load_study(write_study(tmp_path, **changes)), "sample")
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(("text", "words"), [(None, "No such file"), ("[1, 2]", "not a study"), ("a: [", "not YAML")])
+def test_a_file_that_is_no_study_says_so(text, words, tmp_path, capsys):
+    """The path of a configuration instead of a study, say."""
+    if text is not None:
+        (tmp_path / "x.yaml").write_text(text)
+    assert main(["study", "run", str(tmp_path / "x.yaml"), "--data", "sample"]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_new_study_asks_for_the_data_and_an_unknown_run_is_named(tmp_path, capsys):
+    """Without it a study meant for the real rows is made on the sample, and nobody sees it."""
+    command = ["study", "run", str(write_study(tmp_path)), "--work", str(tmp_path / "w")]
+    assert main(command) == 2 and "--data sample" in capsys.readouterr().err
+    assert main([*command, "--data", "sample", "--only", "nobody"]) == 2
+    assert "--only nobody: no such run; the study has plain, longer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_of_the_repository_can_be_run(path):
+    """A setting that was renamed since would be found on the GPU machine."""
+    study = load_study(path)
+    assert study.name == path.stem and make_jobs(study, "sample")
+
+
+def test_only_the_sampled_answers_depend_on_the_seed(tmp_path):
+    """Greedy base answers would be made anew for every seed; sampled ones that never vary say nothing of luck."""
+    sampled = {"name": "sampled", "set": {"generation.do_sample": True}, "seeds": [5]}
+    study = load_study(write_study(tmp_path, runs=[{"name": "greedy", "seeds": [5]}, sampled]))
+    greedy, drawn = (job.cfg for job in make_jobs(study, "sample"))
+    assert greedy.train.seed == drawn.train.seed == drawn.generation.seed == 5 != greedy.generation.seed
+
+
+def test_all_runs_are_measured_on_the_same_rows_and_none_trains_on_them(tmp_path):
+    """Another cleaning draws other splits: the run would be asked other rows, and train on those of its neighbours."""
+    runs = [
+        {"name": "plain"},
+        {"name": "dirty", "set": {"data.clean": False, "data.deduplicate": False}},
+        {"name": "asked", "questions": ["pt_descreva"]},
+    ]
+    study = load_study(write_study(tmp_path, runs=runs))
+    work = Work(tmp_path / "work", study, "sample")
+    plain, dirty, asked = make_jobs(study, "sample")
+    rows = [work.rows(job)["unseen"] for job in (plain, dirty, asked)]
+    assert rows[0] == rows[1] and [row["uid"] for row in rows[0]] == [row["uid"] for row in rows[2]]
+    assert "Descreva" in rows[2][0]["input_text"] and work.training_data(asked) is work.own_data
+    own, other = work.dataset(plain), work.dataset(dirty)
+    held_out = {row[column] for split in ("validation", "test") for row in own[split] for column in ("uid", "content")}
+    assert not held_out & {*other["train"]["uid"], *other["train"]["content"]}
+    assert len(other["train"]) == len(own["train"]) and other["train"]["content"] != own["train"]["content"]
+    assert work.base_keys(plain)["unseen"] == work.base_keys(dirty)["unseen"]  # so the base answers them once
+
+
+def test_a_leak_on_purpose_keeps_the_neighbours_of_held_out_rows_but_not_these(settings):
+    """A leak that holds the very rows measures copying; one without their neighbours is none."""
+    rows = [
+        {"uid": "held", "title": "Red lamp", "content": "A lamp."},
+        {"uid": "edition", "title": "red LAMP!", "content": "Another text."},
+        {"uid": "reprint", "title": "Lamp in red", "content": "A  lamp"},
+        {"uid": "free", "title": "Cup", "content": "A cup."},
+    ]
+    assert list(not_held_out(rows, rows[:1], settings(), leaks=False)) == [3]
+    assert list(not_held_out(rows, rows[:1], settings(), leaks=True)) == [1, 2, 3]
+
+
+def row_values(uids: str, rouge: list[float], nats: list[float]) -> RowValues:
+    likelihoods = {"tuned": {"nll": np.array([nats, [2.0] * len(nats)])}}
+    return RowValues(hashed(list(uids)), {"tuned": {"rougeL": np.array(rouge)}}, likelihoods)
+
+
+def test_a_mean_over_seeds_is_taken_row_by_row(tmp_path):
+    """A mean of intervals is no interval."""
+    mean = mean_over_seeds([row_values("abc", [0.0, 1.0], [1, 2, 3]), row_values("abc", [1.0, 1.0], [3, 2, 3])])
+    assert mean.values["tuned"]["rougeL"].tolist() == [0.5, 1.0] and (mean.n, mean.text_n) == (3, 2)
+    assert means_of(mean) == {"rougeL": 0.75, "nll": 7 / 6}
+    with pytest.raises(ValueError, match="different rows"):
+        mean_over_seeds([row_values("ab", [0.0], [1, 2]), row_values("ba", [0.0], [1, 2])])
+    save(tmp_path / "rows.npz", "key", {"unseen": mean})
+    key, again = load(tmp_path / "rows.npz")
+    assert key == "key" and means_of(again["unseen"]) == means_of(mean)
+
+
+def test_runs_are_compared_on_the_rows_that_both_were_asked(tmp_path):
+    """Seen rows differ with the training rows; a difference over unlike rows compares the rows."""
+    a, b = row_values("abcd", [0.1, 0.2, 0.3], [5, 6, 7, 8]), row_values("xdcb", [0.9, 0.8, 0.4], [9, 7, 6, 5])
+    found = against({"unseen": a}, {"unseen": b}, 100)["unseen"]
+    assert found["n"] == 3 and found["nll"]["mean"] == pytest.approx((6 + 7 + 8) / 6 - (5 + 6 + 7) / 6)
+    assert found["text_n"] == 1 and found["rougeL"]["mean"] == pytest.approx(0.3 - 0.4)  # only c has words in both
+    assert against({"seen": row_values("p", [1.0], [1])}, {"seen": b}, 100) == {}
+
+
+def test_the_report_marks_what_another_seed_does_as_well(made, tmp_path):
+    """A difference within the spread of the seeds is no finding, however narrow its interval over rows."""
+    results = shutil.copytree(made.results, tmp_path / "results")
+    (tmp_path / "README.md").write_text("# A page\n" + report.BEGIN + "old" + report.END + "\nrest\n")
+    assert main(["study", "report", "--results", str(results)]) == 0
+    page, readme = (results / "REPORT.md").read_text(), (tmp_path / "README.md").read_text()
+    assert "0.000 [0.000, 0.000] ≈" in page and "8 validation rows, 4 of them answered in words" in page
+    assert "| tiny | 2 (4) | 8 validation | plain |" in readme and "old" not in readme and readme.endswith("rest\n")
+    picture = results / "studies" / "tiny" / "nll.png"
+    assert Image.open(picture).info["Description"] in page
+    study = read_json(results / "studies" / "tiny" / "summary.json")
+    assert report.difference(study, study["runs"]["longer"], "nll").endswith("≈")
+    large = copy.deepcopy(study["runs"]["longer"])
+    large["against"]["unseen"]["nll"] = {"mean": -9.0, "ci95": [-9.5, -8.5]}
+    assert report.difference(study, large, "nll") == "-9.000 [-9.500, -8.500]"
+
+
+def test_a_run_that_was_scored_elsewhere_stays_in_the_summary(made):
+    """Each machine of a study would otherwise erase what the other one recorded."""
+    study, before = load_study(made.study), results_of(made)["summary"]
+    assert score.summary(study, {}, before)["runs"] == before["runs"]
+
+
+def test_the_recorded_studies_are_shown_as_they_are():
+    """A figure typed by hand outlives the run that it came from."""
+    results, readme = ROOT / "results", (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (results / report.PAGE).read_text(encoding="utf-8") == report.render(results)
+    assert report.between(readme, report.BEGIN, report.END, report.short(results)) == readme
+    for study in report.summaries(results):
+        picture = results / "studies" / study["study"] / report.PICTURE
+        if any("unseen" in run.get("against", {}) for run in study["runs"].values()):
+            assert Image.open(picture).info["Description"] == report.figure(study).alt
