@@ -109,10 +109,8 @@ def _add_study(commands, common) -> None:
     what = "all runs and seeds of a study file; goes on by itself after an interruption"
     run = actions.add_parser("run", help=what, description=what)
     run.add_argument("file", type=Path, metavar="STUDY.yaml", help="as those in studies/")
-    run.add_argument("--data", metavar="PATH", help="the rows; a work folder that has them already needs none")
-    run.add_argument(
-        "--work", type=Path, metavar="FOLDER", help="trained models and answers (default: runs/study-<name>)"
-    )
+    run.add_argument("--data", metavar="PATH", help="the rows; not needed where answers are there already")
+    run.add_argument("--work", type=Path, metavar="FOLDER", help="for models and answers (default: runs/)")
     run.add_argument("--only", nargs="+", metavar="RUN", help="these runs of the file")
     run.add_argument("--no-score", action="store_true", help="train and answer; score later, on any machine")
     run.add_argument("--no-train", action="store_true", help="score what is answered")

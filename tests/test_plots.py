@@ -23,6 +23,7 @@ DRAWN = {
     "slots": lambda: plots.slots_plot({"padded": 200, "packed": 110}, 100),
     "sweep": lambda: plots.sweep_plot({"0.01": [{"step": 1, "loss": 4.5}, {"step": 2, "loss": 4.25}]}),
     "growing": lambda: plots.growing_interval_plot({12: INTERVAL}),
+    "forest": lambda: plots.forest_plot("NLL", {"faster": INTERVAL}, "plain", 0.5),
     "lengths": lambda: plots.lengths_plot({"title": [3, 5, 9]}, 8),
     "speed": lambda: plots.speed_waterfall(SPEED, "big"),
     "no speed": lambda: plots.speed_waterfall([], "big"),
@@ -31,6 +32,7 @@ SAID = {
     "loss": ["4.500 at step 1", "2.250 at step 9", "lowest 3.000 at step 9"], "funnel": ["rows in: 40", "missing: -7"],
     "systems": ["base, unseen: 0.250 [0.125, 0.375]"], "slots": ["padded: 50%", "packed: 91%"],
     "sweep": ["0.01: from 4.500 to 4.250"], "growing": ["K = 12: 0.250"], "lengths": ["title: median 5, longest 9"],
+    "forest": ["to plain", "faster: 0.250 [0.125, 0.375]", "seeds of plain differ by 0.500"],
     "speed": ["the reference: 4,000 tokens/s, 1.0 times", "the fast: 100,000 tokens/s, 25.0 times the first, 50.0% of"],
     "no speed": ["no speed of big is recorded"],
 }  # fmt: skip

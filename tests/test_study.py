@@ -61,7 +61,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     data = shutil.copy(SAMPLE_PATH, folder / "rows.jsonl.gz")
     place = SimpleNamespace(folder=folder, data=data, work=folder / "work", results=folder / "results")
-    place.study = write_study(folder)
+    place.study, place.answers = write_study(folder), place.work / "study-tiny"
     place.command = ["study", "run", str(place.study), "--work", str(place.work), "--results", str(place.results)]
     with pytest.MonkeyPatch.context() as patch:
         place.trainings, honest = count_trainings(patch), evaluation.answer_prompts
@@ -74,7 +74,7 @@ def made(tmp_path_factory):
 
         patch.setattr(evaluation, "answer_prompts", interrupted)
         assert main([*place.command, "--data", str(data)]) == 130
-        assert not (place.work / "plain-s2" / "manifest.json").exists()
+        assert not (place.answers / "plain-s2" / "manifest.json").exists()
         assert main(place.command) == 0
     return place
 
@@ -86,7 +86,7 @@ def results_of(place) -> dict[str, dict]:
 def test_an_interrupted_study_goes_on_and_trains_nothing_twice(made):
     """GPU minutes are few: neither an interruption nor another decoding may cost a second training."""
     assert made.trainings == [1, 2]
-    assert len(list((made.work / "models").iterdir())) == 2
+    assert len(list((made.work / "studies-shared" / "models").iterdir())) == 2
 
 
 def test_every_run_and_seed_has_its_figures_in_the_schema_of_metrics_json(made):
@@ -114,9 +114,16 @@ def test_every_run_and_seed_has_its_figures_in_the_schema_of_metrics_json(made):
     assert one["against"]["unseen"]["nll"]["mean"] == 0  # the same model, asked for longer answers
 
 
+def test_another_study_of_the_same_recipe_takes_its_trained_models(made, tmp_path, trainings):
+    """Learning rate, decoding and ablations begin from one recipe: three studies must not train it three times."""
+    study = write_study(tmp_path, name="other", runs=[{"name": "short", "set": TINY["runs"][1]["set"], "seeds": [2]}])
+    command = ["study", "run", str(study), "--data", str(made.data), "--work", str(made.work), "--no-score"]
+    assert main(command) == 0 and trainings == []
+
+
 def test_only_the_asked_rows_have_texts(made):
     """Answers are the dear part: a study that writes all 1,000 takes three times as long."""
-    lines = read_jsonl(made.work / "plain-s1" / "answers.jsonl")
+    lines = read_jsonl(made.answers / "plain-s1" / "answers.jsonl")
     assert all(line["nll_tokens"] > 0 for line in lines) and {line["system"] for line in lines} == {"tuned"}
     for split, asked in (("unseen", 8), ("seen", 5)):
         rows = [line for line in lines if line["split"] == split]
@@ -135,7 +142,7 @@ def test_seeds_are_averaged_and_shown_one_by_one(made):
 
 def test_results_hold_no_text_of_any_row(made):
     """The rows may not be ours to publish."""
-    texts = {line["text"] for path in made.work.glob("*/answers.jsonl") for line in read_jsonl(path)}
+    texts = {line["text"] for path in made.work.rglob("answers.jsonl") for line in read_jsonl(path)}
     cfg = make_jobs(load_study(made.study), str(made.data))[0]
     dataset = Work(made.work, cfg.study, str(made.data)).dataset(cfg)
     texts |= {row[column] for rows in dataset.values() for row in rows for column in ("uid", "title", "content")}

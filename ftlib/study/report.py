@@ -77,14 +77,20 @@ def render_study(study: dict, results: Path) -> list[str]:
         f"{len(made)} sets of answers in {minutes:.1f} minutes.",
         "",
     ]
-    base = one["systems"]["base"]
-    rows = [["untrained base", "–", "–", *_cells(base, shown)]]
-    for baseline in ("copy_title", "nearest"):
-        rows.append([baseline.replace("_", " "), "–", "–", *_cells(one["systems"][baseline], shown)])
+    rows = []
+    for system, label in (
+        ("base", "base, not tuned"),
+        ("copy_title", "copy the title"),
+        ("nearest", "nearest title's text"),
+    ):
+        rows.append([label, "–", "–", *_cells(one["systems"][system], shown), "–", "–"])
     for run_name, run in runs.items():
-        tuned = run["metrics"]["unseen"]["systems"]["tuned"]
-        rows.append([run_name, _settings(run["changes"]), str(len(run["seeds"])), *_cells(tuned, shown)])
-    lines += [*markdown(["run", "changes", "seeds", *shown.values()], rows), ""]
+        tuned, costs = run["metrics"]["unseen"]["systems"]["tuned"], [r for r in made if r["run"] == run_name]
+        seconds = sum(r["seconds"]["train"] for r in costs) / len(costs)
+        peak = max(r["training"]["peak_gib"] for r in costs)
+        cells = [run_name, _settings(run["changes"]), str(len(run["seeds"])), *_cells(tuned, shown)]
+        rows.append([*cells, f"{seconds:,.0f}", f"{peak:.1f}"])
+    lines += [*markdown(["run", "changes", "seeds", *shown.values(), "training s", "peak GiB"], rows), ""]
     others = {run_name: run for run_name, run in runs.items() if run.get("against", {}).get("unseen")}
     if not others:
         return lines

@@ -32,8 +32,8 @@ def run_study(
 ) -> int:
     """Returns how many runs failed. Raises StudyError (or another FtlibError) for what stops the whole study.
 
-    folder: the work folder (default: `study-<name>` among the runs). only: names of the runs to do. train, score: either
-    half can be left out.
+    folder: the work folder (default: where runs are); studies in one folder share data sets and models. only: names of the
+    runs to do. train, score: either half can be left out.
     """
     if ranks.world() > 1:
         raise StudyError(
@@ -43,10 +43,10 @@ def run_study(
     if said:
         print(said, flush=True)
     study = load_study(path)
-    folder = folder or runs_root() / f"study-{study.name}"
-    data = data or recorded_data(folder)
+    folder = folder or runs_root()
+    data = data or recorded_data(folder, study)
     if data is None:
-        raise StudyError(f"{folder} is new: name the rows with --data PATH, or --data sample for the made-up ones")
+        raise StudyError(f"{study.name} is new in {folder}: name the rows with --data PATH, or --data sample (made up)")
     jobs, work, failed = make_jobs(study, data), Work(folder, study, data), {}
     chosen = [job for job in jobs if not only or job.run.name in only]
     unknown = set(only or []) - {job.run.name for job in jobs}

@@ -1,12 +1,12 @@
 """The first half of a study, on the machine with the GPU: data sets, trainings, answers; all of it in one work folder.
 
-    datasets/<key>/dataset/   rows, once for all runs with the same data settings
-    models/<key>/adapter/     one training, for all runs that differ in decoding and evaluation only
-    base/<key>/               the untuned model's likelihoods and answers, for all runs that ask the same
-    <run>-s<seed>/            the tuned model's: answers.jsonl, train_log.jsonl, manifest.json
+    studies-shared/datasets/<key>/dataset/   rows, once for all runs with the same data settings
+    studies-shared/models/<key>/adapter/     one training, for all runs that differ in decoding and evaluation only
+    studies-shared/base/<key>/               the untuned model's likelihoods and answers, for all runs that ask the same
+    study-<name>/<run>-s<seed>/              the tuned model's: answers.jsonl, train_log.jsonl, manifest.json
 
 Why stage folders as in a run (`ftlib.runs`): a manifest written last says that a part is whole, so a study that was interrupted
-goes on, and a work folder that was copied to another machine is scored there (see `score`) without weights.
+goes on, and a work folder that was copied to another machine (its models may stay behind) is scored there, see `score`.
 How: `Work(folder, study, data).answer(job)`.
 """
 
@@ -44,9 +44,14 @@ class Trained(Run):
         return self.data.stage(name) if name == "dataset" else super().stage(name)
 
 
-def recorded_data(folder: Path) -> str | None:
-    """The data that a work folder was begun with, so that a copy of it needs no --data; None for a new folder."""
-    found = sorted(folder.glob("datasets/*/dataset/manifest.json"))
+def answers_of(folder: Path, study: Study) -> Path:
+    """Where a study's answers lie in a work folder."""
+    return folder / f"study-{study.name}"
+
+
+def recorded_data(folder: Path, study: Study) -> str | None:
+    """The data that a study's answers were made on, so that a copy of them needs no --data; None if there are none."""
+    found = sorted(answers_of(folder, study).glob("*/manifest.json"))
     return read_json(found[0])["config"]["data"]["path"] if found else None
 
 
@@ -54,7 +59,7 @@ class Work:
     """A study's work folder; `data` as in `data.path`. Raises what the stages raise."""
 
     def __init__(self, folder: Path, study: Study, data: str):
-        self.folder, self.study = folder, study
+        self.folder, self.study, self.shared = answers_of(folder, study), study, folder / "studies-shared"
         self.cfg = settings(study, data)
         self._said: set[str] = set()
         self._datasets: dict[str, Run] = {}  # those that were looked at, so that each is checked (and spoken of) once
@@ -81,15 +86,15 @@ class Work:
             [FORMAT, _key_of(self.own_data), _key_of(source), sizes.train_size, job.run.leaks, _data_settings(self.cfg)]
         )
         if key not in self._datasets:
-            run = Run(self.folder / "datasets" / key, wait=True)
+            run = Run(self.shared / "datasets" / key, wait=True)
             self._compose(run.stage("dataset"), key, source, job)
             self._datasets[key] = run
         return self._datasets[key]
 
     def _prepared(self, cfg: Config) -> Run:
-        key = fingerprint(_data_settings(cfg))
+        key = fingerprint([cfg.data.path, _data_settings(cfg)])  # what the file holds is checked by `ensure`
         if key not in self._datasets:
-            run = Run(self.folder / "datasets" / key, wait=True)
+            run = Run(self.shared / "datasets" / key, wait=True)
             pipeline.ensure("dataset", cfg, run)
             self._datasets[key] = run
         return self._datasets[key]
@@ -132,7 +137,7 @@ class Work:
 
     def trained(self, job: Job) -> Trained:
         data = self.training_data(job)
-        return Trained(self.folder / "models" / pipeline.wanted("adapter", job.cfg, data)[0], data)
+        return Trained(self.shared / "models" / pipeline.wanted("adapter", job.cfg, data)[0], data)
 
     def key(self, job: Job) -> str:
         """The fingerprint of a job's answers: training, merge, decoding, rows."""
@@ -145,7 +150,7 @@ class Work:
         return {split: fingerprint([FORMAT, model, *_asking(job), split, found]) for split, found in rows.items()}
 
     def base(self, key: str) -> Stage:
-        return Stage(self.folder / "base" / key, wait=True)
+        return Stage(self.shared / "base" / key, wait=True)
 
     def stage(self, job: Job) -> Stage:
         return Stage(self.folder / job.name)
@@ -213,7 +218,7 @@ class Work:
 
 
 def _data_settings(cfg: Config) -> dict:
-    """What decides a data set, apart from the file; the file's content is checked when the data set is looked at."""
+    """What decides a data set, apart from the file."""
     flat = flatten(cfg.to_dict()["data"])
     flat.pop("path")
     return flat
