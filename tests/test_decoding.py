@@ -27,11 +27,10 @@ def settings(**changes):
     return smoke.config().generation.model_copy(update={"max_new_tokens": 13} | changes)
 
 
-def generated(model, ids: list[int], wanted, ends: list[int]) -> list[int]:
-    """What transformers makes of one prompt, up to and with the first end token."""
-    prompt, arguments = torch.tensor([ids]), arguments_of(smoke.tokenizer(), wanted) | {"eos_token_id": ends}
-    new = model.generate(prompt, attention_mask=torch.ones_like(prompt), **arguments)[0, len(ids) :].tolist()
-    return new[: next((place + 1 for place, token in enumerate(new) if token in ends), None)]
+def generated(model, ids: list[int], wanted) -> list[int]:
+    """What transformers makes of one prompt, to the last token that is wanted."""
+    prompt, arguments = torch.tensor([ids]), arguments_of(smoke.tokenizer(), wanted) | {"eos_token_id": [0]}
+    return model.generate(prompt, attention_mask=torch.ones_like(prompt), **arguments)[0, len(ids) :].tolist()
 
 
 def decoded(model, encoded, wanted, ends: list[int], slots: int) -> list[list[int]]:
@@ -42,14 +41,14 @@ def decoded(model, encoded, wanted, ends: list[int], slots: int) -> list[list[in
     return [found[position] for position in range(len(encoded))]
 
 
-@pytest.mark.parametrize("changes", [{}, {"repetition_penalty": 1.3}, {"no_repeat_ngram": 2}, {"no_repeat_ngram": 1}])
+@pytest.mark.parametrize("changes", [{}, {"repetition_penalty": 1.3}, {"no_repeat_ngram": 2}])
 def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, changes):
     """Keys left over from a slot's last prompt would put one product's words into another's description."""
     wanted = settings(**changes)
-    whole = [generated(model, ids, wanted, [0]) for ids in encoded]
+    whole = [generated(model, ids, wanted) for ids in encoded]
     # tokens that end some answers early, so that slots come free unevenly
     ends = sorted({whole[k][k] for k in (3, 5, 8, 11)})
-    alone = [generated(model, ids, wanted, ends) for ids in encoded]
+    alone = [ids[: next((place + 1 for place, token in enumerate(ids) if token in ends), None)] for ids in whole]
     assert len({len(ids) for ids in alone}) > 2
     assert decoded(model, encoded, wanted, ends, slots=2) == alone
 
