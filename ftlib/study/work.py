@@ -12,6 +12,7 @@ How: `Work(folder, study, data).answer(job)`.
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from functools import cached_property
@@ -100,8 +101,9 @@ class Work:
         return self._datasets[key]
 
     def _compose(self, stage: Stage, key: str, source: Run, job: Job) -> None:
-        from datasets import DatasetDict
+        from datasets import DatasetDict, disable_progress_bars
 
+        disable_progress_bars()
         config = {"data": job.cfg.to_dict()["data"]}
         if stage.why_stale(key, config, {}) is None:
             return
@@ -172,6 +174,7 @@ class Work:
             self._answer_base(job, split, self.base(key), key)
         stage, trained, key = self.stage(job), self.trained(job), self.key(job)
         adapter = pipeline.ensure_one("adapter", job.cfg, trained)
+        free()
         read = {"adapter": trained.path.name, "dataset": _key_of(trained)}
         with stage.writing(key, job.cfg.to_dict(), read, job.cfg.profile, pipeline.KEPT["evaluation"]) as result:
             from ftlib.merging import merged_in_memory
@@ -215,6 +218,19 @@ class Work:
         if not (stage.path / ANSWERS).exists():
             raise StudyError(f"{job.name}: nothing is asked; set evaluation.rows")
         return dtype
+
+
+def free() -> None:
+    """Give back what is not needed any more: a model, and the layers that were compiled for it (torch keeps only a few).
+
+    Without it the next training's peak would count what this one left, and its layers might not be compiled at all.
+    """
+    import torch
+
+    torch.compiler.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _data_settings(cfg: Config) -> dict:
