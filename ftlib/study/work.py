@@ -27,6 +27,7 @@ from ftlib.runs import FORMAT, Run, Stage, fingerprint, read_json, write_json
 from ftlib.study.plan import Job, Study, StudyError, settings
 
 BYTES = "scored_bytes.json"  # {uid: UTF-8 bytes of the scored part}: written with the answers, because it needs the tokenizer
+SAME_SPLITS = {"train_size", "questions"}  # data settings that leave every row where it is
 DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
 TRAINING_FIGURES = (
     "steps stopped_at_step best_step validation_loss examples cut_examples mean_tokens tokens tokens_per_s train_seconds "
@@ -79,18 +80,34 @@ class Work:
         """
         if _data_settings(job.cfg) == _data_settings(self.cfg) and not job.run.leaks:
             return self.own_data
-        sizes = job.cfg.data
-        everything = job.cfg.to_dict()["data"] | {"test_size": 1, "validation_size": 1}
-        everything["train_size"] = sizes.train_size + sizes.validation_size + sizes.test_size
-        source = self._prepared(Config.load(job.cfg.profile, inherited={"data": everything}, env={}))
+        source = self._prepared(self._source_settings(job))
         key = fingerprint(
-            [FORMAT, _key_of(self.own_data), _key_of(source), sizes.train_size, job.run.leaks, _data_settings(self.cfg)]
+            [
+                FORMAT,
+                _key_of(self.own_data),
+                _key_of(source),
+                job.cfg.data.train_size,
+                job.run.leaks,
+                _data_settings(self.cfg),
+            ]
         )
         if key not in self._datasets:
             run = Run(self.shared / "datasets" / key, wait=True)
             self._compose(run.stage("dataset"), key, source, job)
             self._datasets[key] = run
         return self._datasets[key]
+
+    def _source_settings(self, job: Job) -> Config:
+        """Settings of the rows that a job's training rows are taken from.
+
+        Where the run's settings leave the splits as they are, its own; else all rows, to be parted from the study's held-out.
+        """
+        own, wanted = _data_settings(self.cfg), _data_settings(job.cfg)
+        if not job.run.leaks and {key for key in own if own[key] != wanted[key]} <= SAME_SPLITS:
+            return job.cfg
+        rows = self.own_data.stage("dataset").manifest()["rows_in"]
+        everything = {"train_size": rows, "test_size": 1, "validation_size": 1}
+        return Config.load(job.cfg.profile, inherited={"data": job.cfg.to_dict()["data"] | everything}, env={})
 
     def _prepared(self, cfg: Config) -> Run:
         key = fingerprint([cfg.data.path, _data_settings(cfg)])  # what the file holds is checked by `ensure`
