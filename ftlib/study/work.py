@@ -176,9 +176,11 @@ class Work:
 
     def is_answered(self, job: Job) -> bool:
         """True if this folder holds the answers of base and tuned model to all that the job asks."""
+        return self._tuned_answered(job) and all(self.base(key).whole for key in self.base_keys(job).values())
+
+    def _tuned_answered(self, job: Job) -> bool:
         stage = self.stage(job)
-        whole = stage.whole and stage.manifest()["fingerprint"] == self.key(job)
-        return whole and all(self.base(key).whole for key in self.base_keys(job).values())
+        return stage.whole and stage.manifest()["fingerprint"] == self.key(job)
 
     # the work
 
@@ -189,6 +191,8 @@ class Work:
             return
         for split, key in self.base_keys(job).items():
             self._answer_base(job, split, self.base(key), key)
+        if self._tuned_answered(job):
+            return
         stage, trained, key = self.stage(job), self.trained(job), self.key(job)
         adapter = pipeline.ensure_one("adapter", job.cfg, trained)
         free()
