@@ -198,7 +198,7 @@ def test_early_stopping_stops(tmp_path):
 
 
 def test_training_leaves_its_settings_as_they_were():
-    """peft takes tied modules out of the list it is given: the next run of a study would have another fingerprint, and train again."""
+    """peft takes tied modules out of the list it is given, and a run with other settings than before is trained again."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
