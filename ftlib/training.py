@@ -47,7 +47,7 @@ def add_adapter(model, cfg: Config):
         lora_alpha=cfg.lora.alpha,
         lora_dropout=cfg.lora.dropout,
         target_modules=cfg.lora.target_modules,
-        modules_to_save=cfg.lora.modules_to_save or None,
+        modules_to_save=list(cfg.lora.modules_to_save) or None,  # a copy: peft takes tied modules out of its list
         ensure_weight_tying=cfg.lora.tie_saved_modules and bool(getattr(model.config, "tie_word_embeddings", False)),
         task_type="CAUSAL_LM",
     )

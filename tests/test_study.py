@@ -260,17 +260,20 @@ def test_all_runs_are_measured_on_the_same_rows_and_none_trains_on_them(tmp_path
         {"name": "plain"},
         {"name": "dirty", "set": {"data.clean": False, "data.deduplicate": False}},
         {"name": "asked", "questions": ["pt_descreva"]},
+        {"name": "few", "set": {"data.train_size": 50, "data.questions": ["en_short"]}},
     ]
     study = load_study(write_study(tmp_path, runs=runs))
     work = Work(tmp_path / "work", study, "sample")
-    plain, dirty, asked = make_jobs(study, "sample")
-    rows = [work.rows(job)["unseen"] for job in (plain, dirty, asked)]
-    assert rows[0] == rows[1] and [row["uid"] for row in rows[0]] == [row["uid"] for row in rows[2]]
+    plain, dirty, asked, few = make_jobs(study, "sample")
+    rows = [work.rows(job)["unseen"] for job in (plain, dirty, asked, few)]
+    assert rows[0] == rows[1] == rows[3] and [row["uid"] for row in rows[0]] == [row["uid"] for row in rows[2]]
     assert "Descreva" in rows[2][0]["input_text"] and work.training_data(asked) is work.own_data
     own, other = work.dataset(plain), work.dataset(dirty)
     held_out = {row[column] for split in ("validation", "test") for row in own[split] for column in ("uid", "content")}
     assert not held_out & {*other["train"]["uid"], *other["train"]["content"]}
     assert len(other["train"]) == len(own["train"]) and other["train"]["content"] != own["train"]["content"]
+    assert work.dataset(few)["train"]["uid"] == own["train"]["uid"][:50]
+    assert "What is it?" in work.dataset(few)["train"]["input_text"][0]
     assert work.base_keys(plain)["unseen"] == work.base_keys(dirty)["unseen"]  # so the base answers them once
 
 

@@ -195,3 +195,15 @@ def test_early_stopping_stops(tmp_path):
     """Asked to stop when validation no longer improves, it must not train on to the last step."""
     cfg = smoke.config(**(FAST | {"train__max_steps": 20}), train__early_stopping=1, train__learning_rate=10.0)
     assert training.train(cfg, smoke.dataset(), tmp_path)["stopped_at_step"] < 20
+
+
+def test_training_leaves_its_settings_as_they_were():
+    """peft takes tied modules out of the list it is given, and a run with other settings than before is trained again."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    tied = LlamaForCausalLM(LlamaConfig(vocab_size=32, tie_word_embeddings=True, **sizes))
+    saved = ["embed_tokens", "lm_head"]
+    cfg = smoke.Config.load("smoke", env={}, lora__modules_to_save=saved.copy(), lora__tie_saved_modules=True)
+    training.add_adapter(tied, cfg)
+    assert cfg.lora.modules_to_save == saved

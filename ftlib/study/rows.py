@@ -96,11 +96,16 @@ def mean_over_seeds(seeds: list[RowValues]) -> RowValues:
 
 
 def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
-    """Means and differences with intervals, in the schema of metrics.json. `text_n`: rows that were answered in words."""
-    return {
-        split: {"n": rows.n, "text_n": rows.text_n} | summarise(rows.values, rows.likelihoods, resamples)
-        for split, rows in splits.items()
-    }
+    """Means and differences with intervals, in the schema of metrics.json, and what a study needs beside them.
+
+    text_n: rows that were answered in words. median_length_ratio: of each system; one answer that loops moves the mean, not this.
+    """
+    found = {}
+    for split, rows in splits.items():
+        medians = {system: float(np.median(values["length_ratio"])) for system, values in rows.values.items()}
+        about = {"n": rows.n, "text_n": rows.text_n, "median_length_ratio": medians}
+        found[split] = about | summarise(rows.values, rows.likelihoods, resamples)
+    return found
 
 
 def means_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:

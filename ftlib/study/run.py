@@ -7,7 +7,6 @@ How: ftlib study run studies/headline.yaml --data trn.json.gz
 
 from __future__ import annotations
 
-import gc
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from ftlib.errors import FtlibError
 from ftlib.runs import runs_root
 from ftlib.study.plan import Job, StudyError, load_study, make_jobs
 from ftlib.study.score import Scorer, recorded, results_of, write_results
-from ftlib.study.work import Work, recorded_data
+from ftlib.study.work import Work, free, recorded_data
 
 
 def run_study(
@@ -93,14 +92,4 @@ def _attempt(failed: dict[Job, str], job: Job, act: Callable[[], None]) -> None:
             traceback.print_exc()
         failed[job] = f"{type(error).__name__}: {error}"
     finally:
-        _free()
-
-
-def _free() -> None:
-    """Give back what the last run held: its model, and the layers that were compiled for it (torch keeps only a few)."""
-    import torch
-
-    torch.compiler.reset()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        free()

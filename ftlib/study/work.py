@@ -12,6 +12,7 @@ How: `Work(folder, study, data).answer(job)`.
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from functools import cached_property
@@ -26,6 +27,7 @@ from ftlib.runs import FORMAT, Run, Stage, fingerprint, read_json, write_json
 from ftlib.study.plan import Job, Study, StudyError, settings
 
 BYTES = "scored_bytes.json"  # {uid: UTF-8 bytes of the scored part}: written with the answers, because it needs the tokenizer
+SAME_SPLITS = {"train_size", "questions"}  # data settings that leave every row where it is
 DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
 TRAINING_FIGURES = (
     "steps stopped_at_step best_step validation_loss examples cut_examples mean_tokens tokens tokens_per_s train_seconds "
@@ -78,18 +80,34 @@ class Work:
         """
         if _data_settings(job.cfg) == _data_settings(self.cfg) and not job.run.leaks:
             return self.own_data
-        sizes = job.cfg.data
-        everything = job.cfg.to_dict()["data"] | {"test_size": 1, "validation_size": 1}
-        everything["train_size"] = sizes.train_size + sizes.validation_size + sizes.test_size
-        source = self._prepared(Config.load(job.cfg.profile, inherited={"data": everything}, env={}))
+        source = self._prepared(self._source_settings(job))
         key = fingerprint(
-            [FORMAT, _key_of(self.own_data), _key_of(source), sizes.train_size, job.run.leaks, _data_settings(self.cfg)]
+            [
+                FORMAT,
+                _key_of(self.own_data),
+                _key_of(source),
+                job.cfg.data.train_size,
+                job.run.leaks,
+                _data_settings(self.cfg),
+            ]
         )
         if key not in self._datasets:
             run = Run(self.shared / "datasets" / key, wait=True)
             self._compose(run.stage("dataset"), key, source, job)
             self._datasets[key] = run
         return self._datasets[key]
+
+    def _source_settings(self, job: Job) -> Config:
+        """Settings of the rows that a job's training rows are taken from.
+
+        Where the run's settings leave the splits as they are, its own; else all rows, to be parted from the study's held-out.
+        """
+        own, wanted = _data_settings(self.cfg), _data_settings(job.cfg)
+        if not job.run.leaks and {key for key in own if own[key] != wanted[key]} <= SAME_SPLITS:
+            return job.cfg
+        rows = self.own_data.stage("dataset").manifest()["rows_in"]
+        everything = {"train_size": rows, "test_size": 1, "validation_size": 1}
+        return Config.load(job.cfg.profile, inherited={"data": job.cfg.to_dict()["data"] | everything}, env={})
 
     def _prepared(self, cfg: Config) -> Run:
         key = fingerprint([cfg.data.path, _data_settings(cfg)])  # what the file holds is checked by `ensure`
@@ -100,8 +118,9 @@ class Work:
         return self._datasets[key]
 
     def _compose(self, stage: Stage, key: str, source: Run, job: Job) -> None:
-        from datasets import DatasetDict
+        from datasets import DatasetDict, disable_progress_bars
 
+        disable_progress_bars()
         config = {"data": job.cfg.to_dict()["data"]}
         if stage.why_stale(key, config, {}) is None:
             return
@@ -157,9 +176,11 @@ class Work:
 
     def is_answered(self, job: Job) -> bool:
         """True if this folder holds the answers of base and tuned model to all that the job asks."""
+        return self._tuned_answered(job) and all(self.base(key).whole for key in self.base_keys(job).values())
+
+    def _tuned_answered(self, job: Job) -> bool:
         stage = self.stage(job)
-        whole = stage.whole and stage.manifest()["fingerprint"] == self.key(job)
-        return whole and all(self.base(key).whole for key in self.base_keys(job).values())
+        return stage.whole and stage.manifest()["fingerprint"] == self.key(job)
 
     # the work
 
@@ -170,8 +191,11 @@ class Work:
             return
         for split, key in self.base_keys(job).items():
             self._answer_base(job, split, self.base(key), key)
+        if self._tuned_answered(job):
+            return
         stage, trained, key = self.stage(job), self.trained(job), self.key(job)
         adapter = pipeline.ensure_one("adapter", job.cfg, trained)
+        free()
         read = {"adapter": trained.path.name, "dataset": _key_of(trained)}
         with stage.writing(key, job.cfg.to_dict(), read, job.cfg.profile, pipeline.KEPT["evaluation"]) as result:
             from ftlib.merging import merged_in_memory
@@ -215,6 +239,19 @@ class Work:
         if not (stage.path / ANSWERS).exists():
             raise StudyError(f"{job.name}: nothing is asked; set evaluation.rows")
         return dtype
+
+
+def free() -> None:
+    """Give back what is not needed any more: a model, and the layers that were compiled for it (torch keeps only a few).
+
+    Without it the next training's peak would count what this one left, and its layers might not be compiled at all.
+    """
+    import torch
+
+    torch.compiler.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _data_settings(cfg: Config) -> dict:
