@@ -42,6 +42,13 @@ def load_adapter(base, adapter: Path):
     return PeftModel.from_pretrained(base, str(adapter)).eval()
 
 
+def _trained(cfg: Config, adapter: Path):
+    """What training saved, in float32: the adapter on its base, or the model itself where all weights were trained."""
+    if cfg.lora.r == 0:
+        return load_plain(str(adapter), "float32")
+    return load_adapter(load_plain(fetch(cfg.model.name), "float32"), adapter)
+
+
 def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
     """Merge, save and prove. Writes the model and `proof.json` into `folder`; returns the proof. Raises MergeError."""
     tokenizer = load_tokenizer(cfg.model.name)
@@ -50,10 +57,7 @@ def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
     end = end_of_turn_id(tokenizer)
     device = hardware.device()
 
-    if cfg.lora.r:
-        adapted = load_adapter(load_plain(fetch(cfg.model.name), "float32"), adapter)
-    else:  # all weights were trained: what is left to do is the cast, and its proof
-        adapted = load_plain(str(adapter), "float32")
+    adapted = _trained(cfg, adapter)
     reference = _outputs(adapted, prompts, device), _greedy(adapted, prompts, device, end)
     merged = adapted.merge_and_unload(safe_merge=True) if cfg.lora.r else adapted
     against_adapter = compare(reference, (_outputs(merged, prompts, device), _greedy(merged, prompts, device, end)))
@@ -92,7 +96,9 @@ def merged_in_memory(cfg: Config, adapter: Path, dtype: str):
     A study evaluates dozens of adapters, and each merged folder is as large as the base. Only weights are cast: rotary
     frequencies stay in float32, as they do when a model is loaded.
     """
-    merged = load_adapter(load_plain(fetch(cfg.model.name), "float32"), adapter).merge_and_unload(safe_merge=True)
+    merged = _trained(cfg, adapter)
+    if cfg.lora.r:
+        merged = merged.merge_and_unload(safe_merge=True)
     for weight in merged.parameters():
         weight.data = weight.data.to(getattr(torch, cfg.merge.dtype))
         check_finite(bool(torch.isfinite(weight).all()), cfg)
