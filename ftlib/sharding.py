@@ -21,11 +21,6 @@ def check(cfg: Config, quantization: str) -> None:
     """Refuse what a sharded base cannot be. Raises ConfigError with what to set."""
     from transformers.distributed.configuration_utils import DistributedConfig
 
-    if "fsdp_size" not in DistributedConfig.__dataclass_fields__:
-        found = hardware.versions()["transformers"]
-        raise ConfigError(
-            f"{HERE}, which transformers {found} cannot load: install a newer one (constraints.txt has one)"
-        )
     if quantization != "none":
         raise ConfigError(
             f"model.quantization = {quantization}: {HERE}, and only 16-bit weights can be; set it to none"
@@ -35,6 +30,11 @@ def check(cfg: Config, quantization: str) -> None:
     if cfg.lora.modules_to_save:
         raise ConfigError(
             f"lora.modules_to_save = {cfg.lora.modules_to_save}: {HERE}, and copies of its parts cannot; set []"
+        )
+    if "fsdp_size" not in DistributedConfig.__dataclass_fields__:
+        found = hardware.versions()["transformers"]
+        raise ConfigError(
+            f"{HERE}, which transformers {found} cannot load: install a newer one (constraints.txt has one)"
         )
 
 
