@@ -23,7 +23,7 @@ METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage
 PICTURE = Path("docs") / "train_speed.png"
 PACKAGED = Path("ftlib") / "profiles" / speed.FILE
 MEASURED = {  # files that are shown as they are, a table for each part
-    "generate_speed": "Answering: speed, whole evaluations, and whether both ways give the same answers",
+    "generate_speed": "Answering prompts",
     "equal_quality": "Does the faster recipe learn as well?",
     "t4_cap": "The t4 profile under the memory of a T4 (the GPU is another one)",
     "scaling": "The fast step on several GPUs",

@@ -100,7 +100,7 @@ class PlainLayers:
         return out.last_hidden_state.flatten(0, 1)
 
 
-class Flat:
+class FlatWeights:
     """All trainable weights as one vector, with its gradient: adding over processes, clipping and AdamW start few kernels.
 
     The model's weights become views of the vector, so whatever reads or loads them in place goes on working.
@@ -147,7 +147,7 @@ class FixedStep:
         self.model, self.decoder = model, base.get_decoder()
         self.head, self.embeddings = base.get_output_embeddings(), base.get_input_embeddings()
         self.graph_wanted, self.graph = graph, None
-        self.flat = Flat([weight for weight in model.parameters() if weight.requires_grad])
+        self.flat = FlatWeights([weight for weight in model.parameters() if weight.requires_grad])
         if join and fused.fits(model, dtype):
             self.layers = fused.FusedLayers(model, compiled, longest)
         else:

@@ -169,7 +169,7 @@ def test_a_copied_work_folder_is_scored_without_weights_and_without_the_file(mad
 
 
 def test_what_is_recorded_is_not_trained_again_on_a_fresh_machine(made, tmp_path, trainings, capsys):
-    """A second sitting at the GPU comes with the repository's results and an empty disk."""
+    """On a fresh GPU machine there are the repository's results and an empty disk."""
     summary = results_of(made)["summary"]
     results = shutil.copytree(made.results, tmp_path / "results")
     command = ["study", "run", str(made.study), "--data", str(made.data), "--work", str(tmp_path / "work")]

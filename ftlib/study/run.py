@@ -1,7 +1,7 @@
 """`ftlib study run`: all runs and seeds of a study in one process; what fails is told at the end, and the others go on.
 
-Why in one process: loading torch and the rows takes as long as a short training. Why in two halves: a GPU is lent for
-minutes, and scoring needs none. `--no-score` trains and answers; the same command on a copied work folder scores.
+Why in one process: loading torch and the rows takes as long as a short training. Why in two halves: GPU time is dear, and
+scoring needs no GPU. `--no-score` trains and answers; the same command on a copied work folder scores.
 How: ftlib study run studies/headline.yaml --data trn.json.gz
 """
 
