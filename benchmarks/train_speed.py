@@ -117,8 +117,8 @@ def measure(
     }  # fmt: skip
 
 
-def ladder(shape: str, data: str, wanted: list[int] | None, rows: int, trace: bool = False) -> list[dict]:
-    """All recipes in one shape, each on top of the one before it."""
+def ladder(shape: str, data: str, wanted: list[int] | None, rows: int, trace: bool = False) -> None:
+    """All recipes in one shape, each on top of the one before it; each is written down as it is measured, but for a trace."""
     from ftlib.models import count_parameters
 
     dataset = rows_of(data, rows)
@@ -128,7 +128,7 @@ def ladder(shape: str, data: str, wanted: list[int] | None, rows: int, trace: bo
     print(
         f"{shape}: {weights:,} weights; roof {roof:.0f} TFLOP/s = {roof * 1e12 / 4 / weights:,.0f} tokens/s", flush=True
     )
-    settings, lines = {"data.path": data, "model.name": model, "train.log_steps": 1000, "train.save_steps": 10_000}, []
+    settings = {"data.path": data, "model.name": model, "train.log_steps": 1000, "train.save_steps": 10_000}
     if shape == "smollm2-135m":
         settings["lora.tie_saved_modules"] = True
     for number, (name, change, fixed) in enumerate(RECIPES):
@@ -139,9 +139,9 @@ def ladder(shape: str, data: str, wanted: list[int] | None, rows: int, trace: bo
         steps = 5 if slow else STEPS
         cfg = Config.load("seed", env={}, **settings | {"train.max_steps": steps + (2 if slow else WARM)})
         line = {"shape": shape} | measure(name, cfg, fixed, dataset, steps, weights, roof, trace)
-        lines.append(line)
         print(" | ".join(f"{key} {value}" for key, value in line.items() if key != "shape"), flush=True)
-    return lines
+        if not trace:
+            keep({"rows": [line]})
 
 
 def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
@@ -188,7 +188,7 @@ if __name__ == "__main__":
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the job")
     args = parser.parse_args()
     if args.shape:
-        keep({"rows": ladder(args.shape, args.data, args.recipes, args.rows, args.trace)})
+        ladder(args.shape, args.data, args.recipes, args.rows, args.trace)
     if args.job:
         run = args.run or Path(tempfile.mkdtemp(prefix="ftlib-job-"))
         keep({"jobs": [job(args.job, args.data, args.set, run)]})
