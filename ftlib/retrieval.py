@@ -13,10 +13,30 @@ training title is that title's own row, so the baseline means something for unse
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
-import bm25s
 import numpy as np
+
+
+def _without_jax():
+    """bm25s, imported as if JAX were not installed.
+
+    It looks for JAX and starts it to sort a few numbers, and JAX takes three quarters of the GPU's memory when it starts. JAX is
+    installed on Colab, so a model that fits would not fit any more. Ours is the numpy form, which needs none of it.
+    """
+    jax = sys.modules.pop("jax", None)
+    sys.modules["jax"] = None
+    try:
+        import bm25s
+    finally:
+        del sys.modules["jax"]
+        if jax is not None:
+            sys.modules["jax"] = jax
+    return bm25s
+
+
+bm25s = _without_jax()
 
 
 class Nearest:

@@ -11,6 +11,7 @@ torch.cuda.graph in the PyTorch notes on CUDA.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterator
 
@@ -218,6 +219,8 @@ class FixedTrainer(ExamplesTrainer):
     def __init__(self, *args, step_function: FixedStep, max_norm: float, **kwargs):
         super().__init__(*args, **kwargs)
         self.step_function, self.max_norm, self.norm = step_function, max_norm, None
+        # No DistributedDataParallel: gradients are added up below, and its hooks, which live on another stream, end a recording
+        self.accelerator.prepare_model = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
         self.model.zero_grad = lambda *_, **__: None  # nothing to do: every step overwrites its gradient
 
     def _get_train_sampler(self, train_dataset=None):
@@ -233,6 +236,8 @@ class FixedTrainer(ExamplesTrainer):
     def training_step(self, model, inputs, num_items_in_batch=None):
         if self.norm is None:
             self.step_function.flat.tie()  # with several CPU processes accelerate moves the model to "cpu:0", which copies it
+            if ranks.world() > 1:
+                torch.distributed.broadcast(self.step_function.flat.vector.detach(), src=0)
         if not model.training:
             model.train()
         inputs = self._prepare_inputs(inputs)

@@ -1,5 +1,9 @@
 """The nearest training title: the right one, the same one each time, and a stated answer where there is none."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from ftlib.retrieval import Nearest
@@ -49,3 +53,19 @@ def test_a_neighbour_is_another_row():
     """A row that is its own neighbour would be compared with itself."""
     titles = ["blue cup", "blue cup small", "garden hose", "hose for the garden"]
     assert Nearest(titles, titles).neighbours() == [1, 0, 3, 2]
+
+
+@pytest.mark.parametrize(("module", "starts"), [("ftlib.retrieval", False), ("bm25s", True)])
+def test_jax_is_not_started(tmp_path, module, starts):
+    """On Colab JAX starts with the index and takes most of the GPU's memory: the model does not fit. (bm25s alone starts it.)"""
+    lax = tmp_path / "jax" / "lax.py"
+    lax.parent.mkdir()
+    (tmp_path / "jax" / "__init__.py").touch()
+    lax.write_text("def top_k(*_):\n    print('JAX started')\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    code = f"import sys, {module}; assert sys.modules.get('jax', True) is not None"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("JAX started" in done.stdout) == starts
