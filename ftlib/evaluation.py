@@ -23,15 +23,14 @@ from ftlib.generation import Answer, answer_prompts
 from ftlib.intervals import mean_interval, paired_difference, paired_ratio_difference, ratio_interval
 from ftlib.metrics import METRICS, CopiedRun, Grounding, Shape, score_rows
 from ftlib.models import load_plain, load_tokenizer
-from ftlib.prompts import IGNORED, encode_rows
+from ftlib.prompts import IGNORED, Turns, encode_answer, encode_rows
 from ftlib.retrieval import Nearest
 from ftlib.runs import fingerprint, read_json, read_jsonl, write_json, write_text
 from ftlib.scoring import answer_nll
 from ftlib.semantic import Cosine
 from ftlib.sources import fetch
 
-SYSTEMS = ("base", "tuned", "copy_title", "nearest")
-PAIRS = (("tuned", "base"), ("tuned", "copy_title"), ("tuned", "nearest"))
+PAIRS = (("tuned", "base"), ("tuned", "base_one_shot"), ("tuned", "copy_title"), ("tuned", "nearest"))
 ANSWERS, KEYS = "answers.jsonl", "answers.keys.json"
 BETTER = {column.name: column.better for column in METRICS}
 
@@ -70,6 +69,33 @@ def choose_rows(cfg: Config, dataset, unseen: str = "test") -> tuple[dict[str, l
     return {name: found for name, found in rows.items() if found}, notes
 
 
+def untuned(cfg: Config) -> tuple[str, ...]:
+    """The systems in which the model as it came answers."""
+    return ("base", "base_one_shot") if cfg.evaluation.one_shot else ("base",)
+
+
+def systems_of(cfg: Config) -> tuple[str, ...]:
+    """All systems that are compared, in the order of the tables."""
+    return (*untuned(cfg), "tuned", "copy_title", "nearest")
+
+
+def shown_before(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
+    """The turns that a system is shown before each question: for `base_one_shot` an answered training row, else none.
+
+    The row is none of those that are asked, and the one whose description has the median length of all such training rows.
+    """
+    if system != "base_one_shot":
+        return ()
+    asked = {row["uid"] for found in rows.values() for row in found}
+    places = {uid: place for place, uid in enumerate(dataset["train"]["uid"]) if uid not in asked}
+    if not places:
+        raise ConfigError("evaluation.one_shot = true: all training rows are asked; set a smaller evaluation.seen_rows")
+    lengths = list(map(len, dataset["train"]["content"]))
+    by_length = sorted(places, key=lambda uid: (lengths[places[uid]], uid))
+    row = dataset["train"][places[by_length[len(by_length) // 2]]]
+    return ((row["input_text"], row["target_text"]),)
+
+
 def read_answers(folder: Path, keys: dict[str, str]) -> dict[tuple[str, str, str], Record]:
     """Answers that still count: those of systems whose key (model, data, settings) is unchanged. {(split, system, uid): record}.
 
@@ -100,17 +126,25 @@ def _line(record: Record) -> str:
 def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict[str, str]:
     """What each system's answers depend on; a change in it makes them void."""
     model = [data_key, cfg.model.name, dtype, cfg.train.max_length, cfg.generation.model_dump(exclude={"batch_tokens"})]
-    keys = {"base": model, "tuned": [*model, merged_key], "copy_title": [data_key], "nearest": [data_key]}
+    keys = dict.fromkeys(untuned(cfg), model)
+    keys |= {"tuned": [*model, merged_key], "copy_title": [data_key], "nearest": [data_key]}
     return {system: fingerprint(value) for system, value in keys.items()}
 
 
 def model_answers(
-    load: Callable, system: str, cfg: Config, rows: dict[str, list[dict]], done: dict, folder: Path, worded=None
+    load: Callable,
+    system: str,
+    cfg: Config,
+    rows: dict[str, list[dict]],
+    done: dict,
+    folder: Path,
+    worded: int | None = None,
+    shown: Turns = (),
 ):
     """Let one model score and answer the rows that are not done yet, appending to answers.jsonl batch by batch.
 
     load: gives the model; called only if something is missing. worded: how many rows of each split are answered in words
-    (None: all of them); the others get their likelihood only.
+    (None: all of them); the others get their likelihood only. shown: turns before each question.
     """
     in_words = {(s, row["uid"]) for s, found in rows.items() for row in found[:worded]}
 
@@ -125,10 +159,9 @@ def model_answers(
     todo = ranks.mine(todo)  # with several processes each answers its share, into a file of its own
     own_path = folder / (ANSWERS if ranks.first() else f"answers.{ranks.rank()}.jsonl")
     tokenizer, model = load_tokenizer(cfg.model.name), load()
-    examples = encode_rows(tokenizer, [row for _, row in todo], cfg.train.as_measured())
-    sums, counts = answer_nll(
-        model, examples, tokenizer.pad_token_id, cfg.train.max_length, progress=f"{system}: likelihood"
-    )
+    examples = encode_rows(tokenizer, [row for _, row in todo], cfg.train.as_measured(), shown)
+    longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
+    sums, counts = answer_nll(model, examples, tokenizer.pad_token_id, longest, progress=f"{system}: likelihood")
     scored = [
         Record(row["uid"], split, system, None, nll_sum=total, nll_tokens=count)
         for (split, row), total, count in zip(todo, sums, counts, strict=True)
@@ -148,7 +181,7 @@ def model_answers(
         keep([replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in given])
 
     prompts = [todo[place][1]["input_text"] for place in asked]
-    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{system}: answers", on_batch)
+    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{system}: answers", on_batch, shown)
     del model
     gc.collect()
 
@@ -224,6 +257,11 @@ def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[
     }
 
 
+def ends_in_time(tokenizer, cfg: Config, rows: list[dict]) -> list[bool]:
+    """Whether each reference, with its end, fits in `generation.max_new_tokens`: what `stops` would be of a perfect model."""
+    return [len(encode_answer(tokenizer, row["content"])) <= cfg.generation.max_new_tokens for row in rows]
+
+
 def scored_bytes(tokenizer, cfg: Config, rows: list[dict]) -> list[int]:
     """UTF-8 bytes of the part of each answer that was scored (a long one is cut at max_length)."""
     examples = encode_rows(tokenizer, rows, cfg.train.as_measured())
@@ -240,10 +278,13 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
     for note in notes:
         print(f"  note: {note}", flush=True)
     dtype, why = hardware.compute_dtype()
-    keys = answer_keys(cfg, data_key, merged_key, dtype)
+    keys, systems = answer_keys(cfg, data_key, merged_key, dtype), systems_of(cfg)
     done = ranks.agree(read_answers(folder, keys) if ranks.first() else None)
-    for system, place in (("base", cfg.model.name), ("tuned", str(merged))):
-        model_answers(lambda place=place: load_plain(fetch(place), dtype), system, cfg, rows, done, folder)
+    for system in (*untuned(cfg), "tuned"):
+        place, shown = str(merged) if system == "tuned" else cfg.model.name, shown_before(system, dataset, rows)
+        model_answers(
+            lambda place=place: load_plain(fetch(place), dtype), system, cfg, rows, done, folder, shown=shown
+        )
     ranks.wait()
     if not ranks.first():
         return {}  # its answers are written; the first process scores
@@ -256,12 +297,13 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
     metrics: dict = {}
     per_row: dict = {}
     for split, found in rows.items():
-        records = {system: [done[split, system, row["uid"]] for row in found] for system in SYSTEMS}
-        per_row[split] = {system: row_values(found, records[system], copied, cosine) for system in SYSTEMS}
+        records = {system: [done[split, system, row["uid"]] for row in found] for system in systems}
+        per_row[split] = {system: row_values(found, records[system], copied, cosine) for system in systems}
         sizes = scored_bytes(tokenizer, cfg, found)
-        likelihoods = {system: likelihood_sums(records[system], sizes) for system in ("base", "tuned")}
+        likelihoods = {system: likelihood_sums(records[system], sizes) for system in (*untuned(cfg), "tuned")}
         metrics[split] = {"n": len(found)} | summarise(per_row[split], likelihoods, cfg.evaluation.bootstrap)
-        metrics[split]["reference"] = reference_values(found, copied, cfg.evaluation.bootstrap)
+        ends = ends_in_time(tokenizer, cfg, found)
+        metrics[split]["reference"] = reference_values(found, ends, copied, cfg.evaluation.bootstrap)
     metrics["settings"] = about | {
         "base_and_tuned_precision": f"{dtype}: {why}",
         "generation": cfg.generation.model_dump(),
@@ -276,10 +318,14 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
     return metrics
 
 
-def reference_values(rows: list[dict], copied: CopiedRun, resamples: int) -> dict:
-    """The metrics that need no reference, of the reference itself: what a perfect answer would score (it is not 0)."""
+def reference_values(rows: list[dict], ends: list[bool], copied: CopiedRun, resamples: int) -> dict:
+    """The metrics that need no reference, of the reference itself: what a perfect answer would score (it is not 0).
+
+    ends: see `ends_in_time`.
+    """
     texts, titles = [row["content"] for row in rows], [row["title"] for row in rows]
     pair = {"predictions": texts, "references": texts, "per_row": True}
     values = Shape().compute(**pair) | Grounding().compute(**pair, titles=titles) | copied.compute(**pair)
-    names = ("distinct1", "distinct2", "rep4", "title_coverage", "unsupported_numbers", "copied_run")
+    values["stops"] = list(map(float, ends))
+    names = ("stops", "distinct1", "distinct2", "rep4", "title_coverage", "unsupported_numbers", "copied_run")
     return {name: mean_interval(values[name], resamples) for name in names}

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from transformers import TextIteratorStreamer, TextStreamer
 
 from ftlib.decoding import Decoder, suits
-from ftlib.prompts import encode_prompt, end_of_turn_id
+from ftlib.prompts import Turns, encode_prompt, end_of_turn_id
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,14 @@ def answer_prompts(
     generation,
     progress: str | None = None,
     on_batch: Callable[[list[int], list[Answer]], None] | None = None,
+    shown: Turns = (),
 ) -> list[Answer]:
     """Answers to user messages, in their order. generation: a `GenerationConfig` of ftlib.
 
     on_batch(positions, answers) is called as answers are finished, so that a caller can keep what is done. Greedy unless
-    `do_sample`, which is seeded once, so that the same prompts give the same answers.
+    `do_sample`, which is seeded once, so that the same prompts give the same answers. shown: turns before each prompt.
     """
-    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    encoded = [encode_prompt(tokenizer, prompt, shown) for prompt in prompts]
     answers: list[Answer | None] = [None] * len(prompts)
     if generation.do_sample:
         torch.manual_seed(generation.seed)

@@ -1,6 +1,6 @@
 """The text metrics, a number a row: overlap with the reference, shape of the answer, what it invents, what it copies.
 
-What: six `evaluate.Metric`s. Each takes `predictions` and `references` (lists of strings) and gives means, or with
+What: seven `evaluate.Metric`s. Each takes `predictions` and `references` (lists of strings) and gives means, or with
 `compute(..., per_row=True)` the list of row values under the same names. `score_rows` runs them all; `METRICS` says
 of each name which direction is better and what it means.
 Why: the bootstrap of `ftlib.intervals` needs row values, not corpus scores. The classes are written here and never
@@ -32,6 +32,7 @@ from ftlib import hardware
 
 PREFIX = "Description:"
 GRAM = 5  # shortest run that counts as copied
+LONG_GRAM = 8  # words in a row that nobody writes twice by chance
 SHARE = 125  # rows a process should have at least: starting one takes as long as scoring some hundred rows
 
 Rows = dict[str, list[float]]
@@ -58,6 +59,7 @@ METRICS = [
         for name, text in _ROUGE.items()
         for letter, word in (("p", "precision"), ("r", "recall"))
     ),
+    Column("gram8_r", "higher", f"share of the reference's {LONG_GRAM}-word sequences that the answer has word for word"),
     Column("chrf", "higher", "character n-grams shared with the reference (chrF2, 0 to 100)"),
     Column("cosine", "higher", "closeness in meaning to the reference (all-MiniLM-L6-v2, -1 to 1; extra `semantic`)"),
     Column("nll", "lower", "nats an answer token of the reference costs the model (sum of nats / sum of tokens)"),
@@ -271,6 +273,25 @@ def _coverage(title: str, answer: str) -> float:
     return len(wanted & set(words(answer))) / len(wanted) if wanted else 0.0
 
 
+class Verbatim(RowMetric):
+    """`gram8_r`: the share of the reference's 8-word sequences that stand word for word in the answer (a recall).
+
+    How much of a learned description comes back exactly. A reference of fewer words is one sequence; one without a word
+    gives 0.0. Sequences that the reference repeats count once.
+    """
+
+    def rows(self, answers, references):
+        return {"gram8_r": [_repeated(words(answer), words(ref)) for answer, ref in zip(answers, references, strict=True)]}
+
+
+def _repeated(answer: list[str], reference: list[str]) -> float:
+    size = min(LONG_GRAM, len(reference))
+    if not size:
+        return 0.0
+    wanted, there = ({tuple(w[i : i + size]) for i in range(len(w) - size + 1)} for w in (reference, answer))
+    return len(wanted & there) / len(wanted)
+
+
 class CopiedRun(RowMetric):
     """`copied_run`: the longest run of an answer's words that stands word for word in ONE training description.
 
@@ -354,7 +375,7 @@ def score_rows(
     texts = {"predictions": list(answers), "references": list(references), "per_row": True}
     rows = Rouge().compute(**texts) | Chrf().compute(**texts)
     rows |= Form().compute(**texts, **({} if stopped is None else {"stopped": stopped}))
-    rows |= Shape().compute(**texts) | Grounding().compute(**texts, titles=titles)
+    rows |= Verbatim().compute(**texts) | Shape().compute(**texts) | Grounding().compute(**texts, titles=titles)
     for metric in (copied_run, cosine):
         rows |= {} if metric is None else metric.compute(**texts)
     return rows

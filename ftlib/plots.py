@@ -16,7 +16,13 @@ from matplotlib.ticker import LogLocator, NullLocator
 from ftlib import speed
 
 BASE, TUNED, GREY = "#8c6d1f", "#1f5f8b", "#777777"
-STYLES = {"base": (BASE, "o"), "tuned": (TUNED, "s"), "copy_title": (GREY, "^"), "nearest": ("#5a5a9e", "D")}
+STYLES = {
+    "base": (BASE, "o"),
+    "base_one_shot": (BASE, "v"),
+    "tuned": (TUNED, "s"),
+    "copy_title": (GREY, "^"),
+    "nearest": ("#5a5a9e", "D"),
+}
 
 
 class Picture(Figure):

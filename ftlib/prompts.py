@@ -10,6 +10,7 @@ How: `print(render_labels(tokenizer, encode_example(...)))` shows a row with its
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TypedDict
 
 PREFIX = "Description: "
@@ -30,6 +31,9 @@ QUESTIONS = {
     "pt_cliente": "O que você sabe sobre este produto? Comece a resposta, em inglês, com 'Description:'.",
     "pt_catalogo": "Escreva o texto de catálogo deste item, em inglês, começando com 'Description:'.",
 }
+
+
+Turns = Sequence[tuple[str, str]]  # (what the user said, what the assistant answered), before the prompt
 
 
 class Example(TypedDict):
@@ -85,20 +89,25 @@ def encode_example(
     max_length: int = 512,
     loss_on: str = "answer",
     label_eos: bool = True,
+    shown: Turns = (),
 ) -> Example:
     """Encode one row for any chat model; without `content`, the prompt alone, ready for generation.
 
     The title is cut at 128 tokens and the description where the row would pass `max_length`; a description that was cut gets
     no EOS, because it does not end there. loss_on='all' and label_eos=False are the reference's way, kept for comparison.
+    shown: as in `encode_prompt`; it does not count towards `max_length`, so that the same part of the answer is scored.
     Raises ValueError if the prompt alone leaves no room for an answer.
     """
-    prompt = encode_prompt(tokenizer, build_prompt(cut_title(tokenizer, title), question))
+    message = build_prompt(cut_title(tokenizer, title), question)
+    prompt = plain = encode_prompt(tokenizer, message)
+    if shown:
+        prompt = encode_prompt(tokenizer, message, shown)
     if content is None:
         return Example(input_ids=prompt, labels=[IGNORED] * len(prompt), prompt_tokens=len(prompt), cut=False)
-    if len(prompt) >= max_length:
-        raise ValueError(f"train.max_length = {max_length}: the prompt alone has {len(prompt)} tokens; allow more")
-    answer = tokenizer(build_target(content), add_special_tokens=False)["input_ids"] + [end_of_turn_id(tokenizer)]
-    room = max_length - len(prompt)
+    if len(plain) >= max_length:
+        raise ValueError(f"train.max_length = {max_length}: the prompt alone has {len(plain)} tokens; allow more")
+    answer = encode_answer(tokenizer, content)
+    room = max_length - len(plain)
     cut = len(answer) > room
     labels = answer[:room]
     if not label_eos and not cut:
@@ -107,14 +116,17 @@ def encode_example(
     return Example(input_ids=prompt + answer[:room], labels=prompt_labels + labels, prompt_tokens=len(prompt), cut=cut)
 
 
-def encode_prompt(tokenizer, prompt: str) -> list[int]:
+def encode_prompt(tokenizer, prompt: str, shown: Turns = ()) -> list[int]:
     """The ids of a user message in the model's chat template, up to where the assistant begins, with one BOS if it has one.
+
+    shown: turns before it, such as an answered example (one-shot).
 
     Templates differ: Zephyr's (TinyLlama) writes no BOS although the model was trained with it, Llama 3's writes one. So the
     text is encoded without special tokens and the BOS is counted here.
     """
+    turns = [turn for user, answer in shown for turn in _exchange(user, answer)]
     text = tokenizer.apply_chat_template(
-        [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
+        [*turns, {"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
     )
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     if not has_bos(tokenizer):
@@ -122,6 +134,11 @@ def encode_prompt(tokenizer, prompt: str) -> list[int]:
     while ids[:1] == [tokenizer.bos_token_id]:
         ids = ids[1:]
     return [tokenizer.bos_token_id, *ids]
+
+
+def encode_answer(tokenizer, content: str) -> list[int]:
+    """The ids of a whole answer with its end."""
+    return tokenizer(build_target(content), add_special_tokens=False)["input_ids"] + [end_of_turn_id(tokenizer)]
 
 
 def has_bos(tokenizer) -> bool:
@@ -140,12 +157,15 @@ def has_bos(tokenizer) -> bool:
 def end_of_turn_id(tokenizer) -> int:
     """The token that ends an answer: the special token that the template writes after it, else EOS."""
     mark = "answer"
-    turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": mark}]
-    rendered = tokenizer.apply_chat_template(turns, tokenize=False)
+    rendered = tokenizer.apply_chat_template(_exchange("question", mark), tokenize=False)
     tail = tokenizer(rendered.rpartition(mark)[2].strip(), add_special_tokens=False)["input_ids"]
     if tail and tail[0] in tokenizer.all_special_ids:
         return tail[0]
     return tokenizer.eos_token_id
+
+
+def _exchange(user: str, answer: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
 
 
 def cut_title(tokenizer, title: str) -> str:
@@ -154,11 +174,13 @@ def cut_title(tokenizer, title: str) -> str:
     return title if len(ids) <= TITLE_TOKENS else tokenizer.decode(ids[:TITLE_TOKENS], skip_special_tokens=True)
 
 
-def encode_rows(tokenizer, rows, train_config) -> list[Example]:
-    """Encode rows of the data set (dicts with title, content, input_text) as `cfg.train` says; drops none."""
+def encode_rows(tokenizer, rows, train_config, shown: Turns = ()) -> list[Example]:
+    """Encode rows of the data set (dicts with title, content, input_text) as `cfg.train` says; drops none. shown: before each."""
     settings = encoding_settings(train_config)
     return [
-        encode_example(tokenizer, row["title"], split_prompt(row["input_text"])[1], row["content"], **settings)
+        encode_example(
+            tokenizer, row["title"], split_prompt(row["input_text"])[1], row["content"], shown=shown, **settings
+        )
         for row in rows
     ]
 

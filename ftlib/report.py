@@ -18,7 +18,7 @@ from ftlib.prompts import split_prompt
 from ftlib.runs import read_json, read_jsonl, write_text
 
 SHOWN = (
-    "nll bits_per_byte format stops rouge1 rouge2 rougeL chrf cosine length_ratio distinct2 rep4 title_coverage "
+    "nll bits_per_byte format stops rouge1 rouge2 rougeL chrf gram8_r cosine length_ratio distinct2 rep4 title_coverage "
     "unsupported_numbers copied_run"
 ).split()
 EXAMPLES = 20  # side by side on the page
@@ -26,9 +26,11 @@ EXTREMES = 50  # rows of the improved and worsened files at most
 LABELS = {
     "base": "before (base)",
     "tuned": "after (tuned)",
+    "base_one_shot": "before, one example shown",
     "copy_title": "copy the title",
     "nearest": "nearest title's text",
 }
+BASELINES = {"base_one_shot": "base, one shot", "copy_title": "copy title", "nearest": "nearest"}  # columns, if there
 SPLIT_TITLES = {"unseen": "unseen titles (test split)", "seen": "seen titles (training split)"}
 
 
@@ -54,7 +56,7 @@ def between(page: str, begin: str, end: str, text: str) -> str:
 
 
 def table_rows(split: dict) -> list[list[str]]:
-    """Cells of the before/after table: metric, base, tuned, tuned - base, wins/ties/losses, then the baselines' means."""
+    """Cells under `header(split)`: metric, base, tuned, tuned - base, wins/ties/losses, then the baselines' means."""
     systems, difference = split["systems"], split["differences"].get("tuned-base", {})
     rows = []
     for name in SHOWN:
@@ -63,18 +65,23 @@ def table_rows(split: dict) -> list[list[str]]:
         cells = [interval(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
         change = difference.get(name)
         cells += [interval(change), f"{change['wins']}/{change['ties']}/{change['losses']}"] if change else ["–", "–"]
-        cells += [number(systems[s][name]["mean"]) if name in systems[s] else "–" for s in ("copy_title", "nearest")]
+        cells += [
+            number(systems[s][name]["mean"]) if name in systems[s] else "–" for s in BASELINES if s in systems
+        ]
         rows.append([name, *cells])
     return rows
 
 
-HEADER = ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", "copy title", "nearest"]
+def header(split: dict) -> list[str]:
+    """Of the before/after table."""
+    baselines = [title for system, title in BASELINES.items() if system in split["systems"]]
+    return ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", *baselines]
 
 
 def table(metrics: dict, split: str = "unseen") -> str:
     """The before/after table for the terminal: mean [95 % interval]."""
-    rows = [HEADER, *table_rows(metrics[split])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    rows = [header(metrics[split]), *table_rows(metrics[split])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     title = f"{metrics[split]['n']} {SPLIT_TITLES[split]}; mean [95 % bootstrap interval]"
     return "\n".join([title, *lines])
@@ -85,7 +92,7 @@ def frame(metrics: dict, split: str = "unseen"):
     import pandas
 
     rows = table_rows(metrics[split])
-    return pandas.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=HEADER[1:])
+    return pandas.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=header(metrics[split])[1:])
 
 
 def findings(metrics: dict) -> list[str]:
@@ -194,7 +201,7 @@ def html(run: Path, metrics: dict, lines: list[dict]) -> str:
                 for s in SPLIT_TITLES
                 if s in metrics
             ],
-            header=HEADER,
+            header=header(metrics["unseen"]),
             columns={column.name: column for column in METRICS},
             interval=interval,
             figures=[(caption, base64.b64encode(plots.as_png(figure)).decode()) for caption, figure in figures],

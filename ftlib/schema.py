@@ -161,4 +161,5 @@ class GenerationConfig(Section):
 class EvaluationConfig(Section):
     rows: Count
     seen_rows: CountOrZero
+    one_shot: bool
     bootstrap: Annotated[int, Field(ge=100)]

@@ -10,6 +10,7 @@ from ftlib import evaluation, generation, report
 from ftlib.cli import main
 from ftlib.evaluation import Record
 from ftlib.metrics import METRICS
+from ftlib.prompts import encode_answer
 from ftlib.runs import Run, read_json, write_json
 from ftlib.semantic import model_folder
 
@@ -181,3 +182,40 @@ def test_findings_say_what_the_figures_say(metrics):
     metrics["unseen"]["n"] = 12
     said = " ".join(report.findings(metrics))
     assert "did not change beyond chance" in said and "Only 12 rows" in said
+
+
+def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
+    """What one example in the prompt already gives would be counted as a gain of the training."""
+    asked, honest = [], generation.answer_prompts
+
+    def listen(*args):
+        asked.append(args[-1])
+        return honest(*args)
+
+    monkeypatch.setattr(evaluation, "answer_prompts", listen)
+    options = ["--profile", "smoke", "--data", "sample", "--run", str(tmp_path / "run")]
+    assert main(["run", *options, "--set", "evaluation.one_shot=true", "--set", "train.max_steps=2"]) == 0
+    run = Run(tmp_path / "run")
+    metrics = read_json(run.path / "evaluation" / "metrics.json")
+    unseen = metrics["unseen"]
+    assert list(unseen["systems"]) == ["base", "base_one_shot", "tuned", "copy_title", "nearest"]
+    assert {"nll", "stops", "rougeL"} <= set(unseen["systems"]["base_one_shot"])
+    assert "tuned-base_one_shot" in unseen["differences"] and "base, one shot" in report.table(metrics)
+    (before, (turn,), after) = asked
+    assert before == after == () and turn[1].startswith("Description: ")
+    seen = {line["uid"] for line in lines_of(run) if line["split"] == "seen"}
+    from ftlib.pipeline import load_dataset
+
+    shown = [row["uid"] for row in load_dataset(run)["train"] if row["target_text"] == turn[1]]
+    assert shown and not seen & set(shown)
+
+
+def test_what_could_end_in_time_stands_beside_what_did(smoke_run):
+    """Whether 62 % of answers that end are few or nearly all depends on how many of the true ones fit."""
+    tokenizer, row = smoke.tokenizer(), {"content": "A kettle of steel."}
+    needed = len(encode_answer(tokenizer, row["content"]))
+    for room, ends in ((needed - 1, False), (needed, True)):
+        cfg = smoke.config(**{"generation.max_new_tokens": room})
+        assert evaluation.ends_in_time(tokenizer, cfg, [row]) == [ends]
+    metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
+    assert "stops" in metrics["unseen"]["reference"]

@@ -16,6 +16,7 @@ from ftlib.metrics import (
     Grounding,
     Rouge,
     Shape,
+    Verbatim,
     numbers,
     score_rows,
     strip_prefix,
@@ -214,3 +215,16 @@ def test_scores_shared_out_over_processes_are_the_same_in_the_same_order(monkeyp
     monkeypatch.setattr("ftlib.metrics.SHARE", 5)
     monkeypatch.setattr("ftlib.hardware.usable_cores", lambda: 4)
     assert Rouge().compute(predictions=answers, references=references, per_row=True) == alone
+
+
+def test_words_that_come_back_exactly():
+    """A memorised description and one that only sounds like it must not look the same."""
+    text = "a tall steel kettle with a wooden handle and a lid of glass"
+    other = "a tall steel kettle with a wooden grip and a lid of glass"
+    half = "a tall steel kettle with a wooden handle, and no more"
+    found = Verbatim().compute(
+        predictions=[f"Description: {text}!", other, half, "", "Red hat.", "anything"],
+        references=[text, text, text, text, "red hat", ""],
+        per_row=True,
+    )
+    assert found["gram8_r"] == [1.0, 0.0, 2 / 6, 0.0, 1.0, 0.0]

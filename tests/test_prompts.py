@@ -143,3 +143,17 @@ def test_render_marks_the_labelled_part():
     text = render_labels(tokenizer(), smoke.examples(1)[0])
     before, marked = text.split("[[")
     assert "Title: Kettle 0" in before and marked.startswith("Description: A blue kettle") and marked.endswith("</s>]]")
+
+
+def test_an_example_shown_before_leaves_the_scored_answer_as_it_is():
+    """One shot would be scored on fewer tokens than the others, and look better or worse for that alone."""
+    tok, shown = smoke.tokenizer(), [("Which colour?", "Description: red")]
+    plain, after = (
+        encode_example(tok, "Kettle", "What is it?", "A kettle of steel. " * 40, max_length=128, shown=turns)
+        for turns in ((), shown)
+    )
+    assert plain["cut"] and after["cut"]
+    assert after["input_ids"][after["prompt_tokens"] :] == plain["input_ids"][plain["prompt_tokens"] :]
+    assert after["labels"][: after["prompt_tokens"]] == [IGNORED] * after["prompt_tokens"]
+    text = tok.decode(after["input_ids"])
+    assert text.index("Which colour?") < text.index("Description: red") < text.index("Kettle")

@@ -66,11 +66,11 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         place.trainings, honest = count_trainings(patch), evaluation.answer_prompts
 
-        def interrupted(model, tokenizer, prompts, generation, progress, keep):
+        def interrupted(*args):
             if len(place.trainings) == 2:
                 patch.setattr(evaluation, "answer_prompts", honest)
                 raise KeyboardInterrupt
-            return honest(model, tokenizer, prompts, generation, progress, keep)
+            return honest(*args)
 
         patch.setattr(evaluation, "answer_prompts", interrupted)
         assert main([*place.command, "--data", str(data)]) == 130
@@ -274,7 +274,7 @@ def test_all_runs_are_measured_on_the_same_rows_and_none_trains_on_them(tmp_path
     assert len(other["train"]) == len(own["train"]) and other["train"]["content"] != own["train"]["content"]
     assert work.dataset(few)["train"]["uid"] == own["train"]["uid"][:50]
     assert "What is it?" in work.dataset(few)["train"]["input_text"][0]
-    assert work.base_keys(plain)["unseen"] == work.base_keys(dirty)["unseen"]  # so the base answers them once
+    assert work.base_keys(plain)["base", "unseen"] == work.base_keys(dirty)["base", "unseen"]  # so the base answers them once
 
 
 def test_a_leak_on_purpose_keeps_the_neighbours_of_held_out_rows_but_not_these(settings):

@@ -56,7 +56,7 @@ def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
     text = (resources.files("ftlib.study") / "card.md.jinja").read_text(encoding="utf-8")
     return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(text).render(
         front=front.to_yaml(), title=name, base=base, config=config, data=data, adapter=adapter,
-        usage=_usage(kind, base, place, config, run), header=report.HEADER,
+        usage=_usage(kind, base, place, config, run), header=report.header(metrics["unseen"]) if metrics else [],
         versions=", ".join(f"{name} {version}" for name, version in adapter["versions"].items()),
         proof=manifests.get("merged", {}).get("proof") if kind == "merged" and config["lora"]["r"] else None,
         splits=[{"title": report.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],

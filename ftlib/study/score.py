@@ -17,21 +17,22 @@ from ftlib import semantic
 from ftlib.config import flatten
 from ftlib.evaluation import (
     ANSWERS,
-    SYSTEMS,
     Record,
     baseline_records,
     likelihood_sums,
     reference_values,
     row_values,
+    systems_of,
+    untuned,
 )
 from ftlib.metrics import CopiedRun
 from ftlib.runs import fingerprint, read_json, read_jsonl, write_json
 from ftlib.study.plan import Job, Study
 from ftlib.study.rows import RowValues, against, hashed, load, mean_over_seeds, means_of, metrics_of, save
-from ftlib.study.work import BYTES, Work
+from ftlib.study.work import REFERENCES, Work
 
 ROWS, SCORED, SUMMARY = "rows.npz", "scored.json", "summary.json"
-SCORING = 1  # raise it when a metric changes its meaning: all answers are then scored again
+SCORING = 2  # raise it when a metric changes its meaning: all answers are then scored again
 
 
 def results_of(results: Path, study: Study) -> Path:
@@ -53,7 +54,7 @@ class Scorer:
         self._shared: dict[str, object] = {}
 
     def key(self, job: Job) -> str:
-        return fingerprint([SCORING, self.work.key(job), self.work.base_keys(job)])
+        return fingerprint([SCORING, self.work.key(job), *self.work.base_keys(job).values()])
 
     def score(self, job: Job) -> None:
         """Write `rows.npz`, unless it is there and of these answers. Raises StageMissing if the answers are not there."""
@@ -66,27 +67,28 @@ class Scorer:
         print(f"{job.name}: scoring", flush=True)
         started, rows = time.perf_counter(), self.work.rows(job)
         measured = {split: self._split(job, split, rows[split]) for split in rows}
-        references = {split: self._reference(job, found) for split, found in rows.items()}
+        references = {split: self._reference(job, split, found) for split, found in rows.items()}
         write_json(folder / SCORED, {"seconds": round(time.perf_counter() - started, 2), "reference": references})
         save(folder / ROWS, key, measured)
 
     def _split(self, job: Job, split: str, rows: list[dict]) -> RowValues:
-        """Row values of the four systems on one split."""
-        base_key = self.work.base_keys(job)[split]
+        """Row values of all systems on one split."""
+        keys = {system: self.work.base_keys(job)[system, split] for system in untuned(job.cfg)}
         data_key = self.work.training_data(job).path.name
-        base, sizes = self._once(f"answers {base_key}", lambda: self._base(base_key, rows))
         answers = _records(self.work.stage(job).path / ANSWERS, split)
-        records = {"base": base, "tuned": [answers["tuned", row["uid"]] for row in rows]}
-        in_words = rows[: sum(record.text is not None for record in base)]
+        records = {system: self._base(keys[system], system, rows) for system in keys}
+        records["tuned"] = [answers["tuned", row["uid"]] for row in rows]
+        sizes = [size for size, _ in self._references(keys["base"], rows)]
+        in_words = rows[: sum(record.text is not None for record in records["base"])]
         values = {}
-        for system in SYSTEMS:
+        for system in systems_of(job.cfg):
 
             def measure(system=system):
                 found = records[system] if system in records else self._baselines(job, split, in_words)[system]
                 return row_values(in_words, found[: len(in_words)], self._copied(job), self.cosine)
 
             # the baselines and the base answer alike for all jobs with these rows and this training data
-            key = f"values {system} {data_key} {base_key}"
+            key = f"values {system} {data_key} {keys.get(system, keys['base'])}"
             found = measure() if system == "tuned" else self._once(key, measure)
             values[system] = {name: np.asarray(column) for name, column in found.items()}
         likelihoods = {
@@ -95,10 +97,14 @@ class Scorer:
         }
         return RowValues(hashed([row["uid"] for row in rows]), values, likelihoods)
 
-    def _base(self, key: str, rows: list[dict]) -> tuple[list[Record], list[int]]:
-        folder = self.work.base(key).path
-        answers, sizes = _records(folder / ANSWERS), read_json(folder / BYTES)
-        return [answers["base", row["uid"]] for row in rows], [sizes[row["uid"]] for row in rows]
+    def _base(self, key: str, system: str, rows: list[dict]) -> list[Record]:
+        answers = self._once(f"answers {key}", lambda: _records(self.work.base(key).path / ANSWERS))
+        return [answers[system, row["uid"]] for row in rows]
+
+    def _references(self, key: str, rows: list[dict]) -> list[tuple[int, bool]]:
+        """What is known of each reference, see `work.REFERENCES`."""
+        found = self._once(f"references {key}", lambda: read_json(self.work.base(key).path / REFERENCES))
+        return [found[row["uid"]] for row in rows]
 
     def _baselines(self, job: Job, split: str, rows: list[dict]) -> dict[str, list[Record]]:
         found: dict[str, list[Record]] = {}
@@ -110,8 +116,10 @@ class Scorer:
         key = f"copied {self.work.training_data(job).path.name}"
         return self._once(key, lambda: CopiedRun(list(self.work.dataset(job)["train"]["content"])))
 
-    def _reference(self, job: Job, rows: list[dict]) -> dict:
-        return reference_values(rows[: job.study.text_rows], self._copied(job), job.cfg.evaluation.bootstrap)
+    def _reference(self, job: Job, split: str, rows: list[dict]) -> dict:
+        rows = rows[: job.study.text_rows]
+        ends = [end for _, end in self._references(self.work.base_keys(job)["base", split], rows)]
+        return reference_values(rows, ends, self._copied(job), job.cfg.evaluation.bootstrap)
 
     def _once(self, key: str, make):
         if key not in self._shared:

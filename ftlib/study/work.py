@@ -21,12 +21,22 @@ from pathlib import Path
 from ftlib import pipeline
 from ftlib.cleaning import clean_text, normalise, steps_of
 from ftlib.config import Config, flatten
-from ftlib.evaluation import ANSWERS, choose_rows, model_answers, read_answers, scored_bytes
-from ftlib.prompts import build_prompt, question_for
+from ftlib.evaluation import (
+    ANSWERS,
+    choose_rows,
+    ends_in_time,
+    model_answers,
+    read_answers,
+    scored_bytes,
+    shown_before,
+    untuned,
+)
+from ftlib.prompts import Turns, build_prompt, question_for
 from ftlib.runs import FORMAT, Run, Stage, fingerprint, read_json, write_json
 from ftlib.study.plan import Job, Study, StudyError, settings
 
-BYTES = "scored_bytes.json"  # {uid: UTF-8 bytes of the scored part}: written with the answers, because it needs the tokenizer
+# {uid: [UTF-8 bytes of the scored part, whether it ends in time]}: written with the answers, because it needs the tokenizer
+REFERENCES = "references.json"
 SAME_SPLITS = {"train_size", "questions"}  # data settings that leave every row where it is
 DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
 TRAINING_FIGURES = (
@@ -163,10 +173,17 @@ class Work:
         merge, trained = job.cfg.merge.dtype, self.trained(job).path.name
         return fingerprint([FORMAT, trained, merge, *_asking(job), self.rows(job)])
 
-    def base_keys(self, job: Job) -> dict[str, str]:
-        """{split: fingerprint} of the untuned model's answers."""
+    def base_keys(self, job: Job) -> dict[tuple[str, str], str]:
+        """{(system, split): fingerprint} of the untuned model's answers."""
         rows, model = self.rows(job), job.cfg.model.name
-        return {split: fingerprint([FORMAT, model, *_asking(job), split, found]) for split, found in rows.items()}
+        return {
+            (system, split): fingerprint([FORMAT, model, *_asking(job), split, found, self._shown(job, system)])
+            for system in untuned(job.cfg)
+            for split, found in rows.items()
+        }
+
+    def _shown(self, job: Job, system: str) -> Turns:
+        return shown_before(system, pipeline.load_dataset(self.own_data), self.rows(job))
 
     def base(self, key: str) -> Stage:
         return Stage(self.shared / "base" / key, wait=True)
@@ -189,8 +206,8 @@ class Work:
         if self.is_answered(job):
             print(f"{job.name}: answered, {self.stage(job).manifest()['finished']}", flush=True)
             return
-        for split, key in self.base_keys(job).items():
-            self._answer_base(job, split, self.base(key), key)
+        for (system, split), key in self.base_keys(job).items():
+            self._answer_base(job, system, split, self.base(key), key)
         if self._tuned_answered(job):
             return
         stage, trained, key = self.stage(job), self.trained(job), self.key(job)
@@ -213,7 +230,7 @@ class Work:
                 "training": {name: made[name] for name in TRAINING_FIGURES if name in made},
             }
 
-    def _answer_base(self, job: Job, split: str, stage: Stage, key: str) -> None:
+    def _answer_base(self, job: Job, system: str, split: str, stage: Stage, key: str) -> None:
         from ftlib.models import load_plain, load_tokenizer
         from ftlib.sources import fetch
 
@@ -223,19 +240,25 @@ class Work:
                 return
             with stage.writing(key, {}, {}, job.cfg.profile, pipeline.KEPT["evaluation"]) as result:
                 place = fetch(job.cfg.model.name)
+                shown = self._shown(job, system)
                 result["answers_in"] = self._ask(
-                    job, "base", {split: found}, stage, key, lambda dtype: load_plain(place, dtype)
+                    job, system, {split: found}, stage, key, lambda dtype: load_plain(place, dtype), shown
                 )
-                sizes = scored_bytes(load_tokenizer(job.cfg.model.name), job.cfg, found)
-                write_json(stage.path / BYTES, {row["uid"]: size for row, size in zip(found, sizes, strict=True)})
+                tokenizer = load_tokenizer(job.cfg.model.name)
+                about = zip(
+                    scored_bytes(tokenizer, job.cfg, found), ends_in_time(tokenizer, job.cfg, found), strict=True
+                )
+                write_json(
+                    stage.path / REFERENCES, {row["uid"]: each for row, each in zip(found, about, strict=True)}
+                )
 
-    def _ask(self, job: Job, system: str, rows: dict, stage: Stage, key: str, load) -> str:
+    def _ask(self, job: Job, system: str, rows: dict, stage: Stage, key: str, load, shown: Turns = ()) -> str:
         """Answers of one model into the stage's answers.jsonl; returns the dtype that it answered in."""
         from ftlib import hardware
 
         dtype, _ = hardware.compute_dtype()
         done = read_answers(stage.path, {system: fingerprint([key, dtype])})
-        model_answers(lambda: load(dtype), system, job.cfg, rows, done, stage.path, job.study.text_rows)
+        model_answers(lambda: load(dtype), system, job.cfg, rows, done, stage.path, job.study.text_rows, shown)
         if not (stage.path / ANSWERS).exists():
             raise StudyError(f"{job.name}: nothing is asked; set evaluation.rows")
         return dtype
