@@ -80,7 +80,8 @@ class _Ring:
 class Decoder:
     """Decodes with a fixed number of slots: greedy, or sampled with temperature, top_p and min_p.
 
-    Repetition penalty and forbidden n-grams count the prompt in, as in transformers, but never its padding.
+    Repetition penalty and forbidden n-grams count the prompt in, as in transformers, but never its padding. `length_decay` is its
+    `exponential_decay_length_penalty`: the logit of each end token grows by its size times (f ** tokens beyond n) - 1.
     """
 
     def __init__(
@@ -107,6 +108,8 @@ class Decoder:
         self.history = None  # (slots, length): tokens by their position, for n-grams that may not come twice; -1: none
         if generation.no_repeat_ngram:
             self.history = torch.full((slots, self.length), -1, dtype=torch.long, device=device)
+        self.begun = torch.zeros(slots, dtype=torch.long, device=device)  # tokens of each slot's prompt
+        self.end_ids = torch.tensor(sorted(self.ends), device=device)
         self.ring, self.warpers, self.lock = None, [], Lock()
         if generation.do_sample:
             from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWarper
@@ -193,7 +196,7 @@ class Decoder:
         row_mask = torch.full((len(slots), self.length), self.low, dtype=self.model.dtype, device=self.device)
         row_mask[:, places] = torch.where(real, open_, shut)
         self.mask[where, 0, 0] = row_mask
-        self.positions[where] = real.sum(1)
+        self.positions[where] = self.begun[where] = real.sum(1)
         if self.seen is not None:
             known = torch.where(real, ids, ids[:, -1:])  # padding was not seen
             self.seen[where] = torch.zeros_like(self.seen[where]).scatter_(1, known, True)
@@ -256,11 +259,20 @@ class Decoder:
             logits = torch.where(self.seen[rows], changed, logits)
         if self.history is not None:
             logits = self._forbid(logits, self.history[rows], self.positions[rows])
+        if self.generation.length_decay:
+            logits = self._pull(logits, self.positions[rows] - self.begun[rows])
         if not self.generation.do_sample:
             return logits.argmax(-1)
         for warp in self.warpers:
             logits = warp(None, logits)
         return torch.multinomial(logits.softmax(-1), 1)[:, 0]
+
+    def _pull(self, logits: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
+        """The end tokens' logits raised. written: how many tokens each answer has so far, (rows,)."""
+        start, factor = self.generation.length_decay
+        growth = torch.pow(factor, (written - start).clamp(min=0).float()) - 1
+        ends = logits.index_select(1, self.end_ids)
+        return logits.index_copy(1, self.end_ids, ends + ends.abs() * growth[:, None])
 
     def _forbid(self, logits: torch.Tensor, history: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
         """-inf for each token that would end an n-gram which is in the history. count: tokens of each row, (rows,)."""

@@ -282,9 +282,7 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
     done = ranks.agree(read_answers(folder, keys) if ranks.first() else None)
     for system in (*untuned(cfg), "tuned"):
         place, shown = str(merged) if system == "tuned" else cfg.model.name, shown_before(system, dataset, rows)
-        model_answers(
-            lambda place=place: load_plain(fetch(place), dtype), system, cfg, rows, done, folder, shown=shown
-        )
+        model_answers(lambda place=place: load_plain(fetch(place), dtype), system, cfg, rows, done, folder, shown=shown)
     ranks.wait()
     if not ranks.first():
         return {}  # its answers are written; the first process scores

@@ -38,6 +38,7 @@ def settings(tokenizer, generation) -> dict:
         "repetition_penalty": generation.repetition_penalty,
         "no_repeat_ngram_size": generation.no_repeat_ngram,
         "num_beams": generation.beams,
+        "exponential_decay_length_penalty": generation.length_decay,
         "use_cache": True,
     }
     if generation.do_sample:

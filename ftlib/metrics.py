@@ -59,7 +59,9 @@ METRICS = [
         for name, text in _ROUGE.items()
         for letter, word in (("p", "precision"), ("r", "recall"))
     ),
-    Column("gram8_r", "higher", f"share of the reference's {LONG_GRAM}-word sequences that the answer has word for word"),
+    Column(
+        "gram8_r", "higher", f"share of the reference's {LONG_GRAM}-word sequences that the answer has word for word"
+    ),
     Column("chrf", "higher", "character n-grams shared with the reference (chrF2, 0 to 100)"),
     Column("cosine", "higher", "closeness in meaning to the reference (all-MiniLM-L6-v2, -1 to 1; extra `semantic`)"),
     Column("nll", "lower", "nats an answer token of the reference costs the model (sum of nats / sum of tokens)"),
@@ -281,7 +283,9 @@ class Verbatim(RowMetric):
     """
 
     def rows(self, answers, references):
-        return {"gram8_r": [_repeated(words(answer), words(ref)) for answer, ref in zip(answers, references, strict=True)]}
+        return {
+            "gram8_r": [_repeated(words(answer), words(ref)) for answer, ref in zip(answers, references, strict=True)]
+        }
 
 
 def _repeated(answer: list[str], reference: list[str]) -> float:

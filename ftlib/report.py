@@ -65,9 +65,7 @@ def table_rows(split: dict) -> list[list[str]]:
         cells = [interval(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
         change = difference.get(name)
         cells += [interval(change), f"{change['wins']}/{change['ties']}/{change['losses']}"] if change else ["–", "–"]
-        cells += [
-            number(systems[s][name]["mean"]) if name in systems[s] else "–" for s in BASELINES if s in systems
-        ]
+        cells += [number(systems[s][name]["mean"]) if name in systems[s] else "–" for s in BASELINES if s in systems]
         rows.append([name, *cells])
     return rows
 
@@ -92,7 +90,9 @@ def frame(metrics: dict, split: str = "unseen"):
     import pandas
 
     rows = table_rows(metrics[split])
-    return pandas.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=header(metrics[split])[1:])
+    return pandas.DataFrame(
+        [row[1:] for row in rows], index=[row[0] for row in rows], columns=header(metrics[split])[1:]
+    )
 
 
 def findings(metrics: dict) -> list[str]:

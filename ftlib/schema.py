@@ -153,6 +153,7 @@ class GenerationConfig(Section):
     min_p: Annotated[float, Field(ge=0, lt=1)]
     repetition_penalty: Positive
     no_repeat_ngram: CountOrZero
+    length_decay: tuple[CountOrZero, Annotated[float, Field(ge=1)]] | None
     beams: Count
     seed: int
     batch_tokens: Annotated[int, Field(ge=256)]

@@ -6,7 +6,7 @@ import torch
 
 from ftlib import generation as generation_module
 from ftlib.decoding import Decoder
-from ftlib.generation import answer_prompts, stream_answer
+from ftlib.generation import answer_prompts, generate_batch, stream_answer, to_answer
 from ftlib.generation import settings as arguments_of
 from ftlib.prompts import build_prompt, encode_prompt
 
@@ -51,6 +51,19 @@ def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, changes):
     alone = [ids[: next((place + 1 for place, token in enumerate(ids) if token in ends), None)] for ids in whole]
     assert len({len(ids) for ids in alone}) > 2
     assert decoded(model, encoded, wanted, ends, slots=2) == alone
+
+
+def test_the_end_pulls_harder_as_answers_grow(model, encoded):
+    """A setting that ends answers on a CPU and not on a GPU would make two models of one."""
+    wanted, tok = settings(length_decay=(4, 1.5)), smoke.tokenizer()
+    ends = arguments_of(tok, wanted)["eos_token_id"]
+    plain = decoded(model, encoded, settings(), ends, slots=2)
+    found = decoded(model, encoded, wanted, ends, slots=2)
+    assert [ids[:5] for ids in found] == [ids[:5] for ids in plain]
+    assert max(map(len, found)) < 13 == max(map(len, plain))
+    assert [to_answer(ids, tok, ends) for ids in found] == [
+        generate_batch(model, tok, [ids], wanted)[0] for ids in encoded
+    ]
 
 
 def test_prompts_are_read_in_groups_that_fit(model, encoded, monkeypatch):

@@ -13,9 +13,9 @@ from PIL import Image
 
 from ftlib import evaluation, training
 from ftlib.cli import main
-from ftlib.runs import read_json, read_jsonl
+from ftlib.runs import read_json, read_jsonl, write_text
 from ftlib.sample import SAMPLE_PATH
-from ftlib.study import report, score
+from ftlib.study import log, report, score
 from ftlib.study.plan import StudyError, load_study, make_jobs
 from ftlib.study.rows import RowValues, against, hashed, load, mean_over_seeds, means_of, save
 from ftlib.study.work import Work, not_held_out
@@ -274,7 +274,9 @@ def test_all_runs_are_measured_on_the_same_rows_and_none_trains_on_them(tmp_path
     assert len(other["train"]) == len(own["train"]) and other["train"]["content"] != own["train"]["content"]
     assert work.dataset(few)["train"]["uid"] == own["train"]["uid"][:50]
     assert "What is it?" in work.dataset(few)["train"]["input_text"][0]
-    assert work.base_keys(plain)["base", "unseen"] == work.base_keys(dirty)["base", "unseen"]  # so the base answers them once
+    assert (
+        work.base_keys(plain)["base", "unseen"] == work.base_keys(dirty)["base", "unseen"]
+    )  # so the base answers them once
 
 
 def test_a_leak_on_purpose_keeps_the_neighbours_of_held_out_rows_but_not_these(settings):
@@ -332,18 +334,61 @@ def test_the_report_marks_what_another_seed_does_as_well(made, tmp_path):
     assert report.difference(study, large, "nll") == "-9.000 [-9.500, -8.500]"
 
 
+def test_the_headline_is_one_file_and_one_table(made, tmp_path):
+    """Whoever quotes the result needs rows, seeds, intervals and the second decoding together, on every page the same."""
+    results = shutil.copytree(made.results, tmp_path / "results")
+    for path in (results / "studies" / "tiny").glob("*.json"):
+        text = path.read_text(encoding="utf-8").replace('"tiny"', '"headline"').replace('"longer"', '"greedy"')
+        write_text(results / "studies" / "headline" / path.name, text)
+    study = read_json(results / "studies" / "headline" / "summary.json")
+    (tmp_path / "README.md").write_text(report.BEGIN + report.END)
+    assert results / "headline.json" in report.write(tmp_path, results)
+    found = read_json(results / "headline.json")
+    assert found["unseen"] == study["runs"]["plain"]["metrics"]["unseen"] and found["settings"]["seeds"] == [1, 2]
+    assert "stops" in found["unseen"]["reference"] and found["greedy"]["seen"]["n"] == 5
+    for page in (tmp_path / "README.md", results / "REPORT.md"):
+        assert "greedy: difference" in page.read_text() and "Median length ratio: base " in page.read_text()
+
+
+def test_the_log_says_what_was_expected_and_what_came_out(made, tmp_path):
+    """A negative result that is told as a success, or not at all, misleads whoever repeats the work."""
+    study = read_json(made.results / "studies" / "tiny" / "summary.json")
+    run = study["runs"]["longer"]
+    for metric, mean, ci95, said in (
+        ("nll", -9.0, [-9.5, -8.5], "better"),
+        ("nll", 9.0, [8.5, 9.5], "worse"),
+        ("nll", -9.0, [-18.5, 0.5], log.NO_FINDING),
+        ("nll", -1e-9, [-2e-9, -1e-10], log.NO_FINDING),  # another seed does more
+        ("rougeL", -9.0, [-9.5, -8.5], "worse"),
+        ("length_ratio", 9.0, [8.5, 9.5], "more"),
+    ):
+        run["against"]["unseen"][metric] = {"mean": mean, "ci95": ci95}
+        assert log.verdict(study, run, metric) == said, (metric, mean)
+    assert log.verdict(study, study["runs"]["plain"], "nll") is None
+    runs = [{"name": "plain"}, {"name": "longer", "expected": "more words", "lesson": "words are cheap"}]
+    files = {"tiny": load_study(write_study(tmp_path, runs=runs, expected="little"))}
+    page = log.render([study], files)
+    assert "## tiny\n\nlittle" in page and "expected: more words" in page and "taken: words are cheap" in page
+    assert "Against plain, unseen rows: NLL -0.000 [-0.000, -0.000] (no finding)" in page
+    assert "words are cheap" in "".join(report.lessons(study, files["tiny"]))
+
+
 def test_a_run_that_was_scored_elsewhere_stays_in_the_summary(made):
     """Each machine of a study would otherwise erase what the other one recorded."""
     study, before = load_study(made.study), results_of(made)["summary"]
-    assert score.summary(study, {}, before)["runs"] == before["runs"]
+    assert score.summary(study, {}, before, {})["runs"] == before["runs"]
 
 
-def test_the_recorded_studies_are_shown_as_they_are():
-    """A figure typed by hand outlives the run that it came from."""
-    results, readme = ROOT / "results", (ROOT / "README.md").read_text(encoding="utf-8")
-    assert (results / report.PAGE).read_text(encoding="utf-8") == report.render(results)
-    assert report.between(readme, report.BEGIN, report.END, report.short(results)) == readme
-    for study in report.summaries(results):
-        picture = results / "studies" / study["study"] / report.PICTURE
-        if any("unseen" in run.get("against", {}) for run in study["runs"].values()):
-            assert Image.open(picture).info["Description"] == report.figure(study).alt
+def test_the_recorded_studies_are_shown_as_they_are(tmp_path):
+    """A figure typed by hand outlives the run that it came from; so does one in a notebook or in the log."""
+    for name in ("results", "studies", "notebooks"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "README.md", tmp_path)
+    written = report.write(tmp_path, tmp_path / "results")
+    assert {path.name for path in written} >= {"README.md", "REPORT.md", "LOG.md", "05_evaluation.ipynb"}
+    for path in written:
+        recorded = ROOT / path.relative_to(tmp_path)
+        if path.suffix == ".png":
+            assert Image.open(recorded).info["Description"] == Image.open(path).info["Description"]
+        else:
+            assert recorded.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")

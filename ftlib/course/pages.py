@@ -1,8 +1,9 @@
 """The notebooks as files: where they lie, how they are read and written, and which part of them is written by a command.
 
 Why one place: recording, slides, book, badges, student copies and the tests must mean the same notebooks and the same cells.
-Two things in them are filled in from elsewhere: the badge with the set-up cell's repository and ref (from pyproject.toml), and
-the line of measured times and memory (from results/course.json). They do not count as the notebook's source.
+Three things in them are filled in from elsewhere: the badge with the set-up cell's repository and ref (from pyproject.toml), the
+line of measured times and memory (from results/course.json), and the studies' tables (from results/studies/). They do not count
+as the notebook's source.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TIMES = Path("results") / "course.json"
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BADGE_LINK = "https://colab.research.google.com/github"
+STUDIES = (
+    "<!-- studies: rendered by ftlib study report from results/studies/, do not edit by hand -->",
+    "<!-- /studies -->",
+)
 TAKES = ("<!-- takes: written by ftlib course record -->", "<!-- /takes -->")
 
 
@@ -92,8 +97,9 @@ def source_hash(notebook: nbformat.NotebookNode) -> str:
     cells = []
     for cell in notebook.cells:
         source = with_address(cell.source, "OWNER/REPOSITORY", "REF")
-        if TAKES[0] in source:
-            source = between(source, TAKES, "")
+        for markers in (TAKES, STUDIES):
+            if markers[0] in source:
+                source = between(source, markers, "")
         cells.append([cell.cell_type, source])
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:16]
 

@@ -31,7 +31,8 @@ class StudyRun(Section):
 
     seeds: none given means the profile's `train.seed`. questions: the wordings in which this run's evaluation rows are
     asked (default: as the study's data set asks them). leaks: training rows may share a title or a description with
-    held-out rows, which is otherwise prevented whatever the run's data settings are.
+    held-out rows, which is otherwise prevented whatever the run's data settings are. expected, lesson: sentences without figures
+    for the report: what was thought before the run, and what a learner takes from what came out.
     """
 
     name: Name
@@ -39,6 +40,8 @@ class StudyRun(Section):
     seeds: list[int] = []
     questions: list[str] | None = None
     leaks: bool = False
+    expected: str = ""
+    lesson: str = ""
 
     @field_validator("questions")
     @classmethod
@@ -49,7 +52,7 @@ class StudyRun(Section):
 
 
 class Study(Section):
-    """A study. Its first run is the one that the others are compared with.
+    """A study. Its first run is the one that the others are compared with. expected: as in a run, of the study as a whole.
 
     evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for what is reported of a choice.
     text_rows: how many rows of each split are answered in words (default: all); the likelihood is taken on all
@@ -60,6 +63,7 @@ class Study(Section):
     profile: str
     evaluate_on: Literal["validation", "test"] = "validation"
     text_rows: Count | None = None
+    expected: str = ""
     set: dict[str, Any] = {}
     runs: Annotated[list[StudyRun], Field(min_length=1)]
 

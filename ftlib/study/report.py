@@ -1,4 +1,4 @@
-"""`ftlib study report`: what `results/studies/` holds, as tables and figures, in results/REPORT.md and shortly in the README.
+"""`ftlib study report`: what `results/studies/` holds, as tables and figures, in results/REPORT.md, README and notebook 05.
 
 Why rendered: a figure typed by hand outlives the run that it came from; a test renders again and compares. Why the spread
 over seeds is shown: a change that is smaller than what another seed does is no finding, however narrow its interval over rows.
@@ -10,12 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from ftlib import plots
+from ftlib.course import pages
 from ftlib.report import between, interval, markdown, number
-from ftlib.runs import read_json, write_text
+from ftlib.runs import read_json, write_json, write_text
+from ftlib.study import headline, log
+from ftlib.study.plan import Study
 from ftlib.study.score import SUMMARY
 
-BEGIN = "<!-- studies: rendered by ftlib study report from results/studies/, do not edit by hand -->\n"
-END = "<!-- /studies -->"
+BEGIN, END = pages.STUDIES[0] + "\n", pages.STUDIES[1]
 PAGE, PICTURE = "REPORT.md", "nll.png"
 SHOWN = {
     "nll": "NLL",
@@ -37,16 +39,9 @@ NOTHING = "No study is recorded yet.\n"
 
 
 def summaries(results: Path) -> list[dict]:
-    """The recorded studies, by name."""
-    return [read_json(path) for path in sorted(results.glob(f"studies/*/{SUMMARY}"))]
-
-
-def spread(study: dict, metric: str, split: str = "unseen") -> float | None:
-    """Largest minus smallest mean over the seeds of the study's first run; None with one seed or without that run."""
-    first = study["runs"].get(study["first"])
-    seeds = first["metrics"][split]["seeds"].values() if first else []
-    means = [seed["tuned"][metric] for seed in seeds if metric in seed["tuned"]]
-    return max(means) - min(means) if len(means) > 1 else None
+    """The recorded studies, in the order in which they were finished."""
+    found = [read_json(path) for path in sorted(results.glob(f"studies/*/{SUMMARY}"))]
+    return sorted(found, key=lambda study: study["finished"])
 
 
 def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> str:
@@ -54,7 +49,7 @@ def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> st
     found = run.get("against", {}).get(split, {}).get(metric)
     if found is None:
         return "–"
-    noise = spread(study, metric, split)
+    noise = log.spread(study, metric, split)
     return interval(found) + (f" {SEED_MARK}" if noise is not None and abs(found["mean"]) <= noise else "")
 
 
@@ -97,7 +92,7 @@ def render_study(study: dict, results: Path) -> list[str]:
     if not others:
         return lines
     cells = [[run_name, *(difference(study, run, metric) for metric in shown)] for run_name, run in others.items()]
-    noise = [spread(study, metric) for metric in shown]
+    noise = [log.spread(study, metric) for metric in shown]
     if any(value is not None for value in noise):
         cells.append([f"*spread of {first}'s seeds*", *("–" if value is None else number(value) for value in noise)])
         mark = f"{SEED_MARK}: not larger than the spread over the seeds of {first} (largest mean minus smallest)."
@@ -120,7 +115,7 @@ def figure(study: dict, path: Path | None = None):
         for name, run in study["runs"].items()
         if "unseen" in run.get("against", {})
     }
-    return plots.forest_plot("NLL", found, study["first"], spread(study, "nll"), path)
+    return plots.forest_plot("NLL", found, study["first"], log.spread(study, "nll"), path)
 
 
 def _cells(system: dict, shown: dict) -> list[str]:
@@ -131,11 +126,38 @@ def _settings(flat: dict) -> str:
     return ", ".join(f"`{key}={value}`" for key, value in flat.items()) or "nothing set on top"
 
 
-def render(results: Path) -> str:
-    """The text of results/REPORT.md."""
-    found = summaries(results)
-    parts = ["\n".join(render_study(study, results)) for study in found if study["runs"]]
-    return "\n".join([INTRO, *(parts or [NOTHING])])
+def costs(results: Path) -> str:
+    """GPU minutes of all studies, and the command that makes them again."""
+    trainings, answers, base = {}, 0.0, {}
+    for path in results.glob("studies/*/*-s*.json"):
+        result = read_json(path)
+        trainings[result["training"]["finished"], result["training"]["seed"]] = result["seconds"]["train"]
+        answers += result["seconds"]["answer"]
+        base |= result["base_seconds"]
+    minutes = [sum(trainings.values()) / 60, answers / 60, sum(base.values()) / 60]
+    return (
+        f"All studies together: {len(trainings)} trainings in {minutes[0]:.1f} minutes, their answers in {minutes[1]:.1f}, those of "
+        f"the untuned model in {minutes[2]:.1f}; where several processes share a GPU, each one's minutes count. Again: "
+        "`for s in learning_rate recipe decoding headline ablations; do ftlib study run studies/$s.yaml --data trn_real.json.gz; "
+        "done; ftlib study report`.\n"
+    )
+
+
+def lessons(study: dict, file: Study | None) -> list[str]:
+    """Lines: what a learner takes from each run."""
+    taken = [run for run in file.runs if run.lesson and run.name in study["runs"]] if file else []
+    return ["What to take from it:", "", *(f"- **{run.name}**: {run.lesson}" for run in taken), ""] if taken else []
+
+
+def render(results: Path, files: dict[str, Study]) -> str:
+    """The text of results/REPORT.md. files: see `log.files`."""
+    parts = [INTRO]
+    for study in summaries(results):
+        if not study["runs"]:
+            continue
+        lines = [*render_study(study, results), *main_table(study)]
+        parts.append("\n".join(lines + lessons(study, files.get(study["study"]))))
+    return "\n".join([*parts, costs(results)] if len(parts) > 1 else [INTRO, NOTHING])
 
 
 def short(results: Path) -> str:
@@ -174,19 +196,38 @@ def short(results: Path) -> str:
         "difference to the first",
     ]
     mark = f"{SEED_MARK}: not larger than the spread over the first run's seeds. All runs: [`results/{PAGE}`](results/{PAGE})."
-    return "\n".join([*markdown(header, rows), "", mark, ""])
+    best = [line for study in summaries(results) for line in main_table(study)]
+    return "\n".join([*best, *markdown(header, rows), "", mark, ""])
+
+
+def main_table(study: dict) -> list[str]:
+    """Lines of the headline's tables; none for another study."""
+    return headline.tables(study) if study["study"] == headline.STUDY and study["first"] in study["runs"] else []
 
 
 def write(root: Path, results: Path) -> list[Path]:
-    """REPORT.md, a figure a study, and the README's table; returns what was written. root: where the README lies."""
-    written = [results / PAGE]
-    write_text(results / PAGE, render(results))
-    for study in summaries(results):
+    """All pages, files and figures made of the recorded studies; returns what was written. root: of the checkout."""
+    files, found = log.files(root), summaries(results)
+    texts = {results / PAGE: render(results, files), results / log.PAGE: log.render(found, files)}
+    readme = root / "README.md"
+    if readme.exists() and BEGIN in (page := readme.read_text(encoding="utf-8")):
+        texts[readme] = between(page, BEGIN, END, short(results))
+    for path, text in texts.items():
+        write_text(path, text)
+    written = [*texts]
+    for study in found:
         if any("unseen" in run.get("against", {}) for run in study["runs"].values()):
             written.append(results / "studies" / study["study"] / PICTURE)
             figure(study, written[-1])
-    readme = root / "README.md"
-    if readme.exists() and BEGIN in (page := readme.read_text(encoding="utf-8")):
-        write_text(readme, between(page, BEGIN, END, short(results)))
-        written.append(readme)
+        if main_table(study):
+            written.append(results / headline.FILE)
+            write_json(written[-1], headline.metrics_of(study))
+    for path in sorted((root / "notebooks").glob("*.ipynb")):
+        notebook = pages.read(path)
+        cells = [cell for cell in notebook.cells if pages.STUDIES[0] in cell.source]
+        for cell in cells:
+            cell.source = between(cell.source, BEGIN, END, short(results).replace("](results/", "](../results/"))
+        if cells:
+            pages.write(notebook, path)
+            written.append(path)
     return written

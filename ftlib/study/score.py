@@ -146,8 +146,11 @@ def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) ->
     for job, splits in rows.items():
         first = next((j for j in rows if j.run is work.study.runs[0] and j.seed == job.seed), None)
         write_json(folder / f"{job.name}.json", result(work, job, splits, first, rows.get(first)))
-    path = folder / SUMMARY
-    write_json(path, summary(work.study, rows, read_json(path) if path.exists() else {}))
+    path, of_job = folder / SUMMARY, {job: work.stage(job) for job in rows}
+    references = {job: read_json(stage.path / SCORED)["reference"] for job, stage in of_job.items()}
+    about = summary(work.study, rows, read_json(path) if path.exists() else {}, references)
+    finished = [stage.manifest()["finished"] for stage in of_job.values()] + [about.get("finished", "")]
+    write_json(path, about | {"finished": max(finished)})
 
 
 def result(work: Work, job: Job, splits: dict[str, RowValues], first: Job | None, of_first) -> dict:
@@ -175,6 +178,7 @@ def result(work: Work, job: Job, splits: dict[str, RowValues], first: Job | None
             "answer": manifest["seconds"],
             "score": scored["seconds"],
         },
+        "base_seconds": {key: work.base(key).manifest()["seconds"] for key in work.base_keys(job).values()},
         "metrics": metrics,
     }
     if first is not None and first is not job:
@@ -188,10 +192,10 @@ def changes(study: Study, job: Job) -> dict:
     return flatten(job.run.set) | {key: value for key, value in extra.items() if value is not None}
 
 
-def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict) -> dict:
+def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict, references: dict[Job, dict]) -> dict:
     """Each run as the mean of its seeds, row by row, with its paired difference to the first run on the seeds both have.
 
-    before: the summary as it was; runs without rows here are taken from it.
+    before: the summary as it was; runs without rows here are taken from it. references: what the references score, by split.
     """
     runs = {}
     of_run = {run.name: {job: splits for job, splits in rows.items() if job.run is run} for run in study.runs}
@@ -205,6 +209,7 @@ def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict) -
         resamples, merged = job.cfg.evaluation.bootstrap, _mean(list(own.values()))
         metrics = metrics_of(merged, resamples)
         for split in metrics:
+            metrics[split]["reference"] = references[job][split]
             metrics[split]["seeds"] = {str(j.seed): {"tuned": means_of(splits[split])} for j, splits in own.items()}
         runs[run.name] = {"seeds": [j.seed for j in own], "changes": changes(study, job), "metrics": metrics}
         if first and run is not study.runs[0]:
@@ -212,7 +217,7 @@ def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict) -
             a, b = ([s for j, s in each.items() if j.seed in seeds or not seeds] for each in (own, first))
             runs[run.name]["against"] = {"seeds": sorted(seeds)} | against(_mean(a), _mean(b), resamples)
     about = {"study": study.name, "profile": study.profile, "evaluate_on": study.evaluate_on, "set": flatten(study.set)}
-    return about | {"first": study.runs[0].name, "runs": runs}
+    return about | {"finished": before.get("finished", ""), "first": study.runs[0].name, "runs": runs}
 
 
 def _mean(seeds: list[dict[str, RowValues]]) -> dict[str, RowValues]:

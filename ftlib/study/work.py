@@ -248,9 +248,7 @@ class Work:
                 about = zip(
                     scored_bytes(tokenizer, job.cfg, found), ends_in_time(tokenizer, job.cfg, found), strict=True
                 )
-                write_json(
-                    stage.path / REFERENCES, {row["uid"]: each for row, each in zip(found, about, strict=True)}
-                )
+                write_json(stage.path / REFERENCES, {row["uid"]: each for row, each in zip(found, about, strict=True)})
 
     def _ask(self, job: Job, system: str, rows: dict, stage: Stage, key: str, load, shown: Turns = ()) -> str:
         """Answers of one model into the stage's answers.jsonl; returns the dtype that it answered in."""

@@ -1,0 +1,98 @@
+"""What was expected of each run, what came out, and what a learner takes from it: results/LOG.md and the lessons in REPORT.md.
+
+Why words and figures are kept apart: `expected` and `lesson` are written by hand in the study's file, without figures; what came
+out is computed, and says "no finding" where another seed, or chance, does as much. So a sentence cannot outlive its figures.
+How: `ftlib study report` writes both files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftlib.metrics import METRICS
+from ftlib.report import interval
+from ftlib.study.plan import Study, load_study
+
+PAGE = "LOG.md"
+BETTER = {column.name: column.better for column in METRICS}
+SAID = {"nll": "NLL", "rougeL": "ROUGE-L", "stops": "share that stops", "gram8_r": "8-word recall"}
+NO_FINDING = "no finding"
+INTRO = """# Log of the experiments
+
+Rendered by `ftlib study report`; do not edit by hand. What was expected, and what is to be learnt, stands in `studies/*.yaml`; what
+came out is computed from `results/studies/`: means [95 % interval over rows] of the tuned model on unseen rows, and paired
+differences to the study's first run. "No finding": the interval holds 0, or another seed of the first run does as much.
+"""
+NOTHING = "No experiment is recorded yet.\n"
+
+
+def files(root: Path) -> dict[str, Study]:
+    """{name: study} of the study files of a checkout."""
+    studies = (load_study(path) for path in sorted((root / "studies").glob("*.yaml")))
+    return {study.name: study for study in studies}
+
+
+def spread(study: dict, metric: str, split: str = "unseen") -> float | None:
+    """Largest minus smallest mean over the seeds of the study's first run; None with one seed or without that run."""
+    first = study["runs"].get(study["first"])
+    seeds = first["metrics"][split]["seeds"].values() if first else []
+    means = [seed["tuned"][metric] for seed in seeds if metric in seed["tuned"]]
+    return max(means) - min(means) if len(means) > 1 else None
+
+
+def verdict(study: dict, run: dict, metric: str, split: str = "unseen") -> str | None:
+    """'better', 'worse' ('more', 'less' for a metric without a direction) or NO_FINDING; None without a difference."""
+    found = run.get("against", {}).get(split, {}).get(metric)
+    if found is None:
+        return None
+    (low, high), noise = found["ci95"], spread(study, metric, split)
+    if low <= 0 <= high or (noise is not None and abs(found["mean"]) <= noise):
+        return NO_FINDING
+    if BETTER[metric] == "neutral":
+        return "more" if low > 0 else "less"
+    return "better" if (low > 0) == (BETTER[metric] == "higher") else "worse"
+
+
+def came_out(study: dict, name: str) -> str:
+    """One run in words."""
+    run = study["runs"][name]
+    unseen = run["metrics"]["unseen"]
+    if name == study["first"]:
+        shown = [
+            f"{title} {interval(unseen['systems']['tuned'][metric])}"
+            for metric, title in SAID.items()
+            if metric in unseen["systems"]["tuned"]
+        ]
+        return f"{', '.join(shown)}; seeds {', '.join(map(str, run['seeds']))}."
+    parts = []
+    for split in ("unseen", "seen"):
+        changes = run.get("against", {}).get(split, {})
+        shown = [
+            f"{title} {interval(changes[metric])} ({verdict(study, run, metric, split)})"
+            for metric, title in SAID.items()
+            if metric in changes
+        ]
+        if shown:
+            parts.append(f"{split} rows: {', '.join(shown)}")
+    return f"Against {study['first']}, {'; '.join(parts)}." if parts else "Nothing to compare it with."
+
+
+def render(summaries: list[dict], studies: dict[str, Study]) -> str:
+    """The text of results/LOG.md: an entry a run, in the order of the study files."""
+    lines = [INTRO]
+    order = list(studies)
+    for study in sorted(
+        summaries, key=lambda s: (s.get("finished", ""), order.index(s["study"]) if s["study"] in order else 0)
+    ):
+        file = studies.get(study["study"])
+        lines += [f"## {study['study']}", ""]
+        lines += [file.expected, ""] if file and file.expected else []
+        written = {run.name: run for run in file.runs} if file else {}
+        for name in study["runs"]:
+            run = written.get(name)
+            lines.append(f"- **{name}**")
+            lines += [f"  - expected: {run.expected}"] if run and run.expected else []
+            lines.append(f"  - came out: {came_out(study, name)}")
+            lines += [f"  - taken: {run.lesson}"] if run and run.lesson else []
+        lines.append("")
+    return "\n".join(lines if summaries else [INTRO, NOTHING])
