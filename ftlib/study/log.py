@@ -19,8 +19,8 @@ SAID = {"nll": "NLL", "rougeL": "ROUGE-L", "stops": "share that stops", "gram8_r
 NO_FINDING = "no finding"
 INTRO = """# Log of the experiments
 
-Rendered by `ftlib study report`; do not edit by hand. What was expected, and what is to be learnt, stands in `studies/*.yaml`; what
-came out is computed from `results/studies/`: means [95 % interval over rows] of the tuned model on unseen rows, and paired
+Rendered by `ftlib study report`; do not edit by hand. What was expected, and what is to be learnt, stands in `studies/*.yaml`;
+what came out is computed from `results/studies/`: means [95 % interval over rows] of the tuned model on unseen rows, and paired
 differences to the study's first run. "No finding": the interval holds 0, or another seed of the first run does as much.
 """
 NOTHING = "No experiment is recorded yet.\n"
