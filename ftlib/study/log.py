@@ -15,7 +15,10 @@ from ftlib.study.plan import Study, load_study
 
 PAGE = "LOG.md"
 BETTER = {column.name: column.better for column in METRICS}
-SAID = {"nll": "NLL", "rougeL": "ROUGE-L", "stops": "share that stops", "gram8_r": "8-word recall"}
+SAID = {  # of each split, the metrics that an entry names
+    "unseen": {"nll": "NLL", "rougeL": "ROUGE-L", "stops": "share that stops"},
+    "seen": {"nll": "NLL", "gram8_r": "8-word recall"},
+}
 NO_FINDING = "no finding"
 INTRO = """# Log of the experiments
 
@@ -60,16 +63,16 @@ def came_out(study: dict, name: str) -> str:
     if name == study["first"]:
         shown = [
             f"{title} {interval(unseen['systems']['tuned'][metric])}"
-            for metric, title in SAID.items()
+            for metric, title in SAID["unseen"].items()
             if metric in unseen["systems"]["tuned"]
         ]
         return f"{', '.join(shown)}; seeds {', '.join(map(str, run['seeds']))}."
     parts = []
-    for split in ("unseen", "seen"):
+    for split, titles in SAID.items():
         changes = run.get("against", {}).get(split, {})
         shown = [
             f"{title} {interval(changes[metric])} ({verdict(study, run, metric, split)})"
-            for metric, title in SAID.items()
+            for metric, title in titles.items()
             if metric in changes
         ]
         if shown:

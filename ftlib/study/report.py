@@ -27,6 +27,7 @@ SHOWN = {
     "stops": "stops",
     "length_ratio": "length ratio",
 }
+RECALL = {"nll": "NLL", "rougeL_r": "ROUGE-L recall", "gram8_r": "8-word recall", "copied_run": "longest copied run"}
 SEED_MARK = "≈"
 LEGENDS = {"validation": "validation rows", "test": "test rows"}
 INTRO = """# Studies
@@ -105,7 +106,22 @@ def render_study(study: dict, results: Path) -> list[str]:
         for run_name, run in others.items()
         if "seen" in run["against"]
     ]
-    return lines + (["On seen titles:", "", *markdown(header, seen), ""] if seen else [])
+    return lines + (["On seen titles:", "", *markdown(header, seen), ""] if seen else []) + remembered(study)
+
+
+def remembered(study: dict) -> list[str]:
+    """Lines: how much of the learned descriptions comes back, run by run, beside looking them up; none without seen rows."""
+    runs = {name: run["metrics"] for name, run in study["runs"].items() if "seen" in run["metrics"]}
+    if not runs:
+        return []
+    one = next(iter(runs.values()))["seen"]
+    rows = [
+        [name, *_cells(found["seen"]["systems"]["tuned"], RECALL), interval(found["unseen"]["systems"]["tuned"]["nll"])]
+        for name, found in runs.items()
+    ]
+    rows.append(["nearest title's text", *_cells(one["systems"]["nearest"], RECALL), "–"])
+    intro = f"What comes back of {one['n']} learned descriptions ({one['text_n']} answered in words):"
+    return [intro, "", *markdown(["run", *RECALL.values(), "NLL of unseen titles"], rows), ""]
 
 
 def figure(study: dict, path: Path | None = None):
