@@ -134,6 +134,11 @@ def _add_export(commands, common) -> None:
     hub.add_argument("--public", action="store_true", help="for everybody to see (default: private)")
     hub.add_argument("--dry-run", action="store_true", help="only show what would go up")
     hub.set_defaults(function=do_export_hub)
+    what = "the merged model as GGUF files with a Modelfile, for llama.cpp and Ollama"
+    files = export.add_parser("gguf", help=what, description=what, parents=[common])
+    files.add_argument("--type", nargs="+", choices=("f16", "q8_0"), default=["f16", "q8_0"], help="default: both")
+    files.add_argument("--out", type=Path, metavar="FOLDER", help="default: gguf/ in the run's folder")
+    files.set_defaults(function=do_export_gguf)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -370,6 +375,17 @@ def do_study_card(args) -> None:
 
     _, run = _resolve(args, "evaluation")
     print(card(run, args.kind))
+
+
+def do_export_gguf(args) -> None:
+    from ftlib.exporting import export
+    from ftlib.pipeline import load_dataset
+
+    cfg, run = _resolve(args, "evaluation")
+    merged, folder = run.stage("merged"), args.out or run.path / "gguf"
+    merged.manifest()  # a clear error if it was never made
+    export(cfg, load_dataset(run), merged.path, folder, tuple(args.type))
+    print(f"written to {folder}; for Ollama: ollama create NAME -f {folder / 'Modelfile'}")
 
 
 def do_export_hub(args) -> None:

@@ -1,0 +1,153 @@
+"""The merged model as GGUF: read back by another program it says the same, or the export is refused."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import gguf
+import pytest
+import smoke
+from tokenizers import Tokenizer, models, normalizers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from ftlib import exporting
+from ftlib.cli import main
+from ftlib.exporting import ExportError, add_tokenizer, check, ollama_template, pre_tokenizer
+from ftlib.generation import answer_prompts
+from ftlib.models import load_plain
+from ftlib.prompts import build_prompt, encode_prompt
+from ftlib.runs import read_json
+from ftlib.sources import fetch
+
+
+@pytest.fixture(scope="module")
+def exported(smoke_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gguf")
+    assert main(["export", "gguf", "--run", str(smoke_run.path), "--out", str(folder)]) == 0
+    return folder
+
+
+def test_the_files_say_the_same_words(exported):
+    """Ollama would answer with another model than the one that was measured."""
+    proof = read_json(exported / "proof.json")
+    assert proof["prompts"] >= 12 and proof["f16"]["same_ids"] and proof["f16"]["same_words"] == proof["prompts"]
+    assert proof["q8_0"]["same_ids"] and proof["q8_0"]["bytes"] < 0.7 * proof["f16"]["bytes"]
+
+
+def test_a_file_that_says_something_else_is_refused(smoke_run, tmp_path, monkeypatch, capsys):
+    """Without llama.cpp's order of rows the file loads, and talks nonsense."""
+    monkeypatch.setattr(exporting, "paired", lambda weight, heads: weight)
+    assert main(["export", "gguf", "--run", str(smoke_run.path), "--out", str(tmp_path), "--type", "f16"]) == 2
+    assert "do not use this file" in capsys.readouterr().err and not (tmp_path / "Modelfile").exists()
+
+
+def test_the_file_carries_what_llama_cpp_asks_for(exported):
+    """A missing key ends the program that loads the file, on the reader's machine."""
+    fields = gguf.GGUFReader(exported / "model-f16.gguf").fields
+    tokenizer = smoke.tokenizer()
+    assert fields["tokenizer.chat_template"].contents() and fields["general.architecture"].contents() == "llama"
+    assert (
+        fields["tokenizer.ggml.pre"].contents() == "gpt-2" and fields["tokenizer.ggml.add_bos_token"].contents() is True
+    )
+    assert fields["tokenizer.ggml.eos_token_id"].contents() == tokenizer.eos_token_id
+    assert len(fields["tokenizer.ggml.tokens"].contents()) == len(tokenizer) == fields["llama.vocab_size"].contents()
+
+
+@pytest.mark.parametrize("family", smoke.TEMPLATES)
+def test_ollamas_prompt_is_ours(family):
+    """A prompt that differs by a line end is one that the model was never trained on."""
+    tokenizer, prompt = smoke.tokenizer(family), build_prompt("Blue cup")
+    template = ollama_template(tokenizer)
+    plain = template.partition("{{ else }}")[2] or template
+    filled = plain.partition("{{ end }}")[0].partition("{{ .Response }}")[0].replace("{{ .Prompt }}", prompt)
+    # what llama.cpp makes of it: a BOS in front if the file says so
+    ids = tokenizer(filled, add_special_tokens=False)["input_ids"]
+    assert [tokenizer.bos_token_id] * exporting.adds_bos(tokenizer) + ids == encode_prompt(tokenizer, prompt)
+    assert template.endswith("{{ .Response }}" + tokenizer.decode([exporting.end_of_turn_id(tokenizer)]))
+
+
+def test_the_modelfile_decodes_as_the_evaluation_did(exported):
+    """Ollama's own defaults sample, and punish repetition: other answers than those that were measured."""
+    page = (exported / "Modelfile").read_text()
+    lines = dict(
+        line.removeprefix("PARAMETER ").split(" ", 1) for line in page.splitlines() if line.startswith("PARAMETER")
+    )
+    assert page.startswith("FROM ./model-f16.gguf\n") and 'TEMPLATE """' in page
+    assert (lines["temperature"], lines["repeat_penalty"]) == ("0", "1.0") and json.loads(lines["stop"])
+    assert int(lines["num_predict"]) == smoke.config().generation.max_new_tokens
+
+
+def sentencepiece_like() -> PreTrainedTokenizerFast:
+    """TinyLlama's kind of tokenizer: pieces with a mark for the space, bytes for what is unknown."""
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    letters = ["▁", *"abcdeiklnprtu"]
+    merges = [("▁", "b"), ("l", "u"), ("▁b", "lu"), ("▁blu", "e"), ("▁", "c"), ("u", "p"), ("▁c", "up"), ("e", "t")]
+    vocabulary = {piece: place for place, piece in enumerate([*pieces, *("".join(pair) for pair in merges), *letters])}
+    made = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+    )
+    fast.chat_template = smoke.TEMPLATES["zephyr"]
+    return fast
+
+
+def test_a_sentencepiece_vocabulary_is_read_back_alike(tmp_path):
+    """TinyLlama's tokenizer has scores in the file where others have merges; wrong ones cut words elsewhere."""
+    tokenizer = sentencepiece_like()
+    config = load_plain(fetch("tiny:llama"), "float32").config
+    writer = gguf.GGUFWriter(str(tmp_path / "t.gguf"), "llama")
+    writer.add_context_length(config.max_position_embeddings)
+    add_tokenizer(writer, tokenizer, len(tokenizer))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    fields = gguf.GGUFReader(tmp_path / "t.gguf").fields
+    tokens, scores, kinds = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "scores", "token_type"))
+    assert scores[tokens.index("▁b")] > scores[tokens.index("▁blue")] > scores[tokens.index("a")]
+    assert (
+        kinds[tokens.index("<unk>")] == gguf.TokenType.UNKNOWN and kinds[tokens.index("<0x41>")] == gguf.TokenType.BYTE
+    )
+    assert kinds[tokens.index("</s>")] == gguf.TokenType.CONTROL
+    read = AutoTokenizer.from_pretrained(tmp_path, gguf_file="t.gguf")
+    for text in ("blue cup", "blue kettle", "cup étui"):
+        assert (
+            read(text, add_special_tokens=False)["input_ids"] == tokenizer(text, add_special_tokens=False)["input_ids"]
+        )
+
+
+def test_llama_cpp_is_asked_where_it_is_installed(monkeypatch):
+    """A count of answers that nobody compared would pass for a proof."""
+    tokenizer, prompts = smoke.tokenizer(), [build_prompt("Cup"), build_prompt("Kettle")]
+    generation = smoke.config().generation
+    words = answer_prompts(smoke.sharp_model(), tokenizer, prompts, generation)
+    first = tokenizer(words[0].text, add_special_tokens=False)["input_ids"]
+
+    class Llama:
+        def __init__(self, path, n_ctx, **_):
+            assert n_ctx >= generation.max_new_tokens + len(encode_prompt(tokenizer, prompts[1]))
+
+        def generate(self, ids, **settings):
+            assert settings == {"temp": 0.0, "repeat_penalty": 1.0}  # its own defaults sample
+            yield from first
+            yield exporting.end_of_turn_id(tokenizer)
+
+    monkeypatch.setitem(sys.modules, "llama_cpp", SimpleNamespace(Llama=Llama))
+    found = exporting.llama_cpp(Path("model.gguf"), tokenizer, prompts, generation, words)
+    assert found == {"llama_cpp_same_words": 1}
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    assert exporting.llama_cpp(Path("model.gguf"), tokenizer, prompts, generation, words) == {}
+
+
+def test_what_cannot_be_written_is_refused_with_the_way_out():
+    """A file that loads and answers nonsense is worse than none."""
+    config = smoke.sharp_model().config
+    check(config)
+    for change in ({"model_type": "qwen2"}, {"rope_parameters": {"rope_type": "llama3"}}, {"attention_bias": True}):
+        other = type("Config", (), {"mlp_bias": False, **config.to_dict(), "model_type": "llama", **change})()
+        with pytest.raises(ExportError, match="convert_hf_to_gguf"):
+            check(other)
+    with pytest.raises(ExportError, match="convert_hf_to_gguf"):
+        pre_tokenizer({"type": "Whitespace"})
+    assert pre_tokenizer({"pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}) == "smollm"
