@@ -232,7 +232,7 @@ def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list
 def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list) -> dict:
     """The same with llama.cpp itself, if its Python package is installed: {'llama_cpp_same_words': ...}, else {}.
 
-    Told and not required: it multiplies in other number formats, so that two tokens that are nearly equally likely may change places.
+    Told and not required: it multiplies in other number formats, so that two tokens that are nearly equally likely may swap.
     """
     try:
         from llama_cpp import Llama
