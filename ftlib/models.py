@@ -101,6 +101,18 @@ def count_parameters(name: str) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
+def weight_bytes(model) -> int:
+    """Bytes that a model's weights take, those of NF4 with the constants of their blocks; a tied weight counts once."""
+    total = 0
+    for weight in model.parameters():
+        parts, state = [weight], getattr(weight, "quant_state", None)
+        while state is not None:  # double quantisation: the constants have constants
+            parts += [state.absmax, state.code, *([] if state.offset is None else [state.offset])]
+            state = state.state2
+        total += sum(part.numel() * part.element_size() for part in parts)
+    return total
+
+
 def check_model(cfg: Config) -> None:
     """Refuse combinations that only the model itself reveals, before anything heavy is loaded. Raises ConfigError."""
     tied = getattr(load_model_config(cfg.model.name), "tie_word_embeddings", False)

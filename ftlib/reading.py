@@ -36,14 +36,14 @@ def extremes(lines: list[dict], at_random: int = 3, seed: int = 0) -> dict[str, 
     return {"best": ranked[-1], "worst": ranked[0]} | {f"random {n + 1}": line for n, line in enumerate(drawn)}
 
 
-def verdicts(metrics: dict, split: str = "unseen") -> dict[str, list[str]]:
-    """Metrics by what they say of the tuned model against the base: 'better', 'worse', 'no difference shown'.
+def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> dict[str, list[str]]:
+    """Metrics by what they say of a pair, the tuned model against the base: 'better', 'worse', 'no difference shown'.
 
     A difference is shown if its interval leaves 0 out; which direction is better stands in `ftlib.metrics.METRICS`.
     """
     found: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
     for column in METRICS:
-        change = metrics[split]["differences"]["tuned-base"].get(column.name)
+        change = metrics[split]["differences"][pair].get(column.name)
         if change is None or column.better == "neutral" or column.name.endswith(("_p", "_r")):
             continue
         low, high = change["ci95"]

@@ -22,7 +22,7 @@ from ftlib.batching import make_collator
 from ftlib.config import Config, ConfigError
 from ftlib.encoded import encoded
 from ftlib.ladder import OutOfMemory, advice, fit
-from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision
+from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision, weight_bytes
 from ftlib.plots import loss_plot
 from ftlib.probe import in_words, peak_in_words
 from ftlib.runs import read_jsonl
@@ -137,7 +137,9 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
     validation = list(encoded(tokenizer, held_out, cfg.train.as_measured(), kept))
     encode_seconds = time.perf_counter() - started
-    model = add_adapter(load_base(cfg, chosen), cfg)
+    base = load_base(cfg, chosen)
+    base_bytes = weight_bytes(base)
+    model = add_adapter(base, cfg)
     if ranks.sharded():
         sharding.leave_base_alone(model)
     fast = can_compile(cfg, chosen, model)
@@ -175,6 +177,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
         },
         "reasons": chosen.reasons,
         "trainable_parameters": trainable,
+        "base_mib": round(base_bytes / 2**20, 1),
         "examples": len(examples),
         "cut_examples": int(examples.cut.sum()),
         "mean_tokens": round(len(examples.ids) / len(examples), 1),

@@ -7,10 +7,11 @@ import smoke
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
+from torch import nn
 
 from ftlib import training
 from ftlib.batching import make_collator
-from ftlib.models import check_model, load_base, load_plain, precision
+from ftlib.models import check_model, load_base, load_nf4, load_plain, precision, weight_bytes
 from ftlib.prompts import encode_rows
 from ftlib.runs import read_jsonl
 from ftlib.scoring import answer_loss, answer_nll, mean_nll
@@ -207,3 +208,18 @@ def test_training_leaves_its_settings_as_they_were():
     cfg = smoke.Config.load("smoke", env={}, lora__modules_to_save=saved.copy(), lora__tie_saved_modules=True)
     training.add_adapter(tied, cfg)
     assert cfg.lora.modules_to_save == saved
+
+
+def test_the_memory_of_the_weights_counts_all_of_nf4():
+    """ "Four bits save 75 %" is said of linear layers alone: constants of blocks, embeddings and norms take memory too."""
+    plain, nf4 = load_plain(fetch("tiny:llama"), "float16"), load_nf4(fetch("tiny:llama"), "float16", "cpu")
+    sizes = [
+        module.weight.numel()
+        for layer in plain.model.layers
+        for module in layer.modules()
+        if isinstance(module, nn.Linear)
+    ]
+    assert weight_bytes(plain) == 2 * sum(weight.numel() for weight in plain.parameters())
+    # half a byte a weight, a byte for each block of 64, 4 for each 256 blocks; two tables of values, and an offset
+    packed = sum(size // 2 + size // 64 + 4 * -(-size // 64 // 256) + 4 * (16 + 256 + 1) for size in sizes)
+    assert weight_bytes(nf4) == weight_bytes(plain) - 2 * sum(sizes) + packed

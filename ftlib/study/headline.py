@@ -7,7 +7,8 @@ How: `ftlib study report` writes the file and puts the table into REPORT.md, REA
 
 from __future__ import annotations
 
-from ftlib.report import SPLIT_TITLES, findings, header, interval, markdown, table_rows
+from ftlib.reading import verdicts
+from ftlib.report import BASELINES, LABELS, SPLIT_TITLES, findings, header, interval, markdown, table_rows
 
 STUDY, FILE, SECOND = "headline", "headline.json", "greedy"
 
@@ -49,4 +50,9 @@ def tables(study: dict) -> list[str]:
             f"Of the references {interval(fits)} end within the longest answer. Median length ratio: {lengths}.",
             "",
         ]
+    for system in BASELINES:
+        if system in found["unseen"]["systems"]:
+            said = verdicts(found, "unseen", f"tuned-{system}")
+            words = "; ".join(f"{verdict}: {', '.join(names) or 'none'}" for verdict, names in said.items())
+            lines.append(f"- Unseen titles, tuned against {LABELS[system]}: {words}.")
     return [*lines, *(f"- {sentence}" for sentence in findings(found)), ""]

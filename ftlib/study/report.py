@@ -80,15 +80,21 @@ def render_study(study: dict, results: Path) -> list[str]:
         ("nearest", "nearest title's text"),
     ):
         median = number(one["median_length_ratio"][system])
-        rows.append([label, "–", "–", *_cells(one["systems"][system], shown), median, "–", "–"])
+        rows.append([label, "–", "–", *_cells(one["systems"][system], shown), median, "–", "–", "–"])
     for run_name, run in runs.items():
         tuned, costs = run["metrics"]["unseen"]["systems"]["tuned"], [r for r in made if r["run"] == run_name]
         seconds = sum(r["seconds"]["train"] for r in costs) / len(costs)
         peak = max(r["training"]["peak_gib"] for r in costs)
         cells = [run_name, _settings(run["changes"]), str(len(run["seeds"])), *_cells(tuned, shown)]
         median = number(run["metrics"]["unseen"]["median_length_ratio"]["tuned"])
-        rows.append([*cells, median, f"{seconds:,.0f}", f"{peak:.1f}"])
-    lines += [*markdown(["run", "changes", "seeds", *shown.values(), "its median", "training s", "peak GiB"], rows), ""]
+        base = costs[0]["training"]["base_mib"]
+        rows.append([*cells, median, f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
+    lines += [
+        *markdown(
+            ["run", "changes", "seeds", *shown.values(), "its median", "training s", "peak GiB", "base MiB"], rows
+        ),
+        "",
+    ]
     others = {run_name: run for run_name, run in runs.items() if run.get("against", {}).get("unseen")}
     if not others:
         return lines

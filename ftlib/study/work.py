@@ -41,7 +41,7 @@ SAME_SPLITS = {"train_size", "questions"}  # data settings that leave every row 
 DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
 TRAINING_FIGURES = (
     "steps stopped_at_step best_step validation_loss examples cut_examples mean_tokens tokens tokens_per_s train_seconds "
-    "encode_seconds peak_gib padding_efficiency trainable_parameters precision seed device git_commit finished"
+    "encode_seconds peak_gib base_mib padding_efficiency trainable_parameters precision seed device git_commit finished"
 ).split()
 
 
