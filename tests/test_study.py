@@ -347,7 +347,7 @@ def test_the_headline_is_one_file_and_one_table(made, tmp_path):
     assert found["unseen"] == study["runs"]["plain"]["metrics"]["unseen"] and found["settings"]["seeds"] == [1, 2]
     assert "stops" in found["unseen"]["reference"] and found["greedy"]["seen"]["n"] == 5
     for page in (tmp_path / "README.md", results / "REPORT.md"):
-        assert "greedy: difference" in page.read_text() and "Median length ratio: base " in page.read_text()
+        assert "greedy: tuned - base" in page.read_text() and "Median length ratio: base " in page.read_text()
 
 
 def test_the_log_says_what_was_expected_and_what_came_out(made, tmp_path):

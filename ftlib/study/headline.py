@@ -8,9 +8,10 @@ How: `ftlib study report` writes the file and puts the table into REPORT.md, REA
 from __future__ import annotations
 
 from ftlib.reading import verdicts
-from ftlib.report import BASELINES, LABELS, SPLIT_TITLES, findings, header, interval, markdown, table_rows
+from ftlib.report import BASELINES, LABELS, SHOWN, SPLIT_TITLES, findings, interval, markdown, number
 
 STUDY, FILE, SECOND = "headline", "headline.json", "greedy"
+TUNED = ("tuned", "tuned - base")  # the columns that the second decoding has too
 
 
 def metrics_of(study: dict) -> dict:
@@ -25,27 +26,25 @@ def metrics_of(study: dict) -> dict:
 
 
 def tables(study: dict) -> list[str]:
-    """Lines of Markdown: a table for each split, and what the figures say."""
+    """Lines of Markdown: a table for each split, and what the figures say. Intervals of all systems stand in FILE."""
     found = metrics_of(study)
     lines = []
     for split in (split for split in SPLIT_TITLES if split in found):
         one = found[split]
-        columns, rows = header(one), table_rows(one)
+        columns, rows = _columns(one), [[name] for name in SHOWN if name in one["systems"]["tuned"]]
         if SECOND in found:
-            other = found[SECOND][split]
-            columns = [*columns, f"{SECOND}: after", f"{SECOND}: difference"]
-            systems, changes = other["systems"]["tuned"], other["differences"]["tuned-base"]
-            rows = [
-                [*row, *(interval(each[row[0]]) if row[0] in each else "–" for each in (systems, changes))]
-                for row in rows
-            ]
+            columns |= {
+                f"{SECOND}: {title}": cells for title, cells in _columns(found[SECOND][split]).items() if title in TUNED
+            }
+        for row in rows:
+            row += [cells(row[0]) for cells in columns.values()]
         lengths = ", ".join(f"{system} {value:.2f}" for system, value in one["median_length_ratio"].items())
         fits = one["reference"]["stops"]
         lines += [
             f"{one['n']} {SPLIT_TITLES[split]}, {one['text_n']} of them answered in words, "
             f"mean of the seeds {', '.join(map(str, found['settings']['seeds']))}; decoding `{found['settings']['run']}`:",
             "",
-            *markdown(columns, rows),
+            *markdown(["metric", *columns], rows),
             "",
             f"Of the references {interval(fits)} end within the longest answer. Median length ratio: {lengths}.",
             "",
@@ -56,3 +55,21 @@ def tables(study: dict) -> list[str]:
             words = "; ".join(f"{verdict}: {', '.join(names) or 'none'}" for verdict, names in said.items())
             lines.append(f"- Unseen titles, tuned against {LABELS[system]}: {words}.")
     return [*lines, *(f"- {sentence}" for sentence in findings(found)), ""]
+
+
+def _columns(split: dict) -> dict:
+    """{title: function from a metric's name to its cell}; intervals only where the eye needs them."""
+    systems, change = split["systems"], split["differences"]["tuned-base"]
+
+    def of(values: dict, write):
+        return lambda name: write(values[name]) if name in values else "–"
+
+    def mean(value: dict) -> str:
+        return number(value["mean"])
+
+    others = {BASELINES[system]: of(systems[system], mean) for system in BASELINES if system in systems}
+    return {
+        "base": of(systems["base"], mean),
+        TUNED[0]: of(systems["tuned"], interval),
+        TUNED[1]: of(change, interval),
+    } | others
