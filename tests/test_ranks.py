@@ -99,7 +99,7 @@ def test_the_fast_step_is_shared_without_changing_it(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA GPUs")
 def test_the_recorded_step_is_shared_by_two_gpus(tmp_path):
-    """DistributedDataParallel's hooks, made on another stream, ended the recording: two GPUs were slower than one, by infinity."""
+    """DistributedDataParallel's hooks, made on another stream, end the recording: no training on two GPUs at all."""
     fast = ["--set", "model.quantization=none", "--set", "model.dtype=bfloat16", "--set", "train.bf16=true"]
     fast += ["--set", "train.compile=true", "--set", "train.examples_per_step=12"]
     launch(1, tmp_path / "one" / "smoke", "train", *fast)
