@@ -147,7 +147,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not ranks.first():  # of several processes one speaks
         sys.stdout = open(os.devnull, "w")  # open as long as the process
     try:
-        return args.function(args) or 0
+        status = args.function(args) or 0
+        ranks.leave()
+        return status
     except FtlibError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -22,22 +22,18 @@ COARSE = ["--set", "generation.max_new_tokens=4"]
 PLAIN = ["--set", "model.quantization=none"]
 
 
-def launch(processes: int, run, *arguments: str, **environment: str) -> str:
-    """Run a command of ftlib in several processes; returns what it printed. Its run folder is `run`, named after the profile."""
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        str(processes),
-        "-m",
-        "ftlib",
-    ]
-    env = os.environ | {"OMP_NUM_THREADS": "1", "FTLIB_RUNS": str(run.parent)} | environment
+def torchrun(processes: int, *arguments: str, **environment: str) -> str:
+    """Run a script, or `-m` and a module, in several processes; returns what they printed."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    env = os.environ | {"OMP_NUM_THREADS": "1"} | environment
     done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
+
+
+def launch(processes: int, run, *arguments: str, **environment: str) -> str:
+    """Run a command of ftlib in several processes; returns what it printed. Its run folder is `run`, named after the profile."""
+    return torchrun(processes, "-m", "ftlib", *arguments, FTLIB_RUNS=str(run.parent), **environment)
 
 
 def losses(run) -> list[float]:
@@ -78,6 +74,20 @@ def test_two_processes_make_the_run_that_one_makes(tmp_path, smoke_run):
     assert len(answers) == len({(a["split"], a["system"], a["uid"]) for a in answers}) == 4 * (12 + 6)
     assert not list((two / "evaluation").glob("answers.[0-9]*"))
     assert set(Run(two).manifests()) == {"dataset", "adapter", "merged", "evaluation"}
+
+
+def test_a_finished_command_leaves_the_group(tmp_path):
+    """gloo's threads meet a Python that is gone, the process ends with SIGABRT, and a finished run counts as failed."""
+    script = tmp_path / "script.py"
+    script.write_text("""
+import torch.distributed as dist
+from ftlib import cli, ranks
+
+assert ranks.agree(ranks.rank()) == 0 and dist.is_initialized()
+assert cli.main(["config", "--profile", "smoke"]) == 0
+assert not dist.is_initialized()
+""")
+    torchrun(2, str(script))
 
 
 def test_the_fast_step_is_shared_without_changing_it(tmp_path):
