@@ -1,14 +1,15 @@
-"""Ask base and tuned model about a product, and see both answers as they are written.
+"""Ask base and tuned model about a product, see both answers as they are written, and what they rest on.
 
 What: `load_pair(cfg, run)` holds both models, in the same 16-bit precision as in the evaluation; `stream_both` yields their
-answers piece by piece. Why both: what a tuned model says means something only beside what its base says to the same prompt.
+answers piece by piece, `sources_of` the rows of the catalogue that belong to the question. Why both: what a tuned model says means
+something only beside what its base says to the same prompt.
 `tells_apart` asks the one question that fluent text hides: does the model know this product, or only what descriptions look like?
-How: notebook 06 calls them; `ftlib.app.panel` puts a title and a question box in front.
+How: `ftlib ask`, the page of `ftlib serve` and notebook 06 call them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ftlib import hardware
@@ -16,14 +17,17 @@ from ftlib.config import Config
 from ftlib.errors import FtlibError
 from ftlib.generation import stream_answer
 from ftlib.models import load_plain, load_tokenizer
-from ftlib.prompts import QUESTIONS, build_prompt, cut_title, encode_example
-from ftlib.retrieval import Nearest
+from ftlib.pipeline import load_dataset
+from ftlib.prompts import QUESTIONS, Entries, build_prompt, cut_title, encode_example, open_prompt
+from ftlib.retrieval import Index, Nearest, Source
 from ftlib.runs import Run
 from ftlib.scoring import answer_nll
 from ftlib.sources import fetch
+from ftlib.support import mark, rests_on
 
 SYSTEMS = ("base", "tuned")
 TITLE_CHARS, QUESTION_CHARS = 500, 500
+MARGIN = 3.0  # nats
 
 
 class AskError(FtlibError, ValueError):
@@ -38,15 +42,26 @@ class Pair:
     tokenizer: object
     generation: object
     row_length: int
+    index: Index | None = None
+    open_rows: int = 2
 
 
-def load_pair(cfg: Config, run: Run) -> Pair:
-    """Base and merged model of a run. Raises StageMissing if nothing was merged yet."""
-    merged = run.stage("merged")
+def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
+    """Base and merged model of a run, and its index if it has one. Raises StageMissing if nothing was merged yet."""
+    merged, index = run.stage("merged"), run.stage("index")
     merged.manifest()
     dtype, _ = hardware.compute_dtype()
-    models = {"base": load_plain(fetch(cfg.model.name), dtype), "tuned": load_plain(str(merged.path), dtype)}
-    return Pair(models, load_tokenizer(cfg.model.name), cfg.generation, cfg.train.max_length)
+    places = {"base": cfg.model.name, "tuned": str(merged.path)}
+    models = {system: load_plain(fetch(places[system]), dtype) for system in systems}
+    opened = Index.open(load_dataset(run), index.path) if index.whole else None
+    return Pair(
+        models,
+        load_tokenizer(cfg.model.name),
+        cfg.generation,
+        cfg.train.max_length,
+        opened,
+        cfg.evaluation.open_rows,
+    )
 
 
 def check_asked(title: str, question: str) -> tuple[str, str]:
@@ -60,11 +75,43 @@ def check_asked(title: str, question: str) -> tuple[str, str]:
     return title, question or QUESTIONS["reference"]
 
 
-def stream_one(pair: Pair, system: str, title: str, question: str = "") -> Iterator[str]:
-    """Yield one model's answer piece by piece. Raises AskError before anything is generated."""
+def sources_of(pair: Pair, title: str, question: str = "", k: int = 3) -> list[Source]:
+    """The rows of the catalogue that belong to a title and a question, best first; [] if none does. Raises AskError."""
     title, question = check_asked(title, question)
-    prompt = build_prompt(cut_title(pair.tokenizer, title), question)
-    return stream_answer(pair.models[system], pair.tokenizer, prompt, pair.generation)
+    return pair.index.sources(title, question, k) if pair.index else []
+
+
+def language_note(question: str) -> str:
+    """What to tell somebody who asks in Portuguese; '' for English, and for a question too short to tell.
+
+    The library py3langid (Lui and Baldwin 2012) compares the two; a question is Portuguese if that is `MARGIN` nats likelier.
+    """
+    import py3langid
+
+    if question in QUESTIONS.values() or not question.strip():
+        return ""
+    py3langid.set_languages(["en", "pt"])
+    likely = dict(py3langid.rank(question))
+    if likely["pt"] - likely["en"] < MARGIN:
+        return ""
+    return "The catalogue is in English, and so is the answer. / O catálogo está em inglês, e a resposta também."
+
+
+def stream_one(
+    pair: Pair, system: str, title: str, question: str = "", entries: Entries = (), generation=None
+) -> Iterator[str]:
+    """Yield one model's answer piece by piece. Raises AskError before anything is generated.
+
+    entries: rows of the catalogue that stand in the prompt (open book). generation: other settings than the pair's.
+    """
+    title, question = check_asked(title, question)
+    prompt = open_prompt(build_prompt(cut_title(pair.tokenizer, title), question), entries)
+    return stream_answer(pair.models[system], pair.tokenizer, prompt, generation or pair.generation)
+
+
+def entries_of(pair: Pair, sources: Sequence[Source]) -> Entries:
+    """The rows that an open book shows: the first of the sources."""
+    return [(source.title, source.content) for source in sources[: pair.open_rows]]
 
 
 def stream_both(pair: Pair, title: str, question: str = "") -> Iterator[tuple[str, str]]:
@@ -73,6 +120,50 @@ def stream_both(pair: Pair, title: str, question: str = "") -> Iterator[tuple[st
     for system in SYSTEMS:
         for piece in stream_one(pair, system, title, question):
             yield system, piece
+
+
+def stream_together(
+    pair: Pair, title: str, question: str = "", entries: Entries = (), generation=None
+) -> Iterator[tuple[str, str]]:
+    """Yield (system, piece) of all models of the pair in turn, so that both columns fill at once. Closing it ends both answers."""
+    title, question = check_asked(title, question)
+    streams = {system: stream_one(pair, system, title, question, entries, generation) for system in pair.models}
+    try:
+        while streams:
+            for system in list(streams):
+                piece = next(streams[system], None)
+                if piece is None:
+                    del streams[system]
+                else:
+                    yield system, piece
+    finally:
+        for stream in streams.values():
+            stream.close()
+
+
+def summary(title: str, question: str, answers: dict[str, str], sources: Sequence[Source]) -> dict:
+    """What was asked and answered, as `ftlib ask --json` prints it.
+
+    `sentences` are those of the tuned model's answer, or of the only one; `sentence` is the one that an answer rests on most.
+    """
+    found = rests_on(answers.values(), sources)
+    shown = answers.get("tuned") or next(iter(answers.values()), "")
+    return {
+        "title": title,
+        "question": question,
+        "answers": answers,
+        "sources": [
+            {
+                "uid": source.uid,
+                "title": source.title,
+                "score": source.score,
+                "split": source.split,
+                "sentence": source.sentences[0] if source.sentences else "",
+            }
+            for source in found
+        ],
+        "sentences": [{"text": each.text, "supported": each.supported} for each in mark(shown, sources)],
+    }
 
 
 def print_both(pair: Pair, title: str, question: str = "") -> dict[str, str]:

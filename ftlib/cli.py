@@ -6,6 +6,7 @@ Heavy modules are imported inside the commands, so that `ftlib --help` answers a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -45,6 +46,14 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate = command("evaluate", "base, tuned and baselines side by side, with intervals", do_stage)
     evaluate.set_defaults(stage="evaluation")
     evaluate.add_argument("--rows", type=int, metavar="K", help="a quick look at K test rows, with its interval")
+    evaluate.add_argument("--open-book", action="store_true", help="both models also with similar training rows in the prompt")
+    ask = command("ask", "base and tuned model answer a question about a product, with sources", do_ask)
+    ask.add_argument("title", metavar="TITLE", help="the product's title, as a shop would write it")
+    ask.add_argument("--question", default="", metavar="Q", help="default: the question that the model was trained on")
+    ask.add_argument("--model", choices=("base", "tuned", "both"), default="both")
+    ask.add_argument("--open-book", action="store_true", help="show the sources to the models, before the question")
+    ask.add_argument("--sources", action="store_true", help="the rows that the answer rests on, sentence by sentence")
+    ask.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
     command("config", "print the resolved configuration with the reason for each automatic choice", do_config)
     command("doctor", "what this machine has, which profile fits, what is missing", do_doctor, parents=())
 
@@ -166,6 +175,8 @@ def _overrides(args) -> dict:
         overrides["data.path"] = args.data
     if getattr(args, "rows", None) is not None:
         overrides["evaluation.rows"] = args.rows
+    if getattr(args, "open_book", False):
+        overrides["evaluation.open_book"] = True
     return overrides
 
 
@@ -195,7 +206,7 @@ def _resolve(args, stage: str | None):
 def do_run(args) -> None:
     cfg, run = _resolve(args, None)
     _check(cfg)
-    _build("evaluation", cfg, run)
+    _build("evaluation", cfg, run, also=("index",))
 
 
 def do_stage(args) -> None:
@@ -213,11 +224,11 @@ def _check(cfg) -> None:
     precision(cfg)
 
 
-def _build(stage: str, cfg, run) -> None:
+def _build(stage: str, cfg, run, also: tuple[str, ...] = ()) -> None:
     from ftlib.pipeline import ensure
     from ftlib.runs import read_json
 
-    made = ensure(stage, cfg, run)
+    made = ensure(stage, cfg, run, also)
     if stage == "evaluation":
         from ftlib.report import findings, table
 
@@ -227,6 +238,26 @@ def _build(stage: str, cfg, run) -> None:
                 print("\n" + table(metrics, split))
         print("\n" + "\n".join(findings(metrics)))
         print(f"\nreport: {made.path / 'report.html'}")
+
+
+def do_ask(args) -> None:
+    import json
+
+    from ftlib.app.terminal import print_sources, tell
+    from ftlib.asking import SYSTEMS, check_asked, load_pair
+    from ftlib.pipeline import ensure
+
+    check_asked(args.title, args.question)
+    with contextlib.redirect_stdout(sys.stderr):
+        cfg, run = _resolve(args, "evaluation")
+        run.stage("merged").manifest()  # nothing is trained for a question
+        ensure("index", cfg, run)
+        pair = load_pair(cfg, run, SYSTEMS if args.model == "both" else (args.model,))
+    told = tell(pair, args.title, args.question, args.open_book, quiet=args.json)
+    if args.json:
+        print(json.dumps(told, ensure_ascii=False, indent=1))
+    elif args.sources:
+        print_sources(pair, told)
 
 
 def do_config(args) -> None:

@@ -13,24 +13,34 @@ from __future__ import annotations
 import gc
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ftlib import hardware, ranks, semantic
+from ftlib.cleaning import normalise
 from ftlib.config import Config, ConfigError
 from ftlib.generation import Answer, answer_prompts
 from ftlib.intervals import mean_interval, paired_difference, paired_ratio_difference, ratio_interval
 from ftlib.metrics import METRICS, CopiedRun, Grounding, Shape, score_rows
 from ftlib.models import load_plain, load_tokenizer
-from ftlib.prompts import IGNORED, Turns, encode_answer, encode_rows
-from ftlib.retrieval import Nearest
+from ftlib.prompts import IGNORED, Entries, Turns, encode_answer, encode_rows, open_prompt
+from ftlib.retrieval import Index, Nearest
 from ftlib.runs import fingerprint, read_json, read_jsonl, write_json, write_text
 from ftlib.scoring import answer_nll
 from ftlib.semantic import Cosine
 from ftlib.sources import fetch
 
-PAIRS = (("tuned", "base"), ("tuned", "base_one_shot"), ("tuned", "copy_title"), ("tuned", "nearest"))
+PAIRS = (
+    ("tuned", "base"),
+    ("tuned", "base_one_shot"),
+    ("tuned", "copy_title"),
+    ("tuned", "nearest"),
+    ("base_open", "base"),
+    ("tuned_open", "tuned"),
+    ("tuned_open", "base_open"),
+    ("tuned_open", "nearest"),
+)
 ANSWERS, KEYS = "answers.jsonl", "answers.keys.json"
 BETTER = {column.name: column.better for column in METRICS}
 
@@ -71,12 +81,18 @@ def choose_rows(cfg: Config, dataset, unseen: str = "test") -> tuple[dict[str, l
 
 def untuned(cfg: Config) -> tuple[str, ...]:
     """The systems in which the model as it came answers."""
-    return ("base", "base_one_shot") if cfg.evaluation.one_shot else ("base",)
+    wanted = {"base": True, "base_one_shot": cfg.evaluation.one_shot, "base_open": cfg.evaluation.open_book}
+    return tuple(system for system, asked in wanted.items() if asked)
+
+
+def answering(cfg: Config) -> tuple[str, ...]:
+    """The systems in which a model answers."""
+    return (*untuned(cfg), *(("tuned", "tuned_open") if cfg.evaluation.open_book else ("tuned",)))
 
 
 def systems_of(cfg: Config) -> tuple[str, ...]:
     """All systems that are compared, in the order of the tables."""
-    return (*untuned(cfg), "tuned", "copy_title", "nearest")
+    return (*answering(cfg), "copy_title", "nearest")
 
 
 def shown_before(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
@@ -94,6 +110,22 @@ def shown_before(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
     by_length = sorted(places, key=lambda uid: (lengths[places[uid]], uid))
     row = dataset["train"][places[by_length[len(by_length) // 2]]]
     return ((row["input_text"], row["target_text"]),)
+
+
+def entries_for(system: str, cfg: Config, index: Index | None, rows: dict[str, list[dict]]) -> dict[str, Entries]:
+    """{uid: training rows of similar titles} that a system is shown with each question; {} for a closed book.
+
+    Only training rows, so that no held-out row is read; and neither the row that is asked nor one with its title or its text.
+    """
+    if not system.endswith("_open"):
+        return {}
+    found = {}
+    for row in (row for asked in rows.values() for row in asked):
+        own = {normalise(row["title"]), normalise(row["content"])}
+        near = index.search(row["title"], k=cfg.evaluation.open_rows + 5, splits=("train",), without=(row["uid"],))
+        others = [(s.title, s.content) for s in near if not own & {normalise(s.title), normalise(s.content)}]
+        found[row["uid"]] = others[: cfg.evaluation.open_rows]
+    return found
 
 
 def read_answers(folder: Path, keys: dict[str, str]) -> dict[tuple[str, str, str], Record]:
@@ -126,8 +158,9 @@ def _line(record: Record) -> str:
 def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict[str, str]:
     """What each system's answers depend on; a change in it makes them void."""
     model = [data_key, cfg.model.name, dtype, cfg.train.max_length, cfg.generation.model_dump(exclude={"batch_tokens"})]
-    keys = dict.fromkeys(untuned(cfg), model)
-    keys |= {"tuned": [*model, merged_key], "copy_title": [data_key], "nearest": [data_key]}
+    keys = {system: model if system in untuned(cfg) else [*model, merged_key] for system in answering(cfg)}
+    keys |= {system: [*key, cfg.evaluation.open_rows] for system, key in keys.items() if system.endswith("_open")}
+    keys |= {"copy_title": [data_key], "nearest": [data_key]}
     return {system: fingerprint(value) for system, value in keys.items()}
 
 
@@ -140,11 +173,12 @@ def model_answers(
     folder: Path,
     worded: int | None = None,
     shown: Turns = (),
+    entries: Mapping[str, Entries] | None = None,
 ):
     """Let one model score and answer the rows that are not done yet, appending to answers.jsonl batch by batch.
 
     load: gives the model; called only if something is missing. worded: how many rows of each split are answered in words
-    (None: all of them); the others get their likelihood only. shown: turns before each question.
+    (None: all of them); the others get their likelihood only. shown: turns before each question. entries: rows in its prompt.
     """
     in_words = {(s, row["uid"]) for s, found in rows.items() for row in found[:worded]}
 
@@ -159,7 +193,7 @@ def model_answers(
     todo = ranks.mine(todo)  # with several processes each answers its share, into a file of its own
     own_path = folder / (ANSWERS if ranks.first() else f"answers.{ranks.rank()}.jsonl")
     tokenizer, model = load_tokenizer(cfg.model.name), load()
-    examples = encode_rows(tokenizer, [row for _, row in todo], cfg.train.as_measured(), shown)
+    examples = encode_rows(tokenizer, [row for _, row in todo], cfg.train.as_measured(), shown, entries)
     longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
     sums, counts = answer_nll(model, examples, tokenizer.pad_token_id, longest, progress=f"{system}: likelihood")
     scored = [
@@ -180,7 +214,8 @@ def model_answers(
         given = [(scored[asked[position]], answer) for position, answer in zip(positions, answers, strict=True)]
         keep([replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in given])
 
-    prompts = [todo[place][1]["input_text"] for place in asked]
+    asked_rows = [todo[place][1] for place in asked]
+    prompts = [open_prompt(row["input_text"], (entries or {}).get(row["uid"], ())) for row in asked_rows]
     answer_prompts(model, tokenizer, prompts, cfg.generation, f"{system}: answers", on_batch, shown)
     del model
     gc.collect()
@@ -269,8 +304,19 @@ def scored_bytes(tokenizer, cfg: Config, rows: list[dict]) -> list[int]:
     return [max(len(tokenizer.decode(ids, skip_special_tokens=True).encode()), 1) for ids in labelled]
 
 
-def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, merged_key: str, about: dict) -> dict:
+def evaluate(
+    cfg: Config,
+    dataset,
+    merged: Path,
+    folder: Path,
+    data_key: str,
+    merged_key: str,
+    about: dict,
+    index: Index | None = None,
+) -> dict:
     """Answers, scores, intervals and files for one run; returns the metrics. about: what the report says of the run.
+
+    index: of the data set, needed with `evaluation.open_book`.
 
     Interrupted, it goes on with the answers that are missing. data_key, merged_key: fingerprints of data set and model.
     """
@@ -280,9 +326,10 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
     dtype, why = hardware.compute_dtype()
     keys, systems = answer_keys(cfg, data_key, merged_key, dtype), systems_of(cfg)
     done = ranks.agree(read_answers(folder, keys) if ranks.first() else None)
-    for system in (*untuned(cfg), "tuned"):
-        place, shown = str(merged) if system == "tuned" else cfg.model.name, shown_before(system, dataset, rows)
-        model_answers(lambda place=place: load_plain(fetch(place), dtype), system, cfg, rows, done, folder, shown=shown)
+    for system in answering(cfg):
+        place = cfg.model.name if system in untuned(cfg) else str(merged)
+        context = {"shown": shown_before(system, dataset, rows), "entries": entries_for(system, cfg, index, rows)}
+        model_answers(lambda place=place: load_plain(fetch(place), dtype), system, cfg, rows, done, folder, **context)
     ranks.wait()
     if not ranks.first():
         return {}  # its answers are written; the first process scores
@@ -298,7 +345,7 @@ def evaluate(cfg: Config, dataset, merged: Path, folder: Path, data_key: str, me
         records = {system: [done[split, system, row["uid"]] for row in found] for system in systems}
         per_row[split] = {system: row_values(found, records[system], copied, cosine) for system in systems}
         sizes = scored_bytes(tokenizer, cfg, found)
-        likelihoods = {system: likelihood_sums(records[system], sizes) for system in (*untuned(cfg), "tuned")}
+        likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
         metrics[split] = {"n": len(found)} | summarise(per_row[split], likelihoods, cfg.evaluation.bootstrap)
         ends = ends_in_time(tokenizer, cfg, found)
         metrics[split]["reference"] = reference_values(found, ends, copied, cfg.evaluation.bootstrap)

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from threading import Thread
+from threading import Event, Thread
 
 import torch
 from tqdm import tqdm
-from transformers import TextIteratorStreamer, TextStreamer
+from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer, TextStreamer
 
 from ftlib.decoding import Decoder, suits
 from ftlib.prompts import Turns, encode_prompt, end_of_turn_id
+
+
+KEPT_DECODERS = 4  # a model: one for each way of decoding that is asked for, with its cache
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def to_answer(ids: list[int], tokenizer, ends: list[int]) -> Answer:
 
 
 def stream_answer(model, tokenizer, prompt: str, generation) -> Iterator[str]:
-    """Yield the answer to one user message piece by piece, as it is written."""
+    """Yield the answer to one user message piece by piece, as it is written. Closing the iterator ends the answer."""
     if generation.do_sample:
         torch.manual_seed(generation.seed)
     ids = encode_prompt(tokenizer, prompt)
@@ -168,15 +171,28 @@ def _decoder_of_one(model, tokenizer, generation, longest: int) -> Decoder:
     kept = vars(model).setdefault("_ftlib_decoders", {})
     key = (generation.model_dump_json(), longest)
     if key not in kept:
+        if len(kept) == KEPT_DECODERS:
+            del kept[next(iter(kept))]  # the oldest
         ends = settings(tokenizer, generation)["eos_token_id"]
         kept[key] = Decoder(model, generation, ends, 1, longest, chunk=1)
     return kept[key]
 
 
+class _Closed(StoppingCriteria):
+    """Ends an answer that nobody reads any more."""
+
+    def __init__(self):
+        self.event = Event()
+
+    def __call__(self, input_ids, scores, **_):
+        return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)
+
+
 def _stream_in_thread(model, tokenizer, ids: list[int], generation) -> Iterator[str]:
-    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    streamer, closed = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True), _Closed()
     input_ids = torch.tensor([ids], device=next(model.parameters()).device)
     arguments = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids), "streamer": streamer}
+    arguments["stopping_criteria"] = StoppingCriteriaList([closed])
     failed: list[Exception] = []
 
     def write() -> None:
@@ -188,7 +204,10 @@ def _stream_in_thread(model, tokenizer, ids: list[int], generation) -> Iterator[
 
     worker = Thread(target=write, daemon=True)
     worker.start()
-    yield from streamer
-    worker.join()
+    try:
+        yield from streamer
+    finally:
+        closed.event.set()
+        worker.join()
     if failed:
         raise failed[0]

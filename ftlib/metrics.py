@@ -84,7 +84,7 @@ _WORD = re.compile(
     re.VERBOSE,
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
-_STOP_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     "a an and are as at be by for from in into is it its no not of off on or our out so that the their this to up was"
     " we were with without you your".split()
 )
@@ -271,7 +271,7 @@ class Grounding(RowMetric):
 
 def _coverage(title: str, answer: str) -> float:
     wanted = set(words(title))
-    wanted = wanted - _STOP_WORDS or wanted
+    wanted = wanted - FUNCTION_WORDS or wanted
     return len(wanted & set(words(answer))) / len(wanted) if wanted else 0.0
 
 

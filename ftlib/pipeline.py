@@ -21,11 +21,18 @@ from ftlib.runs import FORMAT, STAGES, Run, Stage, file_fingerprint, fingerprint
 # Which sections of the configuration a stage depends on, and which stages it reads.
 SECTIONS = {
     "dataset": ("data",),
+    "index": (),
     "adapter": ("model", "lora", "train"),
     "merged": ("merge",),
     "evaluation": ("generation", "evaluation"),
 }
-READS = {"dataset": (), "adapter": ("dataset",), "merged": ("adapter", "dataset"), "evaluation": ("dataset", "merged")}
+READS = {
+    "dataset": (),
+    "index": ("dataset",),
+    "adapter": ("dataset",),
+    "merged": ("adapter", "dataset"),
+    "evaluation": ("dataset", "merged"),
+}
 SHARED = ("adapter", "evaluation")  # several processes all work on these; the first one alone makes the others
 WORTH_SAYING = 5  # seconds: nobody asks about a shorter wait
 KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers say themselves whether they still count
@@ -44,13 +51,18 @@ def recorded_settings(run: Run, before: str) -> dict:
     return recorded
 
 
+def reads(name: str, cfg: Config) -> tuple[str, ...]:
+    """The stages that a stage reads; an open-book evaluation looks rows up."""
+    return (*READS[name], "index") if name == "evaluation" and cfg.evaluation.open_book else READS[name]
+
+
 def wanted(name: str, cfg: Config, run: Run) -> tuple[str, dict, dict]:
     """(fingerprint, settings, {input: fingerprint}) that the stage should have; its inputs must be there."""
     config = {section: cfg.to_dict()[section] for section in SECTIONS[name]}
     if name == "dataset":
         read = {"the data file": _data_fingerprint(cfg, run.stage(name))}
     else:
-        read = {source: run.stage(source).manifest()["fingerprint"] for source in READS[name]}
+        read = {source: run.stage(source).manifest()["fingerprint"] for source in reads(name, cfg)}
     counts = flatten(config)
     counts.pop("data.path", None)  # the file's content counts (see `read`), not its place
     return fingerprint([FORMAT, name, counts, read]), config, read
@@ -79,17 +91,20 @@ def _hash_of(path: Path, size: int, changed: int) -> str:
     return file_fingerprint(path)
 
 
-def ensure(name: str, cfg: Config, run: Run) -> Stage:
-    """Make a stage and those before it unless they are whole and match `cfg`; says what is reused, what is built and why."""
+def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stage:
+    """Make a stage and those before it unless they are whole and match `cfg`; says what is reused, what is built and why.
+
+    also: stages before it that it does not need, but that are wanted too.
+    """
     for each in STAGES[: STAGES.index(name)]:
-        if _needs(name, each):
+        if each in also or _needs(name, each, cfg):
             ensure_one(each, cfg, run)
     return ensure_one(name, cfg, run)
 
 
-def _needs(name: str, other: str) -> bool:
+def _needs(name: str, other: str, cfg: Config) -> bool:
     """True if a stage reads another, directly or through one between them."""
-    return any(source == other or _needs(source, other) for source in READS[name])
+    return any(source == other or _needs(source, other, cfg) for source in reads(name, cfg))
 
 
 def ensure_one(name: str, cfg: Config, run: Run) -> Stage:
@@ -174,6 +189,14 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
     }
 
 
+def _index(cfg: Config, run: Run, folder: Path) -> dict:
+    from ftlib.calibration import build_index, describe
+
+    made = build_index(cfg, load_dataset(run), folder)
+    print(f"  {describe(made)}", flush=True)
+    return made
+
+
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
     from ftlib.training import train
 
@@ -190,6 +213,7 @@ def _merge(cfg: Config, run: Run, folder: Path) -> dict:
 
 def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
     from ftlib.evaluation import evaluate
+    from ftlib.retrieval import Index
 
     manifests = run.manifests()
     data, adapter = manifests["dataset"], manifests["adapter"]
@@ -206,8 +230,10 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         "git_commit": adapter["git_commit"],
     }
     fingerprints = data["fingerprint"], manifests["merged"]["fingerprint"]
-    metrics = evaluate(cfg, load_dataset(run), run.stage("merged").path, folder, *fingerprints, about)
+    dataset = load_dataset(run)
+    index = Index.open(dataset, run.stage("index").path) if cfg.evaluation.open_book else None
+    metrics = evaluate(cfg, dataset, run.stage("merged").path, folder, *fingerprints, about, index)
     return {"rows": {split: metrics[split]["n"] for split in ("unseen", "seen") if split in metrics}}
 
 
-BUILDERS = {"dataset": _prepare, "adapter": _train, "merged": _merge, "evaluation": _evaluate}
+BUILDERS = {"dataset": _prepare, "index": _index, "adapter": _train, "merged": _merge, "evaluation": _evaluate}

@@ -19,7 +19,9 @@ BASE, TUNED, GREY = "#8c6d1f", "#1f5f8b", "#777777"
 STYLES = {
     "base": (BASE, "o"),
     "base_one_shot": (BASE, "v"),
+    "base_open": (BASE, "P"),
     "tuned": (TUNED, "s"),
+    "tuned_open": (TUNED, "P"),
     "copy_title": (GREY, "^"),
     "nearest": ("#5a5a9e", "D"),
 }

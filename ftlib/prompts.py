@@ -10,7 +10,7 @@ How: `print(render_labels(tokenizer, encode_example(...)))` shows a row with its
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 PREFIX = "Description: "
@@ -34,6 +34,10 @@ QUESTIONS = {
 
 
 Turns = Sequence[tuple[str, str]]  # (what the user said, what the assistant answered), before the prompt
+
+
+Entries = Sequence[tuple[str, str]]  # (title, description) of catalogue rows that are shown in the prompt
+ENTRY_CHARS = 500  # of each description
 
 
 class Example(TypedDict):
@@ -69,6 +73,20 @@ def build_prompt(title: str, question: str = QUESTIONS["reference"]) -> str:
     return f"Based on the product title below, answer the question.\nQuestion: {question}\nTitle: {title}"
 
 
+def open_prompt(prompt: str, entries: Entries) -> str:
+    """The prompt with rows of the catalogue before it (open book); the prompt as it is without any."""
+    if not entries:
+        return prompt
+    shown = "\n".join(f"Title: {title}\n{build_target(shorten(text))}" for title, text in entries)
+    return f"These entries of the catalogue may help:\n{shown}\n\n{prompt}"
+
+
+def shorten(text: str, limit: int = ENTRY_CHARS) -> str:
+    """The text on one line, cut between two words if it has more than `limit` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit + 1].rpartition(" ")[0] or text[:limit]
+
+
 def build_target(content: str) -> str:
     """The assistant's answer."""
     return PREFIX + content
@@ -90,18 +108,20 @@ def encode_example(
     loss_on: str = "answer",
     label_eos: bool = True,
     shown: Turns = (),
+    entries: Entries = (),
 ) -> Example:
     """Encode one row for any chat model; without `content`, the prompt alone, ready for generation.
 
     The title is cut at 128 tokens and the description where the row would pass `max_length`; a description that was cut gets
     no EOS, because it does not end there. loss_on='all' and label_eos=False are the reference's way, kept for comparison.
-    shown: as in `encode_prompt`; it does not count towards `max_length`, so that the same part of the answer is scored.
+    shown, entries: as in `encode_prompt` and `open_prompt`; they do not count towards `max_length`, so that the same part of the
+    answer is scored.
     Raises ValueError if the prompt alone leaves no room for an answer.
     """
     message = build_prompt(cut_title(tokenizer, title), question)
     prompt = plain = encode_prompt(tokenizer, message)
-    if shown:
-        prompt = encode_prompt(tokenizer, message, shown)
+    if shown or entries:
+        prompt = encode_prompt(tokenizer, open_prompt(message, entries), shown)
     if content is None:
         return Example(input_ids=prompt, labels=[IGNORED] * len(prompt), prompt_tokens=len(prompt), cut=False)
     if len(plain) >= max_length:
@@ -174,12 +194,23 @@ def cut_title(tokenizer, title: str) -> str:
     return title if len(ids) <= TITLE_TOKENS else tokenizer.decode(ids[:TITLE_TOKENS], skip_special_tokens=True)
 
 
-def encode_rows(tokenizer, rows, train_config, shown: Turns = ()) -> list[Example]:
-    """Encode rows of the data set (dicts with title, content, input_text) as `cfg.train` says; drops none. shown: before each."""
-    settings = encoding_settings(train_config)
+def encode_rows(
+    tokenizer, rows, train_config, shown: Turns = (), entries: Mapping[str, Entries] | None = None
+) -> list[Example]:
+    """Encode rows of the data set (dicts with uid, title, content, input_text) as `cfg.train` says; drops none.
+
+    shown: turns before each. entries: {uid: rows of the catalogue in its prompt}.
+    """
+    settings, entries = encoding_settings(train_config), entries or {}
     return [
         encode_example(
-            tokenizer, row["title"], split_prompt(row["input_text"])[1], row["content"], shown=shown, **settings
+            tokenizer,
+            row["title"],
+            split_prompt(row["input_text"])[1],
+            row["content"],
+            shown=shown,
+            entries=entries.get(row["uid"], ()) if entries else (),
+            **settings,
         )
         for row in rows
     ]

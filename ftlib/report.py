@@ -27,10 +27,18 @@ LABELS = {
     "base": "before (base)",
     "tuned": "after (tuned)",
     "base_one_shot": "before, one example shown",
+    "base_open": "before, open book",
+    "tuned_open": "after, open book",
     "copy_title": "copy the title",
     "nearest": "nearest title's text",
 }
-BASELINES = {"base_one_shot": "base, one shot", "copy_title": "copy title", "nearest": "nearest"}  # columns, if there
+BASELINES = {  # columns, if there
+    "base_one_shot": "base, one shot",
+    "base_open": "base, open book",
+    "tuned_open": "tuned, open book",
+    "copy_title": "copy title",
+    "nearest": "nearest",
+}
 SPLIT_TITLES = {"unseen": "unseen titles (test split)", "seen": "seen titles (training split)"}
 
 

@@ -1,22 +1,33 @@
-"""The training row whose title is nearest to a new title, by BM25.
+"""Which rows of the catalogue belong to a title and a question: an index on disk, and the nearest training title.
 
-What: `Nearest` indexes the training titles once and finds the best match for each new one.
-Why: answering with the description of the nearest training title costs nothing to train. A fine-tuned model that does
-not beat this baseline has learnt no more than a look-up; and a nearest row is a source to show beside an answer.
+What: `Index` finds rows by title and description, for the sample as for a million rows; `Nearest` is a baseline of the evaluation.
+Why: an answer that rests on a row can be checked, and one that rests on none should say so. And answering with the nearest
+training title's description costs nothing to train: a model that does not beat it has learnt no more than a look-up.
 BM25 (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond") comes from the library
-bm25s (Lù 2024) in its numpy form: no model, no download, the same result on every machine.
-How: `nearest = Nearest(train_titles, train_contents)`, then `nearest.answers(test_titles)`.
-
-Index the training split only: a test row in the index would find itself. For the same reason the nearest row to a
-training title is that title's own row, so the baseline means something for unseen titles only.
+bm25s (Lù 2024) in its numpy form: no model, no download, the same result on every machine. Its arrays are memory-mapped, so a
+search reads only what belongs to its words.
+How: `ftlib run` builds the stage `index/`; `Index.open(dataset, folder).sources("blue enamel cup", "how large is it?")`.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+import unicodedata
+from array import array
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+from tqdm import tqdm
+
+from ftlib.prompts import QUESTIONS
+from ftlib.runs import read_json
 
 
 def _without_jax():
@@ -39,8 +50,202 @@ def _without_jax():
 bm25s = _without_jax()
 
 
+FIELDS = {"titles": "title", "texts": "content"}  # folder of each index, column that it holds
+TEXT_WEIGHT = 0.3  # what a word of the description counts beside one of the title, in the order of candidates
+CANDIDATES = 50  # rows of the highest BM25 score that are compared with the title word by word
+FREQUENT = 0.05, 5000  # a word in more than this share of the rows, and in more rows than this, finds little and costs most
+_TOKEN = re.compile(r"\w+")
+_ABBREVIATED = re.compile(r"(?:^|[\s(])(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Jr|Sr|No|Vol|vol|vs|approx|incl|oz|lb|ft|in|pc|Pc|pcs|ea|Inc|Ltd|Co)\.$")
+_SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-ZÀ-Þ0-9])|\s*\n\s*")
+
+
+def fold(text: str) -> list[str]:
+    """Lower-case words and numbers without accents, so that "Café" is found by "cafe"; single characters stay ("size 5")."""
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return _TOKEN.findall(text.lower())
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text: split after . ! ? before a capital or a digit, and at line ends; not after "Dr." or an initial."""
+    parts: list[str] = []
+    for part in filter(None, map(str.strip, _SENTENCE.split(text))):
+        if parts and _ABBREVIATED.search(parts[-1]):
+            parts[-1] += f" {part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+@dataclass(frozen=True)
+class Source:
+    """A row that belongs to what was asked. `score`: share of the title that it bears out, 0 to 1. `split`: was it trained on?"""
+
+    uid: str
+    title: str
+    score: float
+    split: str
+    sentences: tuple[str, ...]  # those of the description that fit the question best, in its order
+    content: str
+
+
+class Index:
+    """The prepared catalogue's rows, found by title and description. Build it once with `build`, then `open` it."""
+
+    def __init__(self, dataset, titles, texts, threshold: float):
+        self.dataset, self.titles, self.texts, self.threshold = dataset, titles, texts, threshold
+        self.starts = dict(zip(dataset, np.cumsum([0, *map(len, dataset.values())]), strict=False))
+        self.rows = sum(map(len, dataset.values()))
+        frequency = np.diff(titles.scores["indptr"])
+        self.weights = np.log(1 + (self.rows - frequency + 0.5) / (frequency + 0.5))  # Lucene's idf, as in the scores
+
+    @classmethod
+    def open(cls, dataset, folder: Path) -> Index:
+        """dataset: the `DatasetDict` that was indexed; folder: where `build` wrote."""
+        titles, texts = (bm25s.BM25.load(folder / name, mmap=True, show_progress=False) for name in FIELDS)
+        return cls(dataset, titles, texts, read_json(folder / "threshold.json")["threshold"])
+
+    @cached_property
+    def _by_length(self) -> dict[int, list[str]]:
+        """The words of the titles by their length, for words that are misspelt."""
+        found = defaultdict(list)
+        for word in self.titles.vocab_dict:
+            found[len(word)].append(word)
+        return found
+
+    def sources(
+        self, title: str, question: str = "", k: int = 3, splits: Collection[str] = (), without: Collection[str] = ()
+    ) -> list[Source]:
+        """At most k rows that the title bears out, best first; [] rather than a row that does not belong to it.
+
+        splits: only rows of these (default: all). without: uids that must not be found, such as the row that is asked about.
+        """
+        found = self.search(title, question, k, splits, without)
+        return [source for source in found if source.score >= self.threshold]
+
+    def search(
+        self, title: str, question: str = "", k: int = 3, splits: Collection[str] = (), without: Collection[str] = ()
+    ) -> list[Source]:
+        """As `sources`, but also rows below the threshold."""
+        wanted = [self._spellings(word) for word in dict.fromkeys(fold(title))]
+        about = question_words(question)
+        known = [word for spellings in wanted for word in spellings]
+        scores = self._scores(self.titles, known) + TEXT_WEIGHT * self._scores(self.texts, [*known, *about])
+        for split, rows in self.dataset.items():
+            if splits and split not in splits:
+                scores[self.starts[split] : self.starts[split] + len(rows)] = 0
+        count = min(CANDIDATES + len(without), self.rows)
+        places = np.argpartition(-scores, count - 1)[:count]
+        places = sorted((int(place) for place in places if scores[place] > 0), key=lambda place: (-scores[place], place))
+        rows = [(place, *row) for place, row in self._rows_at(places) if row[1]["uid"] not in without]
+        ranked = sorted(
+            ((self._share(wanted, row), scores[place], -place, split, row) for place, split, row in rows), reverse=True
+        )
+        words = {*known, *about}
+        return [
+            Source(row["uid"], row["title"], round(share, 3), split, tuple(fitting(row["content"], words)), row["content"])
+            for share, _, _, split, row in ranked[:k]
+        ]
+
+    def _scores(self, index, words: Iterable[str]) -> np.ndarray:
+        """BM25 of every row for some words. Frequent words are left out, unless there are no others: then the rarest counts."""
+        starts, ids = index.scores["indptr"], index.get_tokens_ids(list(dict.fromkeys(words)))
+        ids.sort(key=lambda place: starts[place + 1] - starts[place])
+        share, least = FREQUENT
+        limit = max(share * self.rows, least)
+        rare = [place for place in ids if starts[place + 1] - starts[place] <= limit]
+        return np.array(index.get_scores_from_ids(rare or ids[:1]))
+
+    def _rows_at(self, places: list[int]) -> Iterator[tuple[int, tuple[str, dict]]]:
+        for split, rows in self.dataset.items():
+            start = int(self.starts[split])
+            own = [place for place in places if start <= place < start + len(rows)]
+            columns = rows[[place - start for place in own]] if own else {}
+            for number, place in enumerate(own):
+                yield place, (split, {name: values[number] for name, values in columns.items()})
+
+    def _share(self, wanted: list[list[str]], row: dict) -> float:
+        """How much of the asked title a row bears out: the weights of the words that it has over those of all words.
+
+        A word counts whole if the row's title has it, half if only its description has it. Weights are idf, so that a number
+        or a name counts more than "of"; a word that no title has counts as one that a single title has.
+        """
+        own, text = set(fold(row["title"])), set(fold(row["content"]))
+        most = float(np.log(1 + (self.rows - 0.5) / 1.5))
+        total = borne_out = 0.0
+        for spellings in wanted:
+            ids = self.titles.get_tokens_ids(spellings)
+            weight = float(self.weights[ids].max()) if ids else most
+            total += weight
+            borne_out += weight * (1.0 if own & {*spellings} else 0.5 if text & {*spellings} else 0.0)
+        return borne_out / total if total else 0.0
+
+    def _spellings(self, word: str) -> list[str]:
+        """The word itself if a title has it, else the words of titles that a slip of the finger away: at most three.
+
+        One edit (a letter more, less, other, or two swapped), two from eight letters on; never for a number.
+        """
+        if word in self.titles.vocab_dict or len(word) < 4 or any(c.isdigit() for c in word):
+            return [word]
+        slips = 1 if len(word) < 8 else 2
+        near = [w for length in range(len(word) - slips, len(word) + slips + 1) for w in self._by_length[length]]
+        found = process.extract(word, near, scorer=OSA.distance, score_cutoff=slips, limit=3)
+        least = min((distance for _, distance, _ in found), default=0)
+        return [other for other, distance, _ in found if distance == least] or [word]
+
+
+def build(dataset, folder: Path) -> int:
+    """Write both indexes of a `DatasetDict` with the columns title and content; returns the number of rows.
+
+    Memory: some 5 bytes a word of the catalogue while it is read, 40 while it is sorted.
+    """
+    rows = sum(map(len, dataset.values()))
+    for name, column in FIELDS.items():
+        vocabulary: dict[str, int] = {}
+        ids = []
+        with tqdm(total=rows, desc=f"index: {name}", unit=" rows", disable=None) as bar:
+            for text in _column(dataset, column):
+                ids.append(array("i", [vocabulary.setdefault(word, len(vocabulary)) for word in fold(text)]))
+                bar.update()
+        index = bm25s.BM25(backend="numpy", csc_backend="numpy")
+        index.index(bm25s.tokenization.Tokenized(ids, vocabulary), show_progress=False)
+        index.save(folder / name, show_progress=False)
+    return rows
+
+
+def _column(dataset, column: str) -> Iterator[str]:
+    for rows in dataset.values():
+        for batch in rows.select_columns(column).iter(1000):
+            yield from batch[column]
+
+
+def question_words(question: str) -> list[str]:
+    """The words of a question that say what it is about; none of those in which the course itself asks."""
+    return [word for word in dict.fromkeys(fold(question)) if word not in _ASKING]
+
+
+_ASKING = {word for question in QUESTIONS.values() for word in fold(question)} | {
+    *"a an and any are can do does for from has have how i in is it its many me much my of on one or should tell that the".split(),
+    *"there they this to use used was what when where which who why will with would you".split(),
+    *"a as com da de do e ela ele em essa esse esta este eu isso isto na no o os ou para por qual quais quando que quem".split(),
+    *"se serve ser tem um uma é são como posso pode há".split(),
+}
+
+
+def fitting(text: str, words: Collection[str], count: int = 2) -> list[str]:
+    """The `count` sentences of a text with most of the words, in the text's order; the first one if none has any."""
+    parts = sentences(text)
+    hits = [len({*words} & {*fold(part)}) for part in parts]
+    best = sorted(range(len(parts)), key=lambda place: (-hits[place], place))[:count]
+    chosen = sorted(place for place in best if hits[place]) or best[:1]
+    return [parts[place] for place in chosen]
+
+
 class Nearest:
     """BM25 (Lucene's variant, k1 = 1.5, b = 0.75) over training titles.
+
+    Index the training split only: a test row in the index would find itself. For the same reason the nearest row to a
+    training title is that title's own row, so the baseline means something for unseen titles only.
 
     titles, texts: lists of the same length; `texts[i]` is the description that belongs to `titles[i]`.
     A title is read as its lower-case words and numbers; nothing is stemmed and no stop words are left out, because

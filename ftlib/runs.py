@@ -25,7 +25,7 @@ from ftlib import hardware
 from ftlib.config import differences
 from ftlib.errors import FtlibError
 
-STAGES = ("dataset", "adapter", "merged", "evaluation")
+STAGES = ("dataset", "index", "adapter", "merged", "evaluation")
 FORMAT = 1  # raise it when a stage's files change meaning: older stages are then rebuilt
 
 
@@ -129,10 +129,9 @@ class Stage:
     def manifest(self) -> dict:
         """The stage's manifest. Raises StageMissing with the command that makes it."""
         if not self.whole:
-            command = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}[self.name]
-            raise StageMissing(
-                f"{self.path} is not there or not finished: run `ftlib {command}` (or `ftlib run`) first"
-            )
+            commands = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}
+            own = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
+            raise StageMissing(f"{self.path} is not there or not finished: run {own} first")
         return read_json(self._manifest_path)
 
     def why_stale(self, key: str, config: dict, read: dict) -> str | None:

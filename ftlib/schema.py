@@ -163,4 +163,6 @@ class EvaluationConfig(Section):
     rows: Count
     seen_rows: CountOrZero
     one_shot: bool
+    open_book: bool
+    open_rows: Annotated[int, Field(ge=1, le=5)]
     bootstrap: Annotated[int, Field(ge=100)]

@@ -69,7 +69,7 @@ def test_a_second_run_reuses_everything_and_says_so(smoke_run, capsys):
     assert main(["run", "--run", str(smoke_run.path)]) == 0
     said = capsys.readouterr().out
     reused = [line.split(":")[0] for line in said.splitlines() if ": reused" in line]
-    assert reused == ["dataset", "adapter", "merged", "evaluation"]
+    assert reused == ["dataset", "index", "adapter", "merged", "evaluation"]
     assert "building" not in said and "12 unseen titles" in said and "report.html" in said
 
 

@@ -21,7 +21,7 @@ def lines_of(run: Run) -> list[dict]:
 
 def test_one_command_goes_from_rows_to_a_measured_model(smoke_run):
     """The README's promise."""
-    assert list(smoke_run.manifests()) == ["dataset", "adapter", "merged", "evaluation"]
+    assert list(smoke_run.manifests()) == ["dataset", "index", "adapter", "merged", "evaluation"]
     metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
     assert (metrics["unseen"]["n"], metrics["seen"]["n"]) == (12, 6)
     assert set(metrics["unseen"]["systems"]) == {"base", "tuned", "copy_title", "nearest"}

@@ -73,7 +73,7 @@ def test_two_processes_make_the_run_that_one_makes(tmp_path, smoke_run):
     answers = read_jsonl(two / "evaluation" / "answers.jsonl")
     assert len(answers) == len({(a["split"], a["system"], a["uid"]) for a in answers}) == 4 * (12 + 6)
     assert not list((two / "evaluation").glob("answers.[0-9]*"))
-    assert set(Run(two).manifests()) == {"dataset", "adapter", "merged", "evaluation"}
+    assert set(Run(two).manifests()) == {"dataset", "index", "adapter", "merged", "evaluation"}
 
 
 def test_a_finished_command_leaves_the_group(tmp_path):

@@ -246,35 +246,38 @@ def built(monkeypatch):
     return names
 
 
-def build(run, cfg, built, stage="evaluation"):
+NEEDED = tuple(name for name in STAGES if name != "index")  # of an evaluation with closed books
+
+
+def build(run, cfg, built, stage="evaluation", also=()):
     """Ensure a stage; returns the stages that were built for it."""
     built.clear()
-    pipeline.ensure(stage, cfg, run)
+    pipeline.ensure(stage, cfg, run, also)
     return list(built)
 
 
 def test_second_run_reuses_everything(tmp_path, settings, built, capsys):
     """Without it `ftlib run` twice costs twice, or does not say that it did nothing."""
     run = Run(tmp_path / "run")
-    assert build(run, settings(), built) == list(STAGES)
-    assert capsys.readouterr().out.splitlines() == [f"{name}: building (not made yet)" for name in STAGES]
+    assert build(run, settings(), built) == list(NEEDED)
+    assert capsys.readouterr().out.splitlines() == [f"{name}: building (not made yet)" for name in NEEDED]
     assert build(run, settings(), built) == []
     assert [line.split(", made")[0] for line in capsys.readouterr().out.splitlines()] == [
-        f"{n}: reused" for n in STAGES
+        f"{n}: reused" for n in NEEDED
     ]
 
 
 @pytest.mark.parametrize(
     ("overrides", "rebuilt"),
     [
-        ({"data.seed": 7}, STAGES),
-        ({"data.clean.tags": False}, STAGES),
-        ({"model.dtype": "float32"}, STAGES[1:]),
-        ({"lora.r": 4}, STAGES[1:]),
-        ({"train.learning_rate": 1e-4}, STAGES[1:]),
-        ({"merge.dtype": "bfloat16"}, STAGES[2:]),
-        ({"generation.max_new_tokens": 8}, STAGES[3:]),
-        ({"evaluation.rows": 5}, STAGES[3:]),
+        ({"data.seed": 7}, NEEDED),
+        ({"data.clean.tags": False}, NEEDED),
+        ({"model.dtype": "float32"}, NEEDED[1:]),
+        ({"lora.r": 4}, NEEDED[1:]),
+        ({"train.learning_rate": 1e-4}, NEEDED[1:]),
+        ({"merge.dtype": "bfloat16"}, NEEDED[2:]),
+        ({"generation.max_new_tokens": 8}, NEEDED[3:]),
+        ({"evaluation.rows": 5}, NEEDED[3:]),
     ],
 )
 def test_one_setting_rebuilds_what_depends_on_it(tmp_path, settings, built, capsys, overrides, rebuilt):
@@ -284,7 +287,7 @@ def test_one_setting_rebuilds_what_depends_on_it(tmp_path, settings, built, caps
     capsys.readouterr()
     assert build(run, settings(**overrides), built) == list(rebuilt)
     ((key, new),) = overrides.items()
-    said = capsys.readouterr().out.splitlines()[len(STAGES) - len(rebuilt)]
+    said = capsys.readouterr().out.splitlines()[len(NEEDED) - len(rebuilt)]
     assert said == f"{rebuilt[0]}: building ({key} was {settings().get(key)!r}, now {new!r})"
     assert build(run, settings(), built) == list(rebuilt)  # and back
 
@@ -299,6 +302,16 @@ def test_a_stage_builds_only_what_it_needs(tmp_path, settings, built):
     assert build(run, settings(), built) == ["merged"]  # the same weights again: the evaluation still stands
 
 
+def test_the_index_is_built_where_rows_are_looked_up(tmp_path, settings, built):
+    """Without it `ftlib run` leaves a page without sources, an open book is read from another data set, or training waits for it."""
+    run, opened = Run(tmp_path / "run"), settings(**{"evaluation.open_book": True})
+    assert build(run, settings(), built) == list(NEEDED)
+    assert build(run, settings(), built, also=("index",)) == ["index"]
+    assert build(run, opened, built) == ["evaluation"]
+    other = settings(**{"evaluation.open_book": True, "data.seed": 7})
+    assert build(run, other, built) == list(STAGES)
+
+
 def test_data_file_counts_by_its_content(tmp_path, settings, built, write_rows, capsys):
     """Without it a touched or moved file trains again, and an edited one does not."""
     run, first = Run(tmp_path / "run"), write_rows([{"uid": "a"}])
@@ -309,7 +322,7 @@ def test_data_file_counts_by_its_content(tmp_path, settings, built, write_rows, 
     assert build(run, settings(**{"data.path": str(moved)}), built) == []
     write_rows([{"uid": "b"}])
     capsys.readouterr()
-    assert build(run, settings(**{"data.path": str(first)}), built) == list(STAGES)
+    assert build(run, settings(**{"data.path": str(first)}), built) == list(NEEDED)
     assert "dataset: building (the data file changed)" in capsys.readouterr().out
 
 
@@ -393,7 +406,7 @@ def two_runs(tmp_path, settings, built):
     found = []
     for name, rate, nll in (("slow", 1e-4, 3.0), ("fast", 1e-3, 2.5)):
         run = Run(tmp_path / "root" / name)
-        build(run, settings(**{"train.learning_rate": rate}), built)
+        build(run, settings(**{"train.learning_rate": rate}), built, also=("index",))
         figures = {"base": {"nll": {"mean": 4.0}}, "tuned": {"nll": {"mean": nll}, "format": {"mean": 1.0}}}
         write_json(run.path / "evaluation" / "metrics.json", {"unseen": {"systems": figures}})
         found.append(run)

@@ -13,7 +13,7 @@ import random
 from functools import partial
 
 from ftlib.sample import words
-from ftlib.sample.writing import Fields, Product, article, capital, listing, plural, some, title_case, write_text
+from ftlib.sample.writing import Fields, Product, Slots, article, capital, listing, plural, some, title_case, write_text
 
 NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
@@ -35,6 +35,12 @@ OF_ONE = {"It": "It", "it": "it", "them": "it", "its": "its", "are": "is", "have
 def draw_goods(rng: random.Random, kind: str) -> Product:
     """Draw the facts of an article; those that are drawn stand in the title, the others are not mentioned at all."""
     department = words.department(kind)
+    thing, facts = draw_facts(rng, department)
+    return Product(kind, goods_title(rng, thing, facts), partial(goods_text, department, thing, facts))
+
+
+def draw_facts(rng: random.Random, department: words.Department) -> tuple[words.Thing, Fields]:
+    """Draw an article of a department, and the facts that its title will name."""
     thing = rng.choice(department.things)
     facts = {"brand": rng.choice(list(department.brands))}
     drawn = {
@@ -49,7 +55,7 @@ def draw_goods(rng: random.Random, kind: str) -> Product:
             facts[name] = rng.choice(choices)
     if "model" in facts and rng.random() < 0.5:
         facts["model"] += f" {rng.randrange(100, 1000)}"
-    return Product(kind, goods_title(rng, thing, facts), partial(goods_text, department, thing, facts))
+    return thing, facts
 
 
 def size_forms(size: str) -> tuple[str, dict]:
@@ -77,6 +83,14 @@ def goods_title(rng: random.Random, thing: words.Thing, facts: Fields) -> str:
 
 def goods_text(department: words.Department, thing: words.Thing, facts: Fields, rng: random.Random) -> str:
     """Write a description of an article from its facts."""
+    fields, slots = goods_fields(department, thing, facts, rng)
+    return write_text(rng, slots, fields)
+
+
+def goods_fields(
+    department: words.Department, thing: words.Thing, facts: Fields, rng: random.Random
+) -> tuple[Fields, Slots]:
+    """Draw what a description of an article says (the fields of its sentences), and the sentences to choose from."""
     tagline, promise = department.brands[facts["brand"]]
     uses = some(rng, thing.uses, least=3)
     details = some(rng, thing.has, least=3)
@@ -107,7 +121,7 @@ def goods_text(department: words.Department, thing: words.Thing, facts: Fields, 
         "care": department.care,
         "close": department.close,
     }
-    return write_text(rng, slots, fields)
+    return fields, slots
 
 
 def material_fields(rng: random.Random, facts: Fields) -> Fields:

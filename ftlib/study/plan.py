@@ -142,6 +142,8 @@ def settings(study: Study, data: str, run: StudyRun | None = None, seed: int | N
             cfg = Config.load(study.profile, env={}, **wanted | {"data.path": data} | seeds)
     except ConfigError as error:
         raise StudyError(f"{where}: {error}") from None
+    if cfg.evaluation.open_book:
+        raise StudyError(f"{where}: evaluation.open_book: a study looks no rows up; `ftlib evaluate --open-book` does")
     return cfg
 
 

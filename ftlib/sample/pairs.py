@@ -1,0 +1,79 @@
+"""Pairs of a row and a sentence, with whether the row bears the sentence out, by construction.
+
+What: `make_pairs(n, seed)` yields n pairs, half of them supported. A supported sentence says a fact of the row in other words: the
+words/*.yaml hold several sentences for each fact, the row's description has one of them and the pair another.
+A refuted one is such a sentence with one number, colour or material changed to another that the same article could have had. These
+are the hard ones: all other words still agree. `make_strangers` yields easy ones: a sentence about another article.
+How: `ftlib.support` is measured on them (`benchmarks/support_pairs.py`).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ftlib.retrieval import sentences
+from ftlib.sample import words
+from ftlib.sample.generate import DRAW, SHARES
+from ftlib.sample.goods import draw_facts, draw_goods, goods_fields, goods_title
+from ftlib.sample.writing import fill, write_text
+
+KINDS = [kind for kind in SHARES if kind not in DRAW]  # goods: their facts are numbers, colours and materials
+ASPECTS = {"size": "number", "count": "number", "option": "color", "material": "material"}  # slot: what is changed in it
+
+
+class Pair(NamedTuple):
+    """`row`: title and description. `changed`: None if the row supports the sentence, else what was changed in it."""
+
+    row: str
+    sentence: str
+    changed: str | None
+
+
+def make_pairs(count: int, seed: int) -> Iterator[Pair]:
+    """`count` pairs, supported and refuted in turn; the kinds of change in turn too. Same count and seed, same pairs."""
+    rng = random.Random(seed)
+    aspects = list(ASPECTS)
+    for number in range(count):
+        pair = None
+        while pair is None:
+            pair = draw_pair(rng, aspects[number // 2 % len(aspects)], refuted=bool(number % 2))
+        yield pair
+
+
+def make_strangers(count: int, seed: int) -> Iterator[Pair]:
+    """`count` pairs in which the sentence is one of another article's description."""
+    rng = random.Random(f"strangers {seed}")
+    while count:
+        row, other = (draw_goods(rng, rng.choice(KINDS)) for _ in range(2))
+        sentence = rng.choice(sentences(other.describe(rng)))
+        if row.title.split()[0] not in sentence:  # the same brand may say the same of itself
+            count -= 1
+            yield Pair(f"{row.title}. {row.describe(rng)}", sentence, "article")
+
+
+def draw_pair(rng: random.Random, slot: str, refuted: bool) -> Pair | None:
+    """One pair about the fact of a slot; None if the article that was drawn has no such fact, or no second sentence for it."""
+    department = words.department(rng.choice(KINDS))
+    thing, facts = draw_facts(rng, department)
+    fact = {"option": "color"}.get(slot, slot)
+    if fact not in facts or (slot == "option" and department.option != "color"):
+        return None
+    others = {"size": thing.sizes, "count": thing.packs, "color": department.colors, "material": thing.made}[fact]
+    fields, slots = goods_fields(department, thing, facts, rng)
+    sentence = fill(rng, slots[slot], fields, used := set())
+    described = write_text(rng, {name: pool for name, pool in slots.items() if name != slot}, fields)
+    told = fill(rng, slots[slot], fields, used)
+    value, other = facts[fact], rng.choice([choice for choice in others if choice != facts[fact]] or [""])
+    if slot == "size":
+        value, other = value.rsplit(" ", 1)[0], other.rsplit(" ", 1)[0]
+    row = f"{goods_title(rng, thing, facts)}. {described} {told}"
+    if not told or not re.search(rf"\b{value}\b", sentence, re.IGNORECASE):
+        return None
+    if not refuted:
+        return Pair(row, sentence, None)
+    if not other or re.search(rf"\b{other}\b", row, re.IGNORECASE):
+        return None
+    return Pair(row, re.sub(rf"\b{value}\b", other, sentence, flags=re.IGNORECASE), ASPECTS[slot])
