@@ -1,8 +1,8 @@
 """Ask base and tuned model about a product, see both answers as they are written, and what they rest on.
 
 What: `load_pair(cfg, run)` holds both models, in the same 16-bit precision as in the evaluation; `stream_both` yields their
-answers piece by piece, `sources_of` the rows of the catalogue that belong to the question. Why both: what a tuned model says means
-something only beside what its base says to the same prompt.
+answers piece by piece, `sources_of` the rows of the catalogue that belong to the question. Why both: what a tuned model says
+means something only beside what its base says to the same prompt.
 `tells_apart` asks the one question that fluent text hides: does the model know this product, or only what descriptions look like?
 How: `ftlib ask`, the page of `ftlib serve` and notebook 06 call them.
 """
@@ -31,7 +31,20 @@ MARGIN = 3.0  # nats
 
 
 class AskError(FtlibError, ValueError):
-    """The title or the question cannot be asked; the message says what is allowed."""
+    """The title or the question cannot be asked; the message says what is allowed.
+
+    `reason`: empty_title, long_title or long_question, with `values` for whoever says it in another language.
+    """
+
+    REASONS = {
+        "empty_title": "the title is empty; write the product's title as a shop would",
+        "long_title": "the title has {length} characters; allowed are at most {limit}",
+        "long_question": "the question has {length} characters; allowed are at most {limit}",
+    }
+
+    def __init__(self, reason: str, **values: int):
+        super().__init__(self.REASONS[reason].format(**values))
+        self.reason, self.values = reason, values
 
 
 @dataclass(frozen=True)
@@ -68,10 +81,10 @@ def check_asked(title: str, question: str) -> tuple[str, str]:
     """Title and question on one line each, default question if it is empty. Raises AskError if one cannot be asked."""
     title, question = (" ".join(text.split()) for text in (title, question))
     if not title:
-        raise AskError("the title is empty; write the product's title as a shop would")
+        raise AskError("empty_title")
     for name, text, limit in (("title", title, TITLE_CHARS), ("question", question, QUESTION_CHARS)):
         if len(text) > limit:
-            raise AskError(f"the {name} has {len(text)} characters; allowed are at most {limit}")
+            raise AskError(f"long_{name}", length=len(text), limit=limit)
     return title, question or QUESTIONS["reference"]
 
 
@@ -125,7 +138,7 @@ def stream_both(pair: Pair, title: str, question: str = "") -> Iterator[tuple[st
 def stream_together(
     pair: Pair, title: str, question: str = "", entries: Entries = (), generation=None
 ) -> Iterator[tuple[str, str]]:
-    """Yield (system, piece) of all models of the pair in turn, so that both columns fill at once. Closing it ends both answers."""
+    """Yield (system, piece) of all models in turn, so that both columns fill at once. Closing it ends both answers."""
     title, question = check_asked(title, question)
     streams = {system: stream_one(pair, system, title, question, entries, generation) for system in pair.models}
     try:

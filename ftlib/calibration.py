@@ -54,7 +54,7 @@ TYPED: dict[str, Callable[[str, random.Random], str]] = {"slip": slip, "lower ca
 
 
 def threshold_errors(right: list[float], wrong: list[float], threshold: float) -> dict[str, float]:
-    """Shares of errors at a threshold. right: scores of rows that were asked for (0 where another was found); wrong: of others."""
+    """Shares of errors at a threshold. right: scores of the rows that were asked for, 0 if not found; wrong: of others."""
     missed = sum(score < threshold for score in right) / max(len(right), 1)
     cited = sum(score >= threshold for score in wrong) / max(len(wrong), 1)
     return {"missed": round(missed, 4), "wrongly_cited": round(cited, 4)}

@@ -46,7 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate = command("evaluate", "base, tuned and baselines side by side, with intervals", do_stage)
     evaluate.set_defaults(stage="evaluation")
     evaluate.add_argument("--rows", type=int, metavar="K", help="a quick look at K test rows, with its interval")
-    evaluate.add_argument("--open-book", action="store_true", help="both models also with similar training rows in the prompt")
+    evaluate.add_argument(
+        "--open-book", action="store_true", help="both models also with similar training rows in the prompt"
+    )
     ask = command("ask", "base and tuned model answer a question about a product, with sources", do_ask)
     ask.add_argument("title", metavar="TITLE", help="the product's title, as a shop would write it")
     ask.add_argument("--question", default="", metavar="Q", help="default: the question that the model was trained on")
@@ -54,6 +56,12 @@ def build_parser() -> argparse.ArgumentParser:
     ask.add_argument("--open-book", action="store_true", help="show the sources to the models, before the question")
     ask.add_argument("--sources", action="store_true", help="the rows that the answer rests on, sentence by sentence")
     ask.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
+    serve = command("serve", "a page to ask both models, see their sources and vote", do_serve)
+    serve.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0: everybody on the network (default: only you)"
+    )
+    serve.add_argument("--port", type=int, metavar="N", help="default: the first free one from 7860 on")
+    command("votes", "which answers people preferred, with an interval", do_votes)
     command("config", "print the resolved configuration with the reason for each automatic choice", do_config)
     command("doctor", "what this machine has, which profile fits, what is missing", do_doctor, parents=())
 
@@ -240,24 +248,56 @@ def _build(stage: str, cfg, run, also: tuple[str, ...] = ()) -> None:
         print(f"\nreport: {made.path / 'report.html'}")
 
 
+def _load_pair(args, systems: tuple[str, ...]):
+    """(pair, run) of a trained run; nothing is trained for a question, but a missing index is built."""
+    from ftlib.asking import load_pair
+    from ftlib.pipeline import ensure
+
+    cfg, run = _resolve(args, "evaluation")
+    run.stage("merged").manifest()
+    ensure("index", cfg, run)
+    return load_pair(cfg, run, systems), run
+
+
 def do_ask(args) -> None:
     import json
 
     from ftlib.app.terminal import print_sources, tell
-    from ftlib.asking import SYSTEMS, check_asked, load_pair
-    from ftlib.pipeline import ensure
+    from ftlib.asking import SYSTEMS, check_asked
 
     check_asked(args.title, args.question)
     with contextlib.redirect_stdout(sys.stderr):
-        cfg, run = _resolve(args, "evaluation")
-        run.stage("merged").manifest()  # nothing is trained for a question
-        ensure("index", cfg, run)
-        pair = load_pair(cfg, run, SYSTEMS if args.model == "both" else (args.model,))
+        pair, _ = _load_pair(args, SYSTEMS if args.model == "both" else (args.model,))
     told = tell(pair, args.title, args.question, args.open_book, quiet=args.json)
     if args.json:
         print(json.dumps(told, ensure_ascii=False, indent=1))
     elif args.sources:
         print_sources(pair, told)
+
+
+def do_serve(args) -> None:
+    from ftlib.asking import SYSTEMS
+
+    try:
+        from ftlib.app.page import Desk, serve
+    except ImportError as error:
+        raise FtlibError(f'the page needs Gradio ({error}): pip install -e ".[app]"') from None
+    pair, run = _load_pair(args, SYSTEMS)
+    if args.host not in ("127.0.0.1", "localhost", "::1"):
+        print(f"note: whoever reaches {args.host} can ask and vote; there is no password", flush=True)
+    try:
+        serve(Desk(pair, run), args.host, args.port)
+    except OSError as error:
+        raise FtlibError(
+            f"the page cannot be served on {args.host}, port {args.port}: {error}; choose another --port"
+        ) from None
+
+
+def do_votes(args) -> None:
+    from ftlib.app.votes import Votes, tally
+
+    _, run = _resolve(args, "evaluation")
+    print(tally(Votes(run.path / "votes.sqlite")))
 
 
 def do_config(args) -> None:

@@ -19,7 +19,6 @@ from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStr
 from ftlib.decoding import Decoder, suits
 from ftlib.prompts import Turns, encode_prompt, end_of_turn_id
 
-
 KEPT_DECODERS = 4  # a model: one for each way of decoding that is asked for, with its cache
 
 

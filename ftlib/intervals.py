@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import sqrt
 
 import numpy as np
 
@@ -143,3 +144,17 @@ def _check_positive(**denominators: np.ndarray) -> None:
         if (array <= 0).any():
             row = int(np.flatnonzero(array <= 0)[0])
             raise ValueError(f"{name} is {array[row]} in row {row}; leave out the rows that have no tokens.")
+
+
+def wilson(wins: int, losses: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share of wins (Wilson 1927, "Probable inference, the law of succession, and statistical inference").
+
+    It holds for few votes too, and never leaves 0 to 1. Without votes nothing is known: (0, 1).
+    """
+    n = wins + losses
+    if n == 0:
+        return 0.0, 1.0
+    share, spread = wins / n, z * z / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    return middle - half, middle + half

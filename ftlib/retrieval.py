@@ -1,6 +1,6 @@
 """Which rows of the catalogue belong to a title and a question: an index on disk, and the nearest training title.
 
-What: `Index` finds rows by title and description, for the sample as for a million rows; `Nearest` is a baseline of the evaluation.
+What: `Index` finds rows by title and description, for the sample as for a million rows; `Nearest` is a baseline.
 Why: an answer that rests on a row can be checked, and one that rests on none should say so. And answering with the nearest
 training title's description costs nothing to train: a model that does not beat it has learnt no more than a look-up.
 BM25 (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond") comes from the library
@@ -52,10 +52,14 @@ bm25s = _without_jax()
 
 FIELDS = {"titles": "title", "texts": "content"}  # folder of each index, column that it holds
 TEXT_WEIGHT = 0.3  # what a word of the description counts beside one of the title, in the order of candidates
+ROW_TITLE = 0.25  # what the part of a row's title that was not asked for counts, beside the part of the asked title that it lacks
 CANDIDATES = 50  # rows of the highest BM25 score that are compared with the title word by word
-FREQUENT = 0.05, 5000  # a word in more than this share of the rows, and in more rows than this, finds little and costs most
+# Words in more than this share of the rows, and in more rows than this, find little and cost most of the time.
+FREQUENT = 0.25, 5000
 _TOKEN = re.compile(r"\w+")
-_ABBREVIATED = re.compile(r"(?:^|[\s(])(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Jr|Sr|No|Vol|vol|vs|approx|incl|oz|lb|ft|in|pc|Pc|pcs|ea|Inc|Ltd|Co)\.$")
+_ABBREVIATED = re.compile(
+    r"(?:^|[\s(])(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Jr|Sr|No|Vol|vol|vs|approx|incl|oz|lb|ft|in|pc|Pc|pcs|ea|Inc|Ltd|Co)\.$"
+)
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-ZÀ-Þ0-9])|\s*\n\s*")
 
 
@@ -79,12 +83,16 @@ def sentences(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Source:
-    """A row that belongs to what was asked. `score`: share of the title that it bears out, 0 to 1. `split`: was it trained on?"""
+    """A row that belongs to what was asked. `score`: share of the title that it bears out, 0 to 1. `split`: was it trained on?
+
+    `place`: its number in its split.
+    """
 
     uid: str
     title: str
     score: float
     split: str
+    place: int
     sentences: tuple[str, ...]  # those of the description that fit the question best, in its order
     content: str
 
@@ -136,16 +144,34 @@ class Index:
                 scores[self.starts[split] : self.starts[split] + len(rows)] = 0
         count = min(CANDIDATES + len(without), self.rows)
         places = np.argpartition(-scores, count - 1)[:count]
-        places = sorted((int(place) for place in places if scores[place] > 0), key=lambda place: (-scores[place], place))
-        rows = [(place, *row) for place, row in self._rows_at(places) if row[1]["uid"] not in without]
-        ranked = sorted(
-            ((self._share(wanted, row), scores[place], -place, split, row) for place, split, row in rows), reverse=True
+        places = sorted(
+            (int(place) for place in places if scores[place] > 0), key=lambda place: (-scores[place], place)
         )
-        words = {*known, *about}
+        rows = [(place, *row) for place, row in self._rows_at(places) if row[1]["uid"] not in without]
+        order = neighbours([spellings[0] for spellings in wanted])
+        ranked = sorted(
+            (
+                (
+                    self._share(wanted, row),
+                    len(order & neighbours(fold(row["title"]))),
+                    scores[place],
+                    -place,
+                    split,
+                    row,
+                )
+                for place, split, row in rows
+            ),
+            reverse=True,
+        )
         return [
-            Source(row["uid"], row["title"], round(share, 3), split, tuple(fitting(row["content"], words)), row["content"])
-            for share, _, _, split, row in ranked[:k]
+            self._source(row, share, split, -place, {*known, *about}) for share, _, _, place, split, row in ranked[:k]
         ]
+
+    def _source(self, row: dict, share: float, split: str, place: int, words: Collection[str]) -> Source:
+        best = tuple(fitting(row["content"], words))
+        return Source(
+            row["uid"], row["title"], round(share, 3), split, place - int(self.starts[split]), best, row["content"]
+        )
 
     def _scores(self, index, words: Iterable[str]) -> np.ndarray:
         """BM25 of every row for some words. Frequent words are left out, unless there are no others: then the rarest counts."""
@@ -165,20 +191,29 @@ class Index:
                 yield place, (split, {name: values[number] for name, values in columns.items()})
 
     def _share(self, wanted: list[list[str]], row: dict) -> float:
-        """How much of the asked title a row bears out: the weights of the words that it has over those of all words.
+        """How well a row's title and the asked one agree, 0 to 1: the share of the asked title's weight that the row bears out,
+        and half as much the share of the row's own title that was asked for (people type less than shops do).
 
         A word counts whole if the row's title has it, half if only its description has it. Weights are idf, so that a number
         or a name counts more than "of"; a word that no title has counts as one that a single title has.
         """
         own, text = set(fold(row["title"])), set(fold(row["content"]))
-        most = float(np.log(1 + (self.rows - 0.5) / 1.5))
         total = borne_out = 0.0
+        asked: set[str] = set()
         for spellings in wanted:
-            ids = self.titles.get_tokens_ids(spellings)
-            weight = float(self.weights[ids].max()) if ids else most
+            weight = self._weight(spellings)
             total += weight
             borne_out += weight * (1.0 if own & {*spellings} else 0.5 if text & {*spellings} else 0.0)
-        return borne_out / total if total else 0.0
+            asked.update(spellings)
+        if not total:
+            return 0.0
+        weights = {word: self._weight([word]) for word in own}
+        back = sum(weight for word, weight in weights.items() if word in asked) / max(sum(weights.values()), 1e-9)
+        return borne_out / total * (1 + ROW_TITLE * back) / (1 + ROW_TITLE)
+
+    def _weight(self, spellings: Collection[str]) -> float:
+        ids = self.titles.get_tokens_ids(list(spellings))
+        return float(self.weights[ids].max()) if ids else float(np.log(1 + (self.rows - 0.5) / 1.5))
 
     def _spellings(self, word: str) -> list[str]:
         """The word itself if a title has it, else the words of titles that a slip of the finger away: at most three.
@@ -219,14 +254,19 @@ def _column(dataset, column: str) -> Iterator[str]:
             yield from batch[column]
 
 
+def neighbours(words: Sequence[str]) -> set[tuple[str, str]]:
+    """Words that stand beside each other: of two titles with the same words the one in the same order comes first."""
+    return {*zip(words, words[1:], strict=False)}
+
+
 def question_words(question: str) -> list[str]:
     """The words of a question that say what it is about; none of those in which the course itself asks."""
     return [word for word in dict.fromkeys(fold(question)) if word not in _ASKING]
 
 
 _ASKING = {word for question in QUESTIONS.values() for word in fold(question)} | {
-    *"a an and any are can do does for from has have how i in is it its many me much my of on one or should tell that the".split(),
-    *"there they this to use used was what when where which who why will with would you".split(),
+    *"a an and any are can do does for from has have how i in is it its many me much my of on one or should tell that".split(),
+    *"the there they this to use used was what when where which who why will with would you".split(),
     *"a as com da de do e ela ele em essa esse esta este eu isso isto na no o os ou para por qual quais quando que quem".split(),
     *"se serve ser tem um uma é são como posso pode há".split(),
 }

@@ -303,7 +303,7 @@ def test_a_stage_builds_only_what_it_needs(tmp_path, settings, built):
 
 
 def test_the_index_is_built_where_rows_are_looked_up(tmp_path, settings, built):
-    """Without it `ftlib run` leaves a page without sources, an open book is read from another data set, or training waits for it."""
+    """Without it `ftlib run` leaves a page without sources, or an open book is read from another data set."""
     run, opened = Run(tmp_path / "run"), settings(**{"evaluation.open_book": True})
     assert build(run, settings(), built) == list(NEEDED)
     assert build(run, settings(), built, also=("index",)) == ["index"]

@@ -16,7 +16,9 @@ from ftlib.asking import Pair, check_asked, entries_of, language_note, sources_o
 from ftlib.prompts import Entries
 from ftlib.support import rests_on
 
-NO_SOURCE = "No row of the catalogue belongs to this title: the answer is from the model's memory alone, and may be invented."
+NO_SOURCE = (
+    "No row of the catalogue belongs to this title: the answer is from the model's memory alone, and may be invented."
+)
 MARKS = {True: "✓ a source bears it out", False: "? no source bears it out"}
 
 

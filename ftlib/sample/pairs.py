@@ -1,9 +1,9 @@
 """Pairs of a row and a sentence, with whether the row bears the sentence out, by construction.
 
-What: `make_pairs(n, seed)` yields n pairs, half of them supported. A supported sentence says a fact of the row in other words: the
-words/*.yaml hold several sentences for each fact, the row's description has one of them and the pair another.
-A refuted one is such a sentence with one number, colour or material changed to another that the same article could have had. These
-are the hard ones: all other words still agree. `make_strangers` yields easy ones: a sentence about another article.
+What: `make_pairs(n, seed)` yields n pairs, half of them supported. A supported sentence says a fact of the row in other
+words: words/*.yaml have several sentences for each fact, the row's description has one of them and the pair another.
+A refuted one is such a sentence with one number, colour or material changed to another that the same article could have had.
+These are the hard ones: all other words still agree. `make_strangers` yields easy ones: a sentence about another article.
 How: `ftlib.support` is measured on them (`benchmarks/support_pairs.py`).
 """
 
@@ -21,7 +21,12 @@ from ftlib.sample.goods import draw_facts, draw_goods, goods_fields, goods_title
 from ftlib.sample.writing import fill, write_text
 
 KINDS = [kind for kind in SHARES if kind not in DRAW]  # goods: their facts are numbers, colours and materials
-ASPECTS = {"size": "number", "count": "number", "option": "color", "material": "material"}  # slot: what is changed in it
+ASPECTS = {
+    "size": "number",
+    "count": "number",
+    "option": "color",
+    "material": "material",
+}  # slot: what is changed in it
 
 
 class Pair(NamedTuple):
