@@ -9,16 +9,17 @@ How: `ftlib ask`, the page of `ftlib serve` and notebook 06 call them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ftlib import hardware
 from ftlib.config import Config
 from ftlib.errors import FtlibError
 from ftlib.generation import stream_answer
+from ftlib.intervals import paired_ratio_difference, ratio_interval
 from ftlib.models import load_plain, load_tokenizer
 from ftlib.pipeline import load_dataset
-from ftlib.prompts import QUESTIONS, Entries, build_prompt, cut_title, encode_example, open_prompt
+from ftlib.prompts import QUESTIONS, Entries, build_prompt, cut_title, encode_example, encode_rows, open_prompt
 from ftlib.retrieval import Index, Nearest, Source
 from ftlib.runs import Run
 from ftlib.scoring import answer_nll
@@ -206,6 +207,24 @@ def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> l
     sums, _ = answer_nll(pair.models[system], examples, pair.tokenizer.pad_token_id, pair.row_length)
     fours = [sums[start : start + 4] for start in range(0, len(sums), 4)]
     return [float(own + others_own < swapped + back) for own, others_own, swapped, back in fours]
+
+
+def closed_and_open(
+    pair: Pair, cfg: Config, rows: list[dict], entries: Mapping[str, Entries]
+) -> Iterator[tuple[str, str, dict]]:
+    """(system, which book, interval in nats per token) of the rows' true descriptions, closed, open, and the difference.
+
+    entries: {uid: rows in the prompt}, see `evaluation.entries_for`.
+    """
+    train, size = cfg.train.as_measured(), cfg.evaluation.bootstrap
+    for system, model in pair.models.items():
+        sums = {}
+        for book, shown in (("closed book", {}), ("open book", entries)):
+            examples = encode_rows(pair.tokenizer, rows, train, entries=shown)
+            longest = max(train.max_length, *(len(example["input_ids"]) for example in examples))
+            sums[book] = answer_nll(model, examples, pair.tokenizer.pad_token_id, longest)
+            yield system, book, ratio_interval(*sums[book], size)
+        yield system, "open book - closed", paired_ratio_difference(*sums["open book"], *sums["closed book"], size)
 
 
 def _example(pair: Pair, title: str, text: str) -> dict:

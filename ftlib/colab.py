@@ -35,8 +35,9 @@ def _installed() -> dict[str, str]:
 
 
 def requirements(root: Path) -> list[str]:
-    """What ftlib needs, from the one list there is, and a torchao that PEFT bears if this runtime has one."""
-    needed = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    """What ftlib and its page need, from the one list there is, and a torchao that PEFT bears if this runtime has one."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["app"]]
     return [*needed, TORCHAO] if "torchao" in _installed() else needed
 
 

@@ -50,6 +50,7 @@ def _without_jax():
 bm25s = _without_jax()
 
 
+COLUMNS = ["uid", "title", "content"]
 FIELDS = {"titles": "title", "texts": "content"}  # folder of each index, column that it holds
 TEXT_WEIGHT = 0.3  # what a word of the description counts beside one of the title, in the order of candidates
 ROW_TITLE = 0.25  # what the part of a row's title that was not asked for counts, beside the part of the asked title that it lacks
@@ -101,8 +102,9 @@ class Index:
     """The prepared catalogue's rows, found by title and description. Build it once with `build`, then `open` it."""
 
     def __init__(self, dataset, titles, texts, threshold: float):
-        self.dataset, self.titles, self.texts, self.threshold = dataset, titles, texts, threshold
-        self.starts = dict(zip(dataset, np.cumsum([0, *map(len, dataset.values())]), strict=False))
+        self.dataset = {split: rows.select_columns(COLUMNS) for split, rows in dataset.items()}  # no other is read
+        self.titles, self.texts, self.threshold = titles, texts, threshold
+        self.starts = dict(zip(dataset, np.cumsum([0, *map(len, dataset.values())]).tolist(), strict=False))
         self.rows = sum(map(len, dataset.values()))
         frequency = np.diff(titles.scores["indptr"])
         self.weights = np.log(1 + (self.rows - frequency + 0.5) / (frequency + 0.5))  # Lucene's idf, as in the scores
@@ -170,7 +172,7 @@ class Index:
     def _source(self, row: dict, share: float, split: str, place: int, words: Collection[str]) -> Source:
         best = tuple(fitting(row["content"], words))
         return Source(
-            row["uid"], row["title"], round(share, 3), split, place - int(self.starts[split]), best, row["content"]
+            row["uid"], row["title"], round(share, 3), split, place - self.starts[split], best, row["content"]
         )
 
     def _scores(self, index, words: Iterable[str]) -> np.ndarray:
@@ -184,7 +186,7 @@ class Index:
 
     def _rows_at(self, places: list[int]) -> Iterator[tuple[int, tuple[str, dict]]]:
         for split, rows in self.dataset.items():
-            start = int(self.starts[split])
+            start = self.starts[split]
             own = [place for place in places if start <= place < start + len(rows)]
             columns = rows[[place - start for place in own]] if own else {}
             for number, place in enumerate(own):
@@ -268,7 +270,7 @@ _ASKING = {word for question in QUESTIONS.values() for word in fold(question)} |
     *"a an and any are can do does for from has have how i in is it its many me much my of on one or should tell that".split(),
     *"the there they this to use used was what when where which who why will with would you".split(),
     *"a as com da de do e ela ele em essa esse esta este eu isso isto na no o os ou para por qual quais quando que quem".split(),
-    *"se serve ser tem um uma é são como posso pode há".split(),
+    *"se serve tem um uma é são como posso pode há".split(),
 }
 
 

@@ -5,12 +5,15 @@ import json
 import pytest
 import smoke
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from ftlib import merging, training
 from ftlib.config import ConfigError
 from ftlib.models import load_plain
-from ftlib.prompts import encode_prompt
+from ftlib.prompts import encode_prompt, end_of_turn_id
+from ftlib.runs import read_json
 from ftlib.scoring import answer_nll, mean_nll
 from ftlib.sources import fetch
 
@@ -26,8 +29,6 @@ def adapter(tmp_path_factory):
 
 def test_merged_model_is_loaded_by_plain_transformers_and_answers_as_the_adapter(adapter, tmp_path):
     """Whoever gets the merged model has neither ftlib nor peft; it must be what was trained and measured."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     proof = merging.merge(smoke.config(), smoke.dataset(), adapter, tmp_path)
     assert json.loads((tmp_path / "proof.json").read_text()) == proof
     assert proof["merged_vs_adapter_float32"]["largest"] < merging.TOLERANCE
@@ -130,3 +131,22 @@ def test_all_weights_in_four_bits_are_refused(tmp_path):
     """Frozen 4-bit weights under the name of a full training would be taken for one."""
     with pytest.raises(ConfigError, match="lora.r = 0 trains all weights"):
         training.train(smoke.config(**{"lora.r": 0}), smoke.dataset(), tmp_path)
+
+
+def test_the_folder_holds_what_a_server_needs(smoke_run):
+    """vLLM and others read these files and nothing of ours; without the template or the end they answer without end."""
+    folder = smoke_run.path / "merged"
+    tokenizer, config = AutoTokenizer.from_pretrained(folder), read_json(folder / "config.json")
+    asked = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Cup"}], tokenize=False, add_generation_prompt=True
+    )
+    assert "Cup" in asked and tokenizer.chat_template
+    ends = GenerationConfig.from_pretrained(folder).eos_token_id
+    assert end_of_turn_id(tokenizer) in (ends if isinstance(ends, list) else [ends])
+    assert config["architectures"] == ["LlamaForCausalLM"] and "auto_map" not in config  # no code of our own
+    index = folder / "model.safetensors.index.json"  # written where there are several files
+    files = set(read_json(index)["weight_map"].values()) if index.exists() else {"model.safetensors"}
+    assert files == {file.name for file in folder.iterdir() if file.suffix in (".safetensors", ".bin", ".pt")}
+    names = set().union(*(safe_open(folder / file, "pt").keys() for file in files))
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert {name for name, _ in model.named_parameters()} <= names | {"lm_head.weight"}

@@ -84,6 +84,7 @@ class Desk:
 
     pair: Pair
     run: Run
+    title: str = ""
     votes: Votes = field(init=False)
     model: str = field(init=False)
 
@@ -208,7 +209,9 @@ def build(desk: Desk) -> gr.Blocks:
         told = gr.State(None)
         gr.Markdown(say("heading"), elem_id="heading")
         gr.Markdown(say("intro"))
-        title = gr.Textbox(label=say("title"), placeholder=say("title_hint"), max_length=TITLE_CHARS, elem_id="title")
+        title = gr.Textbox(
+            desk.title, label=say("title"), placeholder=say("title_hint"), max_length=TITLE_CHARS, elem_id="title"
+        )
         question = gr.Textbox(
             label=say("question"), placeholder=say("question_hint"), max_length=QUESTION_CHARS, elem_id="question"
         )
@@ -322,6 +325,6 @@ def serve(desk: Desk, host: str = "127.0.0.1", port: int | None = None, block: b
     return address
 
 
-def show(pair: Pair, run: Run) -> None:
-    """The page inside a notebook, also on Colab."""
-    serve(Desk(pair, run), block=False)
+def show(pair: Pair, run: Run, title: str = "") -> None:
+    """The page inside a notebook, also on Colab, with a title to begin with."""
+    serve(Desk(pair, run, title), block=False)

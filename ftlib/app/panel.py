@@ -1,8 +1,9 @@
 """The before/after demo inside a notebook: title, question, and both answers side by side as they are written.
 
-Why ipywidgets: they run in Jupyter and in Colab without a server of our own. Where widgets are not installed or not shown,
-`ask_panel` says so and `ftlib.asking.print_both` does the same in plain text. All text is escaped before it becomes HTML.
-How: `ask_panel(pair, title="Blue cup")` as the last line of a cell.
+What: `ask_page` shows the page of `ftlib serve`; where Gradio is missing, `ask_panel` shows title, question and answers with
+ipywidgets, which need no server; where these are missing too, a line says how `ftlib.asking.print_both` does it in plain text.
+All text is escaped before it becomes HTML.
+How: `ask_page(pair, run, title="Blue cup")` as the last line of a cell.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 
 from ftlib.asking import SYSTEMS, AskError, Pair, check_asked, stream_one
 from ftlib.prompts import QUESTIONS
+from ftlib.runs import Run
 
 BOX = (
     '<div role="region" aria-live="polite" aria-label="answer of the {system} model" style="border:1px solid #888;'
@@ -23,6 +25,16 @@ BOX = (
 def answer_box(system: str, text: str = "", note: str = "") -> str:
     """One answer as HTML, escaped."""
     return BOX.format(system=system, note=html.escape(note), text=html.escape(text))
+
+
+def ask_page(pair: Pair, run: Run, title: str = "", question: str = ""):
+    """The page inside the notebook, also on Colab; where Gradio is missing, `ask_panel`, with a line of advice."""
+    try:
+        from ftlib.app.page import show
+    except ImportError as error:
+        print(f'the page needs Gradio ({error}): pip install "gradio>=6.0"; here are simpler fields')
+        return ask_panel(pair, title, question or QUESTIONS["reference"])
+    show(pair, run, title)
 
 
 def ask_panel(pair: Pair, title: str = "", question: str = QUESTIONS["reference"]):

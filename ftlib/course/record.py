@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -131,7 +132,8 @@ def clean(notebook, folder: Path) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
-            if WIDGET in output.get("data", {}):
+            data = output.get("data", {})
+            if WIDGET in data or re.search(r"<iframe[^>]*127\.0\.0\.1", data.get("text/html", "")):
                 output["data"] = {"text/plain": WIDGET_NOTE}
             for place, text in _texts(output):
                 place[text] = (
