@@ -11,13 +11,17 @@ from pathlib import Path
 from shapes import JOB_EXAMPLES, SHAPES
 
 from ftlib import plots, speed
-from ftlib.report import between, findings, interval, markdown
+from ftlib.report import LABELS, between, findings, interval, markdown
 from ftlib.runs import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = (
     "<!-- results: rendered by benchmarks/render_results.py from results/, do not edit by hand -->\n",
     "<!-- /results -->",
+)
+BOOKS, IN_BOOKS = (
+    ("base", "base_open", "tuned", "tuned_open", "nearest"),
+    ("nll", "rougeL", "unsupported_numbers", "copied_run"),
 )
 METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage", "unsupported_numbers")
 PICTURE = Path("docs") / "train_speed.png"
@@ -28,6 +32,9 @@ MEASURED = {  # files that are shown as they are, a table for each part
     "t4_cap": "The t4 profile under the memory of a T4 (the GPU is another one)",
     "scaling": "The fast step on several GPUs",
     "cpu_speed": "Without a GPU",
+    "support": "Sentences and sources",
+    "retrieval_scale": "The index of a large catalogue",
+    "page_load": "Many people on the page at once",
 }
 # said in words, or looked up in the file
 ABOUT = ("what", "device", "versions", "finished", "set", "train", "reasons", "precision", "git_commit")
@@ -60,7 +67,21 @@ def render_run(path: Path) -> str:
         cells += [interval(systems[s][name]) if name in systems[s] else "–" for s in ("copy_title", "nearest")]
         rows.append([name, *cells])
     said = [f"- {sentence}" for sentence in findings(metrics)]
-    return "\n".join([intro, "", *markdown(header, rows), "", *said, ""])
+    return "\n".join([intro, "", *markdown(header, rows), "", *said, "", *render_books(path.parent.name, split)])
+
+
+def render_books(name: str, split: dict) -> list[str]:
+    """Closed book, open book and the nearest title side by side; nothing for a run without an open book."""
+    systems, changes = split["systems"], split["differences"]
+    if "tuned_open" not in systems:
+        return []
+    shown = {s: f"{LABELS[s]}{', closed book' if s in ('base', 'tuned') else ''}" for s in BOOKS}
+    rows = [[shown[s], *(interval(systems[s][m]) if m in systems[s] else "–" for m in IN_BOOKS)] for s in BOOKS]
+    for a, b in (("base_open", "base"), ("tuned_open", "tuned"), ("tuned_open", "nearest")):
+        cells = [interval(changes[f"{a}-{b}"][m]) if m in changes[f"{a}-{b}"] else "–" for m in IN_BOOKS]
+        rows.append([f"difference: {shown[a]} - {shown[b]}", *cells])
+    intro = f"**{name}, closed and open book**: with an open book, training rows of similar titles stand in the prompt."
+    return [intro, "", *markdown(["system", *IN_BOOKS], rows), ""]
 
 
 def render_speed(found: dict) -> str:

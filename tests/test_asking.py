@@ -1,5 +1,6 @@
 """Asking both models: the demo says what the evaluation would say, and nothing a visitor types can break it."""
 
+import json
 import sys
 
 import pytest
@@ -7,11 +8,14 @@ import smoke
 import torch
 
 from ftlib import asking
-from ftlib.app.panel import ask_panel
-from ftlib.asking import AskError, Pair, print_both, stream_both, tells_apart
+from ftlib.app.panel import ask_page, ask_panel
+from ftlib.app.terminal import plain, print_sources, tell
+from ftlib.asking import AskError, Pair, language_note, print_both, stream_both, stream_together, tells_apart
+from ftlib.cli import main
 from ftlib.generation import answer_prompts
 from ftlib.models import load_plain
-from ftlib.prompts import build_prompt
+from ftlib.pipeline import load_dataset
+from ftlib.prompts import QUESTIONS, build_prompt
 from ftlib.sources import fetch
 
 
@@ -97,3 +101,112 @@ def test_the_likelier_assignment_wins_and_each_text_is_scored_under_both_titles(
     assert tells_apart(pair, "base", rows) == [1.0, 0.0]
     asked = [("cup 0" in text, "holds 0" in text) for text in scored[:4]]
     assert asked == [(True, True), (False, False), (True, False), (False, True)]
+
+
+def test_both_columns_fill_at_once_and_say_the_same(pair):
+    """The tuned answer begins only when the base's is whole, and the visitor waits twice as long to compare."""
+    pieces = list(stream_together(pair, "Blue kettle"))
+    said = {name: "".join(piece for system, piece in pieces if system == name) for name in pair.models}
+    alone = dict.fromkeys(pair.models, "")
+    for system, piece in stream_both(pair, "Blue kettle"):
+        alone[system] += piece
+    assert said == alone
+    assert {system for system, _ in pieces[:2]} == {"base", "tuned"}
+
+
+def test_an_answer_that_nobody_reads_ends(pair, monkeypatch):
+    """A closed tab goes on writing, and all others wait for it."""
+    steps, honest = [], pair.models["base"].forward
+    monkeypatch.setattr(pair.models["base"], "forward", lambda *a, **k: steps.append(1) or honest(*a, **k))
+    long = pair.generation.model_copy(update={"max_new_tokens": 500, "length_decay": None})
+    stream = stream_together(Pair({"base": pair.models["base"]}, pair.tokenizer, long, 256), "Cup")
+    next(stream)
+    stream.close()  # waits for the thread that writes
+    assert len(steps) < 400
+
+
+@pytest.mark.parametrize(
+    ("question", "noted"),
+    [
+        ("Quantos ml tem a caneca?", True),
+        ("Serve para viagem?", True),
+        ("How many ml does it hold?", False),
+        ("size", False),
+        ("", False),
+    ],
+)
+def test_who_asks_in_portuguese_is_told(question, noted):
+    """An English answer to a Portuguese question looks like a fault; a note for "size" looks like one too."""
+    assert bool(language_note(question)) == noted
+    assert not any(language_note(text) for text in QUESTIONS.values())
+
+
+def test_control_characters_do_not_reach_the_terminal(pair, monkeypatch, capsys):
+    """A product's text could rename the window, move the cursor or hide what stands above it."""
+    monkeypatch.setattr(
+        "ftlib.app.terminal.stream_together", lambda pair, *_: ((s, "\x1b]0;hacked\x07a\u202eb") for s in pair.models)
+    )
+    tell(pair, "Cup")
+    assert "]0;hackedab" in capsys.readouterr().out and plain("a\tb\n\x9b1mc") == "a\tb\n1mc"
+
+
+def test_one_json_object_and_nothing_else(smoke_run, capsys):
+    """A program that reads the output finds a progress line in it; or a key of the contract is missing."""
+    row = load_dataset(smoke_run)["train"][0]
+    assert main(["ask", row["title"], "--question", "Is it new?", "--json", "--run", str(smoke_run.path)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert list(said) == ["title", "question", "answers", "sources", "sentences"]
+    assert (said["title"], said["question"]) == (row["title"], "Is it new?") and set(said["answers"]) == {
+        "base",
+        "tuned",
+    }
+    assert list(said["sources"][0]) == ["uid", "title", "score", "split", "sentence"]
+    assert (said["sources"][0]["uid"], said["sources"][0]["split"]) == (row["uid"], "train")
+    assert all(set(sentence) == {"text", "supported"} for sentence in said["sentences"])
+
+
+def test_ask_one_model_with_sources(smoke_run, capsys):
+    """`--model tuned` that loads and asks both takes twice as long; a title that is unknown must be called so."""
+    assert (
+        main(["ask", "Zorblax 9000", "--model", "tuned", "--sources", "--open-book", "--run", str(smoke_run.path)]) == 0
+    )
+    said = capsys.readouterr()
+    assert "--- tuned" in said.out and "--- base" not in said.out
+    assert "No row of the catalogue belongs to this title" in said.out and "open book: no row" in said.err
+    title = load_dataset(smoke_run)["test"][0]["title"]
+    assert main(["ask", title, "--model", "base", "--sources", "--run", str(smoke_run.path)]) == 0
+    assert "not trained on it, test split" in capsys.readouterr().out
+
+
+def test_without_gradio_the_notebook_shows_simpler_fields(pair, smoke_run, monkeypatch, capsys):
+    """A reader whose runtime lacks Gradio gets an ImportError in place of the notebook's centre piece."""
+    monkeypatch.setitem(sys.modules, "ftlib.app.page", None)
+    assert ask_page(pair, smoke_run, "Cup").children[0].value == "Cup"
+    assert "pip install" in capsys.readouterr().out
+
+
+def test_a_source_shows_what_the_answer_rests_on(pair, smoke_run, capsys):
+    """Sources that do not say which sentence they bear out leave the checking to the reader."""
+    dataset = load_dataset(smoke_run)
+    index = asking.Index.open(dataset, smoke_run.stage("index").path)
+    row = dataset["train"][0]
+    told = {"title": row["title"], "question": "", "answers": {"tuned": row["content"]}, "sources": [1]}
+    found = asking.summary(row["title"], "", told["answers"], index.sources(row["title"]))
+    assert (
+        all(sentence["supported"] for sentence in found["sentences"])
+        and found["sources"][0]["sentence"] in row["content"]
+    )
+    with_index = Pair(pair.models, pair.tokenizer, pair.generation, 256, index)
+    print_sources(with_index, found)
+    shown = capsys.readouterr().out
+    assert f"[1] {row['uid']}" in shown and "trained on it" in shown and "a source bears it out" in shown
+
+
+def test_closed_and_open_book_are_measured_alike(pair):
+    """The notebook's comparison must be of the same tokens with another prompt, and nothing else."""
+    rows = smoke.rows(3)
+    entries = {row["uid"]: [("Kettle 9", row["content"])] for row in rows}
+    found = list(asking.closed_and_open(pair, smoke.config(), rows, entries))
+    assert [name for name, *_ in found] == ["base"] * 3 + ["tuned"] * 3
+    means = [values["mean"] for *_, values in found]
+    assert means[2] == pytest.approx(means[1] - means[0], abs=1e-6) and means[0] != means[1]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 import smoke
@@ -10,7 +11,8 @@ from ftlib import evaluation, generation, report
 from ftlib.cli import main
 from ftlib.evaluation import Record
 from ftlib.metrics import METRICS
-from ftlib.prompts import encode_answer
+from ftlib.pipeline import load_dataset
+from ftlib.prompts import encode_answer, shorten
 from ftlib.runs import Run, read_json, write_json
 from ftlib.semantic import model_folder
 
@@ -204,8 +206,6 @@ def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
     (before, (turn,), after) = asked
     assert before == after == () and turn[1].startswith("Description: ")
     seen = {line["uid"] for line in lines_of(run) if line["split"] == "seen"}
-    from ftlib.pipeline import load_dataset
-
     shown = [row["uid"] for row in load_dataset(run)["train"] if row["target_text"] == turn[1]]
     assert shown and not seen & set(shown)
 
@@ -219,3 +219,30 @@ def test_what_could_end_in_time_stands_beside_what_did(smoke_run):
         assert evaluation.ends_in_time(tokenizer, cfg, [row]) == [ends]
     metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
     assert "stops" in metrics["unseen"]["reference"]
+
+
+def test_an_open_book_holds_no_answer_of_its_own_row(tmp_path, monkeypatch):
+    """The model reads the answer that it is measured by, and open book looks like magic."""
+    asked, honest = {}, generation.answer_prompts
+
+    def listen(model, tokenizer, prompts, *rest):
+        asked.setdefault(rest[1].split(":")[0], []).extend(prompts)
+        return honest(model, tokenizer, prompts, *rest)
+
+    monkeypatch.setattr(evaluation, "answer_prompts", listen)
+    options = ["--profile", "smoke", "--data", "sample", "--run", str(tmp_path / "run"), "--set", "train.max_steps=2"]
+    assert main(["evaluate", *options, "--open-book", "--rows", "24"]) == 0
+    run = Run(tmp_path / "run")
+    metrics = read_json(run.path / "evaluation" / "metrics.json")["unseen"]
+    assert list(metrics["systems"]) == ["base", "base_open", "tuned", "tuned_open", "copy_title", "nearest"]
+    assert {"tuned_open-tuned", "base_open-base", "tuned_open-nearest"} <= metrics["differences"].keys()
+    assert {"nll", "rougeL", "unsupported_numbers"} <= metrics["differences"]["tuned_open-tuned"].keys()
+    data = load_dataset(run)
+    rows = [*data["test"], *data["train"].select(range(6))]
+    trained = {row["title"] for row in data["train"]}
+    for row, closed, opened in zip(rows, asked["tuned"], asked["tuned_open"], strict=True):
+        assert opened.endswith(closed) and closed == row["input_text"]
+        book = opened.removesuffix(closed)
+        assert shorten(row["content"]) not in book  # neither a test row's own text nor a training row's
+        titles = re.findall("^Title: (.+)$", book, re.MULTILINE)
+        assert titles and set(titles) <= trained and row["title"] not in titles

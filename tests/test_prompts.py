@@ -5,6 +5,7 @@ import smoke
 from smoke import QUESTION, TEMPLATES, tokenizer
 
 from ftlib.prompts import (
+    ENTRY_CHARS,
     IGNORED,
     QUESTIONS,
     TITLE_TOKENS,
@@ -13,9 +14,11 @@ from ftlib.prompts import (
     encode_example,
     encode_prompt,
     end_of_turn_id,
+    open_prompt,
     question_for,
     questions_of,
     render_labels,
+    shorten,
     split_prompt,
 )
 
@@ -157,3 +160,18 @@ def test_an_example_shown_before_leaves_the_scored_answer_as_it_is():
     assert after["labels"][: after["prompt_tokens"]] == [IGNORED] * after["prompt_tokens"]
     text = tok.decode(after["input_ids"])
     assert text.index("Which colour?") < text.index("Description: red") < text.index("Kettle")
+
+
+def test_an_open_book_leaves_the_scored_answer_as_it_is():
+    """Open book would be scored on fewer tokens than closed, or show a whole catalogue and leave no room for an answer."""
+    tok, entries = smoke.tokenizer(), [("Red kettle", "Boils water. " * 200), ("Blue kettle", "Boils\nmilk.")]
+    plain, opened = (
+        encode_example(tok, "Kettle", "What is it?", "A kettle of steel. " * 40, max_length=128, entries=rows)
+        for rows in ((), entries)
+    )
+    assert opened["input_ids"][opened["prompt_tokens"] :] == plain["input_ids"][plain["prompt_tokens"] :]
+    text = tok.decode(opened["input_ids"])
+    assert text.index("Red kettle") < text.index("Blue kettle") < text.index("What is it?")
+    prompt = open_prompt("asked", entries)
+    assert len(prompt) < ENTRY_CHARS + 200 and "Description: Boils milk." in prompt and prompt.endswith("\n\nasked")
+    assert open_prompt("asked", ()) == "asked" and shorten("ab cd", 3) == "ab" and shorten("abcdef", 3) == "abc"
