@@ -24,8 +24,9 @@ import numpy as np
 
 from ftlib import hardware
 from ftlib.calibration import TYPED
-from ftlib.retrieval import Index, build, fold
+from ftlib.retrieval import Index, build
 from ftlib.runs import read_json, write_json
+from ftlib.text import fold
 
 ROOT = Path(__file__).resolve().parent.parent
 LOST = 1.6  # raw rows a row that is kept: the sample has the real file's dirt

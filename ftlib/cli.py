@@ -279,7 +279,8 @@ def do_serve(args) -> None:
     from ftlib.asking import SYSTEMS
 
     try:
-        from ftlib.app.page import Desk, serve
+        from ftlib.app.desk import Desk
+        from ftlib.app.page import serve
     except ImportError as error:
         raise FtlibError(f'the page needs Gradio ({error}): pip install -e ".[app]"') from None
     pair, run = _load_pair(args, SYSTEMS)

@@ -11,9 +11,7 @@ How: `ftlib run` builds the stage `index/`; `Index.open(dataset, folder).sources
 
 from __future__ import annotations
 
-import re
 import sys
-import unicodedata
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -26,8 +24,8 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 from tqdm import tqdm
 
-from ftlib.prompts import QUESTIONS
 from ftlib.runs import read_json
+from ftlib.text import fitting, fold, neighbours, question_words
 
 
 def _without_jax():
@@ -57,29 +55,6 @@ ROW_TITLE = 0.25  # what the part of a row's title that was not asked for counts
 CANDIDATES = 50  # rows of the highest BM25 score that are compared with the title word by word
 # Words in more than this share of the rows, and in more rows than this, find little and cost most of the time.
 FREQUENT = 0.25, 5000
-_TOKEN = re.compile(r"\w+")
-_ABBREVIATED = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Jr|Sr|No|Vol|vol|vs|approx|incl|oz|lb|ft|in|pc|Pc|pcs|ea|Inc|Ltd|Co)\.$"
-)
-_SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-ZÀ-Þ0-9])|\s*\n\s*")
-
-
-def fold(text: str) -> list[str]:
-    """Lower-case words and numbers without accents, so that "Café" is found by "cafe"; single characters stay ("size 5")."""
-    if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return _TOKEN.findall(text.lower())
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text: split after . ! ? before a capital or a digit, and at line ends; not after "Dr." or an initial."""
-    parts: list[str] = []
-    for part in filter(None, map(str.strip, _SENTENCE.split(text))):
-        if parts and _ABBREVIATED.search(parts[-1]):
-            parts[-1] += f" {part}"
-        else:
-            parts.append(part)
-    return parts
 
 
 @dataclass(frozen=True)
@@ -254,33 +229,6 @@ def _column(dataset, column: str) -> Iterator[str]:
     for rows in dataset.values():
         for batch in rows.select_columns(column).iter(1000):
             yield from batch[column]
-
-
-def neighbours(words: Sequence[str]) -> set[tuple[str, str]]:
-    """Words that stand beside each other: of two titles with the same words the one in the same order comes first."""
-    return {*zip(words, words[1:], strict=False)}
-
-
-def question_words(question: str) -> list[str]:
-    """The words of a question that say what it is about; none of those in which the course itself asks."""
-    return [word for word in dict.fromkeys(fold(question)) if word not in _ASKING]
-
-
-_ASKING = {word for question in QUESTIONS.values() for word in fold(question)} | {
-    *"a an and any are can do does for from has have how i in is it its many me much my of on one or should tell that".split(),
-    *"the there they this to use used was what when where which who why will with would you".split(),
-    *"a as com da de do e ela ele em essa esse esta este eu isso isto na no o os ou para por qual quais quando que quem".split(),
-    *"se serve tem um uma é são como posso pode há".split(),
-}
-
-
-def fitting(text: str, words: Collection[str], count: int = 2) -> list[str]:
-    """The `count` sentences of a text with most of the words, in the text's order; the first one if none has any."""
-    parts = sentences(text)
-    hits = [len({*words} & {*fold(part)}) for part in parts]
-    best = sorted(range(len(parts)), key=lambda place: (-hits[place], place))[:count]
-    chosen = sorted(place for place in best if hits[place]) or best[:1]
-    return [parts[place] for place in chosen]
 
 
 class Nearest:

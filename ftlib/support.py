@@ -22,7 +22,8 @@ import yaml
 from nltk.stem.porter import PorterStemmer
 
 from ftlib.metrics import FUNCTION_WORDS, numbers, strip_prefix, words
-from ftlib.retrieval import Source, sentences
+from ftlib.retrieval import Source
+from ftlib.text import sentences
 
 OVERLAP = 0.3
 _NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()

@@ -8,8 +8,9 @@ import pytest
 import smoke
 from starlette.requests import Request
 
+from ftlib.app import desk as work
 from ftlib.app import page, shown
-from ftlib.app.page import Desk
+from ftlib.app.desk import Desk
 from ftlib.app.votes import Votes, tally
 from ftlib.asking import AskError, Pair, load_pair
 from ftlib.cli import main
@@ -135,7 +136,7 @@ def test_a_pair_is_voted_on_once(desk, tmp_path):
     """A double click counts twice, or the left answer's vote goes to the wrong model."""
     desk = Desk(desk.pair, desk.run)
     desk.votes = Votes(tmp_path / "votes.sqlite")
-    told = page.Told("one", "Cup", "?", ("tuned", "base"), True, {"base": "b", "tuned": "t"})
+    told = work.Told("one", "Cup", "?", ("tuned", "base"), True, {"base": "b", "tuned": "t"})
     assert desk.vote(told, "left", "en") == "Thank you. A: after (fine-tuned). B: before (base model)."
     assert desk.vote(told, "right", "en") == W["voted"]
     assert list(desk.votes.counts().values()) == [{"base": 0, "tuned": 1, "tie": 0}]
@@ -165,9 +166,9 @@ def test_votes_command_without_votes(smoke_run, capsys):
 def test_decoding_from_a_browser_is_checked(desk):
     """A forged request asks for a million tokens and nobody else is served for an hour."""
     now = desk.pair.generation
-    assert page.chosen_decoding(now, {"max_new_tokens": 10**9}).max_new_tokens == page.LONGEST
+    assert work.chosen_decoding(now, {"max_new_tokens": 10**9}).max_new_tokens == work.LONGEST
     with pytest.raises(ValueError, match="temperature"):
-        page.chosen_decoding(now, {"max_new_tokens": 8, "temperature": -1})
+        work.chosen_decoding(now, {"max_new_tokens": 8, "temperature": -1})
 
 
 def test_a_row_has_an_address(desk):

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from ftlib import support
-from ftlib.retrieval import Source, sentences
+from ftlib.retrieval import Source
 from ftlib.runs import read_json
 from ftlib.sample.pairs import make_pairs
+from ftlib.text import sentences
 
 ROOT = Path(__file__).resolve().parent.parent
 CUP = Source("u1", "Blue Enamel Cup, 300 ml", 1.0, "train", 0, (), "It holds 300 ml. A steel rim keeps it in shape.")

@@ -14,11 +14,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ftlib.retrieval import sentences
 from ftlib.sample import words
 from ftlib.sample.generate import DRAW, SHARES
 from ftlib.sample.goods import draw_facts, draw_goods, goods_fields, goods_title
 from ftlib.sample.writing import fill, write_text
+from ftlib.text import sentences
 
 KINDS = [kind for kind in SHARES if kind not in DRAW]  # goods: their facts are numbers, colours and materials
 ASPECTS = {
