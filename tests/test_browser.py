@@ -24,7 +24,8 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs a browser: apt-get i
 W = shown.wordings()["en"]
 WATCH = """() => {
     const left = document.querySelector('#left'); window.seen = [];
-    new MutationObserver(() => window.seen.push(left.innerText)).observe(left, {subtree: true, childList: true});
+    const watch = {subtree: true, childList: true, characterData: true};
+    new MutationObserver(() => window.seen.push(left.innerText)).observe(left, watch);
 }"""
 LONG = 20_000  # milliseconds: an answer of the smoke model takes one second, on a busy machine some
 
