@@ -206,6 +206,17 @@ def test_two_tabs_do_not_mix(visit, smoke_run):
         assert tab.locator("#sources a").first.inner_text().startswith(row["uid"])
 
 
+def test_a_closed_tab_does_not_hold_up_the_next_visitor(visit, smoke_run):
+    """Somebody asks and leaves; without care the others wait for an answer that nobody reads, or for ever."""
+    gone = visit()
+    ask(gone, "Cup")
+    gone.locator("#left section").wait_for()
+    gone.close()
+    tab = visit()
+    ask(tab, titles(smoke_run)[0]["title"])
+    whole(tab)
+
+
 def test_stop_ends_the_answer_and_the_next_one_comes(visit, smoke_run):
     """Without it a visitor waits for an answer that he does not want, and so do all behind him."""
     tab = visit()
