@@ -72,7 +72,9 @@ def _in_columns(pair: Pair, title: str, question: str, entries: Entries, answers
     from rich.text import Text
 
     def drawn() -> Table:
-        table = Table(*answers, expand=True, pad_edge=False)
+        table = Table(expand=True, pad_edge=False)
+        for system in answers:
+            table.add_column(system, ratio=1)
         table.add_row(*(Text(plain(text)) for text in answers.values()))
         return table
 
