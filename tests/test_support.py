@@ -25,6 +25,7 @@ HAT = Source("u2", "Red Wool Hat", 0.9, "test", 0, (), "Knitted from merino wool
         ("The cup has a rim of copper.", None),
         ("A hat of merino wool in 2 sizes.", "u2"),
         ("It comes with a guarantee of ten years.", None),
+        ("This blue enamel cup is made for travel.", None),
         ("It is for you.", "u1"),
     ],
 )
@@ -54,7 +55,7 @@ def test_pairs_are_what_their_labels_say():
     assert pairs == list(make_pairs(80, seed=5)) and [bool(p.changed) for p in pairs[:4]] == [False, True] * 2
     assert {p.changed for p in pairs} == {None, "number", "color", "material"}
     for pair in pairs:
-        assert pair.sentence not in pair.row  # in other words, or changed
+        assert pair.sentence not in pair.content  # in other words, or changed
 
 
 def test_the_recorded_rates_are_those_of_this_code(monkeypatch):

@@ -3,7 +3,8 @@
 What: `make_pairs(n, seed)` yields n pairs, half of them supported. A supported sentence says a fact of the row in other
 words: words/*.yaml have several sentences for each fact, the row's description has one of them and the pair another.
 A refuted one is such a sentence with one number, colour or material changed to another that the same article could have had.
-These are the hard ones: all other words still agree. `make_strangers` yields easy ones: a sentence about another article.
+These are the hard ones: all other words still agree. `make_strangers` yields sentences about another article, and
+`make_inventions` right names with a purpose that is another article's.
 How: `ftlib.support` is measured on them (`benchmarks/support_pairs.py`).
 """
 
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from ftlib.sample import words
 from ftlib.sample.generate import DRAW, SHARES
 from ftlib.sample.goods import draw_facts, draw_goods, goods_fields, goods_title
-from ftlib.sample.writing import fill, write_text
+from ftlib.sample.writing import fill, listing, some, write_text
 from ftlib.text import sentences
 
 KINDS = [kind for kind in SHARES if kind not in DRAW]  # goods: their facts are numbers, colours and materials
@@ -30,9 +31,10 @@ ASPECTS = {
 
 
 class Pair(NamedTuple):
-    """`row`: title and description. `changed`: None if the row supports the sentence, else what was changed in it."""
+    """`title`, `content`: the row. `changed`: None if the row supports the sentence, else what was changed in it."""
 
-    row: str
+    title: str
+    content: str
     sentence: str
     changed: str | None
 
@@ -56,7 +58,21 @@ def make_strangers(count: int, seed: int) -> Iterator[Pair]:
         sentence = rng.choice(sentences(other.describe(rng)))
         if row.title.split()[0] not in sentence:  # the same brand may say the same of itself
             count -= 1
-            yield Pair(f"{row.title}. {row.describe(rng)}", sentence, "article")
+            yield Pair(row.title, row.describe(rng), sentence, "article")
+
+
+def make_inventions(count: int, seed: int) -> Iterator[Pair]:
+    """`count` pairs in which the sentence names the article rightly, and a use that only another article has."""
+    rng = random.Random(f"inventions {seed}")
+    while count:
+        department, other = (words.department(rng.choice(KINDS)) for _ in range(2))
+        thing, facts = draw_facts(rng, department)
+        fields, slots = goods_fields(department, thing, facts, rng)
+        content, uses = write_text(rng, slots, fields), some(rng, rng.choice(other.things).uses, least=2)[:2]
+        if not any(use in content for use in uses):
+            count -= 1
+            invented = fill(rng, slots["open"], fields | {"uses": listing(uses)}, set())
+            yield Pair(goods_title(rng, thing, facts), content, invented, "use")
 
 
 def draw_pair(rng: random.Random, slot: str, refuted: bool) -> Pair | None:
@@ -74,11 +90,11 @@ def draw_pair(rng: random.Random, slot: str, refuted: bool) -> Pair | None:
     value, other = facts[fact], rng.choice([choice for choice in others if choice != facts[fact]] or [""])
     if slot == "size":
         value, other = value.rsplit(" ", 1)[0], other.rsplit(" ", 1)[0]
-    row = f"{goods_title(rng, thing, facts)}. {described} {told}"
+    title, content = goods_title(rng, thing, facts), f"{described} {told}"
     if not told or not re.search(rf"\b{value}\b", sentence, re.IGNORECASE):
         return None
     if not refuted:
-        return Pair(row, sentence, None)
-    if not other or re.search(rf"\b{other}\b", row, re.IGNORECASE):
+        return Pair(title, content, sentence, None)
+    if not other or re.search(rf"\b{other}\b", f"{title}. {content}", re.IGNORECASE):
         return None
-    return Pair(row, re.sub(rf"\b{value}\b", other, sentence, flags=re.IGNORECASE), ASPECTS[slot])
+    return Pair(title, content, re.sub(rf"\b{value}\b", other, sentence, flags=re.IGNORECASE), ASPECTS[slot])
