@@ -25,7 +25,7 @@ HAT = Source("u2", "Red Wool Hat", 0.9, "test", 0, (), "Knitted from merino wool
         ("The cup has a rim of copper.", None),
         ("A hat of merino wool in 2 sizes.", "u2"),
         ("It comes with a guarantee of ten years.", None),
-        ("This blue enamel cup is made for travel.", None),
+        ("This blue enamel cup is made for travel and for baking bread.", None),
         ("It is for you.", "u1"),
     ],
 )
