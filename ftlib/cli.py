@@ -77,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     compare = runs.add_parser("compare", help="settings that differ and headline metrics, side by side")
     compare.add_argument("names", nargs="+", metavar="RUN", help="a run's name or folder")
     compare.set_defaults(function=do_runs_compare)
-    clean = runs.add_parser("clean", help="remove merged weights, which can be made again")
+    clean = runs.add_parser("clean", help="remove merged weights and index, which can be made again")
     clean.add_argument("names", nargs="+", metavar="RUN")
     clean.add_argument("--all", action="store_true", help="remove the whole run, answers and metrics too")
     clean.set_defaults(function=do_runs_clean)

@@ -21,7 +21,7 @@ STYLES = {
     "base_one_shot": (BASE, "v"),
     "base_open": (BASE, "P"),
     "tuned": (TUNED, "s"),
-    "tuned_open": (TUNED, "P"),
+    "tuned_open": (TUNED, "X"),
     "copy_title": (GREY, "^"),
     "nearest": ("#5a5a9e", "D"),
 }

@@ -298,13 +298,13 @@ def _recorded(run: Run) -> dict:
 
 
 def clean(run: Run, everything: bool = False) -> float:
-    """Remove what can be made again from the rest, the merged weights; with `everything`, the whole run.
+    """Remove what can be made again from the rest, the merged weights and the index; with `everything`, the whole run.
 
     Answers and metrics are kept unless `everything`, and so are an interrupted training's checkpoints. Returns the MB
     that were freed. Raises StageBusy, before anything is removed, if a stage of these is being written.
     """
     before = size_mb(run.path)
-    stages = [run.stage(name) for name in (STAGES if everything else ("merged",))]
+    stages = [run.stage(name) for name in (STAGES if everything else ("index", "merged"))]
     with contextlib.ExitStack() as locks:
         for stage in stages:
             locks.enter_context(stage.lock())
