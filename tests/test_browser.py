@@ -228,7 +228,6 @@ def test_stop_ends_the_answer_and_the_next_one_comes(visit, smoke_run):
     tab.locator("#left .ft-text:not(:empty)").wait_for()
     tab.locator("#stop").click()
     whole(tab)
-    assert int(tab.locator("#right .ft-note").inner_text().split()[0]) < 400
     ask(tab, titles(smoke_run)[4]["title"])
     tab.locator("#sources a", has_text=titles(smoke_run)[4]["uid"]).wait_for()
 

@@ -132,6 +132,13 @@ def test_blind_hides_who_is_who(desk):
     assert len(orders) == 2
 
 
+def test_who_has_had_enough_gets_what_is_written(desk):
+    """Stop that loses what is there, or goes on writing in the background while others wait."""
+    long = desk.pair.generation.model_copy(update={"max_new_tokens": 400})
+    *_, last = desk.ask("Cup", "", False, False, long, "en", halted=lambda: True)
+    assert last.told and sum(len(desk.pair.tokenizer(text)["input_ids"]) for text in last.told.answers.values()) < 50
+
+
 def test_a_pair_is_voted_on_once(desk, tmp_path):
     """A double click counts twice, or the left answer's vote goes to the wrong model."""
     desk = Desk(desk.pair, desk.run)
