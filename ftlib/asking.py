@@ -1,6 +1,6 @@
 """Ask base and tuned model about a product, see both answers as they are written, and what they rest on.
 
-What: `load_pair(cfg, run)` holds both models, in the same 16-bit precision as in the evaluation; `stream_both` yields their
+What: `load_pair(cfg, run)` holds both models, in the same 16-bit precision as in the evaluation; `stream_together` yields their
 answers piece by piece, `sources_of` the rows of the catalogue that belong to the question. Why both: what a tuned model says
 means something only beside what its base says to the same prompt.
 `tells_apart` asks the one question that fluent text hides: does the model know this product, or only what descriptions look like?
@@ -25,6 +25,7 @@ from ftlib.runs import Run
 from ftlib.scoring import answer_nll
 from ftlib.sources import fetch
 from ftlib.support import mark, rests_on
+from ftlib.text import plain
 
 SYSTEMS = ("base", "tuned")
 TITLE_CHARS, QUESTION_CHARS = 500, 500
@@ -128,14 +129,6 @@ def entries_of(pair: Pair, sources: Sequence[Source]) -> Entries:
     return [(source.title, source.content) for source in sources[: pair.open_rows]]
 
 
-def stream_both(pair: Pair, title: str, question: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (system, piece): first the base's whole answer, then the tuned model's, so that both get the full speed."""
-    title, question = check_asked(title, question)
-    for system in SYSTEMS:
-        for piece in stream_one(pair, system, title, question):
-            yield system, piece
-
-
 def stream_together(
     pair: Pair, title: str, question: str = "", entries: Entries = (), generation=None
 ) -> Iterator[tuple[str, str]]:
@@ -180,14 +173,14 @@ def summary(title: str, question: str, answers: dict[str, str], sources: Sequenc
     }
 
 
-def print_both(pair: Pair, title: str, question: str = "") -> dict[str, str]:
-    """Stream both answers to the console, without widgets; returns {system: text}."""
-    answers = dict.fromkeys(SYSTEMS, "")
-    for system in SYSTEMS:
+def print_both(pair: Pair, title: str, question: str = "", entries: Entries = ()) -> dict[str, str]:
+    """Stream the answers to the console one after the other, without control characters; returns {system: text}."""
+    answers = dict.fromkeys(pair.models, "")
+    for system in answers:
         print(f"--- {system}", flush=True)
-        for piece in stream_one(pair, system, title, question):
+        for piece in stream_one(pair, system, title, question, entries):
             answers[system] += piece
-            print(piece, end="", flush=True)
+            print(plain(piece), end="", flush=True)
         print("\n", flush=True)
     return answers
 

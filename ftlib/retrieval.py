@@ -59,7 +59,7 @@ FREQUENT = 0.25, 5000
 
 @dataclass(frozen=True)
 class Source:
-    """A row that belongs to what was asked. `score`: share of the title that it bears out, 0 to 1. `split`: was it trained on?
+    """A row that belongs to what was asked. `score`: how well its title agrees, 0 to 1. `split`: was it trained on?
 
     `place`: its number in its split.
     """
@@ -169,7 +169,7 @@ class Index:
 
     def _share(self, wanted: list[list[str]], row: dict) -> float:
         """How well a row's title and the asked one agree, 0 to 1: the share of the asked title's weight that the row bears out,
-        and half as much the share of the row's own title that was asked for (people type less than shops do).
+        lowered a little (`ROW_TITLE`) where the row's own title says more than was asked: people type less than shops do.
 
         A word counts whole if the row's title has it, half if only its description has it. Weights are idf, so that a number
         or a name counts more than "of"; a word that no title has counts as one that a single title has.
@@ -193,7 +193,7 @@ class Index:
         return float(self.weights[ids].max()) if ids else float(np.log(1 + (self.rows - 0.5) / 1.5))
 
     def _spellings(self, word: str) -> list[str]:
-        """The word itself if a title has it, else the words of titles that a slip of the finger away: at most three.
+        """The word itself if a title has it, else the words of titles that are a slip of the finger away: at most three.
 
         One edit (a letter more, less, other, or two swapped), two from eight letters on; never for a number.
         """
@@ -207,10 +207,7 @@ class Index:
 
 
 def build(dataset, folder: Path) -> int:
-    """Write both indexes of a `DatasetDict` with the columns title and content; returns the number of rows.
-
-    Memory: some 5 bytes a word of the catalogue while it is read, 40 while it is sorted.
-    """
+    """Write both indexes of a `DatasetDict` with the columns title and content; returns the number of rows."""
     rows = sum(map(len, dataset.values()))
     for name, column in FIELDS.items():
         vocabulary: dict[str, int] = {}

@@ -7,7 +7,7 @@ tells at least `OVERLAP`: content words by their stem, without those of the row'
 repeats; such facts together count as one word. Why so strict on the first: a wrong number in a right sentence leaves most words
 as they were, and it is what a customer sues for. A sentence that tells nothing but the title is supported.
 What it cannot see: "does not rust" against "rusts", who does what to whom, words that mean the same; and an invention beside true
-facts often passes.
+facts passes now and then.
 How often it is right, on pairs that `OVERLAP` was not chosen on: `python benchmarks/support_pairs.py`, `results/support.json`.
 Porter's stemmer (Porter 1980, "An algorithm for suffix stripping") comes from the library nltk.
 """

@@ -27,6 +27,11 @@ def fold(text: str) -> list[str]:
     return _TOKEN.findall(text.lower())
 
 
+def plain(text: str) -> str:
+    """The text without control characters, which could move a terminal's cursor or hide text; line ends and tabs stay."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf"))
+
+
 def sentences(text: str) -> list[str]:
     """The sentences of a text: split after . ! ? before a capital or a digit, and at line ends; not after "Dr." or an initial."""
     parts: list[str] = []

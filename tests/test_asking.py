@@ -9,14 +9,15 @@ import torch
 
 from ftlib import asking
 from ftlib.app.panel import ask_page, ask_panel
-from ftlib.app.terminal import plain, print_sources, tell
-from ftlib.asking import AskError, Pair, language_note, print_both, stream_both, stream_together, tells_apart
+from ftlib.app.terminal import print_sources, tell
+from ftlib.asking import AskError, Pair, language_note, print_both, stream_one, stream_together, tells_apart
 from ftlib.cli import main
 from ftlib.generation import answer_prompts
 from ftlib.models import load_plain
 from ftlib.pipeline import load_dataset
 from ftlib.prompts import QUESTIONS, build_prompt
 from ftlib.sources import fetch
+from ftlib.text import plain
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def pair():
 def test_the_demo_answers_as_the_evaluation_does(pair):
     """A demo that prompts or decodes in its own way shows a model that nobody measured."""
     said = dict.fromkeys(pair.models, "")
-    for system, piece in stream_both(pair, "Blue kettle"):
+    for system, piece in stream_together(pair, "Blue kettle"):
         said[system] += piece
     for system, model in pair.models.items():
         measured = answer_prompts(model, pair.tokenizer, [build_prompt("Blue kettle")], pair.generation)
@@ -49,14 +50,14 @@ def test_the_demo_answers_as_the_evaluation_does(pair):
 def test_what_cannot_be_asked_is_refused_before_anything_is_generated(pair, title, question, words):
     """An empty field or a pasted novel must give a sentence, not a traceback or a minute of waiting."""
     with pytest.raises(AskError, match=words):
-        next(stream_both(pair, title, question))
+        next(stream_together(pair, title, question))
 
 
 def test_a_failing_model_is_heard(pair, monkeypatch):
     """Generation runs in a thread of its own; an error there used to leave the reader waiting for ever."""
     monkeypatch.setattr(pair.models["base"], "generate", lambda **_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        list(stream_both(pair, "Cup"))
+        list(stream_together(pair, "Cup"))
 
 
 def test_plain_text_names_both_systems(pair, capsys):
@@ -64,7 +65,7 @@ def test_plain_text_names_both_systems(pair, capsys):
     answers = print_both(pair, "Cup")
     shown = capsys.readouterr().out
     assert set(answers) == {"base", "tuned"}
-    assert all(f"--- {system}\n{text}" in shown for system, text in answers.items())
+    assert all(f"--- {system}\n{plain(text)}" in shown for system, text in answers.items())
 
 
 def test_the_panel_answers_and_escapes(pair, monkeypatch):
@@ -107,9 +108,7 @@ def test_both_columns_fill_at_once_and_say_the_same(pair):
     """The tuned answer begins only when the base's is whole, and the visitor waits twice as long to compare."""
     pieces = list(stream_together(pair, "Blue kettle"))
     said = {name: "".join(piece for system, piece in pieces if system == name) for name in pair.models}
-    alone = dict.fromkeys(pair.models, "")
-    for system, piece in stream_both(pair, "Blue kettle"):
-        alone[system] += piece
+    alone = {name: "".join(stream_one(pair, name, "Blue kettle")) for name in pair.models}
     assert said == alone
     assert {system for system, _ in pieces[:2]} == {"base", "tuned"}
 
@@ -143,9 +142,7 @@ def test_who_asks_in_portuguese_is_told(question, noted):
 
 def test_control_characters_do_not_reach_the_terminal(pair, monkeypatch, capsys):
     """A product's text could rename the window, move the cursor or hide what stands above it."""
-    monkeypatch.setattr(
-        "ftlib.app.terminal.stream_together", lambda pair, *_: ((s, "\x1b]0;hacked\x07a\u202eb") for s in pair.models)
-    )
+    monkeypatch.setattr(asking, "stream_one", lambda *_: iter(["\x1b]0;hacked\x07a", "\u202eb"]))
     tell(pair, "Cup")
     assert "]0;hackedab" in capsys.readouterr().out and plain("a\tb\n\x9b1mc") == "a\tb\n1mc"
 
@@ -190,8 +187,7 @@ def test_a_source_shows_what_the_answer_rests_on(pair, smoke_run, capsys):
     dataset = load_dataset(smoke_run)
     index = asking.Index.open(dataset, smoke_run.stage("index").path)
     row = dataset["train"][0]
-    told = {"title": row["title"], "question": "", "answers": {"tuned": row["content"]}, "sources": [1]}
-    found = asking.summary(row["title"], "", told["answers"], index.sources(row["title"]))
+    found = asking.summary(row["title"], "", {"tuned": row["content"]}, index.sources(row["title"]))
     assert (
         all(sentence["supported"] for sentence in found["sentences"])
         and found["sources"][0]["sentence"] in row["content"]

@@ -55,7 +55,6 @@ class Column:
     """One answer while it is written."""
 
     text: str = ""
-    pieces: int = 0
     first: float | None = None
     seconds: float = 0.0
 
@@ -78,7 +77,8 @@ class Desk:
         """Titles that neither model was trained on."""
         if self.pair.index is None:
             return []
-        return [row["title"] for row in self.pair.index.dataset["test"].select(range(EXAMPLES))]
+        rows = self.pair.index.dataset["test"]
+        return [row["title"] for row in rows.select(range(min(EXAMPLES, len(rows))))]
 
     def ask(
         self,
@@ -116,7 +116,7 @@ class Desk:
         stream = stream_together(self.pair, title, question, entries, generation)
         for system, piece in stream:
             column, now = columns[system], time.perf_counter()
-            column.text, column.pieces, column.seconds = column.text + piece, column.pieces + 1, now - started
+            column.text, column.seconds = column.text + piece, now - started
             column.first = column.first or (now - started if piece else None)
             if now - drawn > EVERY:
                 drawn = now

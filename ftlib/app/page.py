@@ -65,13 +65,17 @@ def build(desk: Desk) -> gr.Blocks:
         def ask(title, question, open_book, blind, request: gr.Request, *chosen):
             generation = chosen_decoding(desk.pair.generation, dict(zip(decoding, chosen, strict=True)))
             visitor = request.session_hash
-            stopped.discard(visitor)
             settings = (title, question, open_book, blind, generation, language(request))
             for view in desk.ask(*settings, halted=lambda: visitor in stopped):
                 can_vote = gr.Column(visible=view.told is not None)
                 yield view.left, view.right, view.sources, view.said, view.told, can_vote, ""
 
-        def halt(request: gr.Request):
+        def begin(request: gr.Request):
+            stopped.discard(request.session_hash)
+
+        def halt(
+            request: gr.Request,
+        ):  # also while the question waits in the queue: its answer then ends at its first word
             stopped.add(request.session_hash)
 
         def voter(choice: str):
@@ -83,6 +87,11 @@ def build(desk: Desk) -> gr.Blocks:
 
         gr.on(
             [button.click, title.submit, question.submit],
+            begin,
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
+        ).then(
             ask,
             [title, question, open_book, blind, *decoding.values()],
             [left, right, sources, said, told, voting, thanks],

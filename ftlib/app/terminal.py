@@ -9,22 +9,17 @@ How: `ftlib ask "Blue enamel cup, 300 ml" --sources`
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterator
 
-from ftlib.asking import Pair, check_asked, entries_of, language_note, sources_of, stream_together, summary
+from ftlib.asking import Pair, check_asked, entries_of, language_note, print_both, sources_of, stream_together, summary
 from ftlib.prompts import Entries
 from ftlib.support import rests_on
+from ftlib.text import plain
 
 NO_SOURCE = (
     "No row of the catalogue belongs to this title: the answer is from the model's memory alone, and may be invented."
 )
 MARKS = {True: "✓ a source bears it out", False: "? no source bears it out"}
-
-
-def plain(text: str) -> str:
-    """The text without control characters; line ends and tabs stay."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf"))
 
 
 def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, quiet: bool = False) -> dict:
@@ -44,26 +39,16 @@ def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, qu
     elif sys.stdout.isatty() and len(answers) > 1:
         _in_columns(pair, title, question, entries, answers)
     else:
-        _one_after_the_other(pair, title, question, entries, answers)
+        answers = print_both(pair, title, question, entries)
     return summary(title, question, answers, sources)
 
 
 def notes(question: str, open_book: bool, found: bool) -> Iterator[str]:
     """What the asker should know before the answer."""
-    if language_note(question):
-        yield language_note(question)
+    if note := language_note(question):
+        yield note
     if open_book and not found:
         yield "open book: no row of the catalogue belongs to this title, so none is shown to the models"
-
-
-def _one_after_the_other(pair: Pair, title: str, question: str, entries: Entries, answers: dict[str, str]) -> None:
-    for system in answers:
-        print(f"--- {system}", flush=True)
-        one = Pair({system: pair.models[system]}, pair.tokenizer, pair.generation, pair.row_length)
-        for _, piece in stream_together(one, title, question, entries):
-            answers[system] += piece
-            print(plain(piece), end="", flush=True)
-        print("\n", flush=True)
 
 
 def _in_columns(pair: Pair, title: str, question: str, entries: Entries, answers: dict[str, str]) -> None:
