@@ -112,6 +112,24 @@ def limit_gpu_memory() -> None:
         torch.cuda.set_per_process_memory_fraction(min(cap / total, 1.0), place)
 
 
+def be_deterministic() -> bool:
+    """With FTLIB_DETERMINISTIC=1, choose kernels that give the same bits in every run, or refuse; returns whether it is set.
+
+    On a CPU nothing changes: the same seed gives the same weights anyway. On a GPU kernels that add in any order are slower to
+    replace (results/deterministic.json says by how much). Must run before the first product on the GPU. Raises FtlibError.
+    Source: Reproducibility, PyTorch notes.
+    """
+    import torch
+
+    text = os.environ.get("FTLIB_DETERMINISTIC", "0")
+    if text not in ("0", "1"):
+        raise FtlibError(f"FTLIB_DETERMINISTIC={text}: write 1 to get the same bits in every run, or unset it")
+    if text == "1":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS refuses: its own choice may differ
+        torch.use_deterministic_algorithms(True)
+    return text == "1"
+
+
 def free_gpu_gib() -> float:
     """Memory of the first CUDA GPU that this process can still take, in GiB; 0 without one."""
     import torch

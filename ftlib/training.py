@@ -131,6 +131,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     kept: where encoded rows are kept for the next training (see `encoded`), or None.
     """
     check_model(cfg)
+    same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
     started = time.perf_counter()
     examples = encoded(tokenizer, dataset["train"], cfg.train, kept)
@@ -169,6 +170,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     about = {
         "seed": cfg.train.seed,
+        "deterministic": same_bits,
         "precision": {
             "dtype": chosen.dtype,
             "quantization": chosen.quantization,
