@@ -1,9 +1,9 @@
 """What does FTLIB_DETERMINISTIC=1 cost, and does it keep its word? The same training twice as it is, and twice with it.
 
-What: `ftlib train` in a process of its own each time, the same data, seed and machine; the adapter's bytes are compared. Why: kernels
-that add in any order are faster, and make two runs differ in their last bits; whoever looks for a cause wants them equal.
-How: python benchmarks/deterministic.py --data trn_real.json.gz (minutes on a GPU). It writes results/deterministic.json. To try the
-script without a GPU: python benchmarks/deterministic.py --data sample --set model.name=tiny:llama --steps 4 --out FILE
+What: `ftlib train` in a process of its own each time, the same data, seed and machine; the adapter's bytes are compared. Why:
+kernels that add in any order are faster, and make two runs differ in their last bits; whoever looks for a cause wants them equal.
+How: python benchmarks/deterministic.py --data trn_real.json.gz (minutes on a GPU). It writes results/deterministic.json. To try
+the script without a GPU: python benchmarks/deterministic.py --data sample --set model.name=tiny:llama --steps 4 --out FILE
 """
 
 from __future__ import annotations
@@ -38,7 +38,17 @@ if __name__ == "__main__":
         for name, value in (("a", "0"), ("b", "0"), ("c", "1"), ("d", "1")):
             env = os.environ | {"FTLIB_DETERMINISTIC": value}
             for command in ("prepare", "train"):
-                told = [sys.executable, "-m", "ftlib", command, "--run", str(Path(folder) / name), "--profile", "gpu", *options]
+                told = [
+                    sys.executable,
+                    "-m",
+                    "ftlib",
+                    command,
+                    "--run",
+                    str(Path(folder) / name),
+                    "--profile",
+                    "gpu",
+                    *options,
+                ]
                 subprocess.run(told, env=env, check=True)
             stage = Run(Path(folder) / name).stage("adapter")
             manifest = stage.manifest()

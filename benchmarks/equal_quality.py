@@ -38,7 +38,8 @@ if __name__ == "__main__":
     dataset = rows_of(args.data, args.rows, held_out=1000)
     extra = dict(each.split("=", 1) for each in args.set)
     fixed = {"model.name": SMOLLM2, "model.quantization": "none", "train.learning_rate": 1e-3, "train.epochs": 1.0,
-             "train.eval_steps": None, "train.save_steps": 10_000, "train.log_steps": 100, "lora.dropout": 0.05}  # fmt: skip
+             "train.eval_steps": None, "train.save_steps": 10_000, "train.log_steps": 100, "lora.dropout": 0.05,
+             "lora.r": 32, "lora.alpha": 64}  # fmt: skip
     lines, first = [], None
     for name, change in RECIPES:
         cfg = Config.load("gpu", env={}, **{"data.path": args.data} | fixed | change | extra)

@@ -25,6 +25,7 @@ from ftlib.config import Config
 from ftlib.runs import read_json, write_json
 from ftlib.training import build_trainer
 
+RANK = ("lora.r=32", "lora.alpha=64")  # the reference's, whatever the profile has
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "train_speed.json"
 WARM, STEPS = 8, 24
@@ -150,7 +151,13 @@ def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
     command = [sys.executable, "-m", "ftlib"]
     size = 8500
     options = ["--profile", profile, "--data", data, "--run", str(folder)]
-    for setting in (f"model.name={model}", f"data.train_size={size}", f"train.epochs={JOB_EXAMPLES / size}", *extra):
+    for setting in (
+        f"model.name={model}",
+        f"data.train_size={size}",
+        f"train.epochs={JOB_EXAMPLES / size}",
+        *RANK,
+        *extra,
+    ):
         options += ["--set", setting]
     subprocess.run([*command, "prepare", *options], check=True, stdout=subprocess.DEVNULL)
     begun = time.perf_counter()

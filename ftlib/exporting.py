@@ -37,6 +37,8 @@ PRE_TOKENIZERS = {
 }  # llama.cpp's names
 SPACE = "▁"  # how SentencePiece writes a space
 PROOF_TOKENS = 48
+# what all engines do alike: the likeliest token, and nothing that shifts the likelihoods
+PLAIN_GREEDY = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram": 0, "length_decay": None, "beams": 1}
 
 
 class ExportError(FtlibError):
@@ -52,7 +54,7 @@ def export(
     check(model.config)
     asked = list(dataset["test"].select(range(min(prompts, len(dataset["test"]))))["input_text"])
     generation = cfg.generation.model_copy(
-        update={"do_sample": False, "max_new_tokens": min(PROOF_TOKENS, cfg.generation.max_new_tokens)}
+        update=PLAIN_GREEDY | {"max_new_tokens": min(PROOF_TOKENS, cfg.generation.max_new_tokens)}
     )
     words = answer_prompts(model, tokenizer, asked, generation)
     proof: dict = {"prompts": len(asked), "new_tokens": generation.max_new_tokens}
@@ -265,7 +267,22 @@ def modelfile(cfg: Config, tokenizer, file: str) -> str:
         "num_ctx": cfg.train.max_length + generation.max_new_tokens,
     }
     lines = [f"FROM ./{file}", f'TEMPLATE """{ollama_template(tokenizer)}"""']
+    lines += [f"# {line}" for line in without_counterpart(generation)]
     return "\n".join([*lines, *(f"PARAMETER {name} {value}" for name, value in parameters.items())]) + "\n"
+
+
+def without_counterpart(generation) -> list[str]:
+    """Sentences about decoding settings that Ollama does not know, so that its answers are not taken for the measured ones."""
+    set_here = {
+        "length_decay": generation.length_decay,
+        "no_repeat_ngram": generation.no_repeat_ngram,
+        "beams": generation.beams > 1,
+    }
+    return [
+        f"generation.{name} was set when the model was evaluated; Ollama has nothing like it, so some answers will be longer"
+        for name, value in set_here.items()
+        if value
+    ]
 
 
 def ollama_template(tokenizer) -> str:

@@ -1,11 +1,12 @@
 """Merge an adapter into its base: one 16-bit model that plain transformers loads, with proof that nothing was lost.
 
-Why onto the 16-bit base, in float32: merging into the 4-bit weights rounds the sum to 4 bits again (what that costs
-on real weights: results/cpu-real/merge_ways.json), and adding in float16 rounds each product. So W + (alpha / r) B A is added
-in float32 and cast once.
+Why onto the base that training saw (`merge.onto`), in float32: an adapter trained on NF4 has learned to make up for the rounding
+of its base, so the 16-bit base gets a correction of errors that it does not have; merging into the 4-bit weights rounds the sum
+to 4 bits again; and adding in float16 rounds each product. What each way costs on real weights: results/*/merge_ways.json. So
+W + (alpha / r) B A is added in float32 to the dequantised W (without NF4: to W itself) and cast once.
 What is proved and what is only printed: the merged weights in float32 must give the adapter's logits and the same greedy words,
 and the saved file must hold exactly the cast weights. How far the cast moves the logits, and how far the adapter on the NF4
-base is (it was trained there), is printed: those differences belong to the number formats, not to the merge.
+base is (it was trained there), is printed: those differences belong to the number formats and to the choice of the base.
 How: `ftlib merge`, then `AutoModelForCausalLM.from_pretrained("runs/<profile>/merged")`.
 """
 
@@ -42,11 +43,25 @@ def load_adapter(base, adapter: Path):
     return PeftModel.from_pretrained(base, str(adapter)).eval()
 
 
+def merge_base(cfg: Config) -> str:
+    """'dequantized' or 'base': what `merge.onto` comes to; 'auto' is the base that the adapter was trained on."""
+    if cfg.merge.onto != "auto":
+        return cfg.merge.onto
+    return "dequantized" if precision(cfg).quantization == "nf4" else "base"
+
+
+def _dequantised(place: str):
+    """The NF4 base turned back into float32 weights: the values that training multiplied with."""
+    return load_nf4(place, "float32").dequantize().float()
+
+
 def _trained(cfg: Config, adapter: Path):
     """What training saved, in float32: the adapter on its base, or the model itself where all weights were trained."""
     if cfg.lora.r == 0:
         return load_plain(str(adapter), "float32")
-    return load_adapter(load_plain(fetch(cfg.model.name), "float32"), adapter)
+    place = fetch(cfg.model.name)
+    base = _dequantised(place) if merge_base(cfg) == "dequantized" else load_plain(place, "float32")
+    return load_adapter(base, adapter)
 
 
 def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
@@ -73,6 +88,7 @@ def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
     same = all(torch.equal(weight, cast[name]) for name, weight in reloaded.state_dict().items())
     tie_right = tied_in_base == _is_tied(reloaded)
     proof = {
+        "onto": merge_base(cfg),
         "prompts": len(prompts),
         "tolerance": TOLERANCE,
         "merged_vs_adapter_float32": against_adapter,
@@ -138,16 +154,15 @@ def check_proof(proof: dict, cfg: Config) -> None:
 def three_ways(cfg: Config, adapter: Path) -> Iterator[tuple[str, object]]:
     """Yield (name, model) for the ways to use one adapter, one at a time: on NF4 as it was trained, and three merges.
 
-    Merging into NF4 rounds the sum to 4 bits again; merging onto the dequantised base keeps the base that training saw;
-    merging onto the 16-bit base is what `merge` does. All answer in float32, so that only the weights differ.
+    Merging into NF4 rounds the sum to 4 bits again; merging onto the dequantised base keeps the base that training saw, and is
+    what `merge` does; the 16-bit base is what the reference took. All answer in float32, so that only the weights differ.
     """
     place = fetch(cfg.model.name)
     yield "adapter on NF4, as trained", load_adapter(load_nf4(place, "float32"), adapter)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft warns that this rounds again; that is what is to be shown
         yield "merged into NF4", load_adapter(load_nf4(place, "float32"), adapter).merge_and_unload()
-    dequantised = load_nf4(place, "float32").dequantize()
-    yield "merged onto the dequantised base", load_adapter(dequantised.float(), adapter).merge_and_unload()
+    yield "merged onto the dequantised base", load_adapter(_dequantised(place), adapter).merge_and_unload()
     yield "merged onto the 16-bit base", load_adapter(load_plain(place, "float32"), adapter).merge_and_unload()
 
 

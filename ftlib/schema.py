@@ -141,6 +141,7 @@ class TrainConfig(Section):
 
 
 class MergeConfig(Section):
+    onto: Literal["auto", "base", "dequantized"]
     dtype: Literal["float16", "bfloat16"]
     proof_prompts: Count
 

@@ -11,6 +11,7 @@ from ftlib.reading import verdicts
 from ftlib.report import BASELINES, LABELS, SHOWN, SPLIT_TITLES, findings, interval, markdown, number
 
 STUDY, FILE, SECOND = "headline", "headline.json", "greedy"
+ROUGES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 TUNED = ("tuned", "tuned - base")  # the columns that the second decoding has too
 
 
@@ -54,7 +55,21 @@ def tables(study: dict) -> list[str]:
             said = verdicts(found, "unseen", f"tuned-{system}")
             words = "; ".join(f"{verdict}: {', '.join(names) or 'none'}" for verdict, names in said.items())
             lines.append(f"- Unseen titles, tuned against {LABELS[system]}: {words}.")
-    return [*lines, *(f"- {sentence}" for sentence in findings(found)), ""]
+    return [*lines, *(f"- {sentence}" for sentence in findings(found)), "", *precision_and_recall(found["unseen"])]
+
+
+def precision_and_recall(split: dict) -> list[str]:
+    """Lines: what an F value is made of. A short answer whose words all occur wins by precision and says little."""
+    systems = [system for system in ("tuned", *BASELINES) if "rouge1_p" in split["systems"].get(system, {})]
+    rows = [
+        [
+            LABELS[system],
+            *(number(split["systems"][system][f"{name}_{part}"]["mean"]) for name in ROUGES for part in "pr"),
+        ]
+        for system in systems
+    ]
+    header = ["unseen titles", *(f"{title} {part}" for title in ROUGES.values() for part in ("precision", "recall"))]
+    return ["What the ROUGE values are made of:", "", *markdown(header, rows), ""] if rows else []
 
 
 def _columns(split: dict) -> dict:

@@ -170,8 +170,10 @@ class Work:
 
     def key(self, job: Job) -> str:
         """The fingerprint of a job's answers: training, merge, decoding, rows."""
-        merge, trained = job.cfg.merge.dtype, self.trained(job).path.name
-        return fingerprint([FORMAT, trained, merge, *_asking(job), self.rows(job)])
+        merge, trained = job.cfg.merge, self.trained(job).path.name
+        plain = merge.onto == "base" or job.cfg.model.quantization == "none"  # there is but one base to merge onto
+        dtype = merge.dtype if plain else [merge.dtype, merge.onto]
+        return fingerprint([FORMAT, trained, dtype, *_asking(job), self.rows(job)])
 
     def base_keys(self, job: Job) -> dict[tuple[str, str], str]:
         """{(system, split): fingerprint} of the untuned model's answers."""
