@@ -32,6 +32,7 @@ MEASURED = {  # files that are shown as they are, a table for each part
     "t4_cap": "The t4 profile under the memory of a T4 (the GPU is another one)",
     "scaling": "The fast step on several GPUs",
     "cpu_speed": "Without a GPU",
+    "loops": "Why greedy answers loop: a passage that comes back, and the end behind it",
     "support": "Sentences and sources",
     "retrieval_scale": "The index of a large catalogue",
     "page_load": "Many people on the page at once",

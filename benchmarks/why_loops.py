@@ -25,6 +25,7 @@ from ftlib.runs import Run, write_json
 RESULT = Path(__file__).resolve().parent.parent / "results" / "loops.json"
 TIMES = 6  # repetitions that are looked at
 NEW_TOKENS = 320
+BATCH = 32
 
 
 def loop_of(ids: list[int]) -> tuple[int, int] | None:
@@ -67,19 +68,29 @@ if __name__ == "__main__":
     cfg = Config.load(merged.manifest()["profile"], inherited=recorded_settings(run, "merged"), env={})
     tokenizer, model = load_tokenizer(cfg.model.name), load_plain(str(merged.path), "float32").eval()
     end, loops, stopped, rows = end_of_turn_id(tokenizer), [], 0, load_dataset(run)["validation"]
-    for row in rows.select(range(min(args.rows, len(rows)))):
-        prompt = encode_prompt(tokenizer, row["input_text"])
-        batch = torch.tensor([prompt])
+    prompts = [encode_prompt(tokenizer, row["input_text"]) for row in rows.select(range(min(args.rows, len(rows))))]
+    for begin in range(0, len(prompts), BATCH):
+        batch = prompts[begin : begin + BATCH]
+        width = max(map(len, batch))
+        ids = torch.tensor([[end] * (width - len(prompt)) + prompt for prompt in batch])
+        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in batch])
         with torch.no_grad():
             out = model.generate(
-                input_ids=batch, attention_mask=torch.ones_like(batch), max_new_tokens=NEW_TOKENS, do_sample=False,
-                eos_token_id=end, pad_token_id=end,
+                input_ids=ids, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False, eos_token_id=end, pad_token_id=end
             )  # fmt: skip
-        answer = out[0, len(prompt) :].tolist()
-        stopped += answer[-1] == end
-        measured = None if answer[-1] == end else likelihoods(model, prompt, answer, end)
-        loops += [measured] if measured else []
-    found = {"rows": args.rows, "stopped": stopped, "loops": len(loops), "new_tokens": NEW_TOKENS, "repetitions": []}
+        for prompt, answer in zip(batch, out[:, width:].tolist(), strict=True):
+            if end in answer:
+                stopped += 1
+            elif measured := likelihoods(model, prompt, answer, end):
+                loops.append(measured)
+    found = {
+        "rows": len(prompts),
+        "stopped": stopped,
+        "did_not_stop": len(prompts) - stopped,
+        "loops": len(loops),
+        "new_tokens": NEW_TOKENS,
+        "repetitions": [],
+    }
     for time in range(TIMES):
         found["repetitions"].append({
             "time": time + 1,
@@ -87,10 +98,10 @@ if __name__ == "__main__":
             "end_probability": mean_interval([ends[time] for _, ends in loops]),
         })  # fmt: skip
         print(found["repetitions"][-1])
-    steps = merged.manifest()["config"]["model"]["name"], run.stage("adapter").manifest()["stopped_at_step"]
+    trained = run.stage("adapter").manifest()["stopped_at_step"]
     found |= {
-        "model": steps[0],
-        "training_steps": steps[1],
+        "model": cfg.model.name,
+        "training_steps": trained,
         "device": hardware.device_name(),
         "finished": hardware.now(),
     }
