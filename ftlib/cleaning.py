@@ -54,12 +54,17 @@ def unicode(text: str) -> str:
     """Unicode NFC: letter and accent become one character. Zero-width, control and private characters go."""
     if text.isascii() and text.isprintable():
         return text
-    visible = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
+    # each character is looked up once, however often it occurs
+    gone = {c for c in set(text) if unicodedata.category(c) in _INVISIBLE and not c.isspace()}
+    visible = text.translate(dict.fromkeys(map(ord, gone))) if gone else text
     return unicodedata.normalize("NFC", visible)
 
 
 def whitespace(text: str) -> str:
     """Every run of white space (line ends and non-breaking spaces too) becomes one space; none at the ends."""
+    # printable ASCII has no white space but the space: most texts are seen to be clean without being taken apart
+    if text.isascii() and text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:
+        return text
     return " ".join(text.split())
 
 
@@ -68,8 +73,9 @@ def boilerplate(text: str) -> str:
 
     A space takes their place, since what follows is often run together with them.
     """
+    lower = text.lower()
     for words, pattern in _BOILERPLATE:
-        if words in text.lower():  # quicker than the pattern
+        if words in lower:  # quicker than the pattern
             text = pattern.sub(" ", text).strip()
     return text
 
@@ -105,8 +111,13 @@ def clean_text(
     return text
 
 
+_WORDS_OF_ASCII = {code: chr(code).lower() if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128)}
+
+
 def normalise(text: str) -> str:
     """The key by which two texts count as the same: case, punctuation and spacing do not matter."""
+    if text.isascii():  # the same, several times as fast
+        return " ".join(text.translate(_WORDS_OF_ASCII).split())
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ftlib.batching import pack
-from ftlib.catalog import clean_row, why_dropped
 from ftlib.cleaning import looks_adult, normalise, steps_of
 from ftlib.config import Config
 from ftlib.reader import Malformed, Row, read_rows
+from ftlib.scanning import clean_row, why_dropped
 
 
 def before_and_after(path: Path, count: int, cfg: Config) -> list[dict[str, str]]:

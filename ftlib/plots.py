@@ -277,6 +277,22 @@ def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: 
     return _done(figure, alt, path)
 
 
+def growth_plot(found: list[dict], path: Path | None = None) -> Figure:
+    """Seconds and highest memory of `ftlib prepare` over the rows of the file. found: [{rows, seconds, peak_mb}]."""
+    figure = Picture(figsize=(7.2, 3.2), layout="constrained")
+    rows = [line["rows"] / 1e6 for line in found]
+    for axes, key, title in zip(
+        figure.subplots(1, 2), ("seconds", "peak_mb"), ("seconds", "highest memory, MB"), strict=True
+    ):
+        axes.plot(rows, [line[key] for line in found], marker="o")
+        axes.set(xlabel="million rows", ylabel=title, xlim=(0, None), ylim=(0, None))
+    points = "; ".join(
+        f"{n:.2f} million rows {line['seconds']:.0f} s, {line['peak_mb']:.0f} MB"
+        for n, line in zip(rows, found, strict=True)
+    )
+    return _done(figure, f"Time and memory of ftlib prepare by the size of the file: {points}.", path)
+
+
 def _done(figure: Picture, alt: str, path: Path | None) -> Picture:
     """The figure with its alternative text, saved as PNG if a path is given."""
     figure.alt = alt

@@ -22,6 +22,8 @@ from ftlib.errors import FtlibError
 
 INNER_NAME = "trn.json.gz"  # inside LF-Amazon-1.3M.raw.zip
 FIRST_LINES = 5  # line numbers kept for each kind of malformed line
+BLOCK = 2**20  # bytes: some thousand rows
+LONGEST = 2**24  # bytes of a line; the longest of the real file has some hundred thousand
 
 
 class DataError(FtlibError, ValueError):
@@ -36,19 +38,44 @@ class Row(msgspec.Struct):
     content: str | None = None
 
 
+_DECODER = msgspec.json.Decoder(Row)
+
+
 class Malformed:
-    """Counts of unreadable lines by kind, with the numbers of the first few; `why`: what was wrong with the first."""
+    """Counts of unreadable lines by kind, with the numbers of the first few; `why`: what was wrong with the first.
+
+    lines: how many lines were looked at. cut: why a packed file stopped before its end, if it did.
+    """
 
     def __init__(self):
         self.kinds: dict[str, dict] = {}
         self.why: dict[str, str] = {}
+        self.lines = 0
+        self.cut: str | None = None
 
-    def add(self, kind: str, line: int, why: str) -> None:
+    def add(self, kind: str, why: str) -> None:
+        """Count the line that was looked at last."""
         entry = self.kinds.setdefault(kind, {"count": 0, "first_lines": []})
         self.why.setdefault(kind, why)
         entry["count"] += 1
         if len(entry["first_lines"]) < FIRST_LINES:
-            entry["first_lines"].append(line)
+            entry["first_lines"].append(self.lines)
+
+    def follow(self, part: Malformed) -> None:
+        """Take over what was found in the part of the file that comes next."""
+        for kind, found in part.kinds.items():
+            entry = self.kinds.setdefault(kind, {"count": 0, "first_lines": []})
+            self.why.setdefault(kind, part.why[kind])
+            entry["count"] += found["count"]
+            room = FIRST_LINES - len(entry["first_lines"])
+            entry["first_lines"] += [self.lines + line for line in found["first_lines"][:room]]
+        self.lines += part.lines
+
+    def end(self) -> None:
+        """Count the break, if the file was cut."""
+        if self.cut:
+            self.lines += 1
+            self.add("truncated_gzip", self.cut)
 
     @property
     def total(self) -> int:
@@ -58,45 +85,128 @@ class Malformed:
 def read_rows(path: Path, malformed: Malformed) -> Iterator[Row]:
     """Yield the readable rows of a file in file order; blank lines are passed over.
 
-    Kinds of malformed lines: `bad_utf8`, `broken_json`, `wrong_types` (a list, or a number where text belongs),
-    `truncated_line` (the last line stops in the middle), `truncated_gzip` (the compressed file does).
+    Kinds of malformed lines: `bad_utf8`, `broken_json`, `wrong_types` (a list, or a number where text belongs), `line_too_long`
+    (above LONGEST bytes), `truncated_line` (the last line stops in the middle), `truncated_gzip` (the compressed file does).
     Raises DataError for a file that is absent or of an unknown kind, or one JSON array instead of JSON lines.
     """
-    decode = msgspec.json.Decoder(Row).decode
-    number = 0
     with open_raw(path) as file:
-        lines = iter(file)
-        while True:
-            number += 1
-            try:
-                line = next(lines)
-            except StopIteration:
-                return
-            except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-                malformed.add("truncated_gzip", number, str(error))
-                return
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)  # some Windows editors write one
-            if not line.strip():
-                continue
-            if number == 1 and line.lstrip().startswith(b"["):
-                raise DataError(
-                    f"{path} is one JSON array; ftlib reads one JSON object a line, as in trn.json (jq -c '.[]')"
-                )
-            try:
-                yield decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                malformed.add(_kind(line, error), number, str(error))
+        for start, block in blocks(file, malformed):
+            for _, row in rows_in(block, malformed, path if start == 0 else None):
+                yield row
+    malformed.end()
 
 
-def _kind(line: bytes, error: Exception) -> str:
+def blocks(file: BinaryIO, malformed: Malformed, stop: int | None = None) -> Iterator[tuple[int, bytes | None]]:
+    """Yield (place in the stream, whole lines) of some megabytes, from the stream's place up to `stop`, where a line must end.
+
+    A line above LONGEST comes as None: it is read past and never held whole. Only the stream's last line may lack its end. Of a
+    packed file that stops in the middle, the whole lines are yielded, and `malformed.cut` says why it stopped.
+    """
+    held, start, skipping = bytearray(), file.tell(), False
+    while piece := _read(file, malformed, stop, start + len(held)):
+        held += piece
+        if len(held) < BLOCK:
+            continue
+        if skipping:
+            taken = held.find(b"\n") + 1
+            if taken:
+                yield start, None
+            skipping = not taken
+        else:
+            taken = held.rfind(b"\n") + 1
+            if taken:
+                yield start, bytes(held[:taken])
+            skipping = not taken and len(held) > LONGEST
+        taken = len(held) if skipping else taken
+        del held[:taken]
+        start += taken
+    if skipping:
+        yield start, None
+        taken = held.find(b"\n") + 1 or len(held)
+        del held[:taken]
+        start += taken
+    if malformed.cut:
+        del held[held.rfind(b"\n") + 1 :]
+    if held:
+        yield start, bytes(held)
+
+
+def _read(file: BinaryIO, malformed: Malformed, stop: int | None, place: int) -> bytes:
+    """The next bytes of a stream; none at its end, at `stop`, or where a packed file breaks off."""
+    try:
+        # read1 gives what there is: what was unpacked before an error is not lost
+        return file.read1(BLOCK if stop is None else min(BLOCK, stop - place))
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        malformed.cut = str(error)
+        return b""
+
+
+def rows_in(block: bytes | None, malformed: Malformed, top_of: Path | None = None) -> Iterator[tuple[int, Row]]:
+    """Yield (place in the block, row) for the readable lines of a block. top_of: the file, if this is its first block."""
+    if block is None:
+        malformed.lines += 1
+        malformed.add("line_too_long", f"longer than {LONGEST >> 20} MiB")
+        return
+    if top_of is not None and block.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        raise DataError(f"{top_of} is one JSON array; ftlib reads one JSON object a line, as in trn.json (jq -c '.[]')")
+    decode, place = _DECODER.decode, 0
+    lines = block.split(b"\n")
+    last = len(lines) - 1
+    for number, line in enumerate(lines):
+        if number == last and not line:
+            return
+        malformed.lines += 1
+        try:
+            yield place, decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            text = line.removeprefix(codecs.BOM_UTF8) if number == 0 and top_of is not None else line
+            if text is not line and (row := decoded(text)):  # some Windows editors write a BOM
+                yield place, row
+            elif text.strip():
+                malformed.add(_kind(line, error, ended=number < last), str(error))
+        place += len(line) + 1
+
+
+def decoded(line: bytes) -> Row | None:
+    """The row of a line, or None if it cannot be read."""
+    try:
+        return _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def lines_at(path: Path, places: list[int]) -> Iterator[bytes]:
+    """The lines that begin at these places of the unpacked file, in rising order of the places."""
+    with open_raw(path) as file:
+        if not is_packed(path):
+            for place in places:
+                file.seek(place)
+                yield file.readline(LONGEST).removeprefix(codecs.BOM_UTF8)
+            return
+        wanted = iter(places)
+        place = next(wanted, None)
+        for start, block in blocks(file, Malformed()):
+            while place is not None and block is not None and place < start + len(block):
+                end = block.find(b"\n", place - start)
+                yield block[place - start : None if end < 0 else end].removeprefix(codecs.BOM_UTF8)
+                place = next(wanted, None)
+            if place is None:
+                return
+
+
+def _kind(line: bytes, error: Exception, ended: bool) -> str:
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:
         return "bad_utf8"
     if isinstance(error, msgspec.ValidationError):
         return "wrong_types"
-    return "broken_json" if line.endswith(b"\n") else "truncated_line"
+    return "broken_json" if ended else "truncated_line"
+
+
+def is_packed(path: Path) -> bool:
+    """True for .gz and .zip: such a file can only be read from its beginning."""
+    return path.suffix.lower() in (".gz", ".zip")
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ftlib.catalog import hash64
 from ftlib.evaluation import paired, summarise
+from ftlib.scanning import hash64
 
 Metrics = dict[str, dict[str, np.ndarray]]
 
