@@ -9,6 +9,7 @@ How: `print(render_labels(tokenizer, encode_example(...)))` shows a row with its
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
@@ -145,10 +146,7 @@ def encode_prompt(tokenizer, prompt: str, shown: Turns = ()) -> list[int]:
     text is encoded without special tokens and the BOS is counted here.
     """
     turns = [turn for user, answer in shown for turn in _exchange(user, answer)]
-    text = tokenizer.apply_chat_template(
-        [*turns, {"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
-    )
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = _template_ids(tokenizer, [*turns, {"role": "user", "content": prompt}])
     if not has_bos(tokenizer):
         return ids
     while ids[:1] == [tokenizer.bos_token_id]:
@@ -156,9 +154,47 @@ def encode_prompt(tokenizer, prompt: str, shown: Turns = ()) -> list[int]:
     return [tokenizer.bos_token_id, *ids]
 
 
+def _template_ids(tokenizer, turns: list[dict[str, str]]) -> list[int]:
+    """The ids of some turns in the chat template, up to where the assistant begins.
+
+    A text that holds a control token (a title with `<|im_end|>` could end its own turn and begin another) is encoded by itself,
+    apart from the template around it, so that it stays text.
+    """
+
+    def rendered(messages: list[dict[str, str]]) -> str:
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+    if not any(has_control(tokenizer, turn["content"]) for turn in turns):
+        return tokenizer(rendered(turns), add_special_tokens=False)["input_ids"]
+    marks = [f"text{number}of{len(turns)}" for number in range(len(turns))]
+    template = rendered([turn | {"content": mark} for turn, mark in zip(turns, marks, strict=True)])
+    ids: list[int] = []
+    for turn, mark in zip(turns, marks, strict=True):
+        before, _, template = template.partition(mark)
+        ids += tokenizer(before, add_special_tokens=False)["input_ids"] + text_ids(tokenizer, turn["content"])
+    return ids + tokenizer(template, add_special_tokens=False)["input_ids"]
+
+
+def has_control(tokenizer, text: str) -> bool:
+    """True if the text holds a control token of the model, such as the end of a turn."""
+    return any(token in text for token in _controls(tokenizer))
+
+
+@functools.lru_cache(maxsize=8)
+def _controls(tokenizer) -> frozenset[str]:
+    return frozenset({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()})
+
+
+def text_ids(tokenizer, text: str) -> list[int]:
+    """The ids of a text in which nothing is a control token, whatever it looks like."""
+    if not has_control(tokenizer, text):
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+
+
 def encode_answer(tokenizer, content: str) -> list[int]:
     """The ids of a whole answer with its end."""
-    return tokenizer(build_target(content), add_special_tokens=False)["input_ids"] + [end_of_turn_id(tokenizer)]
+    return text_ids(tokenizer, build_target(content)) + [end_of_turn_id(tokenizer)]
 
 
 def has_bos(tokenizer) -> bool:

@@ -42,7 +42,7 @@ class Votes:
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             file.execute(TABLE)
             places = ", ".join(f":{name}" for name in COLUMNS)
-            done = file.execute(f"insert or ignore into votes ({', '.join(COLUMNS)}) values ({places})", vote)
+            done = file.execute(f"insert or ignore into votes ({', '.join(COLUMNS)}) values ({places})", vote)  # noqa: S608, our own columns
             return done.rowcount == 1
 
     def counts(self) -> dict[tuple[str, bool], dict[str, int]]:

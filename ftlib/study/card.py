@@ -54,7 +54,9 @@ def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
     )
     shown = [split for split in ("unseen", "seen") if split in metrics]
     text = (resources.files("ftlib.study") / "card.md.jinja").read_text(encoding="utf-8")
-    return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(text).render(
+    # the page is Markdown, and holds no text of the rows
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701
+    return environment.from_string(text).render(
         front=front.to_yaml(), title=name, base=base, config=config, data=data, adapter=adapter,
         usage=_usage(kind, base, place, config, run), header=report.header(metrics["unseen"]) if metrics else [],
         versions=", ".join(f"{name} {version}" for name, version in adapter["versions"].items()),
@@ -134,7 +136,7 @@ def upload(run: Run, place: str, kind: str = "merged", private: bool = True, dry
         address = api.create_repo(place, private=private, exist_ok=True)
         api.upload_folder(
             repo_id=place,
-            folder_path=run.stage(kind).path,
+            folder_path=run.stage(kind).sound(),
             allow_patterns=[path.name for path in sent],
             commit_message=f"{kind} model, made with ftlib",
         )
