@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ftlib import __version__, commands, ranks
-from ftlib.errors import FtlibError
+from ftlib.errors import FtlibError, storage_problem
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -33,13 +33,18 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(function=function)
         return sub
 
-    command("run", "prepare, train, merge, evaluate and report; reuses what is still valid", commands.do_run)
+    run = command("run", "prepare, train, merge, evaluate and report; reuses what is still valid", commands.do_run)
     command("prepare", "raw rows to a cleaned, deduplicated, split data set", commands.do_stage).set_defaults(
         stage="dataset"
     )
-    command("train", "fine-tune an adapter; goes on by itself after an interruption", commands.do_stage).set_defaults(
-        stage="adapter"
-    )
+    train = command("train", "fine-tune an adapter; goes on by itself after an interruption", commands.do_stage)
+    train.set_defaults(stage="adapter")
+    for trains in (run, train):
+        trains.add_argument(
+            "--auto-batch",
+            action="store_true",
+            help="where the memory runs out in training, go on from the last checkpoint with fewer examples at once",
+        )
     command("merge", "adapter and base to one 16-bit model, with proof", commands.do_stage).set_defaults(stage="merged")
     evaluate = command("evaluate", "base, tuned and baselines side by side, with intervals", commands.do_stage)
     evaluate.set_defaults(stage="evaluation")
@@ -173,3 +178,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; run the same command again and it goes on", file=sys.stderr)
         return 130
+    except Exception as error:
+        said = storage_problem(error)
+        if said is None:
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        return 2

@@ -7,6 +7,7 @@ a function returns the exit status, None for 0.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def _resolve(args, stage: str | None):
     from ftlib.pipeline import default_run, recorded_settings
     from ftlib.runs import Run
 
+    if getattr(args, "auto_batch", False):
+        os.environ["FTLIB_AUTO_BATCH"] = "1"
     said = hardware.use_one_gpu()
     if said:
         print(said, flush=True)
@@ -294,9 +297,8 @@ def do_export_gguf(args) -> None:
     from ftlib.pipeline import load_dataset
 
     cfg, run = _resolve(args, "evaluation")
-    merged, folder = run.stage("merged"), args.out or run.path / "gguf"
-    merged.manifest()  # a clear error if it was never made
-    export(cfg, load_dataset(run), merged.path, folder, tuple(args.type))
+    merged, folder = run.stage("merged").sound(), args.out or run.path / "gguf"
+    export(cfg, load_dataset(run), merged, folder, tuple(args.type))
     print(f"written to {folder}; for Ollama: ollama create NAME -f {folder / 'Modelfile'}")
 
 

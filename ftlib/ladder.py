@@ -9,6 +9,7 @@ printed and stands in the manifest. How: `ftlib train` calls it; with fewer than
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def fit(
     What the user set is not changed: then, and at the end of the ladder, raises OutOfMemory with what to set.
     """
     path = checkpoints / ADJUSTED
-    given = ranks.agree(read_json(path) if done and ranks.first() and path.exists() else {})
+    given = ranks.agree(read_json(path) if ranks.first() and path.exists() else {})
     while True:
         changes = {key: change["value"] for key, change in given.items()}
         settings = cfg.model_copy(update={"train": cfg.train.model_copy(update=changes)})
@@ -57,11 +58,9 @@ def fit(
                 f"the interrupted training no longer fits in {_room()}: end what else uses the GPU (nvidia-smi lists it) and "
                 f"run the same command again, or remove {checkpoints.parent} to begin anew"
             )
-        key, change = gives_way(settings, trainer)
-        print(f"  note: train.{key} = {change['reason']}", flush=True)
-        given[key] = change
+        given |= _next_rung(settings, trainer)
         del trainer
-        _free()
+        free()
     if ranks.first():
         path.unlink(missing_ok=True)
         if given:
@@ -74,6 +73,30 @@ def fit(
         "expected_seconds": round(found["expected_seconds"], 2) if found else None,
         "expected_peak_gib": found["peak_gib"] if found else None,
     }
+
+
+def smaller(cfg: Config, trainer: ExamplesTrainer, about: dict, checkpoints: Path) -> None:
+    """The memory ran out in the middle of a training: write down the next smaller setting, for `fit` to go on with.
+
+    about: as `fit` returned it. Raises OutOfMemory at the end of the ladder, or where the user set what would have to give way.
+    """
+    adjusted = {key.removeprefix("train."): value for key, value in about["adjusted"].items()}
+    path = checkpoints / ADJUSTED
+    given = read_json(path) if path.exists() else {}
+    settings = cfg.model_copy(update={"train": cfg.train.model_copy(update=adjusted)})
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    write_json(path, given | _next_rung(settings, trainer))
+
+
+def auto_batch() -> bool:
+    """FTLIB_AUTO_BATCH=1 (`--auto-batch`): a training that runs out of memory goes on by itself with a smaller setting."""
+    return os.environ.get("FTLIB_AUTO_BATCH") == "1"
+
+
+def _next_rung(settings: Config, trainer: ExamplesTrainer) -> dict:
+    key, change = gives_way(settings, trainer)
+    print(f"  note: train.{key} = {change['reason']}", flush=True)
+    return {key: change}
 
 
 def gives_way(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
@@ -125,7 +148,7 @@ def _tried(trainer: ExamplesTrainer, done: int) -> dict:
         return {}
 
 
-def _free() -> None:
+def free() -> None:
     """Give back what a trainer took that is no longer named anywhere."""
     torch._dynamo.reset()  # compiled code holds the layers
     gc.collect()

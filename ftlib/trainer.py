@@ -7,6 +7,7 @@ their share of a step; the first one speaks and writes.
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -36,10 +37,11 @@ class ExamplesTrainer(Trainer):
     def __init__(self, *args, validation: list, pad_id: int, max_length: int, **kwargs):
         super().__init__(*args, compute_loss_func=_loss, **kwargs)
         self.validation, self.pad_id, self.max_length = validation, pad_id, max_length
-        self.counted, self.slots, self.paused = None, 0, 0.0
+        self.counted, self.slots, self.paused, self.last = None, 0, 0.0, None
 
     def count_tokens(self, inputs) -> None:
         """Add a batch's tokens and slots. The sum stays on the device: reading it would make the GPU wait for Python."""
+        self.last = inputs
         real = (inputs["owners"] >= 0).sum()
         self.counted = real if self.counted is None else self.counted + real
         self.slots += inputs["owners"].numel()
@@ -73,8 +75,20 @@ class ExamplesTrainer(Trainer):
 
     def _save_checkpoint(self, *args, **kwargs):
         started = time.perf_counter()
+        trained = (weight for weight in self.model.parameters() if weight.requires_grad)
+        if not all(bool(weight.isfinite().all()) for weight in trained):
+            # a training that is taken up again must not begin with weights that are no numbers
+            raise Diverged(self.state.global_step, self.args.logging_steps, {"loss": float("nan")}, self.last)
         super()._save_checkpoint(*args, **kwargs)
         self.paused += time.perf_counter() - started
+
+
+class Diverged(Exception):
+    """The loss is no number any more. `training.train` says so with the uids of the rows in `batch`, the last step's inputs."""
+
+    def __init__(self, step: int, every: int, logged: dict, batch: dict):
+        super().__init__(f"the loss of step {step} is {logged['loss']}")
+        self.step, self.first, self.logged, self.batch = step, max(step - every + 1, 1), logged, batch
 
 
 class Progress(TrainerCallback):
@@ -110,6 +124,8 @@ class Progress(TrainerCallback):
         entry = {names[key]: value for key, value in logs.items() if key in names}
         if not entry:
             return
+        if not math.isfinite(entry.get("loss", 0.0)):
+            raise Diverged(state.global_step, args.logging_steps, entry, self.trainer.last)
         # the loss that is logged has been computed, so the GPU is done with all steps up to here
         self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
         rate = round(self.trainer.tokens * ranks.world() / self.step_seconds)  # every process has about the same share

@@ -21,14 +21,16 @@ from ftlib import hardware, ranks, sharding
 from ftlib.batching import make_collator
 from ftlib.config import Config, ConfigError
 from ftlib.encoded import encoded
-from ftlib.ladder import OutOfMemory, advice, fit
+from ftlib.errors import FtlibError
+from ftlib.ladder import OutOfMemory, advice, auto_batch, fit, free, smaller
 from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision, weight_bytes
 from ftlib.plots import loss_plot
 from ftlib.probe import in_words, peak_in_words
 from ftlib.runs import read_jsonl
 from ftlib.stepping import FixedTrainer, can_compile, fixed_parts
-from ftlib.trainer import CHECKPOINTING, ExamplesTrainer, Progress
+from ftlib.trainer import CHECKPOINTING, Diverged, ExamplesTrainer, Progress
 
+SHOWN_UIDS = 20  # rows of a failed step that are named
 CHECKPOINTS = "checkpoints"  # inside the stage folder, removed when training is done
 
 
@@ -195,21 +197,31 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
     kept: as in `build_trainer`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = ranks.agree(last_checkpoint(folder) if ranks.first() else None)
-    done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-    trainer, about = fit(
-        cfg, lambda settings: build_trainer(settings, dataset, folder, kept), folder / CHECKPOINTS, done
-    )
-    if checkpoint:
-        print(f"going on from step {done} of an interrupted training", flush=True)
-    hardware.forget_peak()
-    started = time.perf_counter()
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(
-            f"the memory ran out in training: set train.checkpointing=true or a smaller train.micro_batch; or {advice(cfg)}"
-        ) from error
+    while True:
+        checkpoint = ranks.agree(last_checkpoint(folder) if ranks.first() else None)
+        done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+        trainer, about = fit(
+            cfg, lambda settings: build_trainer(settings, dataset, folder, kept), folder / CHECKPOINTS, done
+        )
+        if checkpoint:
+            print(f"going on from step {done} of an interrupted training", flush=True)
+        hardware.forget_peak()
+        started = time.perf_counter()
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            break
+        except Diverged as error:
+            raise not_a_number(error, cfg, dataset, trainer) from error
+        except torch.OutOfMemoryError as error:
+            if not auto_batch() or ranks.world() > 1:
+                raise OutOfMemory(
+                    f"the memory ran out in training: run the same command with --auto-batch, or set train.checkpointing=true or "
+                    f"a smaller train.micro_batch; or {advice(cfg)}"
+                ) from error
+        # outside of the handler, whose error holds tensors
+        smaller(cfg, trainer, about, folder / CHECKPOINTS)
+        del trainer
+        free()
     seconds, peak = time.perf_counter() - started, hardware.peak_gib()
     print(f"took: {in_words(seconds)}, {peak_in_words(peak)}", flush=True)
     if ranks.first():
@@ -232,6 +244,26 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
         "padding_efficiency": round(trainer.tokens / max(trainer.slots, 1), 4),
         "files": sorted(path.name for path in folder.iterdir() if path.name != "started.json"),
     }
+
+
+class TrainingFailed(FtlibError):
+    """The training cannot go on; the message says what to try."""
+
+
+def not_a_number(error: Diverged, cfg: Config, dataset, trainer: ExamplesTrainer) -> TrainingFailed:
+    """What to say when the loss is no number: since when, in which rows, and what to try."""
+    ids, owners = (error.batch[name].flatten().cpu() for name in ("input_ids", "owners"))
+    asked = {tuple(ids[owners == member].tolist()) for member in owners[owners >= 0].unique()}
+    examples = encoded(trainer.tokenizer_for_saving, dataset["train"], cfg.train, None)
+    uids = [dataset["train"][place]["uid"] for place, row in enumerate(examples) if tuple(row["input_ids"]) in asked]
+    since = f"steps {error.first} to {error.step}" if error.first < error.step else f"step {error.step}"
+    rows = f"rows {', '.join(uids[:SHOWN_UIDS])}{' and others' if len(uids) > SHOWN_UIDS else ''}"
+    fp16 = ", train.bf16=true on a GPU that has it" if trainer.args.fp16 else ""
+    return TrainingFailed(
+        f"the loss of {since} is {error.logged['loss']}, so nothing can be learnt any more (the last step held {rows}): "
+        f"try a smaller train.learning_rate (now {cfg.train.learning_rate}), a smaller train.max_grad_norm "
+        f"(now {cfg.train.max_grad_norm}){fp16}, or look at those rows"
+    )
 
 
 def save_adapter(trainer: ExamplesTrainer, cfg: Config, folder: Path) -> None:

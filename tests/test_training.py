@@ -194,7 +194,7 @@ def test_a_half_written_checkpoint_is_not_resumed_from(tmp_path):
 
 def test_early_stopping_stops(tmp_path):
     """Asked to stop when validation no longer improves, it must not train on to the last step."""
-    cfg = smoke.config(**(FAST | {"train__max_steps": 20}), train__early_stopping=1, train__learning_rate=10.0)
+    cfg = smoke.config(**(FAST | {"train__max_steps": 20}), train__early_stopping=1, train__learning_rate=1e-12)
     assert training.train(cfg, smoke.dataset(), tmp_path)["stopped_at_step"] < 20
 
 
@@ -223,3 +223,42 @@ def test_the_memory_of_the_weights_counts_all_of_nf4():
     # half a byte a weight, a byte for each block of 64, 4 for each 256 blocks; two tables of values, and an offset
     packed = sum(size // 2 + size // 64 + 4 * -(-size // 64 // 256) + 4 * (16 + 256 + 1) for size in sizes)
     assert weight_bytes(nf4) == weight_bytes(plain) - 2 * sum(sizes) + packed
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["plain step", "fast step"])
+def test_a_loss_that_is_no_number_stops_with_its_rows(tmp_path, fast):
+    """A night's training on numbers that are none ends with a model that answers nothing, and nobody knows since when."""
+    cfg = smoke.config(**{"train.learning_rate": 1e30, "train.compile": fast, "model.quantization": "none"})
+    with pytest.raises(
+        training.TrainingFailed, match=r"the loss of step \d+ is (nan|inf).*smaller train.learning_rate"
+    ) as error:
+        training.train(cfg, smoke.dataset(), tmp_path)
+    named = [row["uid"] for row in smoke.dataset()["train"] if row["uid"] in str(error.value)]
+    assert 0 < len(named) <= training.SHOWN_UIDS
+    for path in tmp_path.rglob("adapter_model.safetensors"):  # a checkpoint that would be taken up
+        assert all(weight.isfinite().all() for weight in load_file(path).values())
+
+
+@pytest.mark.parametrize("auto", [True, False])
+def test_memory_that_runs_out_on_the_way(tmp_path, monkeypatch, auto, capsys):
+    """One long batch after hours of training: without the flag one line says what to do, with it the training goes on."""
+    honest = training.ExamplesTrainer.training_step
+
+    def greedy(self, *args, **kwargs):
+        if self.state.global_step >= 4 and self.args.per_device_train_batch_size > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(self, *args, **kwargs)
+
+    monkeypatch.setattr(training.ExamplesTrainer, "training_step", greedy)
+    monkeypatch.setenv("FTLIB_AUTO_BATCH", str(int(auto)))
+    cfg = smoke.config()
+    if not auto:
+        with pytest.raises(training.OutOfMemory, match="--auto-batch.*train.micro_batch.*lora.r"):
+            training.train(cfg, smoke.dataset(), tmp_path)
+        return
+    made = training.train(cfg, smoke.dataset(), tmp_path)
+    assert (
+        made["adjusted"] == {"train.micro_batch": 8} and "16 examples at once" in made["reasons"]["train.micro_batch"]
+    )
+    assert made["stopped_at_step"] == cfg.train.max_steps and made["resumed_from_step"] == 3
+    assert "note: train.micro_batch = 8" in capsys.readouterr().out
