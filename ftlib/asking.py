@@ -62,13 +62,12 @@ class Pair:
 
 
 def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
-    """Base and merged model of a run, and its index if it has one. Raises StageMissing if nothing was merged yet."""
-    merged, index = run.stage("merged"), run.stage("index")
-    merged.manifest()
+    """Base and merged model of a run, and its index if it has one. Raises StageMissing, StageDamaged."""
+    merged, index = run.stage("merged").sound(), run.stage("index")
     dtype, _ = hardware.compute_dtype()
-    places = {"base": cfg.model.name, "tuned": str(merged.path)}
+    places = {"base": cfg.model.name, "tuned": str(merged)}
     models = {system: load_plain(fetch(places[system]), dtype) for system in systems}
-    opened = Index.open(load_dataset(run), index.path) if index.whole else None
+    opened = Index.open(load_dataset(run), index.sound()) if index.whole else None
     return Pair(
         models,
         load_tokenizer(cfg.model.name),

@@ -44,11 +44,12 @@ def device() -> str:
 
 
 def device_name() -> str:
-    """The GPU's name, or the CPU's with its core count."""
-    import torch
+    """The GPU's name, or the CPU's with its core count. Torch (a second, 200 MB) is asked only where there may be a GPU."""
+    if "torch" in sys.modules or _count_gpus():
+        import torch
 
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name(0)
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

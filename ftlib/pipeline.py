@@ -118,6 +118,7 @@ def ensure_one(name: str, cfg: Config, run: Run) -> Stage:
             if reason is not None:
                 _build(stage, cfg, run, reason)
                 return stage
+    stage.sound()
     print(f"{name}: reused, made {stage.manifest()['finished']}", flush=True)
     return stage
 
@@ -136,6 +137,7 @@ def _ensure_together(stage: Stage, cfg: Config, run: Run) -> Stage:
         elif reason is not None and stage.name in SHARED:
             BUILDERS[stage.name](cfg, run, stage.path)
         elif reason is None and ranks.first():
+            stage.sound()
             print(f"{stage.name}: reused, made {stage.manifest()['finished']}", flush=True)
         ranks.wait()
     return stage
@@ -166,9 +168,7 @@ def load_dataset(run: Run):
     """The data set of a run as a Hugging Face DatasetDict. Raises StageMissing."""
     from datasets import load_from_disk
 
-    stage = run.stage("dataset")
-    stage.manifest()
-    return load_from_disk(str(stage.path))
+    return load_from_disk(str(run.stage("dataset").sound()))
 
 
 def _prepare(cfg: Config, run: Run, folder: Path) -> dict:

@@ -33,6 +33,10 @@ class StageBusy(FtlibError):
     """Another process is writing this stage; the message says which."""
 
 
+class StageDamaged(FtlibError):
+    """A file of a stage is not what was written there; the message names it and says what to do."""
+
+
 class StageMissing(FtlibError):
     """A stage that is needed has not been made; the message says which command makes it."""
 
@@ -108,6 +112,9 @@ def file_fingerprint(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+_FOUND_SOUND: set[tuple[Path, str]] = set()  # stages whose files this process has compared already
+
+
 class Stage:
     """One stage folder of a run."""
 
@@ -132,7 +139,43 @@ class Stage:
             commands = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}
             own = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
             raise StageMissing(f"{self.path} is not there or not finished: run {own} first")
-        return read_json(self._manifest_path)
+        try:
+            found = read_json(self._manifest_path)
+        except ValueError as error:  # no JSON, or no text
+            found = error
+        if not isinstance(found, dict):
+            raise StageDamaged(f"{self._manifest_path} is damaged ({str(found)[:80]}): {self._way_out()}")
+        return found
+
+    def sound(self) -> Path:
+        """The stage's folder, after each of its files was compared with what was written; once a process.
+
+        Raises StageMissing, or StageDamaged with the file's name and what to do.
+        """
+        manifest = self.manifest()
+        known = (self.path.resolve(), manifest["finished"])
+        if known not in _FOUND_SOUND:
+            for name, expected in manifest.get("sums", {}).items():
+                path = self.path / name
+                if not path.is_file():
+                    raise StageDamaged(f"{path} is missing: {self._way_out()}")
+                if file_fingerprint(path) != expected:
+                    raise StageDamaged(
+                        f"{path} is not what was written there (damaged, or changed by hand): {self._way_out()}"
+                    )
+            _FOUND_SOUND.add(known)
+        return self.path
+
+    def _way_out(self) -> str:
+        return (
+            f"bring it back from a copy, or remove {self.path} and run `ftlib run` again, which makes this stage anew"
+        )
+
+    def _sums(self) -> dict[str, str]:
+        """{name: fingerprint} of the files that were written."""
+        own = {self._manifest_path, self._started_path}
+        files = sorted(path for path in self.path.rglob("*") if path.is_file() and path not in own)
+        return {path.relative_to(self.path).as_posix(): file_fingerprint(path) for path in files}
 
     def why_stale(self, key: str, config: dict, read: dict) -> str | None:
         """None if the stage on disk was made with this fingerprint, else the reason why it must be (re)built.
@@ -177,6 +220,7 @@ class Stage:
                 "finished": hardware.now(),
                 "seconds": round(time.perf_counter() - started, 2),
                 "peak_memory_mb": hardware.peak_memory_mb(),
+                "sums": self._sums(),
                 **result,
             }
             write_json(self._manifest_path, manifest)
