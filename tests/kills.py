@@ -62,9 +62,10 @@ def made(run: Path, stage: str) -> dict:
     if stage == "evaluation":
         metrics = read_json(folder / "metrics.json")
         return {split: metrics[split] for split in ("unseen", "seen")}
-    kinds = ("data-*.arrow", "*.safetensors", "*.npy", "*.npz", "*.index.json", "calibration.json")
-    files = sorted(path for kind in kinds for path in folder.rglob(kind))
-    return {str(path.relative_to(folder)): file_fingerprint(path) for path in files}
+    kinds = (".arrow", ".safetensors", ".npy", ".npz", ".index.json")
+    # those that the manifest names: later stages keep files of their own beside them
+    names = [name for name in read_json(folder / "manifest.json")["sums"] if name.endswith(kinds)]
+    return {name: file_fingerprint(folder / name) for name in names}
 
 
 def trial(whole: Path, expected: dict, stage: str, moment: float, how: str, folder: Path) -> str | None:
