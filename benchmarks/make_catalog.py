@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import json
 import random
+import re
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -24,13 +25,15 @@ CHUNK = 50_000  # rows that are drawn together: one process, one seed
 # Lengths are log-normal: exp(MIDDLE) is the real median, and this SPREAD gives the real mean and 95th percentile (1,728).
 MIDDLE, SPREAD, LONGEST = 5.99, 0.94, 197_622
 TARGETS = 22
+DIRT = re.compile(r"[^ -~]|[&<]|  ")  # what a plain text does not hold
 POOL = 300  # texts that are borrowed from to lengthen others
 
 
 def lines(chunk: int, rows: int) -> bytes:
     """The rows of a chunk as JSON lines."""
     found = list(make_rows(rows, seed=chunk))
-    pool = [row["content"] for row in found[: POOL * 4] if row.get("content")][:POOL]
+    # only plain texts are lent, so that dirt stays as frequent as it is
+    pool = [text for row in found[: POOL * 8] if (text := row.get("content")) and not DIRT.search(text)][:POOL]
     draw, made = random.Random(f"targets {chunk}"), []
     for row in found:
         if row.get("content"):

@@ -107,7 +107,9 @@ def group_rows(kept: Kept) -> np.ndarray:
 
 def order(seed: int, keys: np.ndarray) -> np.ndarray:
     """A random order that depends on the seed and the keys alone: positions sorted by a hash of (seed, key)."""
-    hashes = np.fromiter((hash64(f"{seed}:{key}") for key in keys.tolist()), dtype=np.int64, count=len(keys))
+    parts = np.array_split(keys, len(keys) // 2**16 + 1)  # as Python's numbers a million keys take 50 MB
+    hashes = (hash64(f"{seed}:{key}") for part in parts for key in part.tolist())
+    hashes = np.fromiter(hashes, dtype=np.int64, count=len(keys))
     return np.argsort(hashes, kind="stable")
 
 

@@ -7,6 +7,7 @@ How: `clean_text(text, steps_of(cfg.data.clean))`; `data.clean.tags=false` switc
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 import unicodedata
@@ -101,7 +102,7 @@ def clean_text(
 ) -> str:
     """Run the steps until nothing changes (`&am<b>p;` without its tag is an entity); tell `changed` what each did."""
     before = None
-    while text != before:
+    while text != before and not _is_plain(text):
         before = text
         for name, step in steps:
             after = step(text)
@@ -114,6 +115,15 @@ def clean_text(
 _WORDS_OF_ASCII = {code: chr(code).lower() if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128)}
 
 
+def _is_plain(text: str) -> bool:
+    """True if no step can change the text: seen at a glance for most texts, which saves most of the time."""
+    if not (text.isascii() and text.isprintable()) or "&" in text or "<" in text or "  " in text:
+        return False
+    lower = text.lower()
+    return text[:1] != " " != text[-1:] and not any(words in lower for words, _ in _BOILERPLATE)
+
+
+@functools.lru_cache(maxsize=8)  # a row is compared with itself before it is compared with others
 def normalise(text: str) -> str:
     """The key by which two texts count as the same: case, punctuation and spacing do not matter."""
     if text.isascii():  # the same, several times as fast
