@@ -55,7 +55,7 @@ def lengthened(text: str, pool: list[str]) -> str:
     while length < wanted - 60:
         parts.append(draw.choice(pool))
         length += len(parts[-1]) + 1
-    return " ".join(parts)[: max(int(wanted), 25)]
+    return " ".join(parts)[: max(int(wanted), 25)].rstrip()
 
 
 def write(path: Path, rows: int) -> None:

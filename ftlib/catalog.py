@@ -9,6 +9,7 @@ How: `ftlib prepare --data trn.json.gz`, then `datasets.load_from_disk("runs/<pr
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,11 @@ from ftlib.prompts import build_prompt, build_target, question_for
 from ftlib.reader import DataError, Row, decoded, lines_at
 from ftlib.runs import write_json
 from ftlib.sample import SAMPLE_PATH
-from ftlib.scanning import Funnel, Kept, clean_row, hash64, scan
+from ftlib.scanning import Funnel, Kept, clean_rows, scan
 
 SPLITS = ("train", "validation", "test")
 FILE_NAMES = ("trn.json", "trn.json.gz", "LF-Amazon-1.3M.raw.zip")  # as the file is handed around
+TOGETHER = 1_000  # rows that are cleaned at once
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99, 100)
 
 
@@ -59,13 +61,13 @@ def first_pass(cfg: Config, funnel: Funnel) -> Kept:
     check_readable(cfg, funnel, len(kept))
     if not cfg.data.deduplicate:
         return kept
-    firsts = np.sort(np.unique(kept.pair, return_index=True)[1])  # of equal rows the first in the file stays
-    if len(firsts) < len(kept):
-        (second,) = np.setdiff1d(np.arange(len(kept)), firsts)[:1]
-        (row,) = rows_at(cfg, kept.place[[second]])
+    first = np.zeros(len(kept), bool)  # of equal rows the first in the file stays
+    first[np.unique(kept.pair, return_index=True)[1]] = True
+    if not first.all():
+        (row,) = rows_at(cfg, kept.place[np.flatnonzero(~first)[:1]])
         funnel.drop("duplicate", row)
-        funnel.dropped["duplicate"] = len(kept) - len(firsts)
-    return kept.at(firsts)
+        funnel.dropped["duplicate"] = int((~first).sum())
+    return kept.at(first)
 
 
 def check_readable(cfg: Config, funnel: Funnel, kept: int) -> None:
@@ -105,14 +107,6 @@ def group_rows(kept: Kept) -> np.ndarray:
             return groups
 
 
-def order(seed: int, keys: np.ndarray) -> np.ndarray:
-    """A random order that depends on the seed and the keys alone: positions sorted by a hash of (seed, key)."""
-    parts = np.array_split(keys, len(keys) // 2**16 + 1)  # as Python's numbers a million keys take 50 MB
-    hashes = (hash64(f"{seed}:{key}") for part in parts for key in part.tolist())
-    hashes = np.fromiter(hashes, dtype=np.int64, count=len(keys))
-    return np.argsort(hashes, kind="stable")
-
-
 def held_out_sizes(cfg: Config, groups: int, notes: list[str]) -> tuple[int, int]:
     """(test, validation) rows, one a group. A size that the user set must fit; else it shrinks to a tenth of the groups.
 
@@ -139,29 +133,39 @@ def choose(cfg: Config, kept: Kept, notes: list[str]) -> tuple[dict[str, list[in
     Raises DataError if a size that the user set does not fit.
     """
     groups = group_rows(kept) if cfg.data.split == "group" else np.arange(len(kept))
-    firsts = np.unique(groups)  # each group's first row stands for it
+    firsts = np.flatnonzero(groups == np.arange(len(groups)))  # each group's first row stands for it
     n_test, n_validation = held_out_sizes(cfg, len(firsts), notes)
-    shuffled = firsts[order(cfg.data.seed, kept.pair[firsts])]
-    test, validation = shuffled[:n_test], shuffled[n_test : n_test + n_validation]
-    rest = np.flatnonzero(~np.isin(groups, groups[shuffled[: n_test + n_validation]]))
+    shuffled = firsts[smallest(kept.order[firsts], n_test + n_validation)]
+    test, validation = shuffled[:n_test], shuffled[n_test:]
+    rest = np.flatnonzero(~np.isin(groups, groups[shuffled]))
     wanted = cfg.data.train_size
     if len(rest) < wanted:
         there = f"{len(rest)} rows are left for training once the groups of validation and test are set aside"
         if cfg.set_by_user("data.train_size"):
             raise DataError(f"data.train_size = {wanted}: {there}; ask for less, or give a larger file with --data")
         notes.append(f"data.train_size is {len(rest)} instead of {wanted}: {there}")
-    train = rest[order(cfg.data.seed, kept.pair[rest])][:wanted]
+    train = rest[smallest(kept.order[rest], wanted)]
     return {"train": train.tolist(), "validation": validation.tolist(), "test": test.tolist()}, len(firsts)
+
+
+def smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """Places of the `count` smallest values in rising order, equal ones in the order of their places. Millions are not sorted."""
+    if count < len(values):
+        near = np.flatnonzero(values <= np.partition(values, count)[count])
+    else:
+        near = np.arange(len(values))
+    return near[np.argsort(values[near], kind="stable")][:count]
 
 
 def rows_at(cfg: Config, places: np.ndarray) -> Iterator[Row]:
     """The cleaned rows at these places of the unpacked file, in file order. Raises DataError if it was changed meanwhile."""
     path, steps = data_path(cfg), steps_of(cfg.data.clean)
-    for line in lines_at(path, sorted(places.tolist())):
-        row = decoded(line)
-        if row is None or clean_row(row, steps, lambda *_: None):
+    lines = lines_at(path, sorted(places.tolist()))
+    while rows := [decoded(line) for line in itertools.islice(lines, TOGETHER)]:
+        if not all(row and row.title and row.content for row in rows):
             raise DataError(f"{path} was changed while it was read: run the same command again")
-        yield row
+        clean_rows(rows, steps, lambda *_: None)
+        yield from rows
 
 
 def second_pass(cfg: Config, kept: Kept, chosen: dict[str, list[int]]) -> dict[str, list[dict]]:

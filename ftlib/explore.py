@@ -12,7 +12,7 @@ from ftlib.batching import pack
 from ftlib.cleaning import looks_adult, normalise, steps_of
 from ftlib.config import Config
 from ftlib.reader import Malformed, Row, read_rows
-from ftlib.scanning import clean_row, why_dropped
+from ftlib.scanning import clean_rows, why_dropped
 
 
 def before_and_after(path: Path, count: int, cfg: Config) -> list[dict[str, str]]:
@@ -20,7 +20,8 @@ def before_and_after(path: Path, count: int, cfg: Config) -> list[dict[str, str]
     steps, found = steps_of(cfg.data.clean), []
     for row in read_rows(path, Malformed()):
         raw = Row(row.uid, row.title, row.content)
-        if clean_row(row, steps, lambda *_: None) or why_dropped(row, cfg):
+        (keys,) = clean_rows([row], steps, lambda *_: None)
+        if why_dropped(row, keys, cfg):
             continue
         if (raw.title, raw.content) != (row.title, row.content):
             found.append(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ftlib import ranks
 from ftlib.config import Config, flatten
-from ftlib.runs import FORMAT, STAGES, Run, Stage, file_fingerprint, fingerprint, runs_root
+from ftlib.runs import FORMAT, STAGES, Run, Stage, fingerprint, large_file_fingerprint, runs_root
 
 # Which sections of the configuration a stage depends on, and which stages it reads.
 SECTIONS = {
@@ -87,8 +87,8 @@ def _data_fingerprint(cfg: Config, stage: Stage) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _hash_of(path: Path, size: int, changed: int) -> str:
-    """`file_fingerprint`, once a process for a file that stays as it is: the real one has 890 MB."""
-    return file_fingerprint(path)
+    """`large_file_fingerprint`, once a process for a file that stays as it is: the real one has 890 MB, unpacked 1.9 GB."""
+    return large_file_fingerprint(path)
 
 
 def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stage:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+import numpy as np
 
 from ftlib.errors import FtlibError
 
 INNER_NAME = "trn.json.gz"  # inside LF-Amazon-1.3M.raw.zip
 FIRST_LINES = 5  # line numbers kept for each kind of malformed line
-BLOCK = 2**20  # bytes: some thousand rows
+BLOCK = 2**17  # bytes: some hundred rows, with which the processor's cache is not yet full
 LONGEST = 2**24  # bytes of a line; the longest of the real file has some hundred thousand
 
 
@@ -30,7 +31,7 @@ class DataError(FtlibError, ValueError):
     """The data cannot be used; the message says what is wrong and what to do."""
 
 
-class Row(msgspec.Struct):
+class Row(msgspec.Struct, gc=False):  # texts only: nothing that the garbage collector could find
     """One product. `target_ind` and `target_rel` of the file are read past: they are other products' numbers and weights."""
 
     uid: str | None = None
@@ -115,7 +116,9 @@ def blocks(file: BinaryIO, malformed: Malformed, stop: int | None = None) -> Ite
         else:
             taken = held.rfind(b"\n") + 1
             if taken:
-                yield start, bytes(held[:taken])
+                with memoryview(held) as lines:
+                    block = bytes(lines[:taken])
+                yield start, block
             skipping = not taken and len(held) > LONGEST
         taken = len(held) if skipping else taken
         del held[:taken]
@@ -149,6 +152,13 @@ def rows_in(block: bytes | None, malformed: Malformed, top_of: Path | None = Non
         return
     if top_of is not None and block.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
         raise DataError(f"{top_of} is one JSON array; ftlib reads one JSON object a line, as in trn.json (jq -c '.[]')")
+    if places := _one_a_line(block):
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            rows = _DECODER.decode_lines(block)
+            if len(rows) == len(places):
+                malformed.lines += len(rows)
+                yield from zip(places, rows, strict=True)
+                return
     decode, place = _DECODER.decode, 0
     lines = block.split(b"\n")
     last = len(lines) - 1
@@ -165,6 +175,19 @@ def rows_in(block: bytes | None, malformed: Malformed, top_of: Path | None = Non
             elif text.strip():
                 malformed.add(_kind(line, error, ended=number < last), str(error))
         place += len(line) + 1
+
+
+def _one_a_line(block: bytes) -> list[int]:
+    """Where the lines of a block begin, if each begins with `{` and ends with `}`; else nothing.
+
+    If such a block holds as many JSON values as lines, each line is one value: within a value `}` is never followed by `{`.
+    """
+    codes = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(codes == ord("\n"))
+    if not len(ends) or ends[-1] != len(codes) - 1:
+        return []
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    return starts.tolist() if (codes[starts] == ord("{")).all() and (codes[ends - 1] == ord("}")).all() else []
 
 
 def decoded(line: bytes) -> Row | None:

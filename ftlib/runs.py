@@ -17,6 +17,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,6 +28,7 @@ from ftlib.errors import FtlibError
 
 STAGES = ("dataset", "index", "adapter", "merged", "evaluation")
 FORMAT = 1  # raise it when a stage's files change meaning: older stages are then rebuilt
+PIECE, READ = 2**26, 2**20  # bytes: of a piece of a large file, of one read
 
 
 class StageBusy(FtlibError):
@@ -110,6 +112,24 @@ def file_fingerprint(path: Path) -> str:
     """A short hash of a file's bytes (a moved or touched file keeps it, an edited one does not)."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def large_file_fingerprint(path: Path) -> str:
+    """`file_fingerprint` of a small file; of a large one a hash over those of its pieces, which all cores work on."""
+    size = path.stat().st_size
+    if size <= PIECE:
+        return file_fingerprint(path)
+
+    def of_piece(start: int) -> str:
+        found = hashlib.sha256()
+        with open(path, "rb") as file:
+            file.seek(start)
+            for _ in range(PIECE // READ):
+                found.update(file.read(READ))
+        return found.hexdigest()
+
+    with ThreadPoolExecutor(hardware.usable_cores()) as pool:
+        return fingerprint(list(pool.map(of_piece, range(0, size, PIECE))))
 
 
 _FOUND_SOUND: set[tuple[Path, str]] = set()  # stages whose files this process has compared already

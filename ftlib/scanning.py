@@ -1,9 +1,9 @@
 """The first look at a raw file: every row cleaned, filtered and reduced to a few numbers, on all cores, in bounded memory.
 
-What: `scan(cfg, path, funnel)` gives `Kept`: 44 bytes for each row that can be used. Why processes: cleaning is Python, and a
-file of two million rows keeps one core busy for a minute. A plain file is shared out by places, so that each process reads its
-own parts; a packed one is unpacked by one process. The parts are put together in file order, so the result is the same with any
-number of processes. How: `ftlib.catalog.prepare` calls it.
+What: `scan(cfg, path, funnel)` gives `Kept`: 52 bytes for each row that can be used. Why processes: cleaning is Python, and a
+file of two million rows keeps one core busy for half a minute. A plain file is shared out by places, so that each process reads
+its own parts; a packed one is unpacked by one process. The parts are put together in file order, so the result is the same with
+any number of processes. How: `ftlib.catalog.prepare` calls it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, fields
@@ -25,7 +25,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ftlib import hardware
-from ftlib.cleaning import clean_text, looks_adult, normalise, steps_of
+from ftlib.cleaning import looks_adult, steps_of
+from ftlib.cleaning_bulk import clean_texts
 from ftlib.config import Config
 from ftlib.reader import Malformed, Row, blocks, is_packed, open_raw, rows_in
 
@@ -34,7 +35,9 @@ PART = 2**23  # bytes of a part of the file
 WORTH = 2**26  # bytes of a plain file from which on processes save more time than their start takes
 PIECE = 2**16
 PACKED = 3  # a packed file of this size holds about so many times as much
-TYPES = ("i8", "i4", "i8", "i8", "i8", "i4", "i4")  # of the columns of Kept
+TYPES = ("i8", "i4", "i8", "i8", "i8", "i8", "i4", "i4")  # of the columns of Kept
+
+_BLAKE = hashlib.blake2b(digest_size=8)
 
 
 @dataclass
@@ -74,13 +77,15 @@ class Funnel:
 @dataclass
 class Kept:
     """What is remembered of each usable row, an array each: its place in the unpacked file and its number among the readable
-    rows, 64-bit hashes of title, description and both, and how many characters title and description have."""
+    rows, 64-bit hashes of title, description, both, and both with the seed (a random order that depends on nothing else), and how
+    many characters title and description have."""
 
     place: np.ndarray
     index: np.ndarray
     title: np.ndarray
     content: np.ndarray
     pair: np.ndarray
+    order: np.ndarray
     title_chars: np.ndarray
     content_chars: np.ndarray
 
@@ -94,41 +99,54 @@ class Kept:
     def joined(found: list[Kept]) -> Kept:
         """All rows of the parts, which are emptied on the way: both together would need twice the memory."""
         columns = []
-        for each in fields(Kept):
-            columns.append(np.concatenate([getattr(part, each.name) for part in found]))
+        for each, kind in zip(fields(Kept), TYPES, strict=True):
+            columns.append(np.concatenate([np.array([], kind), *(getattr(part, each.name) for part in found)]))
             for part in found:
                 setattr(part, each.name, None)
         return Kept(*columns)
 
 
-def clean_row(row: Row, steps: list, changed: Callable[[str, str, str], None]) -> str | None:
-    """Clean a row in place, telling `changed` about each step that did something; returns 'missing' for a row without text."""
-    if not row.title or not row.content:
-        return "missing"
-    row.title, row.content = clean_text(row.title, steps, changed), clean_text(row.content, steps, changed)
-    return None
+def clean_rows(rows: list[Row], steps: list, changed: Callable[[str, str, str], None]) -> list[tuple[bytes, bytes]]:
+    """Clean rows in place, telling `changed` about each step that did something; a row without title or content stays as it is.
+
+    Returns the normalised title and description of each, in UTF-8; of a row without one of them, nothing.
+    """
+    full = [bool(row.title and row.content) for row in rows]
+    texts = [text for row, is_full in zip(rows, full, strict=True) if is_full for text in (row.title, row.content)]
+    texts, keys = clean_texts(texts, steps, changed)
+    cleaned = zip(texts[::2], texts[1::2], keys[::2], keys[1::2], strict=True)
+    found = [(b"", b"")] * len(rows)
+    for number, row in enumerate(rows):
+        if full[number]:
+            row.title, row.content, *found[number] = next(cleaned)
+    return found
 
 
-def why_dropped(row: Row, cfg: Config) -> str | None:
-    """The filter that a cleaned row fails, or None."""
+def why_dropped(row: Row, keys: tuple[bytes, bytes], cfg: Config) -> str | None:
+    """The filter that a cleaned row fails, or None. keys: its normalised title and description."""
     data = cfg.data
-    title, content = row.title.strip(), row.content.strip()
+    title, content = (row.title or "").strip(), (row.content or "").strip()
     if not title or not content:
         return "missing"
     if len(title) < data.min_title_chars:
         return "short_title"
     if len(content) < data.min_content_chars:
         return "short_content"
-    if data.clean.same_as_title and normalise(title) == normalise(content):
+    if data.clean.same_as_title and keys[0] == keys[1]:
         return "same_as_title"
     if data.drop_adult and looks_adult(title, content):
         return "adult"
     return None
 
 
-def hash64(text: str) -> int:
-    """A signed 64-bit hash that is the same on every machine (Python's own `hash` is not)."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+def hashes64(coded: Iterable[bytes]) -> np.ndarray:
+    """A signed 64-bit hash of each that is the same on every machine (Python's own `hash` is not). int64 of shape (count,)."""
+    digests = []
+    for each in coded:
+        hashed = _BLAKE.copy()  # half the time of a new one
+        hashed.update(each)
+        digests.append(hashed.digest())
+    return np.frombuffer(b"".join(digests), "<i8").astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -158,22 +176,14 @@ def parts(path: Path, file, malformed: Malformed) -> Iterator[Part]:
 
 def read_part(part: Part, cfg: Config) -> tuple[Kept, Funnel]:
     """Clean, filter and count the rows of a part. Places and numbers are counted from its beginning."""
-    rows: list[tuple] = []
-    funnel, steps = Funnel(), steps_of(cfg.data.clean)
+    found, funnel = [], Funnel()
 
     def take(start: int, block: bytes | None) -> None:
         top = part.path if part.start + start == 0 else None
-        for place, row in rows_in(block, funnel.malformed, top):
-            reason = clean_row(row, steps, funnel.change) or why_dropped(row, cfg)
-            if reason:
-                funnel.drop(reason, row)
-            else:
-                # A title of signs only ("???") has no words to compare; it stands for itself.
-                title, content = normalise(row.title) or row.title, normalise(row.content) or row.content
-                pair = hash64(f"{title}\0{content}")
-                hashes = hash64(title), hash64(content), pair
-                rows.append((start + place, funnel.rows_in, *hashes, len(row.title), len(row.content)))
-            funnel.rows_in += 1
+        placed = list(rows_in(block, funnel.malformed, top))
+        kept = keep([row for _, row in placed], cfg, funnel)
+        kept.place = start + np.array([place for place, _ in placed], np.int64)[kept.place]
+        found.append(kept)
 
     if part.stop is None:
         take(0, part.lines)
@@ -182,8 +192,28 @@ def read_part(part: Part, cfg: Config) -> tuple[Kept, Funnel]:
             file.seek(part.start)
             for start, block in blocks(file, funnel.malformed, part.stop):
                 take(start - part.start, block)
-    columns = zip(*rows, strict=True) if rows else [()] * len(TYPES)
-    return Kept(*map(np.array, columns, TYPES)), funnel
+    return Kept.joined(found), funnel
+
+
+def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> Kept:
+    """Clean rows in place and count them; of those that can be used, what is remembered. Their place is that in the list."""
+    keys = clean_rows(rows, steps_of(cfg.data.clean), funnel.change)
+    kept, titles, contents = [], [], []
+    for number, row in enumerate(rows):
+        if reason := why_dropped(row, keys[number], cfg):
+            funnel.drop(reason, row)
+        else:
+            kept.append(number)
+            # A title of signs only ("???") has no words to compare; it stands for itself.
+            titles.append(keys[number][0] or row.title.encode())
+            contents.append(keys[number][1] or row.content.encode())
+    pair = hashes64([title + b"\0" + content for title, content in zip(titles, contents, strict=True)])
+    order = hashes64([b"%d:%d" % (cfg.data.seed, each) for each in pair.tolist()])
+    chars = [len(rows[number].title) for number in kept], [len(rows[number].content) for number in kept]
+    index = funnel.rows_in + np.array(kept, np.int64)
+    funnel.rows_in += len(rows)
+    columns = kept, index, hashes64(titles), hashes64(contents), pair, order, *chars
+    return Kept(*map(np.array, columns, TYPES))
 
 
 def scan(cfg: Config, path: Path, funnel: Funnel) -> Kept:
@@ -197,7 +227,7 @@ def scan(cfg: Config, path: Path, funnel: Funnel) -> Kept:
             funnel.follow(found)
             progress.show(part, funnel.rows_in)
     funnel.malformed.end()
-    return Kept.joined(kept) if kept else Kept(*(np.array([], kind) for kind in TYPES))
+    return Kept.joined(kept)
 
 
 def _processes(path: Path) -> int:
@@ -210,10 +240,7 @@ def _in_order(cfg: Config, found: Iterator[Part], processes: int) -> Iterator[tu
     if processes < 2:
         yield from ((part, read_part(part, cfg)) for part in found)
         return
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)  # no plain fork: this process may hold a GPU and threads
-    if method == "forkserver":
-        context.set_forkserver_preload([__name__])
+    context = multiprocessing.get_context("spawn")  # no plain fork: this process may hold a GPU and threads
     ahead: deque = deque()
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_worker)
     try:

@@ -1,6 +1,8 @@
 """Each cleaning step: what it takes out, and above all what it must leave alone."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ftlib.cleaning import (
     STEPS,
@@ -14,6 +16,7 @@ from ftlib.cleaning import (
     unicode,
     whitespace,
 )
+from ftlib.cleaning_bulk import clean_texts
 
 ALL = list(STEPS.items())
 SURVIVORS = [
@@ -157,6 +160,23 @@ def test_changes_are_told_step_by_step():
     told = []
     clean_text("A &amp; <i>B</i>", ALL, lambda *change: told.append(change))
     assert told == [("unescape", "A &amp; <i>B</i>", "A & <i>B</i>"), ("tags", "A & <i>B</i>", "A & B")]
+
+
+PIECES = [*"aB _.,-<>&;#\t\n\x00\x1c\x7f\x85\xa0é\u0301\u200b\u3000ßİſ²ǅ٣本\ue000😀", "&amp;", "&lt;br&gt;", "<b>", "  ", "©",
+    "--This text refers to the Big edition.", "Copyright 2004 Reed Business Information, Inc.", "TEXT REFERS TO",
+    "American Library Association"]  # fmt: skip
+TEXTS = st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=30), max_size=20)
+
+
+@settings(deadline=None, max_examples=500)
+@given(TEXTS, st.sets(st.sampled_from(list(STEPS))))
+def test_many_texts_are_cleaned_as_one_is(texts, off):
+    """If the quick way differed in one odd character, duplicates would be missed, and test rows would be trained on."""
+    steps, told, told_of_each = [step for step in ALL if step[0] not in off], [], []
+    cleaned, keys = clean_texts(texts, steps, lambda *change: told.append(change))
+    assert cleaned == [clean_text(text, steps, lambda *change: told_of_each.append(change)) for text in texts]
+    assert keys == [normalise(text).encode() for text in cleaned]
+    assert told == told_of_each
 
 
 @pytest.mark.parametrize("name", STEPS)

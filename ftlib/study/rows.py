@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ftlib.evaluation import paired, summarise
-from ftlib.scanning import hash64
+from ftlib.scanning import hashes64
 
 Metrics = dict[str, dict[str, np.ndarray]]
 
@@ -41,7 +41,7 @@ class RowValues:
 
 
 def hashed(uids: list[str]) -> np.ndarray:
-    return np.array([hash64(uid) for uid in uids], dtype=np.int64)
+    return hashes64(uid.encode() for uid in uids)
 
 
 def save(path: Path, key: str, splits: dict[str, RowValues]) -> None:
