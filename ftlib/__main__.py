@@ -2,7 +2,7 @@
 
 import sys
 
-from ftlib.cli import main
+from ftlib.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

@@ -9,7 +9,9 @@ How: `ftlib prepare --data trn.json.gz`, then `datasets.load_from_disk("runs/<pr
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,6 +205,8 @@ def prepare(cfg: Config, folder: Path) -> dict:
     started, funnel = time.perf_counter(), Funnel()
     kept = first_pass(cfg, funnel)
     reading = time.perf_counter() - started
+    # `save` needs it: half a second of imports, for which the other cores have time now
+    threading.Thread(target=importlib.import_module, args=("datasets",), daemon=True).start()
     chosen, groups = choose(cfg, kept, funnel.notes)
     rows = second_pass(cfg, kept, chosen)
     chars = {"title": percentiles(kept.title_chars), "content": percentiles(kept.content_chars)}

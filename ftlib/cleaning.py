@@ -73,18 +73,18 @@ def boilerplate(text: str) -> str:
 
     A space takes their place and that of the white space before them, since what follows is often run together with them.
     """
-    lower = text.lower()
+    original, found = text, text.lower()
     for words, pattern in BOILERPLATE:
-        if (place := lower.find(words)) < 0:
+        if words not in found:
             continue
-        kept, end = [], 0
+        lower, kept, end = found if text is original else text.lower(), [], 0
+        place = lower.find(words)
         while place >= 0:  # the pattern is tried near its words only: over a whole text it takes several times as long
             if line := pattern.search(text, max(end, place - BEFORE), place + BEHIND):
                 kept.append(text[end : line.start()].rstrip())
                 end = line.end()
             place = lower.find(words, max(end, place + 1))
         text = " ".join([*kept, text[end:]]).strip()
-        lower = text.lower()
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from pathlib import Path
@@ -163,8 +164,15 @@ def _add_export(subs, common) -> None:
     files.set_defaults(function=commands.do_export_gguf)
 
 
+def command() -> int:
+    """What `ftlib` in a terminal calls: `main`, and then a quick end."""
+    status = main()
+    gc.freeze()  # else Python looks through all objects once more before it ends, half a second with torch loaded
+    return status
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 done, 1 a problem (doctor) or a failed run (study), 2 what the user can mend."""
+    """Run a command; returns the exit status: 0 done, 1 a problem (doctor) or a failed run (study), 2 what the user can mend."""
     args = build_parser().parse_args(arguments)
     if not ranks.first():  # of several processes one speaks
         sys.stdout = open(os.devnull, "w")  # open as long as the process

@@ -20,6 +20,8 @@ def before_and_after(path: Path, count: int, cfg: Config) -> list[dict[str, str]
     steps, found = steps_of(cfg.data.clean), []
     for row in read_rows(path, Malformed()):
         raw = Row(row.uid, row.title, row.content)
+        if not row.title or not row.content:
+            continue
         (keys,) = clean_rows([row], steps, lambda *_: None)
         if why_dropped(row, keys, cfg):
             continue

@@ -107,25 +107,20 @@ class Kept:
 
 
 def clean_rows(rows: list[Row], steps: list, changed: Callable[[str, str, str], None]) -> list[tuple[bytes, bytes]]:
-    """Clean rows in place, telling `changed` about each step that did something; a row without title or content stays as it is.
+    """Clean rows in place that have title and content, telling `changed` about each step that did something.
 
-    Returns the normalised title and description of each, in UTF-8; of a row without one of them, nothing.
+    Returns the normalised title and description of each, in UTF-8.
     """
-    full = [bool(row.title and row.content) for row in rows]
-    texts = [text for row, is_full in zip(rows, full, strict=True) if is_full for text in (row.title, row.content)]
-    texts, keys = clean_texts(texts, steps, changed)
-    cleaned = zip(texts[::2], texts[1::2], keys[::2], keys[1::2], strict=True)
-    found = [(b"", b"")] * len(rows)
-    for number, row in enumerate(rows):
-        if full[number]:
-            row.title, row.content, *found[number] = next(cleaned)
-    return found
+    texts, keys = clean_texts([text for row in rows for text in (row.title, row.content)], steps, changed)
+    for row, title, content in zip(rows, texts[::2], texts[1::2], strict=True):
+        row.title, row.content = title, content
+    return list(zip(keys[::2], keys[1::2], strict=True))
 
 
 def why_dropped(row: Row, keys: tuple[bytes, bytes], cfg: Config) -> str | None:
     """The filter that a cleaned row fails, or None. keys: its normalised title and description."""
     data = cfg.data
-    title, content = (row.title or "").strip(), (row.content or "").strip()
+    title, content = row.title.strip(), row.content.strip()
     if not title or not content:
         return "missing"
     if len(title) < data.min_title_chars:
@@ -197,16 +192,21 @@ def read_part(part: Part, cfg: Config) -> tuple[Kept, Funnel]:
 
 def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> Kept:
     """Clean rows in place and count them; of those that can be used, what is remembered. Their place is that in the list."""
-    keys = clean_rows(rows, steps_of(cfg.data.clean), funnel.change)
+    full = [number for number, row in enumerate(rows) if row.title and row.content]
+    for row in rows if len(full) < len(rows) else ():
+        if not row.title or not row.content:
+            funnel.drop("missing", row)
+    keys = clean_rows([rows[number] for number in full], steps_of(cfg.data.clean), funnel.change)
     kept, titles, contents = [], [], []
-    for number, row in enumerate(rows):
-        if reason := why_dropped(row, keys[number], cfg):
+    for number, (title, content) in zip(full, keys, strict=True):
+        row = rows[number]
+        if reason := why_dropped(row, (title, content), cfg):
             funnel.drop(reason, row)
         else:
             kept.append(number)
             # A title of signs only ("???") has no words to compare; it stands for itself.
-            titles.append(keys[number][0] or row.title.encode())
-            contents.append(keys[number][1] or row.content.encode())
+            titles.append(title or row.title.encode())
+            contents.append(content or row.content.encode())
     pair = hashes64([title + b"\0" + content for title, content in zip(titles, contents, strict=True)])
     order = hashes64([b"%d:%d" % (cfg.data.seed, each) for each in pair.tolist()])
     chars = [len(rows[number].title) for number in kept], [len(rows[number].content) for number in kept]
