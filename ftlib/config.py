@@ -137,9 +137,31 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 def _yaml_value(text: str, whole: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return plain_yaml(text, _NoAliases)
     except yaml.YAMLError:
         raise ConfigError(f"{whole}: {text!r} is not a YAML value; close its brackets, or put it in quotes") from None
+
+
+class _NoAliases(yaml.SafeLoader):
+    """A setting is one value; a few aliases can stand for gigabytes, or for a list that holds itself."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not allowed")
+        return super().compose_node(parent, index)
+
+
+def plain_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """The value of a YAML text, of which no code is run. Raises yaml.YAMLError, whatever is wrong with the text."""
+    try:
+        return yaml.load(text, loader)  # noqa: S506 (it is a SafeLoader)
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # a 13th month, a list as a key, a deep nest
+        raise yaml.YAMLError(f"{type(error).__name__}: {error}") from None
 
 
 def flatten(values: dict, prefix: str = "") -> dict[str, Any]:

@@ -112,8 +112,9 @@ def ensure_one(name: str, cfg: Config, run: Run) -> Stage:
     stage = run.stage(name)
     if ranks.world() > 1:
         return _ensure_together(stage, cfg, run)
-    if _why_stale(stage, cfg, run) is not None:
+    if stage.replaced or _why_stale(stage, cfg, run) is not None:
         with stage.lock():
+            _settle(stage, cfg, run)
             reason = _why_stale(stage, cfg, run)  # again: who held the lock may just have made it
             if reason is not None:
                 _build(stage, cfg, run, reason)
@@ -131,6 +132,7 @@ def _ensure_together(stage: Stage, cfg: Config, run: Run) -> Stage:
     with contextlib.ExitStack() as held:
         if ranks.first():
             held.enter_context(stage.lock())
+            _settle(stage, cfg, run)
         reason = ranks.agree(_why_stale(stage, cfg, run) if ranks.first() else None)
         if reason is not None and ranks.first():
             _build(stage, cfg, run, reason)
@@ -145,6 +147,11 @@ def _ensure_together(stage: Stage, cfg: Config, run: Run) -> Stage:
 
 def _why_stale(stage: Stage, cfg: Config, run: Run) -> str | None:
     return stage.why_stale(*wanted(stage.name, cfg, run))
+
+
+def _settle(stage: Stage, cfg: Config, run: Run) -> None:
+    if stage.replaced and stage.settle(wanted(stage.name, cfg, run)[0]):
+        print(f"{stage.name}: brought back, what was to replace it did not get done", flush=True)
 
 
 def _build(stage: Stage, cfg: Config, run: Run, reason: str) -> None:

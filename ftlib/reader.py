@@ -97,16 +97,19 @@ def read_rows(path: Path, malformed: Malformed) -> Iterator[Row]:
     malformed.end()
 
 
-def blocks(file: BinaryIO, malformed: Malformed, stop: int | None = None) -> Iterator[tuple[int, bytes | None]]:
-    """Yield (place in the stream, whole lines) of some megabytes, from the stream's place up to `stop`, where a line must end.
+def blocks(
+    file: BinaryIO, malformed: Malformed, stop: int | None = None, size: int | None = None
+) -> Iterator[tuple[int, bytes | None]]:
+    """Yield (place in the stream, whole lines) from the stream's place up to `stop`, where a line must end.
 
-    A line above LONGEST comes as None: it is read past and never held whole. Only the stream's last line may lack its end. Of a
-    packed file that stops in the middle, the whole lines are yielded, and `malformed.cut` says why it stopped.
+    size: bytes of a block, about (default: BLOCK). A line above LONGEST comes as None: it is read past and never held whole. Only
+    the stream's last line may lack its end. Of a packed file that stops in the middle, the whole lines are yielded, and
+    `malformed.cut` says why it stopped.
     """
-    held, start, skipping = bytearray(), file.tell(), False
-    while piece := _read(file, malformed, stop, start + len(held)):
+    held, start, skipping, size = bytearray(), file.tell(), False, size or BLOCK
+    while piece := _read(file, malformed, size if stop is None else min(size, stop - start - len(held))):
         held += piece
-        if len(held) < BLOCK:
+        if len(held) < size:
             continue
         if skipping:
             taken = held.find(b"\n") + 1
@@ -134,11 +137,11 @@ def blocks(file: BinaryIO, malformed: Malformed, stop: int | None = None) -> Ite
         yield start, bytes(held)
 
 
-def _read(file: BinaryIO, malformed: Malformed, stop: int | None, place: int) -> bytes:
-    """The next bytes of a stream; none at its end, at `stop`, or where a packed file breaks off."""
+def _read(file: BinaryIO, malformed: Malformed, size: int) -> bytes:
+    """The next bytes of a stream; none at its end, or where a packed file breaks off."""
     try:
         # read1 gives what there is: what was unpacked before an error is not lost
-        return file.read1(BLOCK if stop is None else min(BLOCK, stop - place))
+        return file.read1(size)
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         malformed.cut = str(error)
         return b""

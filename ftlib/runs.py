@@ -142,6 +142,7 @@ class Stage:
         self.path, self.name, self.wait = path, path.name, wait
         self._manifest_path = path / "manifest.json"
         self._started_path = path / "started.json"
+        self._before = path.parent / f".{path.name}.before"  # a whole result, until the one that replaces it is whole
         self._lock = FileLock(path.parent / f".{path.name}.lock")
 
     @property
@@ -217,14 +218,15 @@ class Stage:
 
     @contextlib.contextmanager
     def writing(self, key: str, config: dict, read: dict, profile: str, keep: tuple[str, ...] = ()) -> Iterator[dict]:
-        """Hold the stage's lock, clear what is stale, yield a dict for results, then write the manifest.
+        """Hold the stage's lock, set aside what is stale, yield a dict for results, then write the manifest.
 
+        A whole result is removed only when the new one is whole: see `settle`.
         keep: names inside the folder that survive although the settings changed (a file that checks itself).
         Raises StageBusy if another process holds the lock and this one does not wait.
         """
         with self.lock():
             if not self.can_resume(key):
-                self._clear(keep)
+                self._set_aside(keep)
             write_json(self._started_path, {"fingerprint": key, "started": hardware.now()})
             started, result = time.perf_counter(), {}
             yield result
@@ -245,6 +247,7 @@ class Stage:
             }
             write_json(self._manifest_path, manifest)
             self._started_path.unlink()
+            _remove_stage(self._before)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -271,8 +274,42 @@ class Stage:
             holder_path.unlink(missing_ok=True)
             self._lock.release()
 
+    @property
+    def replaced(self) -> bool:
+        """True if the result before an attempt that did not end is still there."""
+        return self._before.exists()
+
+    def settle(self, key: str) -> bool:
+        """Put back the result that an unfinished attempt was to replace, if it is the wanted one; true if it was.
+
+        key: the wanted fingerprint. The caller holds the lock. Removes that result if a newer one is whole.
+        """
+        before = Stage(self._before)
+        if self.whole or not before.whole:
+            _remove_stage(self._before)
+            return False
+        if before.manifest()["fingerprint"] != key:
+            return False
+        self._clear(())
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.rename(self._before, self.path)
+        return True
+
+    def _set_aside(self, keep: tuple[str, ...]) -> None:
+        """Make room for a new attempt: a whole result moves aside, copies of `keep` stay; anything else is cleared."""
+        if not self.whole:
+            self._clear(keep)
+            return
+        _remove_stage(self._before)
+        os.rename(self.path, self._before)
+        write_json(self._started_path, {"fingerprint": None, "started": hardware.now()})
+        for name in keep:
+            if (self._before / name).exists():
+                shutil.copy2(self._before / name, self.path / name)
+
     def remove(self) -> None:
         """Delete the folder if ftlib made it; the caller holds the lock."""
+        _remove_stage(self._before)
         if self.begun:
             self._clear(())
             shutil.rmtree(self.path)
@@ -296,6 +333,13 @@ class Stage:
             if entry.name in (*keep, self._started_path.name, self._manifest_path.name):
                 continue
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _remove_stage(folder: Path) -> None:
+    """Delete a stage's folder, its manifest first: what is half deleted must not look whole."""
+    if folder.exists():
+        (folder / "manifest.json").unlink(missing_ok=True)
+        shutil.rmtree(folder)
 
 
 def _holder(path: Path) -> str:

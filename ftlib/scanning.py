@@ -9,6 +9,7 @@ any number of processes. How: `ftlib.catalog.prepare` calls it.
 from __future__ import annotations
 
 import hashlib
+import io
 import multiprocessing
 import os
 import signal
@@ -33,6 +34,7 @@ from ftlib.reader import Malformed, Row, blocks, is_packed, open_raw, rows_in
 EXAMPLE_CHARS = 300  # of a lost row, kept in the funnel
 PART = 2**23  # bytes of a part of the file
 WORTH = 2**26  # bytes of a plain file from which on processes save more time than their start takes
+SENT = 2**20  # bytes of a part that is unpacked and sent to a process
 PIECE = 2**16
 PACKED = 3  # a packed file of this size holds about so many times as much
 TYPES = ("i8", "i4", "i8", "i8", "i8", "i8", "i4", "i4")  # of the columns of Kept
@@ -157,7 +159,7 @@ class Part:
 def parts(path: Path, file, malformed: Malformed) -> Iterator[Part]:
     """The file in parts of whole lines, in file order. A line above LONGEST is a part by itself in a packed file."""
     if is_packed(path):
-        for start, block in blocks(file, malformed):
+        for start, block in blocks(file, malformed, size=SENT):
             yield Part(path, start, None, block)
         return
     size, start = os.fstat(file.fileno()).st_size, 0
@@ -180,8 +182,11 @@ def read_part(part: Part, cfg: Config) -> tuple[Kept, Funnel]:
         kept.place = start + np.array([place for place, _ in placed], np.int64)[kept.place]
         found.append(kept)
 
-    if part.stop is None:
-        take(0, part.lines)
+    if part.stop is None and part.lines is None:
+        take(0, None)
+    elif part.stop is None:
+        for start, block in blocks(io.BytesIO(part.lines), funnel.malformed):
+            take(start, block)
     else:
         with open(part.path, "rb") as file:
             file.seek(part.start)

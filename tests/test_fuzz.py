@@ -3,15 +3,21 @@
 import gzip
 import json
 import random
+import subprocess
+import sys
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftlib import reader
+from ftlib.config import Config, ConfigError, flatten, parse_setting
 from ftlib.reader import DataError, Malformed, read_rows, rows_in
+from ftlib.study.plan import StudyError, load_study
 
 QUIET = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 GOOD = b'{"uid": "a", "title": "Lamp", "content": "It shines.", "target_ind": [1], "target_rel": [1.0]}'
@@ -87,6 +93,18 @@ def test_a_damaged_gzip_is_counted(tmp_path, lines, place, byte):
             assert "JSON array" in str(error)
 
 
+@QUIET
+@given(LINES.map(b"\n".join))
+def test_lines_decoded_together_are_those_decoded_one_by_one(content):
+    """Two objects on a line and one on two lines would give as many rows as lines, each with another's place."""
+    found = []
+    for together in (reader._one_a_line, lambda block: []):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reader, "_one_a_line", together)
+            found.append((list(rows_in(content, malformed := Malformed())), malformed.kinds, malformed.lines))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("block", [7, 64, 100])
 def test_blocks_of_any_size_give_the_same_rows(tmp_path, monkeypatch, block):
     """Lines at the edge of a block would be cut in two, or read twice."""
@@ -136,6 +154,69 @@ def test_a_line_without_an_end_takes_no_memory(tmp_path, name):
     assert peak < 80 * 2**20
 
 
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["1e-3", "0x", "~", "=", "<<"]),
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner), max_leaves=6
+)
+KEYS = st.sampled_from(sorted(flatten(Config.load("smoke", env={}).to_dict())))
+YAML = st.one_of(
+    st.text(max_size=30),
+    VALUES.map(lambda value: yaml.safe_dump(value, default_flow_style=True)),
+    st.sampled_from([
+        "2024-13-45", "0b_", "&a [*a]", "&a {x: *a}", "!!python/object/apply:os.system [true]", "[" * 3000, "? [a]", "{[]: 1}",
+        "!!timestamp x", "1:99:99", "!!binary ?", "- a: 1\n b: 2", "\x00", "\ufeff1",
+    ]),
+)  # fmt: skip
+
+
+@QUIET
+@given(st.one_of(KEYS, st.text(max_size=12)), YAML)
+def test_any_setting_is_taken_or_refused_in_words(key, value):
+    """A slip in `--set` ends in a traceback instead of a line that says what is allowed."""
+    for load in (
+        lambda: Config.load("smoke", env={}, **dict([parse_setting(f"{key}={value}")])),
+        lambda: Config.load("smoke", env={f"FTLIB_{key.upper().replace('.', '__')}": value}),
+    ):
+        try:
+            assert load().profile == "smoke"
+        except ConfigError as error:
+            assert str(error)
+
+
+@QUIET
+@given(st.dictionaries(KEYS, VALUES, max_size=3))
+def test_any_recorded_settings_are_taken_or_refused_in_words(recorded):
+    """A manifest that another version of ftlib wrote, or somebody edited, would end every command in a traceback."""
+    try:
+        Config.load("smoke", inherited={"train": recorded, **recorded}, env={})
+    except ConfigError as error:
+        assert str(error)
+
+
+STUDY = {"name": "a", "profile": "smoke", "runs": [{"name": "b", "set": {"lora.r": 2}}]}
+
+
+@QUIET
+@given(st.one_of(
+    st.binary(max_size=60), YAML.map(str.encode), st.builds(lambda key, value: yaml.safe_dump(STUDY | {key: value}).encode(),
+    st.sampled_from([*STUDY, "set", "seeds", "other"]), VALUES)))  # fmt: skip
+def test_any_study_file_is_taken_or_refused_in_words(tmp_path, content):
+    """A study that a colleague sends with a slip in it must say the line, before hours of training."""
+    path = tmp_path / "study.yaml"
+    path.write_bytes(content)
+    try:
+        assert load_study(path).runs
+    except StudyError as error:
+        assert str(path) in str(error)
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_damaged_lines():
     """The same as above, as often as the promise says (docs/RELIABILITY.md)."""
@@ -155,3 +236,18 @@ def test_a_hundred_thousand_damaged_lines():
                     line[place : place + 1] = bytes([draw.randrange(256)])
         block, malformed = bytes(line).replace(b"\n", b" ") + b"\n", Malformed()
         assert len(list(rows_in(block, malformed))) + malformed.total == bool(block.strip())
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_inputs_of_atheris():
+    """The same with inputs that are led by which lines of code they reach."""
+    pytest.importorskip("atheris")
+    command = [
+        sys.executable,
+        Path(__file__).with_name("fuzz_reader.py"),
+        "-atheris_runs=100000",
+        "-seed=1",
+        "-max_len=300",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0 and "Done 100000" in done.stderr + done.stdout, (done.stdout + done.stderr)[-2000:]

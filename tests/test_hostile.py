@@ -1,15 +1,20 @@
-"""Models by strangers: a folder is weights and settings, never a program."""
+"""Models, texts and files by strangers: a folder is weights and settings, a text is text, a name is no path."""
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+import smoke
 import torch
 
+from ftlib import notebook
 from ftlib.models import load_plain, load_tokenizer
+from ftlib.prompts import encode_example
 from ftlib.sources import fetch
+from ftlib.study.plan import StudyError, load_study
 
 
 class Evil:
@@ -48,3 +53,30 @@ def test_code_in_a_model_folder_is_not_run(folder, tmp_path):
     load_plain(str(folder), "float32")
     load_tokenizer(str(folder))
     assert not (tmp_path / "mark").exists()
+
+
+def test_a_product_cannot_become_html_in_a_notebook(monkeypatch):
+    """A description with a script in it would run in the teacher's browser, with the notebook's rights."""
+    shown = []
+    monkeypatch.setattr(notebook, "_in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data["text/html"]))
+    tokenizer = smoke.tokenizer()
+    title, content = "<script>alert(1)</script>", "A lamp <img src=x onerror=alert(1)> & more."
+    notebook.show_labels(tokenizer, encode_example(tokenizer, title, smoke.QUESTION, content))
+    tags = re.findall(r"<[^>]*>?", shown[0])
+    assert {tag.split()[0].rstrip(">") for tag in tags} == {
+        "<div",
+        "<span",
+        "</span",
+        "</div",
+        "<br",
+    } and "&lt;" in shown[0]
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/x", "a/b", "..", ".hidden", "a\nb", "", "a\\b"])
+def test_a_study_cannot_write_outside_its_folder(tmp_path, name):
+    """Names of runs become folders; a study file by a stranger could overwrite the user's files."""
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps({"name": "a", "profile": "smoke", "runs": [{"name": name}]}))
+    with pytest.raises(StudyError, match="runs.0.name"):
+        load_study(path)

@@ -124,17 +124,42 @@ def test_foreign_folder_is_never_emptied(stage):
     assert files_of(stage) == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("how", ["rebuild", "clean"])
-def test_interrupted_while_clearing(stage, monkeypatch, how):
+def no_more(path, **_):
+    raise KeyboardInterrupt
+
+
+def test_interrupted_while_clearing(stage, monkeypatch):
     """Without it a folder that was half emptied passes for whole, or for a foreign one that ftlib will not touch."""
     make(stage, files=("checkpoints/one", "weights"))
     with monkeypatch.context() as patch:
-        patch.setattr(runs.shutil, "rmtree", lambda path: exec("raise KeyboardInterrupt"))
+        patch.setattr(runs.shutil, "rmtree", no_more)
         with pytest.raises(KeyboardInterrupt):
-            make(stage, key="k2") if how == "rebuild" else runs.clean(Run(stage.path.parent), everything=True)
+            runs.clean(Run(stage.path.parent), everything=True)
     assert stage.why_stale("k1", CONFIG, READ) == "interrupted earlier" and not stage.can_resume("k1")
     make(stage, key="k2", files=("new",))
     assert files_of(stage) == ["manifest.json", "new"]
+
+
+def test_interrupted_while_the_replaced_result_is_removed(stage, monkeypatch):
+    """Without it half of an old adapter comes back in the place of the whole new one, or fills the disk for ever."""
+    make(stage, files=("checkpoints/one", "weights"))
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.shutil, "rmtree", no_more)
+        with pytest.raises(KeyboardInterrupt):
+            make(stage, key="k2", files=("new",))
+    assert stage.why_stale("k2", CONFIG, READ) is None and stage.replaced
+    assert not stage.settle("k1") and not stage.replaced
+    assert files_of(stage) == ["manifest.json", "new"]
+
+
+def test_a_replaced_result_comes_back_only_where_it_is_wanted(stage):
+    """Without it an adapter of other settings would be taken for the one that was asked for."""
+    make(stage, files=("weights",))
+    with pytest.raises(RuntimeError), stage.writing("k2", CONFIG, READ, "smoke"):
+        raise RuntimeError("broke off")
+    assert stage.replaced and not stage.settle("k3") and stage.can_resume("k2")
+    assert stage.settle("k1") and not stage.replaced
+    assert stage.why_stale("k1", CONFIG, READ) is None and files_of(stage) == ["manifest.json", "weights"]
 
 
 def test_writing_is_atomic(tmp_path, monkeypatch):

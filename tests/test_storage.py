@@ -41,6 +41,37 @@ def test_a_file_that_cannot_grow_ends_in_one_line_and_goes_on_later(smoke_run, t
     assert set(whole_stages(run)) == set(STAGES)
 
 
+def everything(folder) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_result_is_removed_only_when_the_new_one_is_whole(smoke_run, tmp_path, capsys):
+    """Other settings tried on a disk that fills up must not cost the adapter of the night before."""
+    run = Run(shutil.copytree(smoke_run.path, tmp_path / "run"))
+    adapter = run.stage("adapter")
+    before, other = everything(adapter.path), ["--set", "lora.r=3"]
+    command = [sys.executable, "-c", LIMITED, "6000", "train", "--run", str(run.path), *other]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and not adapter.whole and adapter.replaced
+    assert main(["train", "--run", str(run.path)]) == 0
+    assert "adapter: brought back" in capsys.readouterr().out
+    assert everything(adapter.path) == before and not adapter.replaced
+    assert main(["train", "--run", str(run.path), *other]) == 0
+    assert adapter.whole and not adapter.replaced and everything(adapter.path) != before
+    assert sorted(path.name for path in run.path.iterdir() if path.is_dir()) == sorted(STAGES)
+
+
+def test_bytes_after_a_full_disk(smoke_run, tmp_path):
+    """A stage that could not be written must not leave the disk fuller at each attempt."""
+    run = Run(shutil.copytree(smoke_run.path, tmp_path / "run"))
+    command = [sys.executable, "-c", LIMITED, "6000", "train", "--run", str(run.path), "--set", "lora.r=3"]
+    sizes = []
+    for _ in range(2):
+        assert subprocess.run(command, capture_output=True, timeout=300).returncode == 2
+        sizes.append(sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file()))
+    assert sizes[1] <= sizes[0] + 10_000
+
+
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write everywhere")
 def test_a_read_only_folder_is_told(tmp_path):
     """A course folder of the teacher's, or a Drive that is shared for reading."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from ftlib.config import Config, ConfigError, flatten
+from ftlib.config import Config, ConfigError, flatten, plain_yaml
 from ftlib.errors import FtlibError
 from ftlib.prompts import questions_of
 from ftlib.schema import Count, Section
@@ -96,7 +96,9 @@ class Job:
 def load_study(path: Path) -> Study:
     """Read and check a study file. Raises StudyError."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = plain_yaml(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start})") from None
     except OSError as error:
         raise StudyError(
             f"{path}: {error.strerror}; give the path of a study file, such as studies/headline.yaml"
