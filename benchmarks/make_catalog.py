@@ -59,11 +59,13 @@ def lengthened(text: str, pool: list[str]) -> str:
 
 
 def write(path: Path, rows: int) -> None:
+    partial = path.with_name(f"partial-{path.name}")  # a broken-off file must not pass for a whole one
     sizes = [min(CHUNK, rows - start) for start in range(0, rows, CHUNK)]
-    opened = gzip.open(path, "wb", compresslevel=6) if path.suffix == ".gz" else open(path, "wb")
+    opened = gzip.open(partial, "wb", compresslevel=6) if path.suffix == ".gz" else open(partial, "wb")
     with opened as file, ProcessPoolExecutor(hardware.usable_cores()) as pool:
         for part in pool.map(lines, range(len(sizes)), sizes):
             file.write(part)
+    partial.replace(path)
 
 
 if __name__ == "__main__":

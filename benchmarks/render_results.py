@@ -1,4 +1,4 @@
-"""Write what is recorded under results/ to where it is shown: the README's tables, the speed figure, the package's copy.
+"""Write what is recorded under results/ to where it is shown: tables of README and RELIABILITY.md, speed figure, package's copy.
 
 Why: a figure typed by hand outlives the run that it came from. A test renders everything again and compares.
 How: python benchmarks/render_results.py
@@ -25,6 +25,7 @@ BOOKS, IN_BOOKS = (
 )
 METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage", "unsupported_numbers")
 PICTURE = Path("docs") / "train_speed.png"
+PROMISES = Path("docs") / "RELIABILITY.md"
 PACKAGED = Path("ftlib") / "profiles" / speed.FILE
 MEASURED = {  # files that are shown as they are, a table for each part
     "generate_speed": "Answering prompts",
@@ -144,6 +145,52 @@ def render_file(path: Path) -> str:
     return "\n".join(lines)
 
 
+def render_reliability(results: Path = ROOT / "results") -> str:
+    """Markdown for docs/RELIABILITY.md: the full-size file, kills, deterministic kernels; each part once it was recorded."""
+    parts, paths = [], [results / f"{name}.json" for name in ("prepare_speed", "kills", "deterministic")]
+    for path, render_part in zip(paths, (render_prepare, render_kills, render_deterministic), strict=True):
+        if path.exists():
+            where = f"[`results/{path.name}`](../results/{path.name})"
+            parts += [*render_part(found := read_json(path)), "", f"On {found['device']}. File: {where}.", ""]
+    return "\n".join(parts)
+
+
+def render_prepare(found: dict) -> list[str]:
+    columns, rows = ("seconds", "rows_per_s", "peak_mb"), []
+    for name, ways in found["files"].items():
+        for way in ("straightforward", "ftlib prepare"):
+            times = cell(ways["times_as_fast"]) if way != "straightforward" else "1"
+            rows.append([f".{name}", way, *(cell(ways[way][column]) for column in columns), times])
+    growth = [[cell(row["rows"]), *(cell(row[column]) for column in columns)] for row in found["growth"]]
+    return [
+        f"**A file of {found['rows']:,} rows**, medians of several runs in turns; memory of all processes together.",
+        "",
+        *markdown(["file", "reader", *map(words, columns), "times as fast"], rows),
+        "",
+        *markdown(["rows, .json, ftlib prepare", *map(words, columns)], growth),
+    ]
+
+
+def render_kills(found: dict) -> list[str]:
+    rows = [[stage, *(cell(each[key]) for key in ("tried", "survived"))] for stage, each in found["by_stage"].items()]
+    return [
+        f"**Kills**: {found['survived']} of {found['tried']} survived, in {found['seconds']:,} s. Of {found['begun_together']} "
+        f"runs that began together on one folder, {found['refused']} were refused and none spoiled the result.",
+        "",
+        *markdown(["stage", "kills", "survived"], rows),
+    ]
+
+
+def render_deterministic(found: dict) -> list[str]:
+    modes = {"as it is": found["as_it_is"], "FTLIB_DETERMINISTIC=1": found["deterministic"]}
+    rows = [[mode, *map(cell, each["tokens_per_s"]), str(each["same_bits"])] for mode, each in modes.items()]
+    return [
+        f"**Deterministic kernels** train {found['slower_by']:.1%} slower.",
+        "",
+        *markdown(["two trainings", "tokens/s", "again", "the same bytes"], rows),
+    ]
+
+
 def words(name: str) -> str:
     return name.replace("_per_s", "/s").replace("_", " ")
 
@@ -162,7 +209,7 @@ def cell(value) -> str:
 
 
 def insert(readme: str, table: str) -> str:
-    """The README with the table between its markers."""
+    """The page with the table between its markers."""
     return between(readme, BEGIN, END, table)
 
 
@@ -170,6 +217,10 @@ def write(root: Path = ROOT) -> None:
     """README, the speed figure and the package's copy of its rows, from `results/` under `root`."""
     results, readme = root / "results", root / "README.md"
     readme.write_text(insert(readme.read_text(encoding="utf-8"), render(results)), encoding="utf-8")
+    promises = root / PROMISES
+    if promises.exists():
+        page = insert(promises.read_text(encoding="utf-8"), render_reliability(results))
+        promises.write_text(page, encoding="utf-8")
     if (results / speed.FILE).exists():
         found = read_json(results / speed.FILE)
         plots.speed_waterfall(found["rows"], found["rows"][0]["shape"], root / PICTURE)
@@ -183,4 +234,4 @@ def packaged(found: dict) -> dict:
 
 if __name__ == "__main__":
     write()
-    print("README.md: results rendered")
+    print("README.md and docs/RELIABILITY.md: results rendered")

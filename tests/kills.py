@@ -1,9 +1,11 @@
 """Kill `ftlib run` at random moments of each stage, run it again, and compare with a run that nobody disturbed.
 
 What: one undisturbed run at smoke size; then for each stage, signal and random moment a copy of it without that stage and those
-after it, a process that is killed at that moment, a look at what it left, and a second process that must finish. Why forked: to
-import torch takes longer than a stage; the forking process itself never computes, so its children may.
-How: python tests/kills.py --points 20 (300 kills, minutes). It prints what came out as JSON; `test_interruptions.py` reads it.
+after it, a process that is killed at that moment, a look at what it left, and a second process that must finish. At last several
+runs that begin at once on one folder. Why forked: to import torch takes longer than a stage; the forking process itself never
+computes, so its children may.
+How: python tests/kills.py --points 20 (300 kills, half an hour). It prints what came out as JSON, with --out into a file too
+(results/kills.json is such a one); `test_interruptions.py` reads it.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "ctrl-c": signal.SIGINT}
 OPTIONS = ["--set", "evaluation.open_book=true", "--set", "train.save_steps=1", "--set", "train.eval_steps=1"]
+AT_ONCE = 4  # runs that begin together on one folder
 PATIENCE = 120  # seconds for a run that was not killed
 
 
@@ -99,11 +102,29 @@ def trial(whole: Path, expected: dict, stage: str, moment: float, how: str, fold
     return f"other results in {', '.join(differ)}" if differ else None
 
 
+def together(expected: dict, folder: Path) -> tuple[int, str | None]:
+    """Several runs begin at once on one folder: (how many were refused, what went wrong)."""
+    logs = [folder / f"log{number}" for number in range(AT_ONCE)]
+    children = [start(folder / "run", log) for log in logs]
+    ended = [wait(child, PATIENCE) for child in children]
+    for child in (child for child, status in zip(children, ended, strict=True) if status is None):
+        os.kill(child, signal.SIGKILL)
+        wait(child, PATIENCE)
+    said = [log.read_text(errors="replace") for log in logs]
+    refused = [text for text, status in zip(said, ended, strict=True) if status == 2]
+    if not set(ended) <= {0, 2} or 0 not in ended or not all("is being written by process" in text for text in refused):
+        return len(refused), f"they ended with {ended}: {said[-1][-300:]}"
+    differ = [stage for stage in expected if made(folder / "run", stage) != expected[stage]]
+    return len(refused), f"other results in {', '.join(differ)}" if differ else None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=20, help="moments for each stage and signal")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    begun = time.monotonic()
     os.environ |= {
         "FTLIB_PROFILE": "smoke",
         "OMP_NUM_THREADS": "1",
@@ -113,9 +134,13 @@ def main() -> None:
     # what a run imports on its way, so that the children need not
     import ftlib.evaluation
     import ftlib.training  # noqa: F401
-    from ftlib.runs import STAGES, read_json
+    from ftlib import hardware
+    from ftlib.runs import STAGES, read_json, write_json
 
-    draw, found = random.Random(args.seed), {"tried": 0, "survived": 0, "by_stage": {}, "failures": []}
+    draw, found = (
+        random.Random(args.seed),
+        {"tried": 0, "survived": 0, "by_stage": {}, "begun_together": 0, "refused": 0, "failures": []},
+    )
     with tempfile.TemporaryDirectory() as place:
         whole = Path(place) / "whole"
         status = wait(start(whole, Path(place) / "log"), PATIENCE)
@@ -136,6 +161,16 @@ def main() -> None:
                         each["survived"] += wrong is None
                     if wrong:
                         found["failures"].append(f"{stage}, {how} after {moment:.2f} s: {wrong}")
+        for _ in range(max(args.points // 4, 1)):
+            with tempfile.TemporaryDirectory(dir=place) as folder:
+                refused, wrong = together(expected, Path(folder))
+            found["begun_together"] += AT_ONCE
+            found["refused"] += refused
+            if wrong:
+                found["failures"].append(f"{AT_ONCE} at once: {wrong}")
+    found |= {"seconds": round(time.monotonic() - begun), "device": hardware.device_name(), "finished": hardware.now()}
+    if args.out:
+        write_json(args.out, found)
     print(json.dumps(found, indent=1))
 
 

@@ -38,7 +38,7 @@ def required(*extras: str) -> list[Requirement]:
 
 def test_every_package_has_a_pinned_version_that_its_lower_bound_allows():
     """An unpinned package is another one next month, and on Linux an unpinned torch is gigabytes."""
-    for requirement in required("test", "app", "course", "semantic", "llamacpp"):
+    for requirement in required("test", "app", "course", "semantic", "llamacpp", "fuzz"):
         name = canonicalize_name(requirement.name)
         assert name in PINS, f"{name} is missing in constraints.txt"
         assert requirement.specifier.contains(PINS[name]), f"{name} {PINS[name]} against {requirement}"
@@ -57,7 +57,7 @@ def test_requirements_are_lower_bounds_only():
     """An exact pin in the package would replace what a Colab runtime has loaded."""
     assert all(
         {s.operator for s in requirement.specifier} == {">="}
-        for requirement in required("test", "app", "course", "semantic", "llamacpp")
+        for requirement in required("test", "app", "course", "semantic", "llamacpp", "fuzz")
     )
 
 
@@ -132,6 +132,8 @@ def rendering():
 def test_recorded_results_in_the_readme_come_from_their_files(rendering):
     """A figure typed by hand outlives the run that it came from."""
     assert rendering.insert(README, rendering.render()) == README
+    promises = (ROOT / rendering.PROMISES).read_text(encoding="utf-8")
+    assert rendering.insert(promises, rendering.render_reliability()) == promises
 
 
 def test_speed_is_the_same_in_results_package_and_picture(rendering):
