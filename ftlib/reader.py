@@ -23,7 +23,7 @@ from ftlib.errors import FtlibError
 
 INNER_NAME = "trn.json.gz"  # inside LF-Amazon-1.3M.raw.zip
 FIRST_LINES = 5  # line numbers kept for each kind of malformed line
-BLOCK = 2**17  # bytes: some hundred rows, with which the processor's cache is not yet full
+BLOCK = 2**18  # bytes: some hundred rows, with which the processor's cache is not yet full
 LONGEST = 2**24  # bytes of a line; the longest of the real file has some hundred thousand
 
 
