@@ -270,8 +270,7 @@ def test_a_server_that_comes_back_serves_the_open_page(visit, server, smoke_run)
     tab.locator("#left section").wait_for()
     server.stop(signal.SIGKILL)
     server.start()
-    sync_api.expect(field(tab, "title")).to_have_value(
-        "", timeout=LONG
-    )  # the page has noticed, and loaded itself again
+    # the page notices, and loads itself again; on a busy machine its next look at the server can be half a minute away
+    sync_api.expect(field(tab, "title")).to_have_value("", timeout=5 * LONG)
     ask(tab, titles(smoke_run)[0]["title"])
     assert all(text.strip() for text in whole(tab))
