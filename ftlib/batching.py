@@ -154,14 +154,15 @@ class PackedSteps(torch.utils.data.Dataset):
         self.labels[self.starts[:-1]] = IGNORED  # nothing comes before the first token
         labelled = np.add.reduceat(self.labels != IGNORED, self.starts[:-1])
         self.capacity = max(
-            sum(int(labelled[member]) for row in self._part(item) for member in row) for item in range(len(self))
+            sum(int(labelled[member]) for row in self.share(item) for member in row) for item in range(len(self))
         )
-        self.most_parts = max(sum(map(len, self._part(item))) for item in range(len(self))) + self.rows  # and the tails
+        self.most_parts = max(sum(map(len, self.share(item))) for item in range(len(self))) + self.rows  # and the tails
 
     def __len__(self) -> int:
         return len(self.steps) * self.parts
 
-    def _part(self, item: int) -> list[list[int]]:
+    def share(self, item: int) -> list[list[int]]:
+        """Return the rows of an item: [row] -> positions of its examples."""
         first = item % self.parts * self.rows
         return self.steps[item // self.parts][first : first + self.rows]
 
@@ -172,7 +173,7 @@ class PackedSteps(torch.utils.data.Dataset):
         shape = (self.rows, self.row_length)
         input_ids, labels = np.full(shape, self.pad_id), np.full(shape, IGNORED)
         position_ids, owners = np.zeros(shape, dtype=np.int64), np.full(shape, -1)
-        for row, members in enumerate(self._part(item)):
+        for row, members in enumerate(self.share(item)):
             start = 0
             for member in members:
                 begin, end = self.starts[member], self.starts[member + 1]

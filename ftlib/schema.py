@@ -93,6 +93,7 @@ class TrainConfig(Section):
     learning_rate: Positive
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"]
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
+    warmup_from: Literal["zero", "first"]
     weight_decay: Annotated[float, Field(ge=0)]
     max_grad_norm: Positive
     optimizer: Literal["adamw_torch_fused", "adamw_torch", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]

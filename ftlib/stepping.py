@@ -223,6 +223,10 @@ class FixedTrainer(ExamplesTrainer):
         self.accelerator.prepare_model = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
         self.model.zero_grad = lambda *_, **__: None  # nothing to do: every step overwrites its gradient
 
+    def places(self, step):
+        """Return the positions of the rows in a step's items, each of which is a process's share of the step."""
+        return [place for batch in step for item in batch for row in self.train_dataset.share(item) for place in row]
+
     def _get_train_sampler(self, train_dataset=None):
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 

@@ -11,8 +11,12 @@ import math
 import time
 from pathlib import Path
 
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Sampler
 from tqdm import tqdm
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import SchedulerType, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from ftlib import ranks, sharding
 from ftlib.runs import read_jsonl
@@ -34,8 +38,9 @@ def _loss(outputs, labels, num_items_in_batch=None):
 class ExamplesTrainer(Trainer):
     """The Trainer with our loss, our validation (the NLL that evaluation reports) and a count of real tokens."""
 
-    def __init__(self, *args, validation: list, pad_id: int, max_length: int, **kwargs):
+    def __init__(self, *args, validation: list, pad_id: int, max_length: int, warmup_from: str = "first", **kwargs):
         super().__init__(*args, compute_loss_func=_loss, **kwargs)
+        self.warmup_from = warmup_from
         self.validation, self.pad_id, self.max_length = validation, pad_id, max_length
         self.counted, self.slots, self.paused, self.last = None, 0, 0.0, None
 
@@ -50,6 +55,34 @@ class ExamplesTrainer(Trainer):
     def tokens(self) -> int:
         """Real tokens that this process has trained on so far, padding left out."""
         return 0 if self.counted is None else int(self.counted)
+
+    def places(self, step: list[list[int]]) -> list[int]:
+        """Return the positions of a step's training rows. step: batches of items, as `probe.plan` lists them."""
+        return [place for batch in step for place in batch]
+
+    def _get_train_sampler(self, train_dataset=None):
+        rows = train_dataset if train_dataset is not None else self.train_dataset
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(rows)
+        return GroupedSampler(rows, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed)
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None):
+        """Create the learning-rate schedule; with `warmup_from` = first, step k of the warm-up has k / warm-up of the rate.
+
+        transformers starts the warm-up at a rate of 0, so that its first step changes no weight.
+        """
+        if self.lr_scheduler is not None:
+            return self.lr_scheduler
+        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        if self.warmup_from == "first" and warmup and self.args.lr_scheduler_type != SchedulerType.CONSTANT:
+            usual = scheduler.lr_lambdas[0]
+            for group, rate in zip(scheduler.optimizer.param_groups, scheduler.base_lrs, strict=True):
+                group["lr"] = rate
+            self.lr_scheduler = LambdaLR(
+                scheduler.optimizer, lambda step: (step + 1) / warmup if step < warmup else usual(step)
+            )
+        return self.lr_scheduler
 
     def compute_loss(self, model, inputs, *args, **kwargs):
         self.count_tokens(inputs)
@@ -81,6 +114,27 @@ class ExamplesTrainer(Trainer):
             raise Diverged(self.state.global_step, self.args.logging_steps, {"loss": float("nan")}, self.last)
         super()._save_checkpoint(*args, **kwargs)
         self.paused += time.perf_counter() - started
+
+
+class GroupedSampler(Sampler):
+    """Training rows in an order that groups like lengths, drawn from (seed, epoch).
+
+    transformers' own sampler draws from the global generator, so a training that resumes would see another order.
+    """
+
+    def __init__(self, rows, batch_size: int, seed: int):
+        self.lengths = [len(row["input_ids"]) for row in rows]
+        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
 
 
 class Diverged(Exception):

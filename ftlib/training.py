@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, TrainerState, TrainingArguments, set_seed
 
 from ftlib import hardware, ranks, sharding
 from ftlib.batching import make_collator
@@ -25,8 +25,8 @@ from ftlib.errors import FtlibError
 from ftlib.ladder import OutOfMemory, advice, auto_batch, fit, free, smaller
 from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision, weight_bytes
 from ftlib.plots import loss_plot
-from ftlib.probe import in_words, peak_in_words
-from ftlib.runs import read_jsonl
+from ftlib.probe import in_words, peak_in_words, plan
+from ftlib.runs import TRAINED_UIDS, read_json, read_jsonl, write_json, write_text
 from ftlib.stepping import FixedTrainer, can_compile, fixed_parts
 from ftlib.trainer import CHECKPOINTING, Diverged, ExamplesTrainer, Progress
 
@@ -65,6 +65,11 @@ def count_steps(cfg: Config, examples: int) -> int:
     return cfg.train.max_steps or math.ceil(cfg.train.epochs * math.ceil(examples / cfg.train.examples_per_step))
 
 
+def warmup_steps(share: float, steps: int) -> int:
+    """Steps of the warm-up, rounded up. The product is rounded first: 0.07 * 100 is 7.000000000000001 in binary."""
+    return math.ceil(round(share * steps, 6))
+
+
 def share_of_step(cfg: Config) -> int:
     """Examples of one step in this process, so that the step stays the same with any number of them. Raises ConfigError."""
     t, processes = cfg.train, ranks.world()
@@ -90,7 +95,7 @@ def training_arguments(
         ddp_find_unused_parameters=False,
         learning_rate=t.learning_rate,
         lr_scheduler_type=t.scheduler,
-        warmup_steps=math.ceil(t.warmup_share * steps),
+        warmup_steps=warmup_steps(t.warmup_share, steps),
         weight_decay=t.weight_decay,
         max_grad_norm=0.0 if fast else t.max_grad_norm,  # the fast step clips by itself
         optim=t.optimizer,
@@ -105,6 +110,7 @@ def training_arguments(
         save_strategy="steps",
         save_steps=t.save_steps,
         save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,  # else early stopping counts its patience from 0 after a restart
         load_best_model_at_end=bool(t.eval_steps),
         metric_for_best_model="eval_loss" if t.eval_steps else None,
         greater_is_better=False if t.eval_steps else None,
@@ -122,9 +128,69 @@ def training_arguments(
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint (trainer_state.json is written last), or None."""
-    whole = [state.parent for state in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
-    return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+    """Return the newest complete checkpoint (trainer_state.json is written last), or None."""
+    complete = [state.parent for state in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
+    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def best_checkpoint(checkpoint: Path, state: TrainerState) -> Path | None:
+    """Return the best checkpoint that `state`, read from `checkpoint`, names; None if there is none or it was deleted.
+
+    The Trainer records a path. It is looked up beside `checkpoint`, because a run folder may have been moved or named
+    relative to another working directory since; the Trainer would then keep the last weights instead of the best ones.
+    """
+    if not state.best_model_checkpoint:
+        return None
+    path = checkpoint.parent / Path(state.best_model_checkpoint).name
+    return path if path.is_dir() else None
+
+
+def is_finished(state: TrainerState, steps: int) -> bool:
+    """Return True if a checkpoint's training took its last step: all of `steps`, or early stopping ended it."""
+    control = state.stateful_callbacks.get("TrainerControl", {})
+    return state.global_step >= steps or bool(control.get("args", {}).get("should_training_stop"))
+
+
+def finish(trainer: ExamplesTrainer, checkpoint: Path, state: TrainerState) -> None:
+    """Load the weights that a finished training ends with: those of the best checkpoint, else of the last.
+
+    Training on from such a checkpoint would take one step too many: the Trainer checks for the end after a step only.
+    """
+    trainer.state = state
+    trainer._load_from_checkpoint(str(best_checkpoint(checkpoint, state) or checkpoint))
+
+
+def resume(trainer: ExamplesTrainer, checkpoint: Path | None, steps: int) -> None:
+    """Train to the end, from a checkpoint if there is one."""
+    if checkpoint is None:
+        trainer.train()
+        return
+    state_path = checkpoint / "trainer_state.json"
+    state = TrainerState.load_from_json(str(state_path))
+    best = best_checkpoint(checkpoint, state)
+    if best and ranks.first() and state.best_model_checkpoint != str(best):
+        state.best_model_checkpoint = str(best)
+        write_json(state_path, read_json(state_path) | {"best_model_checkpoint": str(best)})
+    ranks.wait()
+    if is_finished(state, steps):
+        print(f"training: all {state.global_step} steps are done (found at the last checkpoint)", flush=True)
+        finish(trainer, checkpoint, state)
+        return
+    print(f"training: resumes after step {state.global_step} (interrupted earlier)", flush=True)
+    trainer.train(resume_from_checkpoint=str(checkpoint))
+
+
+def times_trained(trainer: ExamplesTrainer, rows: int) -> list[int]:
+    """Return how often each of the `rows` training rows was in a step of the saved weights, in the order of the split.
+
+    Steps after the best checkpoint do not count: their weights were dropped.
+    """
+    last = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
+    times = torch.zeros(rows)
+    for step in plan(trainer)[: last or trainer.state.global_step]:
+        for place in trainer.places(step):
+            times[place] += 1
+    return [int(count) for count in ranks.total(times.tolist())]
 
 
 def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> tuple[ExamplesTrainer, dict]:
@@ -163,6 +229,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
         validation=validation,
         pad_id=tokenizer.pad_token_id,
         max_length=cfg.train.max_length,
+        warmup_from=cfg.train.warmup_from,
         **parts,
     )
     from transformers.trainer_callback import PrinterCallback
@@ -203,12 +270,10 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
         trainer, about = fit(
             cfg, lambda settings: build_trainer(settings, dataset, folder, kept), folder / CHECKPOINTS, done
         )
-        if checkpoint:
-            print(f"going on from step {done} of an interrupted training", flush=True)
         hardware.forget_peak()
         started = time.perf_counter()
         try:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            resume(trainer, checkpoint, about["steps"])
             break
         except Diverged as error:
             raise not_a_number(error, cfg, dataset, trainer) from error
@@ -224,8 +289,11 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
         free()
     seconds, peak = time.perf_counter() - started, hardware.peak_gib()
     print(f"took: {in_words(seconds)}, {peak_in_words(peak)}", flush=True)
+    times = times_trained(trainer, about["examples"])
     if ranks.first():
         save_adapter(trainer, cfg, folder)
+        uids = (uid for uid, count in zip(dataset["train"]["uid"], times, strict=True) if count)
+        write_text(folder / TRAINED_UIDS, "".join(f"{uid}\n" for uid in uids))
         loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
     ranks.wait()  # a checkpoint may still be read by another process
     if ranks.first():
@@ -235,13 +303,16 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
         "resumed_from_step": done or None,
         "stopped_at_step": trainer.state.global_step,
         "best_step": trainer.state.best_global_step,
+        "trained_rows": sum(map(bool, times)),
+        "trained_epochs": round(sum(times) / len(times), 2),
         "validation_loss": round(best, 4) if best is not None else None,
         "train_seconds": round(seconds, 2),
         "peak_gib": peak,
         "processes": ranks.world(),
         "tokens": tokens,
-        "tokens_per_s": round(tokens / max(trainer.progress.step_seconds, 1e-9)),
-        "padding_efficiency": round(trainer.tokens / max(trainer.slots, 1), 4),
+        # both of this process's own steps: none if all were done before an interruption
+        "tokens_per_s": round(tokens / trainer.progress.step_seconds) if tokens else None,
+        "padding_efficiency": round(trainer.tokens / trainer.slots, 4) if tokens else None,
         "files": sorted(path.name for path in folder.iterdir() if path.name != "started.json"),
     }
 
