@@ -11,7 +11,7 @@ from pathlib import Path
 from shapes import JOB_EXAMPLES, SHAPES
 
 from ftlib import plots, speed
-from ftlib.report import LABELS, between, findings, interval, markdown
+from ftlib.report import LABELS, between, findings, interval, markdown, trained_on
 from ftlib.runs import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,9 +57,8 @@ def render_run(path: Path) -> str:
     systems, change = split["systems"], split["differences"]["tuned-base"]
     per_step = read_json(path.parent / "manifests.json")["adapter"]["config"]["train"]["examples_per_step"]
     intro = (
-        f"**{path.parent.name}**: {settings['model']}, {settings['steps']} steps of {per_step} examples in "
-        f"{settings['train_seconds']:.0f} s on {settings['device']}, drawn from {settings['train_rows']} training rows of "
-        f"{settings['file']}; {split['n']} unseen titles, mean [95 % interval]. "
+        f"**{path.parent.name}**: {settings['model']}, {trained_on(settings | {'examples_per_step': per_step})} of "
+        f"{settings['file']}, in {settings['train_seconds']:.0f} s on {settings['device']}; {split['n']} unseen titles, mean [95 % interval]. "
         f"Files: [`results/{path.parent.name}/`](results/{path.parent.name}/)."
     )
     header, rows = ["metric", "before", "after", "difference", "copy the title", "nearest title's text"], []

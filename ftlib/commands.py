@@ -54,23 +54,12 @@ def _resolve(args, stage: str | None):
 
 def do_run(args) -> None:
     cfg, run = _resolve(args, None)
-    _check(cfg)
     _build("evaluation", cfg, run, also=("index",))
 
 
 def do_stage(args) -> None:
     cfg, run = _resolve(args, args.stage)
-    if args.stage in ("adapter", "merged", "evaluation"):
-        _check(cfg)
     _build(args.stage, cfg, run)
-
-
-def _check(cfg) -> None:
-    """What only the machine and the model reveal, before any work is done."""
-    from ftlib.models import check_model, precision
-
-    check_model(cfg)
-    precision(cfg)
 
 
 def _build(stage: str, cfg, run, also: tuple[str, ...] = ()) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from ftlib.metrics import METRICS, CopiedRun, Grounding, Shape, score_rows
 from ftlib.models import load_plain, load_tokenizer
 from ftlib.prompts import IGNORED, Entries, Turns, encode_answer, encode_rows, open_prompt
 from ftlib.retrieval import Index, Nearest
-from ftlib.runs import fingerprint, read_json, read_jsonl, write_json, write_text
+from ftlib.runs import TRAINED_UIDS, fingerprint, read_json, read_jsonl, write_json, write_text
 from ftlib.scoring import answer_nll
 from ftlib.semantic import Cosine
 from ftlib.sources import fetch
@@ -62,21 +62,45 @@ class Record:
     nll_tokens: int | None = None
 
 
-def choose_rows(cfg: Config, dataset, unseen: str = "test") -> tuple[dict[str, list[dict]], list[str]]:
-    """{'unseen': test rows, 'seen': training rows} and notes on sizes that shrank. Raises ConfigError if asked for too many.
+def row_counts(cfg: Config, dataset, unseen: str = "test") -> tuple[dict[str, int], list[str]]:
+    """Return {'unseen': rows, 'seen': rows} to be asked, and notes on sizes that shrank.
 
     unseen: the split that the unseen rows come from; a study chooses its recipe on `validation`.
-    All splits lie in random order, so the first K rows are a random sample, and a smaller K is part of a larger one.
+    Raises ConfigError if the user asked for more rows than a split has.
     """
-    rows, notes = {}, []
+    counts, notes = {}, []
     for name, key, split in (("unseen", "rows", unseen), ("seen", "seen_rows", "train")):
         wanted, there = getattr(cfg.evaluation, key), len(dataset[split])
         if wanted > there and cfg.set_by_user(f"evaluation.{key}"):
             raise ConfigError(f"evaluation.{key} = {wanted}: allowed is at most {there}, the rows of the {split} split")
         if wanted > there:
             notes.append(f"evaluation.{key} is {there} instead of {wanted}: the {split} split has no more")
-        rows[name] = list(dataset[split].select(range(min(wanted, there))))
+        counts[name] = min(wanted, there)
+    return counts, notes
+
+
+def choose_rows(
+    cfg: Config, dataset, trained: Collection[str], unseen: str = "test"
+) -> tuple[dict[str, list[dict]], list[str]]:
+    """Return {'unseen': held-out rows, 'seen': rows that were trained on} and notes on sizes that shrank.
+
+    trained: uids of the rows in the model's training steps. A training shorter than an epoch leaves most of the split out, and
+    a row that no step held is as new to the model as a test row. unseen: as in `row_counts`, which also raises.
+    All splits lie in random order, so the first K rows are a random sample, and a smaller K is part of a larger one.
+    """
+    counts, notes = row_counts(cfg, dataset, unseen)
+    rows = {"unseen": list(dataset[unseen].select(range(counts["unseen"])))}
+    trained, uids = set(trained), dataset["train"]["uid"] if counts["seen"] else []
+    places = [place for place, uid in enumerate(uids) if uid in trained][: counts["seen"]]
+    if len(places) < counts["seen"]:
+        notes.append(f"evaluation.seen_rows is {len(places)} instead of {counts['seen']}: no more rows were trained on")
+    rows["seen"] = list(dataset["train"].select(places))
     return {name: found for name, found in rows.items() if found}, notes
+
+
+def trained_uids(adapter: Path) -> list[str]:
+    """Return the uids of the rows that an adapter stage was trained on, in the order of the split."""
+    return (adapter / TRAINED_UIDS).read_text(encoding="utf-8").split("\n")[:-1]
 
 
 def untuned(cfg: Config) -> tuple[str, ...]:
@@ -312,15 +336,16 @@ def evaluate(
     data_key: str,
     merged_key: str,
     about: dict,
+    trained: Collection[str],
     index: Index | None = None,
 ) -> dict:
     """Answers, scores, intervals and files for one run; returns the metrics. about: what the report says of the run.
 
-    index: of the data set, needed with `evaluation.open_book`.
+    trained: uids of the rows that the model was trained on. index: of the data set, needed with `evaluation.open_book`.
 
     Interrupted, it goes on with the answers that are missing. data_key, merged_key: fingerprints of data set and model.
     """
-    rows, notes = choose_rows(cfg, dataset)
+    rows, notes = choose_rows(cfg, dataset, trained)
     for note in notes:
         print(f"  note: {note}", flush=True)
     dtype, why = hardware.compute_dtype()

@@ -10,19 +10,21 @@ Sources: the GGUF specification (github.com/ggml-org/ggml, docs/gguf.md); Ollama
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import gguf
 import numpy as np
 import torch
+from jinja2 import TemplateError
 
 from ftlib import hardware
 from ftlib.config import Config
 from ftlib.errors import FtlibError
 from ftlib.generation import answer_prompts
 from ftlib.models import load_plain, load_tokenizer
-from ftlib.prompts import encode_prompt, end_of_turn_id
+from ftlib.prompts import encode_prompt, end_ids, end_of_turn_id
 from ftlib.runs import write_json, write_text
 
 TYPES = {  # name: (type of the matrices, type of the file)
@@ -56,12 +58,12 @@ def export(
     generation = cfg.generation.model_copy(
         update=PLAIN_GREEDY | {"max_new_tokens": min(PROOF_TOKENS, cfg.generation.max_new_tokens)}
     )
-    words = answer_prompts(model, tokenizer, asked, generation)
+    words, ends = answer_prompts(model, tokenizer, asked, generation), end_ids(tokenizer, model)
     proof: dict = {"prompts": len(asked), "new_tokens": generation.max_new_tokens}
     for name in types:
         path = folder / f"model-{name}.gguf"
         write(model, tokenizer, path, name, cfg.model.name)
-        found = read_back(path, tokenizer, asked, generation, words)
+        found = read_back(path, tokenizer, asked, generation, words, ends)
         proof[name] = {"bytes": path.stat().st_size, **found}
         same = f"{found['same_words']} of {len(asked)} prompts answered alike"
         print(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {same} by transformers", flush=True)
@@ -71,7 +73,7 @@ def export(
             )
         if name == "f16" and found["same_words"] < len(asked):
             raise ExportError(f"{path.name}: {same}, and all must be: do not use this file, and report this model")
-    write_text(folder / "Modelfile", modelfile(cfg, tokenizer, f"model-{types[0]}.gguf"))
+    write_text(folder / "Modelfile", modelfile(cfg, tokenizer, f"model-{types[0]}.gguf", ends))
     write_json(folder / "proof.json", proof)
     return proof
 
@@ -112,7 +114,7 @@ def write(model, tokenizer, path: Path, kind: str, base: str) -> None:
     writer.add_rope_dimension_count(size)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    add_tokenizer(writer, tokenizer, config.vocab_size)
+    add_tokenizer(writer, tokenizer, config.vocab_size, end_ids(tokenizer, model))
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     tied = config.tie_word_embeddings
     for name, weight in model.state_dict().items():
@@ -148,8 +150,11 @@ def paired(weight: np.ndarray, heads: int) -> np.ndarray:
     return rows.swapaxes(1, 2).reshape(weight.shape)
 
 
-def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int) -> None:
-    """Vocabulary, merges or scores, special tokens and chat template. Raises ExportError for a kind that it does not know."""
+def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]) -> None:
+    """Write vocabulary, merges or scores, special tokens and chat template. ends: the tokens at which an answer stops.
+
+    Raises ExportError for a kind of tokenizer that it does not know.
+    """
     parts = json.loads(tokenizer.backend_tokenizer.to_str())
     model = parts["model"]
     if model["type"] != "BPE":
@@ -192,7 +197,10 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int) -> None:
     writer.add_token_types(kinds)
     if tokenizer.bos_token_id is not None:
         writer.add_bos_token_id(tokenizer.bos_token_id)
-    writer.add_eos_token_id(end_of_turn_id(tokenizer))
+    end = end_of_turn_id(tokenizer)
+    writer.add_eos_token_id(end)
+    for other in [token for token in ends if token != end][:1]:  # a GGUF file has one more slot
+        writer.add_eot_token_id(other)
     writer.add_pad_token_id(tokenizer.pad_token_id)
     if tokenizer.unk_token_id is not None:
         writer.add_unk_token_id(tokenizer.unk_token_id)
@@ -216,7 +224,7 @@ def adds_bos(tokenizer) -> bool:
     return tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
 
 
-def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list) -> dict:
+def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list, ends: list[int]) -> dict:
     """What the file says when transformers reads it: whether the prompts' ids are the same, and how many answers."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -226,12 +234,13 @@ def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list
     same_ids = plain == [read(text, add_special_tokens=False)["input_ids"] for text in prompts]
     model = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).to(hardware.device()).eval()
     model.hf_quantizer, model.is_quantized = None, False  # all its tensors are plain
+    model.generation_config.eos_token_id = ends  # the file has room for two of them
     answers = answer_prompts(model, tokenizer, prompts, generation)
     found = {"same_ids": same_ids, "same_words": sum(a == b for a, b in zip(answers, words, strict=True))}
-    return found | llama_cpp(path, tokenizer, prompts, generation, words)
+    return found | llama_cpp(path, tokenizer, prompts, generation, words, ends)
 
 
-def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list) -> dict:
+def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list, ends: list[int]) -> dict:
     """The same with llama.cpp itself, if its Python package is installed: {'llama_cpp_same_words': ...}, else {}.
 
     Told and not required: it multiplies in other number formats, so that two tokens that are nearly equally likely may swap.
@@ -241,12 +250,12 @@ def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list
     except ImportError:
         return {}
     room = max(len(encode_prompt(tokenizer, text)) for text in prompts) + generation.max_new_tokens
-    model, end = Llama(str(path), n_ctx=room, verbose=False, logits_all=False), end_of_turn_id(tokenizer)
+    model = Llama(str(path), n_ctx=room, verbose=False, logits_all=False)
     same = 0
     for text, answer in zip(prompts, words, strict=True):
         ids: list[int] = []
         for token in model.generate(encode_prompt(tokenizer, text), temp=0.0, repeat_penalty=1.0):
-            if token == end or len(ids) == generation.max_new_tokens:
+            if token in ends or len(ids) == generation.max_new_tokens:
                 break
             ids.append(token)
         same += tokenizer.decode(ids, skip_special_tokens=True).strip() == answer.text
@@ -254,12 +263,10 @@ def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list
     return {"llama_cpp_same_words": same}
 
 
-def modelfile(cfg: Config, tokenizer, file: str) -> str:
-    """Ollama's Modelfile: the chat template in Ollama's words, the end of a turn, and the decoding of `cfg.generation`."""
+def modelfile(cfg: Config, tokenizer, file: str, ends: list[int]) -> str:
+    """Return Ollama's Modelfile: the chat template in Ollama's words, where answers stop, the decoding of `cfg.generation`."""
     generation = cfg.generation
-    end = tokenizer.decode([end_of_turn_id(tokenizer)])
     parameters = {
-        "stop": json.dumps(end, ensure_ascii=False),
         "temperature": generation.temperature if generation.do_sample else 0,
         "top_p": generation.top_p if generation.do_sample else 1,
         "repeat_penalty": generation.repetition_penalty,  # Ollama's own default is 1.1
@@ -268,6 +275,7 @@ def modelfile(cfg: Config, tokenizer, file: str) -> str:
     }
     lines = [f"FROM ./{file}", f'TEMPLATE """{ollama_template(tokenizer)}"""']
     lines += [f"# {line}" for line in without_counterpart(generation)]
+    lines += [f"PARAMETER stop {json.dumps(tokenizer.decode([end]), ensure_ascii=False)}" for end in ends]
     return "\n".join([*lines, *(f"PARAMETER {name} {value}" for name, value in parameters.items())]) + "\n"
 
 
@@ -295,6 +303,8 @@ def ollama_template(tokenizer) -> str:
         return text.removeprefix(tokenizer.bos_token) if adds_bos(tokenizer) else text
 
     user = ("user", "{{ .Prompt }}")
-    plain, ruled = rendered(user), rendered(("system", "{{ .System }}"), user)
+    plain = ruled = rendered(user)
+    with contextlib.suppress(TemplateError):  # some templates (Gemma) refuse a system message
+        ruled = rendered(("system", "{{ .System }}"), user)
     asked = plain if "{{ .System }}" not in ruled else f"{{{{ if .System }}}}{ruled}{{{{ else }}}}{plain}{{{{ end }}}}"
     return asked + "{{ .Response }}" + tokenizer.decode([end_of_turn_id(tokenizer)])

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer, TextStreamer
 
 from ftlib.decoding import Decoder, suits
-from ftlib.prompts import Turns, encode_prompt, end_of_turn_id
+from ftlib.prompts import Turns, encode_prompt, end_ids
 
 KEPT_DECODERS = 4  # a model: one for each way of decoding that is asked for, with its cache
 
@@ -31,9 +31,9 @@ class Answer:
     stopped: bool
 
 
-def settings(tokenizer, generation) -> dict:
-    """`cfg.generation` as arguments of `model.generate`."""
-    ends = sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id})
+def settings(tokenizer, generation, model=None) -> dict:
+    """Return `cfg.generation` as arguments of `model.generate`; answers also stop where `model`'s own config says so."""
+    ends = end_ids(tokenizer, model)
     wanted = {"max_new_tokens": generation.max_new_tokens, "do_sample": generation.do_sample, "eos_token_id": ends}
     wanted |= {
         "pad_token_id": tokenizer.pad_token_id,
@@ -101,7 +101,7 @@ def _answer_in_batches(model, tokenizer, encoded: list[list[int]], generation, f
 def _answer_fast(model, tokenizer, encoded: list[list[int]], generation, finished: Callable) -> None:
     if not encoded:
         return
-    longest, ends = max(map(len, encoded)), settings(tokenizer, generation)["eos_token_id"]
+    longest, ends = max(map(len, encoded)), end_ids(tokenizer, model)
     slots = max(1, min(len(encoded), generation.batch_tokens // (longest + generation.max_new_tokens)))
     decoder = Decoder(model, generation, ends, slots, longest)
 
@@ -121,7 +121,7 @@ def generate_batch(model, tokenizer, encoded: list[list[int]], generation) -> li
     for row, ids in enumerate(encoded):
         input_ids[row, longest - len(ids) :] = torch.tensor(ids)
         mask[row, longest - len(ids) :] = 1
-    wanted = settings(tokenizer, generation)
+    wanted = settings(tokenizer, generation, model)
     out = model.generate(input_ids=input_ids.to(device), attention_mask=mask.to(device), **wanted)
     return [to_answer(ids, tokenizer, wanted["eos_token_id"]) for ids in out[:, longest:].tolist()]
 
@@ -172,8 +172,7 @@ def _decoder_of_one(model, tokenizer, generation, longest: int) -> Decoder:
     if key not in kept:
         if len(kept) == KEPT_DECODERS:
             del kept[next(iter(kept))]  # the oldest
-        ends = settings(tokenizer, generation)["eos_token_id"]
-        kept[key] = Decoder(model, generation, ends, 1, longest, chunk=1)
+        kept[key] = Decoder(model, generation, end_ids(tokenizer, model), 1, longest, chunk=1)
     return kept[key]
 
 
@@ -196,7 +195,7 @@ def _stream_in_thread(model, tokenizer, ids: list[int], generation) -> Iterator[
 
     def write() -> None:
         try:
-            model.generate(**arguments | settings(tokenizer, generation))
+            model.generate(**arguments | settings(tokenizer, generation, model))
         except Exception as error:  # nobody would see it in this thread, and the reader would wait for ever
             failed.append(error)
             streamer.end()

@@ -23,7 +23,7 @@ from ftlib import hardware
 from ftlib.config import Config
 from ftlib.errors import FtlibError
 from ftlib.models import load_nf4, load_plain, load_tokenizer, precision
-from ftlib.prompts import encode_prompt, encode_rows, end_of_turn_id
+from ftlib.prompts import encode_prompt, encode_rows, end_ids, end_of_turn_id
 from ftlib.runs import write_json
 from ftlib.scoring import answer_nll, mean_nll
 from ftlib.sources import fetch
@@ -124,7 +124,7 @@ def merged_in_memory(cfg: Config, adapter: Path, dtype: str):
 
 def save(model, tokenizer, folder: Path) -> None:
     """Weights as safetensors, tokenizer with its chat template, and generation settings that stop at the end of a turn."""
-    model.generation_config.eos_token_id = sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id})
+    model.generation_config.eos_token_id = end_ids(tokenizer, model)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = True
     model.save_pretrained(folder)

@@ -7,13 +7,19 @@ Weights are safetensors only and no code from a hub is ever run.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from ftlib import hardware, ranks, sharding
 from ftlib.config import Config, ConfigError
+from ftlib.errors import FtlibError
+from ftlib.prompts import end_of_turn_id
 from ftlib.sources import ModelError, fetch
 
 GIB_PER_BILLION_16BIT = 2e9 / 2**30
+SUPPORTED = (
+    "models of linear layers with SDPA attention and a chat template, such as Llama, Mistral, Qwen, Phi-3, Gemma 3"
+)
 
 
 @dataclass(frozen=True)
@@ -90,15 +96,26 @@ def load_model_config(name: str):
         ) from error
 
 
-def count_parameters(name: str) -> int:
-    """Number of weights, from the shapes alone (no weights are loaded)."""
+@functools.lru_cache(maxsize=4)
+def shape_of(name: str):
+    """Build the model on PyTorch's meta device: modules and shapes, no weights. Raises ModelError."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    config = load_model_config(name)  # may convert a model, which is no work for the meta device
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    return sum(p.numel() for p in model.parameters())
+    config = load_model_config(name)
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+    except (ValueError, ImportError, AttributeError, KeyError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"model.name = {name}: a {config.model_type} model cannot be built here ({reason}); supported are {SUPPORTED}"
+        ) from error
+
+
+def count_parameters(name: str) -> int:
+    """Return the number of weights, from the shapes alone."""
+    return sum(weight.numel() for weight in shape_of(name).parameters())
 
 
 def weight_bytes(model) -> int:
@@ -111,6 +128,21 @@ def weight_bytes(model) -> int:
             state = state.state2
         total += sum(part.numel() * part.element_size() for part in parts)
     return total
+
+
+def lora_config(cfg: Config, model):
+    """Return `cfg.lora` as PEFT's LoraConfig for this model."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=cfg.lora.r,
+        lora_alpha=cfg.lora.alpha,
+        lora_dropout=cfg.lora.dropout,
+        target_modules=cfg.lora.target_modules,
+        modules_to_save=list(cfg.lora.modules_to_save) or None,  # a copy: peft takes tied modules out of its list
+        ensure_weight_tying=cfg.lora.tie_saved_modules and bool(getattr(model.config, "tie_word_embeddings", False)),
+        task_type="CAUSAL_LM",
+    )
 
 
 def check_model(cfg: Config) -> None:
@@ -133,13 +165,22 @@ def load_tokenizer(name: str):
     from transformers import AutoTokenizer
 
     load_model_config(name)  # a clear error if the model is not to be had
-    tokenizer = AutoTokenizer.from_pretrained(fetch(name), trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(fetch(name), trust_remote_code=False)
+    except FtlibError:
+        raise
+    except Exception as error:  # whatever a damaged file or a missing converter raises
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"model.name = {name}: its tokenizer cannot be loaded ({reason}); it needs tokenizer.json and tokenizer_config.json"
+        ) from error
     if not tokenizer.chat_template:
         raise ModelError(f"model.name = {name}: its tokenizer has no chat template; use an instruction-tuned model")
     if "SmolLM2" in name:
         tokenizer.eos_token = "<|im_end|>"
     if tokenizer.pad_token_id is None or "SmolLM2" in name:
-        tokenizer.pad_token = tokenizer.eos_token
+        end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else end_of_turn_id(tokenizer)
+        tokenizer.pad_token = None if end is None else tokenizer.convert_ids_to_tokens(end)
     tokenizer.padding_side = "right"
     tokenizer.clean_up_tokenization_spaces = False  # its default would take spaces out of decoded answers
     return tokenizer
@@ -153,19 +194,13 @@ def _device(asked: str | None) -> str:
 
 def load_plain(place: str, dtype: str, device: str | None = None):
     """A model folder or hub id in one dtype ('float32', 'bfloat16', 'float16'), in evaluation mode, on the device."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(
-        place, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True, attn_implementation="sdpa"
-    )
-    return model.to(_device(device)).eval()
+    return _load(place, dtype).to(_device(device)).eval()
 
 
 def load_nf4(place: str, dtype: str, device: str | None = None):
-    """The base in 4-bit NormalFloat with double quantisation (Dettmers et al. 2023, QLoRA), computing in `dtype`."""
+    """The base in 4-bit NormalFloat with double quantization (Dettmers et al. 2023, QLoRA), computing in `dtype`."""
     import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import BitsAndBytesConfig
 
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
@@ -173,17 +208,46 @@ def load_nf4(place: str, dtype: str, device: str | None = None):
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, dtype),
     )
-    model = AutoModelForCausalLM.from_pretrained(
-        place,
-        dtype=getattr(torch, dtype),
-        quantization_config=quantization,
-        device_map={"": _device(device)},
-        trust_remote_code=False,
-        use_safetensors=True,
-        attn_implementation="sdpa",
-    )
+    model = _load(place, dtype, quantization_config=quantization, device_map={"": _device(device)})
     keep_nf4_on_cpu(model)
     return model.eval()
+
+
+def _load(place: str, dtype: str, **options):
+    """Load a model. Raises ModelError if files are damaged or weights are missing, which would be drawn at random."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            place,
+            dtype=getattr(torch, dtype),
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+            **options,
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(
+            f"{place}: the weights cannot be loaded ({str(error).strip().splitlines()[0][:200]})"
+        ) from error
+    if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        raise ModelError(
+            f"{place}: {len(missing)} weights are missing, {missing[0]} among them; download or save the model again"
+        )
+    drop_unused_sampling(model.generation_config)
+    return model
+
+
+def drop_unused_sampling(generation_config) -> None:
+    """Remove sampling values that have no effect because do_sample is off; transformers refuses to save such a config."""
+    if generation_config is not None and not generation_config.do_sample:
+        for name in ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"):
+            if hasattr(generation_config, name):
+                setattr(generation_config, name, None)
 
 
 def keep_nf4_on_cpu(model) -> None:

@@ -33,6 +33,7 @@ READS = {
     "merged": ("adapter", "dataset"),
     "evaluation": ("dataset", "merged"),
 }
+MODEL_STAGES = ("adapter", "merged", "evaluation")
 SHARED = ("adapter", "evaluation")  # several processes all work on these; the first one alone makes the others
 WORTH_SAYING = 5  # seconds: nobody asks about a shorter wait
 KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers say themselves whether they still count
@@ -96,10 +97,31 @@ def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stag
 
     also: stages before it that it does not need, but that are wanted too.
     """
+    if name in MODEL_STAGES:
+        _check(name, cfg, run)
     for each in STAGES[: STAGES.index(name)]:
         if each in also or _needs(name, each, cfg):
             ensure_one(each, cfg, run)
+        if each == "dataset" and name == "evaluation":
+            _check_rows(cfg, run)
     return ensure_one(name, cfg, run)
+
+
+def _check(name: str, cfg: Config, run: Run) -> None:
+    """Refuse what the machine, the model and the settings reveal before any work is done; see `preflight`."""
+    from ftlib.models import check_model, precision
+    from ftlib.preflight import check_run
+
+    check_run(cfg, run.path, merges=name != "adapter")
+    check_model(cfg)
+    precision(cfg)
+
+
+def _check_rows(cfg: Config, run: Run) -> None:
+    """Refuse an evaluation of more rows than there are before the training, not after it. Raises ConfigError."""
+    from ftlib.evaluation import row_counts
+
+    row_counts(cfg, load_dataset(run))
 
 
 def _needs(name: str, other: str, cfg: Config) -> bool:
@@ -219,7 +241,7 @@ def _merge(cfg: Config, run: Run, folder: Path) -> dict:
 
 
 def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
-    from ftlib.evaluation import evaluate
+    from ftlib.evaluation import evaluate, trained_uids
     from ftlib.retrieval import Index
 
     manifests = run.manifests()
@@ -230,6 +252,8 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         "file": data["file"],
         "sample": data["sample"],
         "train_rows": data["splits"]["train"],
+        "trained_rows": adapter["trained_rows"],
+        "trained_epochs": adapter["trained_epochs"],
         "steps": adapter["stopped_at_step"],
         "examples_per_step": adapter["config"]["train"]["examples_per_step"],
         "train_seconds": adapter["train_seconds"],
@@ -237,9 +261,9 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         "git_commit": adapter["git_commit"],
     }
     fingerprints = data["fingerprint"], manifests["merged"]["fingerprint"]
-    dataset = load_dataset(run)
+    dataset, trained = load_dataset(run), trained_uids(run.stage("adapter").sound())
     index = Index.open(dataset, run.stage("index").path) if cfg.evaluation.open_book else None
-    metrics = evaluate(cfg, dataset, run.stage("merged").path, folder, *fingerprints, about, index)
+    metrics = evaluate(cfg, dataset, run.stage("merged").path, folder, *fingerprints, about, trained, index)
     return {"rows": {split: metrics[split]["n"] for split in ("unseen", "seen") if split in metrics}}
 
 

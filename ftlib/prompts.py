@@ -210,14 +210,25 @@ def has_bos(tokenizer) -> bool:
     return rendered.startswith(tokenizer.bos_token)
 
 
-def end_of_turn_id(tokenizer) -> int:
-    """The token that ends an answer: the special token that the template writes after it, else EOS."""
+def end_of_turn_id(tokenizer) -> int | None:
+    """Return the token that ends an answer: the added token that the chat template writes after it, else EOS.
+
+    Not every such token is a named attribute of the tokenizer: Phi-3 ends turns with `<|end|>`, and its EOS is another.
+    None if the template writes none and the tokenizer has no EOS (`preflight` refuses such a model).
+    """
     mark = "answer"
     rendered = tokenizer.apply_chat_template(_exchange("question", mark), tokenize=False)
     tail = tokenizer(rendered.rpartition(mark)[2].strip(), add_special_tokens=False)["input_ids"]
-    if tail and tail[0] in tokenizer.all_special_ids:
+    if tail and (tail[0] in tokenizer.added_tokens_decoder or tail[0] in tokenizer.all_special_ids):
         return tail[0]
     return tokenizer.eos_token_id
+
+
+def end_ids(tokenizer, model=None) -> list[int]:
+    """Return the tokens at which an answer stops: end of turn, EOS, and those of the model's generation config."""
+    named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    ids = {end_of_turn_id(tokenizer), tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])}
+    return sorted(ids - {None})
 
 
 def _exchange(user: str, answer: str) -> list[dict[str, str]]:

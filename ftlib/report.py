@@ -39,7 +39,16 @@ BASELINES = {  # columns, if there
     "copy_title": "copy title",
     "nearest": "nearest",
 }
-SPLIT_TITLES = {"unseen": "unseen titles (test split)", "seen": "seen titles (training split)"}
+SPLIT_TITLES = {"unseen": "unseen titles (test split)", "seen": "seen titles (rows that were trained on)"}
+
+
+def trained_on(settings: dict) -> str:
+    """Return how much of the training split the model saw: '40 steps of 16 examples: 640 of 1,781 rows, 0.36 epochs'."""
+    steps = f"{settings['steps']} steps of {settings['examples_per_step']} examples"
+    if "trained_rows" not in settings:  # recorded before it was counted
+        return f"{steps}, drawn from {settings['train_rows']:,} training rows"
+    rows = f"{settings['trained_rows']:,} of {settings['train_rows']:,} training rows"
+    return f"{steps}: {rows}, {settings['trained_epochs']:g} epochs"
 
 
 def number(value: float) -> str:
@@ -90,6 +99,8 @@ def table(metrics: dict, split: str = "unseen") -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     title = f"{metrics[split]['n']} {SPLIT_TITLES[split]}; mean [95 % bootstrap interval]"
+    if split == "seen":
+        title += f"; {trained_on(metrics['settings'])}"
     return "\n".join([title, *lines])
 
 
@@ -203,6 +214,7 @@ def html(run: Path, metrics: dict, lines: list[dict]) -> str:
         .from_string(template)
         .render(
             metrics=metrics,
+            trained=trained_on(metrics["settings"]),
             findings=findings(metrics),
             tables=[
                 (SPLIT_TITLES[s], metrics[s]["n"], table_rows(metrics[s]), metrics[s]["reference"])

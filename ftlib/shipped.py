@@ -14,12 +14,12 @@ from pathlib import Path
 
 from ftlib.config import Config
 from ftlib.pipeline import default_run, ensure, wanted
-from ftlib.runs import Run, read_json, write_json
+from ftlib.runs import TRAINED_UIDS, Run, read_json, write_json
 from ftlib.sample import SAMPLE_PATH
 
 FOLDER = SAMPLE_PATH.parent / "adapter"
 WEIGHTS = "adapter_model.safetensors"
-FILES = ("adapter_config.json", WEIGHTS, "train_log.jsonl")
+FILES = ("adapter_config.json", WEIGHTS, "train_log.jsonl", TRAINED_UIDS)
 PROFILE = "cpu"
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import get_peft_model
 from transformers import EarlyStoppingCallback, TrainerState, TrainingArguments, set_seed
 
 from ftlib import hardware, ranks, sharding
@@ -23,8 +23,9 @@ from ftlib.config import Config, ConfigError
 from ftlib.encoded import encoded
 from ftlib.errors import FtlibError
 from ftlib.ladder import OutOfMemory, advice, auto_batch, fit, free, smaller
-from ftlib.models import Precision, check_model, load_base, load_tokenizer, precision, weight_bytes
+from ftlib.models import Precision, check_model, load_base, load_tokenizer, lora_config, precision, weight_bytes
 from ftlib.plots import loss_plot
+from ftlib.preflight import check_base
 from ftlib.probe import in_words, peak_in_words, plan
 from ftlib.runs import TRAINED_UIDS, read_json, read_jsonl, write_json, write_text
 from ftlib.stepping import FixedTrainer, can_compile, fixed_parts
@@ -44,16 +45,7 @@ def add_adapter(model, cfg: Config):
     set_seed(cfg.train.seed)  # the random A matrices
     if cfg.lora.r == 0:
         return model.float().requires_grad_()
-    lora = LoraConfig(
-        r=cfg.lora.r,
-        lora_alpha=cfg.lora.alpha,
-        lora_dropout=cfg.lora.dropout,
-        target_modules=cfg.lora.target_modules,
-        modules_to_save=list(cfg.lora.modules_to_save) or None,  # a copy: peft takes tied modules out of its list
-        ensure_weight_tying=cfg.lora.tie_saved_modules and bool(getattr(model.config, "tie_word_embeddings", False)),
-        task_type="CAUSAL_LM",
-    )
-    adapted = get_peft_model(model, lora)
+    adapted = get_peft_model(model, lora_config(cfg, model))
     for weight in adapted.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
@@ -198,6 +190,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
 
     kept: where encoded rows are kept for the next training (see `encoded`), or None.
     """
+    check_base(cfg)
     check_model(cfg)
     same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)

@@ -16,7 +16,7 @@ from ftlib.cli import main
 from ftlib.exporting import ExportError, add_tokenizer, check, ollama_template, pre_tokenizer
 from ftlib.generation import Answer
 from ftlib.models import load_plain
-from ftlib.prompts import build_prompt, encode_prompt
+from ftlib.prompts import build_prompt, encode_prompt, end_ids
 from ftlib.runs import read_json
 from ftlib.sources import fetch
 
@@ -101,7 +101,7 @@ def test_a_sentencepiece_vocabulary_is_read_back_alike(tmp_path):
     config = load_plain(fetch("tiny:llama"), "float32").config
     writer = gguf.GGUFWriter(str(tmp_path / "t.gguf"), "llama")
     writer.add_context_length(config.max_position_embeddings)
-    add_tokenizer(writer, tokenizer, len(tokenizer))
+    add_tokenizer(writer, tokenizer, len(tokenizer), [tokenizer.eos_token_id])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
@@ -123,7 +123,7 @@ def test_llama_cpp_is_asked_where_it_is_installed(monkeypatch):
     """A count of answers that nobody compared would pass for a proof."""
     tokenizer, prompts = smoke.tokenizer(), [build_prompt("Cup"), build_prompt("Kettle")]
     generation = smoke.config().generation
-    words = [Answer("a blue cup", 3, True), Answer("a kettle", 2, True)]
+    words, ends = [Answer("a blue cup", 3, True), Answer("a kettle", 2, True)], end_ids(tokenizer)
     first = tokenizer(words[0].text, add_special_tokens=False)["input_ids"]
 
     class Llama:
@@ -136,10 +136,10 @@ def test_llama_cpp_is_asked_where_it_is_installed(monkeypatch):
             yield exporting.end_of_turn_id(tokenizer)
 
     monkeypatch.setitem(sys.modules, "llama_cpp", SimpleNamespace(Llama=Llama))
-    found = exporting.llama_cpp(Path("model.gguf"), tokenizer, prompts, generation, words)
+    found = exporting.llama_cpp(Path("model.gguf"), tokenizer, prompts, generation, words, ends)
     assert found == {"llama_cpp_same_words": 1}
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
-    assert exporting.llama_cpp(Path("model.gguf"), tokenizer, prompts, generation, words) == {}
+    assert exporting.llama_cpp(Path("model.gguf"), tokenizer, prompts, generation, words, ends) == {}
 
 
 def test_what_cannot_be_written_is_refused_with_the_way_out():

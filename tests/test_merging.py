@@ -22,7 +22,7 @@ from ftlib.sources import fetch
 def adapter(tmp_path_factory):
     """A trained adapter whose effect is large enough to be seen (a tiny one would make every proof pass)."""
     folder = tmp_path_factory.mktemp("adapter")
-    cfg = smoke.config(train__max_steps=3, train__eval_steps=None, train__learning_rate=5e-2)
+    cfg = smoke.config(train__max_steps=3, train__eval_steps=None, train__learning_rate=5e-2, train__warmup_from="zero")
     training.train(cfg, smoke.dataset(), folder)
     return folder
 

@@ -16,7 +16,12 @@ from ftlib.errors import FtlibError
 from ftlib.runs import Run, read_json
 
 KINDS = ("merged", "adapter")
-LEFT_HERE = ("manifest.json", "started.json", "README.md")  # a manifest names folders of this machine; the card is ours
+LEFT_HERE = (
+    "manifest.json",
+    "started.json",
+    "README.md",
+    "trained_uids.txt",
+)  # a manifest names folders of this machine; the card is ours
 SCORES = {"rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge", "chrf": "chrf"}  # the hub's names of the metrics
 USAGE = """from transformers import AutoModelForCausalLM, AutoTokenizer
 {imports}

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import gc
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from ftlib.evaluation import (
     read_answers,
     scored_bytes,
     shown_before,
+    trained_uids,
     untuned,
 )
 from ftlib.prompts import Turns, build_prompt, question_for
@@ -41,7 +42,8 @@ SAME_SPLITS = {"train_size", "questions"}  # data settings that leave every row 
 DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
 TRAINING_FIGURES = (
     "steps stopped_at_step best_step validation_loss examples cut_examples mean_tokens tokens tokens_per_s train_seconds "
-    "encode_seconds peak_gib base_mib padding_efficiency trainable_parameters precision seed device git_commit finished"
+    "trained_rows trained_epochs encode_seconds peak_gib base_mib padding_efficiency trainable_parameters precision seed "
+    "device git_commit finished"
 ).split()
 
 
@@ -153,7 +155,8 @@ class Work:
 
     def rows(self, job: Job) -> dict[str, list[dict]]:
         """{'unseen': ..., 'seen': ...}: the rows that a job is asked, in the wording that it is asked with."""
-        rows, notes = choose_rows(job.cfg, self.dataset(job), job.study.evaluate_on)
+        dataset = self.dataset(job)
+        rows, notes = choose_rows(job.cfg, dataset, dataset["train"]["uid"], job.study.evaluate_on)
         for note in set(notes) - self._said:
             print(f"  note: {note}", flush=True)
         self._said |= set(notes)
@@ -161,6 +164,19 @@ class Work:
         if names is None:
             return rows
         return {split: [reworded(row, job.cfg.data.seed, names) for row in found] for split, found in rows.items()}
+
+    def _check_seen(self, job: Job, trained: Collection[str] | None = None) -> None:
+        """Refuse 'seen' rows that were not trained on: before the training by its length, after it by the rows in its steps.
+
+        All seeds and runs are asked the same rows, so each must have trained on all of them. Raises StudyError.
+        """
+        t, count = job.cfg.train, job.cfg.evaluation.seen_rows
+        rows = len(self.dataset(job)["train"])
+        enough = t.max_steps * t.examples_per_step >= 0.95 * rows if t.max_steps else t.epochs >= 1
+        missed = 0 if trained is None else len({row["uid"] for row in self.rows(job).get("seen", [])} - set(trained))
+        if count and (not enough or missed):
+            said = f"{missed} of them were not trained on" if missed else "the training is shorter than an epoch"
+            raise StudyError(f"{job.name}: evaluation.seen_rows = {count}, and {said}; set it to 0, or train longer")
 
     # what each part depends on; no part of the machine, so that a copied folder is still whole
 
@@ -208,6 +224,7 @@ class Work:
         if self.is_answered(job):
             print(f"{job.name}: answered, {self.stage(job).manifest()['finished']}", flush=True)
             return
+        self._check_seen(job)
         for (system, split), key in self.base_keys(job).items():
             self._answer_base(job, system, split, self.base(key), key)
         if self._tuned_answered(job):
@@ -215,6 +232,7 @@ class Work:
         stage, trained, key = self.stage(job), self.trained(job), self.key(job)
         adapter = pipeline.ensure_one("adapter", job.cfg, trained)
         free()
+        self._check_seen(job, trained_uids(adapter.path))
         read = {"adapter": trained.path.name, "dataset": _key_of(trained)}
         with stage.writing(key, job.cfg.to_dict(), read, job.cfg.profile, pipeline.KEPT["evaluation"]) as result:
             from ftlib.merging import merged_in_memory
