@@ -47,6 +47,10 @@ def precision(cfg: Config) -> Precision:
         raise ConfigError(
             "train.fp16 = true: float16 training needs a CUDA GPU (there is none here); leave train.fp16 unset"
         )
+    if dtype == "float16" and not on_gpu:
+        raise ConfigError(
+            "model.dtype = float16: training with a float16 base needs a CUDA GPU (there is none here); use auto or float32"
+        )
     if bf16 is None:
         bf16 = not fp16 and fast == "bfloat16"
         reasons["train.bf16"] = f"{str(bf16).lower()}: " + ("train.fp16 was asked for" if fp16 else why)

@@ -32,8 +32,21 @@ def check_run(cfg: Config, folder: Path, merges: bool) -> None:
     """
     check_folder(folder)
     check_base(cfg)
+    if not (folder / "adapter" / "manifest.json").exists() and (reason := not_exported(cfg.model.name)):
+        print(f"  note: {cfg.model.name} cannot be exported as GGUF ({reason}); everything else works", flush=True)
     if merges and not (folder / "merged" / "manifest.json").exists():
         check_space(cfg, folder)
+
+
+def not_exported(name: str) -> str | None:
+    """Return why `ftlib export gguf` will refuse a model, said before hours of training and not after; None if it will not."""
+    from ftlib.exporting import ExportError, check
+
+    try:
+        check(load_model_config(name))
+    except ExportError as error:
+        return str(error)
+    return None
 
 
 def check_folder(folder: Path) -> None:

@@ -14,6 +14,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from ftlib.errors import FtlibError
+
 PREFIX = "Description: "
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
 ENCODING = ("max_length", "loss_on", "label_eos")  # the settings of `train` that decide ids and labels
@@ -39,6 +41,10 @@ Turns = Sequence[tuple[str, str]]  # (what the user said, what the assistant ans
 
 Entries = Sequence[tuple[str, str]]  # (title, description) of catalogue rows that are shown in the prompt
 ENTRY_CHARS = 500  # of each description
+
+
+class PromptTooLong(FtlibError, ValueError):
+    """A prompt leaves no room for an answer within train.max_length; the message says how long it is."""
 
 
 class Example(TypedDict):
@@ -117,7 +123,7 @@ def encode_example(
     no EOS, because it does not end there. loss_on='all' and label_eos=False are the reference's way, kept for comparison.
     shown, entries: as in `encode_prompt` and `open_prompt`; they do not count towards `max_length`, so that the same part of the
     answer is scored.
-    Raises ValueError if the prompt alone leaves no room for an answer.
+    Raises PromptTooLong if the prompt alone leaves no room for an answer.
     """
     message = build_prompt(cut_title(tokenizer, title), question)
     prompt = plain = encode_prompt(tokenizer, message)
@@ -126,7 +132,7 @@ def encode_example(
     if content is None:
         return Example(input_ids=prompt, labels=[IGNORED] * len(prompt), prompt_tokens=len(prompt), cut=False)
     if len(plain) >= max_length:
-        raise ValueError(f"train.max_length = {max_length}: the prompt alone has {len(plain)} tokens; allow more")
+        raise PromptTooLong(f"train.max_length = {max_length}: a prompt alone has {len(plain)} tokens; set it higher")
     answer = encode_answer(tokenizer, content)
     room = max_length - len(plain)
     cut = len(answer) > room

@@ -322,7 +322,8 @@ class Stage:
         """
         if not self.path.exists():
             return
-        content = list(self.path.iterdir())
+        own = self._started_path.name + ".partial"  # a kill before its rename leaves it alone in the folder
+        content = [entry for entry in self.path.iterdir() if entry.name != own]
         if content and not self.begun:
             raise StageMissing(
                 f"{self.path} holds files but no manifest.json, so ftlib did not make it and will not empty it: "

@@ -16,6 +16,7 @@ from ftlib.prompts import questions_of
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -45,7 +46,7 @@ class CleanConfig(Section):
 
 class DataConfig(Section):
     path: str
-    seed: int
+    seed: Seed
     train_size: Count
     validation_size: Count
     test_size: Count
@@ -89,7 +90,7 @@ class LoraConfig(Section):
 
 
 class TrainConfig(Section):
-    seed: int
+    seed: Seed
     learning_rate: Positive
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"]
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
@@ -157,7 +158,7 @@ class GenerationConfig(Section):
     no_repeat_ngram: CountOrZero
     length_decay: tuple[CountOrZero, Annotated[float, Field(ge=1)]] | None
     beams: Count
-    seed: int
+    seed: Seed
     batch_tokens: Annotated[int, Field(ge=256)]
 
 

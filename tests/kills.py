@@ -1,16 +1,21 @@
-"""Kill `ftlib run` at random moments of each stage, run it again, and compare with a run that nobody disturbed.
+"""Kill `ftlib run` at random moments and at named points of each stage, run it again, and compare with an undisturbed run.
 
-What: one undisturbed run at smoke size; then for each stage, signal and random moment a copy of it without that stage and those
-after it, a process that is killed at that moment, a look at what it left, and a second process that must finish. At last several
-runs that begin at once on one folder. Why forked: to import torch takes longer than a stage; the forking process itself never
-computes, so its children may.
-How: python tests/kills.py --points 20 (300 kills, half an hour). It prints what came out as JSON, with --out into a file too
-(results/kills.json is such a one); `test_interruptions.py` reads it.
+For each scheduler: one undisturbed run at smoke size; then, for each stage, copies of it without that stage and those after it,
+in which a process is killed at a random moment (three signals) or by itself at a named point, and a second process that must
+finish. Last, several runs that start at once on one folder. Processes are forked, because importing torch takes longer than a
+stage; the forking process never computes, so its children may.
+
+A named point is found by Python's audit events (PEP 578): the child is killed when it is about to open a file of the stage for
+writing, to rename one, or to write its manifest. Files that compiled code writes raise no such event.
+
+Run: `python tests/kills.py --random 3 --named 11 --schedulers cosine linear constant_with_warmup` (300 kills, about half an
+hour). Prints the counts as JSON, and writes them with --out (results/kills.json); `test_interruptions.py` reads them.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -19,16 +24,19 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "ctrl-c": signal.SIGINT}
 OPTIONS = ["--set", "evaluation.open_book=true", "--set", "train.save_steps=1", "--set", "train.eval_steps=1"]
-AT_ONCE = 4  # runs that begin together on one folder
+SCHEDULERS = ("cosine", "linear", "constant_with_warmup")
+POINTS = ("between_two_files", "inside_a_rename", "before_the_manifest", "after_the_last_checkpoint")
+AT_ONCE = 4  # runs that start together on one folder
 PATIENCE = 120  # seconds for a run that was not killed
 
 
-def start(run: Path, log: Path) -> int:
-    """A child that runs `ftlib run`, with its output in `log`; returns its number."""
+def start(run: Path, log: Path, scheduler: str, before: Callable[[], None] = lambda: None) -> int:
+    """Fork a child that runs `ftlib run`, with its output in `log`; returns its pid. before: called in the child first."""
     child = os.fork()
     if child:
         return child
@@ -39,10 +47,57 @@ def start(run: Path, log: Path) -> int:
 
     status = 99
     try:
-        status = main(["run", "--run", str(run), *OPTIONS])
+        before()
+        status = main(["run", "--run", str(run), *OPTIONS, "--set", f"train.scheduler={scheduler}"])
     finally:
         sys.stdout.flush()
         os._exit(status)
+
+
+def on_write(folder: Path, act: Callable[[str, str], None]) -> None:
+    """Call act(event, file name) before each file below `folder` is opened for writing ("open") or renamed ("rename")."""
+    prefix = str(folder.resolve()) + os.sep
+
+    def hook(event: str, args: tuple) -> None:
+        if event == "open" and isinstance(args[0], str) and isinstance(args[2], int):
+            writes = args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            if writes and os.path.realpath(args[0]).startswith(prefix):
+                act("open", args[0])
+        elif event == "os.rename" and os.path.realpath(os.fspath(args[1])).startswith(prefix):
+            act("rename", os.fspath(args[1]))
+
+    sys.addaudithook(hook)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at(point: str, folder: Path, draw: random.Random, events: list[str]) -> Callable[[], None]:
+    """Return what a child does first so that it dies at a named point of the stage in `folder`.
+
+    events: those of an undisturbed run, "open" or "rename" each; one of them is drawn.
+    """
+    if point == "after_the_last_checkpoint":
+
+        def patch() -> None:
+            from ftlib import training
+
+            training.save_adapter = lambda *_: die()
+
+        return patch
+    if point == "before_the_manifest":
+        wanted = ("open", "manifest.json.partial")
+        return lambda: on_write(folder, lambda event, name: (event, os.path.basename(name)) == wanted and die())
+    kind = "rename" if point == "inside_a_rename" else "open"
+    number, seen = draw.randrange(max(events.count(kind), 1)), []
+
+    def act(event: str, _: str) -> None:
+        seen.append(event)
+        if event == kind and seen.count(kind) > number:
+            die()
+
+    return lambda: on_write(folder, act)
 
 
 def wait(child: int, seconds: float) -> int | None:
@@ -65,22 +120,58 @@ def made(run: Path, stage: str) -> dict:
     if stage == "evaluation":
         metrics = read_json(folder / "metrics.json")
         return {split: metrics[split] for split in ("unseen", "seen")}
-    kinds = (".arrow", ".safetensors", ".npy", ".npz", ".index.json")
+    kinds = (".arrow", ".safetensors", ".npy", ".npz", ".index.json", ".txt")
     # those that the manifest names: later stages keep files of their own beside them
     names = [name for name in read_json(folder / "manifest.json")["sums"] if name.endswith(kinds)]
     return {name: file_fingerprint(folder / name) for name in names}
 
 
-def trial(whole: Path, expected: dict, stage: str, moment: float, how: str, folder: Path) -> str | None:
-    """None if the run survived, else what went wrong."""
+def copied(whole: Path, stage: str, folder: Path) -> Path:
+    """Copy a run without a stage and those after it."""
     from ftlib.runs import STAGES
 
-    run, log = folder / "run", folder / "log"
+    run = folder / "run"
     shutil.copytree(whole, run)
     for each in STAGES[STAGES.index(stage) :]:
         shutil.rmtree(run / each)
-    child = start(run, log)
-    ended = wait(child, moment)
+    return run
+
+
+def events_of(whole: Path, stage: str, scheduler: str, folder: Path) -> list[str]:
+    """Return the write events of a stage that nobody kills, in their order."""
+    run, out = copied(whole, stage, folder), folder / "events"
+
+    def record() -> None:
+        on_write(run / stage, lambda event, _: os.write(descriptor, f"{event}\n".encode()))
+
+    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    ended = wait(start(run, folder / "log", scheduler, record), PATIENCE)
+    os.close(descriptor)
+    assert ended == 0, (folder / "log").read_text(errors="replace")
+    return out.read_text().split()
+
+
+def trial(
+    whole: Path,
+    expected: dict,
+    stage: str,
+    scheduler: str,
+    folder: Path,
+    moment: float | None = None,
+    how: str = "kill",
+    point: Callable[[Path], Callable[[], None]] | None = None,
+) -> str | None:
+    """Kill a run and run it again; returns None if it survived, else what went wrong.
+
+    moment, how: seconds after the start and the signal; or point: stage folder -> what makes the child die by itself.
+    """
+    from ftlib.runs import STAGES
+
+    run, log = copied(whole, stage, folder), folder / "log"
+    child = start(run, log, scheduler, point(run / stage) if point else lambda: None)
+    ended = wait(child, PATIENCE if point else moment)
+    if point and ended != -signal.SIGKILL:
+        return f"it was not killed at the named point, it ended with {ended}"
     if ended is None:
         os.kill(child, SIGNALS[how])
         ended = wait(child, PATIENCE)
@@ -90,8 +181,8 @@ def trial(whole: Path, expected: dict, stage: str, moment: float, how: str, fold
             return "it did not end when it was told to"
     for each in STAGES:
         if (run / each / "manifest.json").exists() and made(run, each) != expected[each]:
-            return f"after the kill {each} looks whole and is not"
-    child = start(run, log)
+            return f"after the kill {each} looks complete and is not"
+    child = start(run, log, scheduler)
     ended = wait(child, PATIENCE)
     if ended != 0:
         if ended is None:
@@ -102,10 +193,10 @@ def trial(whole: Path, expected: dict, stage: str, moment: float, how: str, fold
     return f"other results in {', '.join(differ)}" if differ else None
 
 
-def together(expected: dict, folder: Path) -> tuple[int, str | None]:
-    """Several runs begin at once on one folder: (how many were refused, what went wrong)."""
+def together(expected: dict, scheduler: str, folder: Path) -> tuple[int, str | None]:
+    """Start several runs at once on one folder; returns (how many were refused, what went wrong)."""
     logs = [folder / f"log{number}" for number in range(AT_ONCE)]
-    children = [start(folder / "run", log) for log in logs]
+    children = [start(folder / "run", log, scheduler) for log in logs]
     ended = [wait(child, PATIENCE) for child in children]
     for child in (child for child, status in zip(children, ended, strict=True) if status is None):
         os.kill(child, signal.SIGKILL)
@@ -118,13 +209,69 @@ def together(expected: dict, folder: Path) -> tuple[int, str | None]:
     return len(refused), f"other results in {', '.join(differ)}" if differ else None
 
 
+def points_of(stage: str) -> tuple[str, ...]:
+    """The named points that a stage has."""
+    return POINTS if stage == "adapter" else POINTS[:-1]
+
+
+def run_all(args, place: Path, found: dict, scheduler: str) -> None:
+    """All kills of one scheduler, counted in `found`."""
+    from ftlib.runs import STAGES, read_json
+
+    draw, whole = random.Random(f"{args.seed} {scheduler}"), place / f"whole-{scheduler}"
+    status = wait(start(whole, place / "log", scheduler), PATIENCE)
+    if status != 0:
+        sys.exit(f"the undisturbed run ended with {status}:\n{(place / 'log').read_text()}")
+    expected = {stage: made(whole, stage) for stage in STAGES}
+    assert all(expected.values()), expected
+
+    def count(stage: str, label: str, **options) -> None:
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            wrong = trial(whole, expected, stage, scheduler, Path(folder), **options)
+        for group, key in (("by_stage", stage), ("by_point", label), ("by_scheduler", scheduler)):
+            counts = found[group].setdefault(key, {"tried": 0, "survived": 0})
+            counts["tried"] += 1
+            counts["survived"] += wrong is None
+        found["tried"] += 1
+        found["survived"] += wrong is None
+        if wrong:
+            found["failures"].append(f"{scheduler}, {stage}, {label}: {wrong}")
+
+    for stage in args.stages or STAGES:
+        seconds = read_json(whole / stage / "manifest.json")["seconds"]
+        for how in SIGNALS:
+            for _ in range(args.random):
+                moment = draw.uniform(0, seconds + 0.3)
+                count(stage, f"random, {how}", moment=moment, how=how)
+        if args.named:
+            with tempfile.TemporaryDirectory(dir=place) as folder:
+                events = events_of(whole, stage, scheduler, Path(folder))
+        for number in range(args.named):
+            point = (args.points or points_of(stage))[number % len(args.points or points_of(stage))]
+            count(stage, point, point=functools.partial(kill_at, point, draw=draw, events=events))
+    for _ in range(args.together):
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            refused, wrong = together(expected, scheduler, Path(folder))
+        found["started_together"] += AT_ONCE
+        found["refused"] += refused
+        if wrong:
+            found["failures"].append(f"{AT_ONCE} at once: {wrong}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=20, help="moments for each stage and signal")
+    parser.add_argument("--random", type=int, default=3, help="random moments for each scheduler, stage and signal")
+    parser.add_argument("--named", type=int, default=11, help="kills at named points for each scheduler and stage")
+    parser.add_argument(
+        "--together", type=int, default=1, help="how often several runs start at once, for each scheduler"
+    )
+    parser.add_argument("--schedulers", nargs="+", default=SCHEDULERS)
+    parser.add_argument("--stages", nargs="+", help="these stages only")
+    parser.add_argument("--points", nargs="+", choices=POINTS, help="these named points only")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    begun = time.monotonic()
+    started = time.monotonic()
     os.environ |= {
         "FTLIB_PROFILE": "smoke",
         "OMP_NUM_THREADS": "1",
@@ -133,42 +280,21 @@ def main() -> None:
     }
     # what a run imports on its way, so that the children need not
     import ftlib.evaluation
+    import ftlib.preflight
     import ftlib.training  # noqa: F401
     from ftlib import hardware
-    from ftlib.runs import STAGES, read_json, write_json
+    from ftlib.runs import write_json
 
-    draw, found = (
-        random.Random(args.seed),
-        {"tried": 0, "survived": 0, "by_stage": {}, "begun_together": 0, "refused": 0, "failures": []},
-    )
+    found: dict = {"tried": 0, "survived": 0, "by_stage": {}, "by_point": {}, "by_scheduler": {}}
+    found |= {"started_together": 0, "refused": 0, "failures": []}
     with tempfile.TemporaryDirectory() as place:
-        whole = Path(place) / "whole"
-        status = wait(start(whole, Path(place) / "log"), PATIENCE)
-        if status != 0:
-            sys.exit(f"the undisturbed run ended with {status}:\n{(Path(place) / 'log').read_text()}")
-        expected = {stage: made(whole, stage) for stage in STAGES}
-        assert all(expected.values()), expected
-        for stage in STAGES:
-            seconds = read_json(whole / stage / "manifest.json")["seconds"]
-            counts = found["by_stage"][stage] = {"seconds": seconds, "tried": 0, "survived": 0}
-            for how in SIGNALS:
-                for _ in range(args.points):
-                    moment = draw.uniform(0, seconds + 0.3)
-                    with tempfile.TemporaryDirectory(dir=place) as folder:
-                        wrong = trial(whole, expected, stage, moment, how, Path(folder))
-                    for each in (found, counts):
-                        each["tried"] += 1
-                        each["survived"] += wrong is None
-                    if wrong:
-                        found["failures"].append(f"{stage}, {how} after {moment:.2f} s: {wrong}")
-        for _ in range(max(args.points // 4, 1)):
-            with tempfile.TemporaryDirectory(dir=place) as folder:
-                refused, wrong = together(expected, Path(folder))
-            found["begun_together"] += AT_ONCE
-            found["refused"] += refused
-            if wrong:
-                found["failures"].append(f"{AT_ONCE} at once: {wrong}")
-    found |= {"seconds": round(time.monotonic() - begun), "device": hardware.device_name(), "finished": hardware.now()}
+        for scheduler in args.schedulers:
+            run_all(args, Path(place), found, scheduler)
+    found |= {
+        "seconds": round(time.monotonic() - started),
+        "device": hardware.device_name(),
+        "finished": hardware.now(),
+    }
     if args.out:
         write_json(args.out, found)
     print(json.dumps(found, indent=1))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from functools import lru_cache
 
+from tokenizers import AddedToken
+
 from ftlib.config import Config
 from ftlib.models import load_tokenizer
 from ftlib.prompts import QUESTIONS, encode_example
 
 QUESTION = QUESTIONS["reference"]
-# The turn formats of four model families, written down from their documentation. None writes what another does.
+# The turn formats of model families, written down from their documentation. None writes what another does.
 TEMPLATES = {
     "zephyr": (  # TinyLlama: no BOS in the template although the model has one; the turn ends in EOS and a line end
         "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}</s>\n{% endfor %}"
@@ -24,6 +26,20 @@ TEMPLATES = {
         "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nBe brief.<|im_end|>\n{% endif %}"
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    ),
+    "phi3": (  # the turn ends in an added token that is no named attribute; the EOS comes after the last turn only
+        "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}<|end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>\n{% else %}{{ eos_token }}{% endif %}"
+    ),
+    "gemma": (  # a BOS, no system turn, and the assistant is called the model
+        "{{ bos_token }}{% for m in messages %}"
+        "{% if m['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        "<start_of_turn>{{ 'model' if m['role'] == 'assistant' else m['role'] }}\n{{ m['content'] | trim }}<end_of_turn>\n"
+        "{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+    ),
+    "mistral": (  # one pair of marks around the user's turn; an answer ends in EOS
+        "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]"
+        "{% else %} {{ m['content'] }}{{ eos_token }}{% endif %}{% endfor %}"
     ),
     "no_bos": (  # a model without BOS whose turn ends in EOS
         "{% for m in messages %}[{{ m['role'] }}]\n{{ m['content'] }}</s>{% endfor %}"
@@ -57,6 +73,13 @@ def tokenizer(family: str = "zephyr"):
     """The tiny tokenizer (pad == EOS) with the chat template and the special tokens of a model family."""
     made = copy.deepcopy(load_tokenizer("tiny:llama"))
     made.chat_template = TEMPLATES[family]
+    unnamed = {
+        "phi3": ["<|end|>", "<|user|>", "<|assistant|>"],
+        "gemma": ["<start_of_turn>", "<end_of_turn>"],
+        "mistral": ["[INST]", "[/INST]"],
+    }
+    if family in unnamed:
+        made.add_tokens([AddedToken(text, special=True, normalized=False) for text in unnamed[family]])
     if family == "llama3":
         made.add_special_tokens({"additional_special_tokens": ["<|h|>", "<|/h|>", "<|eot|>"]})
     if family == "chatml":

@@ -4,6 +4,7 @@
 """
 
 import ast
+import copy
 import re
 import shutil
 import statistics
@@ -135,3 +136,25 @@ def test_ruff(command):
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
     done = subprocess.run([ruff, *command, str(ROOT)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+@notebooks
+def test_no_cell_takes_a_name_away(path):
+    """`del model` runs once; the reader who runs the cell again meets a NameError."""
+    for cell in cells(path, "code"):
+        assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Delete)], cell.source
+
+
+@pytest.mark.slow
+@notebooks
+def test_every_cell_runs_twice_and_all_of_them_after_a_restart(path, tmp_path, monkeypatch):
+    """Readers run a cell again, and restart the kernel and "run all above"; neither may end in an error."""
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("FTLIB_RUNS", str(tmp_path / "runs"))
+    for times in (2, 1):  # the second round is a new kernel on the runs of the first
+        book = nbformat.read(path, as_version=4)
+        book.cells = [copy.deepcopy(cell) for cell in book.cells for _ in range(times if cell.cell_type == "code" else 1)]
+        for number, cell in enumerate(book.cells):
+            cell["id"] = f"cell-{number}"
+        NotebookClient(book, timeout=600, resources={"metadata": {"path": str(FOLDER)}}).execute()

@@ -1,9 +1,13 @@
-"""How text becomes ids and labels, with four chat templates and pad == EOS throughout."""
+"""How text becomes ids and labels, with seven chat templates and pad == EOS throughout."""
+
+import copy
+from types import SimpleNamespace
 
 import pytest
 import smoke
-from smoke import QUESTION, TEMPLATES, tokenizer
+from smoke import QUESTION, TEMPLATES, config, tokenizer
 
+from ftlib.generation import settings
 from ftlib.prompts import (
     ENTRY_CHARS,
     IGNORED,
@@ -13,6 +17,7 @@ from ftlib.prompts import (
     build_target,
     encode_example,
     encode_prompt,
+    end_ids,
     end_of_turn_id,
     open_prompt,
     question_for,
@@ -22,7 +27,15 @@ from ftlib.prompts import (
     split_prompt,
 )
 
-END = {"zephyr": "</s>", "llama3": "<|eot|>", "chatml": "<|im_end|>", "no_bos": "</s>"}
+END = {
+    "zephyr": "</s>",
+    "llama3": "<|eot|>",
+    "chatml": "<|im_end|>",
+    "phi3": "<|end|>",
+    "gemma": "<end_of_turn>",
+    "mistral": "</s>",
+    "no_bos": "</s>",
+}
 families = pytest.mark.parametrize("family", TEMPLATES)
 
 
@@ -45,6 +58,24 @@ def test_end_of_answer_is_labelled(family):
     assert end == end_of_turn_id(tokenizer(family))
     assert row["input_ids"][-1] == row["labels"][-1] == end
     assert not row["cut"]
+
+
+@families
+def test_an_answer_stops_wherever_template_tokenizer_or_base_say_so(family):
+    """A base that also stops on other tokens lost them in the evaluation, the merged folder and Ollama."""
+    tok = tokenizer(family)
+    named = tok.convert_tokens_to_ids("<unk>")
+    for ids in (named, [named, tok.eos_token_id], None):
+        model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=ids))
+        expected = {end_of_turn_id(tok), tok.eos_token_id} | ({named} if ids is not None else set())
+        assert end_ids(tok, model) == sorted(expected) == settings(tok, config().generation, model)["eos_token_id"]
+
+
+def test_a_tokenizer_without_any_end_has_none():
+    """None among the labels is a traceback out of pyarrow."""
+    tok = copy.deepcopy(tokenizer("no_bos"))
+    tok.eos_token, tok.chat_template = None, TEMPLATES["no_bos"].replace("</s>", "")
+    assert end_of_turn_id(tok) is None and end_ids(tok) == []
 
 
 @families

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, field_validator
 from ftlib.config import Config, ConfigError, flatten, plain_yaml
 from ftlib.errors import FtlibError
 from ftlib.prompts import questions_of
-from ftlib.schema import Count, Section
+from ftlib.schema import Count, Section, Seed
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # names become files
 
@@ -37,7 +37,7 @@ class StudyRun(Section):
 
     name: Name
     set: dict[str, Any] = {}
-    seeds: list[int] = []
+    seeds: list[Seed] = []
     questions: list[str] | None = None
     leaks: bool = False
     expected: str = ""
