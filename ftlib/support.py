@@ -22,7 +22,7 @@ from importlib import resources
 import yaml
 from nltk.stem.porter import PorterStemmer
 
-from ftlib.metrics import FUNCTION_WORDS, numbers, strip_prefix, words
+from ftlib.metrics import FUNCTION_WORDS, given_numbers, numbers, strip_prefix, unsupported, words
 from ftlib.retrieval import Source
 from ftlib.text import sentences
 
@@ -51,10 +51,14 @@ class Marked:
 
 @dataclass(frozen=True)
 class Claims:
-    """What a text says, as far as it is looked at: stems of its content words, numbers, colours and materials."""
+    """What a text says, as far as it is looked at: stems of its content words, numbers, colours and materials.
+
+    given: the numbers in every way they can be read, and those inside codes (see `metrics.given_numbers`).
+    """
 
     words: frozenset[str]
     numbers: frozenset[str]
+    given: frozenset[str]
     attributes: frozenset[str]
 
 
@@ -69,15 +73,18 @@ def attribute_stems() -> frozenset[str]:
 def claims(text: str) -> Claims:
     """Numbers are those in digits, and one to twelve as words; a number is no content word."""
     said = words(text)
-    digits = numbers(text) | {str(_NUMBER_WORDS[word]) for word in said if word in _NUMBER_WORDS and word != "one"}
+    spelled = {str(_NUMBER_WORDS[word]) for word in said if word in _NUMBER_WORDS and word != "one"}
+    digits = numbers(text) | spelled
     content = {_stem(word) for word in said if word not in _EMPTY and word not in _NUMBER_WORDS and word not in digits}
-    return Claims(frozenset(content), frozenset(digits), frozenset(content & attribute_stems()))
+    given = frozenset(given_numbers(text) | spelled)
+    return Claims(frozenset(content), frozenset(digits), given, frozenset(content & attribute_stems()))
 
 
 def supports(title: str, content: str, sentence: str, overlap: float = OVERLAP) -> bool:
     """True if a row (title and description) supports the sentence, as the head of this file says."""
     said, known = claims(sentence), claims(f"{title}. {content}")
-    if not (said.numbers <= known.numbers and said.attributes <= known.attributes):
+    missing = unsupported(sentence, f"{title}. {content}") | (said.numbers - numbers(sentence))
+    if missing - known.given or not said.attributes <= known.attributes:
         return False
     told = said.words - claims(title).words - said.attributes
     facts = min(1, len(said.numbers) + len(said.attributes))

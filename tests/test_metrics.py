@@ -17,9 +17,11 @@ from ftlib.metrics import (
     Rouge,
     Shape,
     Verbatim,
+    given_numbers,
     numbers,
     score_rows,
     strip_prefix,
+    unsupported,
     words,
 )
 
@@ -122,6 +124,44 @@ def test_numbers_are_compared_by_value():
     assert words("Don’t use the 8GB card") == ["don't", "use", "the", "8", "gb", "card"]
 
 
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("1.000 pieces, 10.000 hours, 1.250 g", {"1000", "10000", "1250"}),
+        (
+            "1.375 in. and 0.500 in.",
+            {"1.375", "0.5"},
+        ),  # no thousands: a decimal does not end in 0, nor begins so a thousand
+        ("1.234.567 and 1.234,50 and 12,345.5", {"1234567", "1234.5", "12345.5"}),
+        ("1,5 l, 12,75 m", {"1.5", "12.75"}),
+        ("sizes 1,2,3 and 1, 5", {"1", "2", "3", "5"}),
+        ("1/2 in., ½ cup, ¾, 1½ l, 1-1/2 x 2 3/8, 3 ⁄ 4", {"0.5", "0.75", "1.5", "2.375", "3", "4"}),
+        ("24/7, 9/11, 1/2/2020, 50/50", {"24", "7", "9", "11", "1", "2", "2020", "50"}),
+        ("XJ9000, mp3", set()),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(text, values):
+    """ "1,5 l" counts as two inventions, "1.000 pieces" as one piece, and ½ as no number at all."""
+    assert numbers(text) == values
+
+
+def test_a_number_in_another_notation_is_not_invented():
+    """The answer says 9000 of the XJ9000, or 0.5 of a title's ½, and is charged with an invention."""
+    for answer, title in (
+        ("The 9000 is here", "XJ9000 mixer"),
+        ("Holds 0.5 cups, or 1/2 cup", "Cup, ½"),
+        ("disc 1/2", "disc 1 of 2"),
+        ("1.000 kg", "exactly 1 kg"),
+        ("1.000 pieces", "1,000 pieces"),
+        ("1,5 and 3", "sizes 1, 5 and 3"),
+        ("1.375 in.", "1 3/8 in."),
+    ):
+        assert unsupported(answer, title) == set(), (answer, title)
+    assert unsupported("7000 and 0.5 of XJ1", "XJ9000, 1/4") == {"7000", "0.5"}
+    assert given_numbers("XJ9000, 1.250") == {"9000", "1250", "1.25"}
+    assert numbers(f"1/{'9' * 5000}")  # longer than Python turns into a whole number
+
+
 def test_grounding_by_hand():
     """Facts the title gives are called invented, or function words count as covering the title."""
     answers = ["The kettle holds 1.5 litres, 1.5!", "Made in 1999 for 4 or 4 users", "it"]
@@ -170,10 +210,15 @@ def test_copied_run_equals_the_slow_definition():
 def test_score_rows_gives_every_metric_and_no_nan():
     """One empty answer or odd title turns a column of the table into nan, or a described metric never arrives."""
     rows = score_rows(ANSWERS + ["!"], REFERENCES + [""], TITLES + ["???"], [True] * 4, CopiedRun(REFERENCES))
-    assert set(rows) == {column.name for column in METRICS} - {"nll", "bits_per_byte", "cosine"}  # those need a model
+    assert set(rows) == {column.name for column in METRICS} - {
+        "nll",
+        "nll_content",
+        "bits_per_byte",
+        "cosine",
+    }  # those need a model
     assert all(len(values) == 4 for values in rows.values())
     assert all(type(value) is float and math.isfinite(value) for values in rows.values() for value in values)
-    assert {column.better for column in METRICS} <= {"higher", "lower", "neutral"}
+    assert {column.better for column in METRICS} <= {"higher", "lower", "reference", "neutral"}
 
 
 def test_systems_that_generate_nothing_lack_stops():
