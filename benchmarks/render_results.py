@@ -11,8 +11,10 @@ from pathlib import Path
 from shapes import JOB_EXAMPLES, SHAPES
 
 from ftlib import plots, speed
-from ftlib.report import LABELS, between, findings, interval, markdown, trained_on
-from ftlib.runs import read_json, write_json
+from ftlib.intervals import SMALL
+from ftlib.recorded import upgraded, widened
+from ftlib.report import LABELS, SPLIT_TITLES, between, center, findings, interval, markdown, marked, rerun_note, trained_on
+from ftlib.runs import DEFINITIONS, read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = (
@@ -39,7 +41,7 @@ MEASURED = {  # files that are shown as they are, a table for each part
     "page_load": "Many people on the page at once",
 }
 # said in words, or looked up in the file
-ABOUT = ("what", "device", "versions", "finished", "set", "train", "reasons", "precision", "git_commit")
+ABOUT = ("definitions", "what", "device", "versions", "finished", "set", "train", "reasons", "precision", "git_commit")
 
 
 def render(results: Path = ROOT / "results") -> str:
@@ -53,22 +55,37 @@ def render(results: Path = ROOT / "results") -> str:
 
 def render_run(path: Path) -> str:
     metrics = read_json(path)
-    settings, split = metrics["settings"], metrics["unseen"]
+    settings = metrics["settings"]
+    metrics |= {name: upgraded(metrics[name], settings["generation"]) for name in SPLIT_TITLES if name in metrics}
+    split = metrics["unseen"]
     systems, change = split["systems"], split["differences"]["tuned-base"]
     per_step = read_json(path.parent / "manifests.json")["adapter"]["config"]["train"]["examples_per_step"]
     intro = (
         f"**{path.parent.name}**: {settings['model']}, {trained_on(settings | {'examples_per_step': per_step})} of "
-        f"{settings['file']}, in {settings['train_seconds']:.0f} s on {settings['device']}; {split['n']} unseen titles, mean [95 % interval]. "
+        f"{settings['file']}, in {settings['train_seconds']:.0f} s on {settings['device']}; {split['n']} unseen titles, "
+        "mean [95 % interval]. "
         f"Files: [`results/{path.parent.name}/`](results/{path.parent.name}/)."
     )
-    header, rows = ["metric", "before", "after", "difference", "copy the title", "nearest title's text"], []
+    header = ["metric", "before", "after", "difference", "the reference", "copy the title", "nearest title's text"]
+    own, rows = split["reference"], []
     for name in METRICS:
         cells = [interval(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
-        cells += [interval(change[name])]
+        cells += [interval(change[name]), center(own[name]) if name in own else "–"]
         cells += [interval(systems[s][name]) if name in systems[s] else "–" for s in ("copy_title", "nearest")]
-        rows.append([name, *cells])
+        rows.append([marked(name, split), *cells])
     said = [f"- {sentence}" for sentence in findings(metrics)]
-    return "\n".join([intro, "", *markdown(header, rows), "", *said, "", *render_books(path.parent.name, split)])
+    return "\n".join(
+        [
+            intro,
+            "",
+            *markdown(header, rows),
+            "",
+            *rerun_note(split, METRICS),
+            *said,
+            "",
+            *render_books(path.parent.name, split),
+        ]
+    )
 
 
 def render_books(name: str, split: dict) -> list[str]:
@@ -81,8 +98,10 @@ def render_books(name: str, split: dict) -> list[str]:
     for a, b in (("base_open", "base"), ("tuned_open", "tuned"), ("tuned_open", "nearest")):
         cells = [interval(changes[f"{a}-{b}"][m]) if m in changes[f"{a}-{b}"] else "–" for m in IN_BOOKS]
         rows.append([f"difference: {shown[a]} - {shown[b]}", *cells])
+    own = split["reference"]
+    rows.append(["the reference", *(center(own[m]) if m in own else "–" for m in IN_BOOKS)])
     intro = f"**{name}, closed and open book**: with an open book, training rows of similar titles stand in the prompt."
-    return [intro, "", *markdown(["system", *IN_BOOKS], rows), ""]
+    return [intro, "", *markdown(["system", *(marked(name, split) for name in IN_BOOKS)], rows), ""]
 
 
 def render_speed(found: dict) -> str:
@@ -129,6 +148,11 @@ def render_file(path: Path) -> str:
     where = f"results/{path.name}"
     title = f"**{MEASURED[path.stem]}**" + (f", on {found['device']}" if "device" in found else "")
     lines = [f"{title}. {found['what'] + '. ' if 'what' in found else ''}File: [`{where}`]({where}).", ""]
+    if path.stem == "loops" and found.get("definitions", 1) < DEFINITIONS and found["loops"] < SMALL:
+        for row in found["repetitions"]:
+            row |= {
+                name: each | {"ci95": widened(each, found["loops"])} for name, each in row.items() if name != "time"
+            }
     kept = {key: value for key, value in found.items() if key not in ABOUT}
     single = [f"{words(key)} {cell(value)}" for key, value in kept.items() if shown(value)]
     lines += [", ".join(single) + ".", ""] if single else []

@@ -20,7 +20,7 @@ from ftlib.intervals import mean_interval
 from ftlib.models import load_plain, load_tokenizer
 from ftlib.pipeline import load_dataset, recorded_settings
 from ftlib.prompts import encode_prompt, end_of_turn_id
-from ftlib.runs import Run, write_json
+from ftlib.runs import DEFINITIONS, Run, write_json
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "loops.json"
 TIMES = 6  # repetitions that are looked at
@@ -84,6 +84,7 @@ if __name__ == "__main__":
             elif measured := likelihoods(model, prompt, answer, end):
                 loops.append(measured)
     found = {
+        "definitions": DEFINITIONS,
         "rows": len(prompts),
         "stopped": stopped,
         "did_not_stop": len(prompts) - stopped,

@@ -21,13 +21,23 @@ from ftlib import hardware, ranks, semantic
 from ftlib.cleaning import normalise
 from ftlib.config import Config, ConfigError
 from ftlib.generation import Answer, answer_prompts
-from ftlib.intervals import mean_interval, paired_difference, paired_ratio_difference, ratio_interval
-from ftlib.metrics import METRICS, CopiedRun, Grounding, Shape, score_rows
+from ftlib.intervals import (
+    mean_interval,
+    median_interval,
+    nearer_median,
+    paired_difference,
+    paired_median_difference,
+    paired_ratio_difference,
+    paired_share_difference,
+    ratio_interval,
+    share_interval,
+)
+from ftlib.metrics import BETTER, SHARES, CopiedRun, Grounding, Shape, score_rows
 from ftlib.models import load_plain, load_tokenizer
 from ftlib.prompts import IGNORED, Entries, Turns, encode_answer, encode_rows, open_prompt
 from ftlib.retrieval import Index, Nearest
-from ftlib.runs import TRAINED_UIDS, fingerprint, read_json, read_jsonl, write_json, write_text
-from ftlib.scoring import answer_nll
+from ftlib.runs import DEFINITIONS, TRAINED_UIDS, fingerprint, read_json, read_jsonl, write_json, write_text
+from ftlib.scoring import answer_losses, prefix_tokens
 from ftlib.semantic import Cosine
 from ftlib.sources import fetch
 
@@ -41,15 +51,16 @@ PAIRS = (
     ("tuned_open", "base_open"),
     ("tuned_open", "nearest"),
 )
-ANSWERS, KEYS = "answers.jsonl", "answers.keys.json"
-BETTER = {column.name: column.better for column in METRICS}
+ANSWERS, KEYS, ROWS = "answers.jsonl", "answers.keys.json", "rows.json"
+MEDIANS = ("length_ratio",)  # shown as medians: one answer that loops decides the mean
 
 
 @dataclass(frozen=True)
 class Record:
     """One line of answers.jsonl. Baselines generate nothing and score nothing: their counts are None.
 
-    A row that was only scored, not answered in words (see `model_answers`), has a likelihood and no text.
+    A row that was only scored, not answered in words (see `model_answers`), has a likelihood and no text. Of `nll_sum` and
+    `nll_tokens`, the parts that the prefix and the end token take stand beside them (None in files from before).
     """
 
     uid: str
@@ -60,6 +71,10 @@ class Record:
     stopped: bool | None = None
     nll_sum: float | None = None
     nll_tokens: int | None = None
+    nll_prefix_sum: float | None = None
+    nll_prefix_tokens: int | None = None
+    nll_end_sum: float | None = None
+    nll_end_tokens: int | None = None
 
 
 def row_counts(cfg: Config, dataset, unseen: str = "test") -> tuple[dict[str, int], list[str]]:
@@ -219,10 +234,10 @@ def model_answers(
     tokenizer, model = load_tokenizer(cfg.model.name), load()
     examples = encode_rows(tokenizer, [row for _, row in todo], cfg.train.as_measured(), shown, entries)
     longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
-    sums, counts = answer_nll(model, examples, tokenizer.pad_token_id, longest, progress=f"{system}: likelihood")
+    losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{system}: likelihood")
     scored = [
-        Record(row["uid"], split, system, None, nll_sum=total, nll_tokens=count)
-        for (split, row), total, count in zip(todo, sums, counts, strict=True)
+        Record(row["uid"], split, system, None, **likelihood_parts(tokenizer, example, each))
+        for (split, row), example, each in zip(todo, examples, losses, strict=True)
     ]
 
     def keep(records: list[Record]) -> None:
@@ -280,26 +295,58 @@ def row_values(
     return values if generated else {name: value for name, value in values.items() if name not in ("format", "stops")}
 
 
-def summarise(values: dict[str, dict], likelihoods: dict[str, dict], resamples: int) -> dict:
+def likelihood_parts(tokenizer, example, losses) -> dict[str, float | int]:
+    """The `nll_*` fields of a record: nats and number of all scored tokens, of those of the prefix, and of the end token."""
+    prefix = prefix_tokens(tokenizer, [token for token in example["labels"] if token != IGNORED])
+    end = 0 if example["cut"] else 1  # an answer that was cut has no end
+    prefix = min(prefix, len(losses) - end)
+    parts = {"nll": losses, "nll_prefix": losses[:prefix], "nll_end": losses[len(losses) - end :]}
+    sums = {f"{name}_sum": float(each.double().sum()) for name, each in parts.items()}
+    return sums | {f"{name}_tokens": len(each) for name, each in parts.items()}
+
+
+def summarise(values: dict[str, dict], likelihoods: dict[str, dict], resamples: int, references: dict) -> dict:
     """Means and paired differences with 95 % intervals, for one split.
 
-    values: {system: {metric: per-row values}}; likelihoods: {system: {metric: (numerators, denominators)}}.
+    values: {system: {metric: per-row values}}; likelihoods: {system: {metric: (numerators, denominators)}}; references: the
+    references' own row values, see `reference_rows`.
     """
     systems, differences = {}, {}
     for system in values:
-        systems[system] = {name: mean_interval(v, resamples) for name, v in values[system].items()}
+        systems[system] = {name: described(name, v, resamples) for name, v in values[system].items()}
         for name, (numerators, denominators) in likelihoods.get(system, {}).items():
             systems[system][name] = ratio_interval(numerators, denominators, resamples)
     for a, b in PAIRS:
         if a in values and b in values:
             both = (values[a], values[b], likelihoods.get(a, {}), likelihoods.get(b, {}))
-            differences[f"{a}-{b}"] = paired(*both, resamples)
-    return {"systems": systems, "differences": differences}
+            differences[f"{a}-{b}"] = paired(*both, resamples, references)
+    reference = {name: described(name, v, resamples) for name, v in references.items()}
+    return {"definitions": DEFINITIONS, "systems": systems, "differences": differences, "reference": reference}
 
 
-def paired(a: dict, b: dict, likelihoods_a: dict, likelihoods_b: dict, resamples: int) -> dict[str, dict]:
+def described(name: str, values, resamples: int) -> dict:
+    """`{"mean", "ci95"}` of one metric's row values, with the median and its interval for MEDIANS."""
+    if name in SHARES:
+        return share_interval(values)
+    return mean_interval(values, resamples) | (median_interval(values) if name in MEDIANS else {})
+
+
+def paired(
+    a: dict, b: dict, likelihoods_a: dict, likelihoods_b: dict, resamples: int, references: dict
+) -> dict[str, dict]:
     """{metric: paired difference a - b} for the metrics that both have; all in the form and row order of `summarise`."""
-    found = {name: paired_difference(a[name], b[name], resamples, better=BETTER[name]) for name in a if name in b}
+    found = {}
+    for name in (name for name in a if name in b):
+        better, own = BETTER[name], references.get(name)
+        if name in SHARES:
+            found[name] = paired_share_difference(a[name], b[name], better)
+            continue
+        if better == "reference" and own is None:
+            better = "neutral"
+        found[name] = paired_difference(a[name], b[name], resamples, better=better, reference=own)
+        if name in MEDIANS:
+            found[name] |= paired_median_difference(a[name], b[name], resamples)
+            found[name]["nearer"] = nearer_median(a[name], b[name], 1.0, resamples)
     for name in likelihoods_a:
         if name in likelihoods_b:
             pair = (*likelihoods_a[name], *likelihoods_b[name])
@@ -307,13 +354,35 @@ def paired(a: dict, b: dict, likelihoods_a: dict, likelihoods_b: dict, resamples
     return found
 
 
+def mark_forced(split: dict, generation: Mapping) -> None:
+    """Say of `stops` that the decoding forces the end: with a length penalty every answer ends, whatever the model learned.
+
+    generation: the decoding's settings. A forced end has no wins.
+    """
+    decay = generation.get("length_decay")
+    if not decay or decay[1] <= 1 or decay[0] >= generation.get("max_new_tokens", math.inf):
+        return
+    for found in (*split["systems"].values(), *split["differences"].values()):
+        if "stops" in found:
+            found["stops"] = {key: found["stops"][key] for key in ("mean", "ci95")} | {"forced": True}
+
+
 def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[list[float], list[float]]]:
-    """Numerators and denominators of `nll` (nats / tokens) and `bits_per_byte` (bits / UTF-8 bytes of the scored text)."""
+    """Numerators and denominators of `nll` (nats / tokens), `nll_content` and `bits_per_byte` (bits / UTF-8 bytes scored).
+
+    `nll_content` is left out where a record does not know its parts, or has no token beside the prefix and the end.
+    """
     nats = [r.nll_sum for r in records]
-    return {
+    found = {
         "nll": (nats, [r.nll_tokens for r in records]),
         "bits_per_byte": ([n / math.log(2) for n in nats], sizes),
     }
+    if any(r.nll_prefix_sum is None for r in records):
+        return found
+    content = [r.nll_tokens - r.nll_prefix_tokens - r.nll_end_tokens for r in records]
+    if min(content) > 0:
+        found["nll_content"] = ([r.nll_sum - r.nll_prefix_sum - r.nll_end_sum for r in records], content)
+    return found
 
 
 def ends_in_time(tokenizer, cfg: Config, rows: list[dict]) -> list[bool]:
@@ -371,9 +440,10 @@ def evaluate(
         per_row[split] = {system: row_values(found, records[system], copied, cosine) for system in systems}
         sizes = scored_bytes(tokenizer, cfg, found)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
-        metrics[split] = {"n": len(found)} | summarise(per_row[split], likelihoods, cfg.evaluation.bootstrap)
-        ends = ends_in_time(tokenizer, cfg, found)
-        metrics[split]["reference"] = reference_values(found, ends, copied, cfg.evaluation.bootstrap)
+        references = reference_rows(found, ends_in_time(tokenizer, cfg, found), copied)
+        summary = summarise(per_row[split], likelihoods, cfg.evaluation.bootstrap, references)
+        metrics[split] = {"n": len(found)} | summary
+        mark_forced(metrics[split], cfg.generation.model_dump())
     metrics["settings"] = about | {
         "base_and_tuned_precision": f"{dtype}: {why}",
         "generation": cfg.generation.model_dump(),
@@ -382,20 +452,19 @@ def evaluate(
         "notes": notes,
     }
     write_json(folder / "metrics.json", metrics)
+    write_json(folder / ROWS, {split: [row["uid"] for row in found] for split, found in rows.items()})
     from ftlib import report  # it imports this module's names
 
     report.write_files(folder, metrics, rows, done, per_row)
     return metrics
 
 
-def reference_values(rows: list[dict], ends: list[bool], copied: CopiedRun, resamples: int) -> dict:
-    """The metrics that need no reference, of the reference itself: what a perfect answer would score (it is not 0).
+def reference_rows(rows: list[dict], ends: list[bool], copied: CopiedRun) -> dict[str, list[float]]:
+    """The metrics that need no reference, of the reference itself, a value a row: what a perfect answer would score (not 0).
 
     ends: see `ends_in_time`.
     """
     texts, titles = [row["content"] for row in rows], [row["title"] for row in rows]
     pair = {"predictions": texts, "references": texts, "per_row": True}
     values = Shape().compute(**pair) | Grounding().compute(**pair, titles=titles) | copied.compute(**pair)
-    values["stops"] = list(map(float, ends))
-    names = ("stops", "distinct1", "distinct2", "rep4", "title_coverage", "unsupported_numbers", "copied_run")
-    return {name: mean_interval(values[name], resamples) for name in names}
+    return {"stops": list(map(float, ends))} | values

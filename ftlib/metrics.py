@@ -80,7 +80,7 @@ METRICS = [
     Column("length_ratio", "reference", "words of the answer / words of the reference; tables show the median"),
     Column("distinct1", "reference", "different words / words of the answer (falls as answers get longer)"),
     Column("distinct2", "reference", "different word pairs / word pairs of the answer"),
-    Column("rep4", "reference", "share of the answer's 4-word sequences that repeat an earlier one"),
+    Column("rep4", "lower", "share of the answer's 4-word sequences that repeat an earlier one"),
     Column("title_coverage", "reference", "share of the title's content words and numbers that the answer names"),
     Column("unsupported_numbers", "reference", "different numbers in the answer that the title does not give"),
     Column("copied_run", "reference", f"longest run of words that stands in one training description (0 below {GRAM})"),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ftlib import ranks
 from ftlib.config import Config, flatten
-from ftlib.runs import FORMAT, STAGES, Run, Stage, fingerprint, large_file_fingerprint, runs_root
+from ftlib.runs import DEFINITIONS, FORMAT, STAGES, Run, Stage, fingerprint, large_file_fingerprint, runs_root
 
 # Which sections of the configuration a stage depends on, and which stages it reads.
 SECTIONS = {
@@ -66,7 +66,8 @@ def wanted(name: str, cfg: Config, run: Run) -> tuple[str, dict, dict]:
         read = {source: run.stage(source).manifest()["fingerprint"] for source in reads(name, cfg)}
     counts = flatten(config)
     counts.pop("data.path", None)  # the file's content counts (see `read`), not its place
-    return fingerprint([FORMAT, name, counts, read]), config, read
+    versions = [FORMAT, name] if name != "evaluation" else [FORMAT, name, DEFINITIONS]
+    return fingerprint([*versions, counts, read]), config, read
 
 
 def _data_fingerprint(cfg: Config, stage: Stage) -> str:

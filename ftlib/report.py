@@ -9,18 +9,27 @@ from __future__ import annotations
 import base64
 import csv
 import io
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 from ftlib import plots
-from ftlib.metrics import METRICS
+from ftlib.metrics import BETTER, BETTER_TEXT, METRICS
 from ftlib.prompts import split_prompt
 from ftlib.runs import read_json, read_jsonl, write_text
 
 SHOWN = (
-    "nll bits_per_byte format stops rouge1 rouge2 rougeL chrf gram8_r cosine length_ratio distinct2 rep4 title_coverage "
-    "unsupported_numbers copied_run"
+    "nll nll_content bits_per_byte format stops rouge1 rouge2 rougeL chrf gram8_r cosine length_ratio distinct2 rep4 "
+    "title_coverage unsupported_numbers copied_run"
 ).split()
+RERUN = "†"
+RERUN_REASONS = {
+    "title_coverage": "numbers such as 1.000, 1,5 and ½ were read otherwise",
+    "unsupported_numbers": "the same, and a number inside a code of the title counted as invented",
+    "length_ratio": "no interval of the median was recorded, or the mean alone",
+    "nll_content": "not in the table, the parts of an answer were not scored apart",
+}
+NEARLY_ALL = 0.95  # of the references fit in the longest answer: then `stops` has room
 EXAMPLES = 20  # side by side on the page
 EXTREMES = 50  # rows of the improved and worsened files at most
 LABELS = {
@@ -56,8 +65,106 @@ def number(value: float) -> str:
 
 
 def interval(found: dict) -> str:
-    low, high = found["ci95"]
-    return f"{number(found['mean'])} [{number(low)}, {number(high)}]"
+    """Mean [95 % interval], or the median with its own where there is one; what the decoding forces is no result."""
+    if found.get("forced"):
+        return f"forced ({number(found['mean'])})"
+    center, limits = ("median", "median_ci95") if "median" in found else ("mean", "ci95")
+    if limits not in found:
+        return number(found[center])  # recorded without one
+    low, high = found[limits]
+    return f"{number(found[center])} [{number(low)}, {number(high)}]"
+
+
+def center(found: dict) -> str:
+    """The same without the interval."""
+    return "forced" if found.get("forced") else number(found.get("median", found["mean"]))
+
+
+def seed_range(split: dict, name: str, system: str = "tuned", other: str | None = None) -> tuple[float, float] | None:
+    """Lowest and highest of the seeds' means (medians) of a metric, or of their differences to `other`; None with one seed.
+
+    The interval beside it is over rows and says nothing of other trainings. A handful of seeds is too few to resample: three
+    of them give a 95 % interval either no honest width or that of a t with two degrees of freedom, so they are shown.
+    """
+    values = []
+    for seed in split.get("seeds", {}).values():
+        own, others = (_of_seed(split, seed, each, name) for each in (system, other))
+        if own is None or (other is not None and others is None):
+            return None
+        values.append(own - (others or 0.0))
+    return (min(values), max(values)) if len(values) > 1 else None
+
+
+def seeds_agree(split: dict, name: str, system: str, other: str) -> bool:
+    """Whether every seed says of a difference what their mean says: the same sign, or the same side nearer to the reference."""
+    if BETTER[name] != "reference":
+        found = seed_range(split, name, system, other)
+        return found is None or not found[0] <= 0 <= found[1]
+    own, whole = split.get("reference", {}).get(name), split.get("systems", {})
+    seeds = seed_range(split, name, system)
+    if own is None or seeds is None or name not in whole.get(other, {}):
+        return True
+    target = own.get("median", own["mean"])
+    far = abs(whole[other][name].get("median", whole[other][name]["mean"]) - target)
+    return len({abs(value - target) < far for value in seeds}) == 1
+
+
+def _of_seed(split: dict, seed: dict, system: str | None, name: str) -> float | None:
+    """The figure of one seed; of a system that was not trained, which all seeds share, the split's own."""
+    if system is None:
+        return None
+    whole = split.get("systems", {}).get(system, {}).get(name)
+    if whole is None:
+        return None
+    if "median" in whole:
+        return seed.get(f"{system}_medians", {}).get(name) if system.startswith("tuned") else whole["median"]
+    if system in seed:
+        return seed[system].get(name)
+    return None if system.startswith("tuned") else whole["mean"]
+
+
+def with_seeds(found: dict, seeds: tuple[float, float] | None) -> str:
+    """An interval over rows, and beside it the range of the seeds."""
+    if seeds is None or found.get("forced"):
+        return interval(found)
+    return f"{interval(found)}, seeds {number(seeds[0])} to {number(seeds[1])}"
+
+
+def marked(title: str, split: dict, name: str | None = None) -> str:
+    """A metric's title (its name), with a mark where its figures are to be run again."""
+    return title + (f" {RERUN}" if (name or title) in split.get("to_rerun", ()) else "")
+
+
+def rerun_note(split: dict, shown: Sequence[str] = SHOWN) -> list[str]:
+    """Lines: what the mark means for the metrics `shown`, and what is missing; none if nothing is to be run again."""
+    marks = {name for name in split.get("to_rerun", ()) if name in (*shown, "nll_content")}
+    if not marks:
+        return []
+    reasons = "; ".join(f"`{name}`: {reason}" for name, reason in RERUN_REASONS.items() if name in marks)
+    return [
+        f"{RERUN} To be re-run, recorded under older definitions: {reasons}. The other figures stand, with the intervals that "
+        "today's code has for them.",
+        "",
+    ]
+
+
+def has_verdict(change: dict, name: str) -> bool:
+    """False for a metric without a direction, a forced one, and one whose distance to the reference was not recorded."""
+    known = "nearer" in change if BETTER[name] == "reference" else BETTER[name] != "neutral"
+    return known and not change.get("forced")
+
+
+def verdict_of(change: dict, name: str) -> str | None:
+    """'better', 'worse' or None (no difference shown) for a paired difference: by its interval and the metric's direction.
+
+    A metric whose reference has a value of its own is better where the distance to it is smaller.
+    """
+    if not has_verdict(change, name):
+        return None
+    low, high = (change["nearer"] if BETTER[name] == "reference" else change)["ci95"]
+    if low <= 0 <= high:
+        return None
+    return "better" if (low > 0) == (BETTER[name] == "higher") else "worse"
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
@@ -73,24 +180,30 @@ def between(page: str, begin: str, end: str, text: str) -> str:
 
 
 def table_rows(split: dict) -> list[list[str]]:
-    """Cells under `header(split)`: metric, base, tuned, tuned - base, wins/ties/losses, then the baselines' means."""
+    """Cells under `header(split)`: metric, base, tuned, tuned - base, wins/ties/losses, the reference, the baselines' means."""
     systems, difference = split["systems"], split["differences"].get("tuned-base", {})
-    rows = []
+    reference, rows = split.get("reference", {}), []
     for name in SHOWN:
         if not any(name in found for found in systems.values()):
             continue  # cosine, where its weights are not installed
         cells = [interval(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
         change = difference.get(name)
-        cells += [interval(change), f"{change['wins']}/{change['ties']}/{change['losses']}"] if change else ["–", "–"]
-        cells += [number(systems[s][name]["mean"]) if name in systems[s] else "–" for s in BASELINES if s in systems]
-        rows.append([name, *cells])
+        cells += [interval(change), wins(change)] if change else ["–", "–"]
+        cells.append(center(reference[name]) if name in reference else "–")
+        cells += [center(systems[s][name]) if name in systems[s] else "–" for s in BASELINES if s in systems]
+        rows.append([marked(name, split), *cells])
     return rows
+
+
+def wins(change: dict) -> str:
+    """Rows that the first system won, tied and lost; a dash where no direction is better, or the decoding decides."""
+    return f"{change['wins']}/{change['ties']}/{change['losses']}" if "wins" in change else "–"
 
 
 def header(split: dict) -> list[str]:
     """Of the before/after table."""
     baselines = [title for system, title in BASELINES.items() if system in split["systems"]]
-    return ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", *baselines]
+    return ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", "the reference", *baselines]
 
 
 def table(metrics: dict, split: str = "unseen") -> str:
@@ -98,7 +211,7 @@ def table(metrics: dict, split: str = "unseen") -> str:
     rows = [header(metrics[split]), *table_rows(metrics[split])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    title = f"{metrics[split]['n']} {SPLIT_TITLES[split]}; mean [95 % bootstrap interval]"
+    title = f"{metrics[split]['n']} {SPLIT_TITLES[split]}; mean [95 % interval], length_ratio: median"
     if split == "seen":
         title += f"; {trained_on(metrics['settings'])}"
     return "\n".join([title, *lines])
@@ -123,10 +236,12 @@ def findings(metrics: dict) -> list[str]:
         systems, change = metrics[split]["systems"], metrics[split]["differences"]["tuned-base"]
         where = f"{split.capitalize()} titles (n = {metrics[split]['n']})"
         nll, rouge = change["nll"], change["rougeL"]
-        said.append(f"{where}: the references' NLL per token {_verdict(nll)} ({interval(nll)} nats).")
+        beside = with_seeds(nll, seed_range(metrics[split], "nll", "tuned", "base"))
+        said.append(f"{where}: the references' NLL per token {_verdict(nll)} ({beside} nats).")
         base, tuned = systems["base"]["format"]["mean"], systems["tuned"]["format"]["mean"]
         said.append(f'{where}: {base:.0%} of the answers began with "Description:" before, {tuned:.0%} after.')
-        said.append(f"{where}: ROUGE-L {_verdict(rouge)} ({interval(rouge)}).")
+        beside = with_seeds(rouge, seed_range(metrics[split], "rougeL", "tuned", "base"))
+        said.append(f"{where}: ROUGE-L {_verdict(rouge)} ({beside}).")
         if rouge["ci95"][0] <= 0:
             echo = [f"{systems[s]['title_coverage']['mean']:.0%}" for s in ("base", "tuned")]
             said.append(
@@ -140,9 +255,20 @@ def findings(metrics: dict) -> list[str]:
                 f"{number(systems['copy_title']['rougeL']['mean'])}, no less than "
                 "the tuned model: ROUGE-L alone proves little here."
             )
+        said += [f"{where}: {sentence}" for sentence in _about_ends(metrics[split])]
     if metrics["unseen"]["n"] < 100:
         said.append(f"Only {metrics['unseen']['n']} rows: read the intervals, not the means.")
     return said
+
+
+def _about_ends(split: dict) -> list[str]:
+    """Why `stops` says less than it seems to."""
+    if split["systems"]["tuned"].get("stops", {}).get("forced"):
+        return ["the length penalty forces every answer to end, so `stops` says nothing of the model."]
+    own = split.get("reference", {}).get("stops", {}).get("mean", 1.0)
+    if own < NEARLY_ALL:
+        return [f"only {own:.0%} of the references fit in the longest answer, so more than that can hardly stop."]
+    return []
 
 
 def _verdict(change: dict) -> str:
@@ -216,14 +342,10 @@ def html(run: Path, metrics: dict, lines: list[dict]) -> str:
             metrics=metrics,
             trained=trained_on(metrics["settings"]),
             findings=findings(metrics),
-            tables=[
-                (SPLIT_TITLES[s], metrics[s]["n"], table_rows(metrics[s]), metrics[s]["reference"])
-                for s in SPLIT_TITLES
-                if s in metrics
-            ],
+            tables=[(SPLIT_TITLES[s], metrics[s]["n"], table_rows(metrics[s])) for s in SPLIT_TITLES if s in metrics],
             header=header(metrics["unseen"]),
             columns={column.name: column for column in METRICS},
-            interval=interval,
+            better=BETTER_TEXT,
             figures=[(caption, base64.b64encode(plots.as_png(figure)).decode()) for caption, figure in figures],
             examples=unseen[:EXAMPLES],
             labels=LABELS,

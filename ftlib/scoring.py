@@ -12,7 +12,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from ftlib.batching import PackingCollator, pack
-from ftlib.prompts import IGNORED, Example
+from ftlib.prompts import IGNORED, PREFIX, Example
 
 ROWS_PER_BATCH = 8  # packed rows that are scored at once
 
@@ -30,22 +30,22 @@ def answer_loss(logits: torch.Tensor, labels: torch.Tensor, count=None) -> torch
 
 
 @torch.no_grad()
-def answer_nll(
+def answer_losses(
     model,
     examples: list[Example],
     pad_id: int,
     row_length: int,
     rows_per_batch: int = ROWS_PER_BATCH,
     progress: str | None = None,
-) -> tuple[list[float], list[int]]:
-    """(nll_sum in nats, number of labelled tokens) of each example, in their order.
+) -> list[torch.Tensor]:
+    """Nats of each labelled token: one float32 tensor of shape (labelled tokens,) on the CPU per example, in their order.
 
     The model is put into evaluation mode and back. `use_cache=False` is not optional: with a cache transformers skips the
     block-diagonal mask, and the parts of a row see each other.
     """
     collate, device = PackingCollator(pad_id, row_length), next(model.parameters()).device
     rows = pack([len(example["input_ids"]) for example in examples], row_length)
-    sums, counts = [0.0] * len(examples), [0] * len(examples)
+    found: list = [None] * len(examples)
     was_training = model.training
     model.eval()
     batches = [rows[i : i + rows_per_batch] for i in range(0, len(rows), rows_per_batch)]
@@ -55,13 +55,32 @@ def answer_nll(
         owners, labels = batch["owners"][:, 1:], batch["labels"][:, 1:]
         logits = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
         labelled = labels != IGNORED
-        losses = functional.cross_entropy(logits[:, :-1][labelled].float(), labels[labelled], reduction="none")
-        total = torch.zeros(len(order), device=device).index_add_(0, owners[labelled], losses)
-        number = torch.bincount(owners[labelled], minlength=len(order))
-        for place, member in enumerate(order):
-            sums[member], counts[member] = float(total[place]), int(number[place])
+        losses = functional.cross_entropy(logits[:, :-1][labelled].float(), labels[labelled], reduction="none").cpu()
+        owners = owners[labelled].cpu()
+        counts = torch.bincount(owners, minlength=len(order)).tolist()
+        by_owner = losses[torch.argsort(owners, stable=True)]  # the tokens of an example stay in their order
+        for member, each in zip(order, by_owner.split(counts), strict=True):
+            found[member] = each
     model.train(was_training)
-    return sums, counts
+    return found
+
+
+def answer_nll(
+    model,
+    examples: list[Example],
+    pad_id: int,
+    row_length: int,
+    rows_per_batch: int = ROWS_PER_BATCH,
+    progress: str | None = None,
+) -> tuple[list[float], list[int]]:
+    """(nll_sum in nats, number of labelled tokens) of each example, in their order; see `answer_losses`."""
+    losses = answer_losses(model, examples, pad_id, row_length, rows_per_batch, progress)
+    return [float(each.double().sum()) for each in losses], [len(each) for each in losses]
+
+
+def prefix_tokens(tokenizer, answer: list[int]) -> int:
+    """How many tokens at the start of an answer spell its prefix "Description:"; all of them if it is cut within it."""
+    return next((n for n in range(1, len(answer)) if PREFIX.strip() in tokenizer.decode(answer[:n])), len(answer))
 
 
 def mean_nll(sums: list[float], counts: list[int]) -> float:

@@ -7,12 +7,12 @@ import re
 import pytest
 import smoke
 
-from ftlib import evaluation, generation, report
+from ftlib import evaluation, generation, pipeline, report
 from ftlib.cli import main
 from ftlib.evaluation import Record
 from ftlib.metrics import METRICS
 from ftlib.pipeline import load_dataset
-from ftlib.prompts import encode_answer, shorten
+from ftlib.prompts import IGNORED, encode_answer, encode_example, shorten
 from ftlib.runs import Run, read_json, write_json
 from ftlib.semantic import model_folder
 
@@ -40,7 +40,9 @@ def test_every_answer_is_on_file_with_its_contract_fields(smoke_run):
     """Every table is made again from answers.jsonl; a missing field makes a recorded run worthless."""
     lines = lines_of(smoke_run)
     assert len(lines) == (12 + 6) * 4
-    assert all(list(line) == "uid split system text n_tokens stopped nll_sum nll_tokens".split() for line in lines)
+    fields = "uid split system text n_tokens stopped nll_sum nll_tokens".split()
+    parts = "nll_prefix_sum nll_prefix_tokens nll_end_sum nll_end_tokens".split()
+    assert all(list(line) == fields + parts for line in lines)
     assert all((line["nll_sum"] is None) == (line["system"] in ("copy_title", "nearest")) for line in lines)
 
 
@@ -116,6 +118,95 @@ def test_answers_of_another_model_or_setting_do_not_count(tmp_path):
     assert keys["base"] == retrained["base"] and keys["tuned"] != retrained["tuned"]
 
 
+def test_the_likelihood_without_prefix_and_end_is_kept_apart(smoke_run):
+    """A model that has learned nothing but the form looks as if it had learned the descriptions."""
+    for line in lines_of(smoke_run):
+        if line["system"] not in ("base", "tuned"):
+            continue
+        assert 0 < line["nll_prefix_tokens"] < line["nll_tokens"] and line["nll_end_tokens"] in (0, 1)
+        assert 0 < line["nll_prefix_sum"] + line["nll_end_sum"] < line["nll_sum"]
+    metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")["unseen"]
+    records = [Record(**line) for line in lines_of(smoke_run) if (line["split"], line["system"]) == ("unseen", "tuned")]
+    inside = sum(r.nll_sum - r.nll_prefix_sum - r.nll_end_sum for r in records)
+    tokens = sum(r.nll_tokens - r.nll_prefix_tokens - r.nll_end_tokens for r in records)
+    assert metrics["systems"]["tuned"]["nll_content"]["mean"] == pytest.approx(inside / tokens)
+    assert metrics["differences"]["tuned-base"]["nll_content"]["wins"] >= 0
+    old = [Record("1", "unseen", "tuned", "a", 1, True, 4.0, 2)]  # a line of an answers.jsonl from before
+    assert set(evaluation.likelihood_sums(old, [8])) == {"nll", "bits_per_byte"}
+
+
+@pytest.mark.parametrize("family", list(smoke.TEMPLATES))
+def test_the_parts_of_an_answer_are_those_of_its_text(family):
+    """The first word of the description counts as form, or the end token as description."""
+    import torch
+
+    tokenizer = smoke.tokenizer(family)
+    for content in ("A kettle of steel.", "12 cups: blue"):
+        example = encode_example(tokenizer, "Kettle", smoke.QUESTION, content)
+        answer = [token for token in example["labels"] if token != IGNORED]
+        found = evaluation.likelihood_parts(tokenizer, example, torch.ones(len(answer)))
+        prefix = tokenizer.decode(answer[: found["nll_prefix_tokens"]])
+        assert prefix.strip() == "Description:" and found["nll_end_tokens"] == 1
+        assert found["nll_sum"] == found["nll_tokens"] == len(answer)
+        cut = example | {"cut": True, "labels": example["labels"][:-1]}
+        assert evaluation.likelihood_parts(tokenizer, cut, torch.ones(len(answer) - 1))["nll_end_tokens"] == 0
+
+
+def test_older_evaluations_are_scored_again_and_their_answers_kept(smoke_run, monkeypatch, capsys):
+    """After an update the table shows figures of two definitions, or an hour of answers is generated again."""
+    cfg = smoke.config()
+    now = pipeline.wanted("evaluation", cfg, smoke_run)[0]
+    others = [pipeline.wanted(name, cfg, smoke_run)[0] for name in ("adapter", "merged")]
+    monkeypatch.setattr(pipeline, "DEFINITIONS", 1)
+    assert pipeline.wanted("evaluation", cfg, smoke_run)[0] != now
+    assert [pipeline.wanted(name, cfg, smoke_run)[0] for name in ("adapter", "merged")] == others
+    assert "answers.jsonl" in pipeline.KEPT["evaluation"]
+
+
+def summary(base: dict, tuned: dict, references: dict, generation: dict | None = None) -> dict:
+    split = evaluation.summarise({"base": base, "tuned": tuned}, {}, 200, references)
+    evaluation.mark_forced(split, generation or {})
+    return split
+
+
+def test_a_row_is_won_by_the_answer_that_is_nearer_to_its_own_reference():
+    """A base that repeats the title word for word wins every row of title_coverage against a description that does not."""
+    rows = 120
+    base, tuned, own = ([value] * rows for value in (1.0, 0.6, 0.5))
+    found = summary({"title_coverage": base}, {"title_coverage": tuned}, {"title_coverage": own})
+    change = found["differences"]["tuned-base"]["title_coverage"]
+    assert (change["mean"], change["wins"], change["losses"]) == (pytest.approx(-0.4), rows, 0)
+    assert change["nearer"]["mean"] == pytest.approx(-0.4) and report.verdict_of(change, "title_coverage") == "better"
+    (row,) = (row for row in report.table_rows(found) if row[0] == "title_coverage")
+    assert dict(zip(report.header(found), row, strict=True))["the reference"] == "0.500"
+    assert f"{rows}/0/0" in row
+    without = summary({"copied_run": base}, {"copied_run": tuned}, {})["differences"]["tuned-base"]["copied_run"]
+    assert "wins" not in without and report.verdict_of(without, "copied_run") is None
+
+
+def test_a_length_ratio_is_shown_as_a_median():
+    """One answer that loops to 80 times the reference's length makes the model look long-winded."""
+    usual = [1.0, 0.8, 1.2, 0.9, 1.1] * 20
+    found = summary({"length_ratio": [80.0, *usual[1:]]}, {"length_ratio": usual}, {"length_ratio": [1.0] * 100})
+    value = found["systems"]["base"]["length_ratio"]
+    assert value["mean"] > 1.7 and value["median"] == 1.0
+    (row,) = (row for row in report.table_rows(found) if row[0] == "length_ratio")
+    assert row[1].startswith("1.000 [0.9") and row[3].startswith("0.000 [") and row[5] == "1.000"
+
+
+def test_an_end_that_the_decoding_forces_is_shown_as_forced():
+    """stops 1.000 under a length penalty looks like a model that has learned where descriptions end."""
+    ends = {"stops": [1.0] * 40}
+    decoding = {"length_decay": [200, 1.02], "max_new_tokens": 512}
+    found = summary(ends, ends, ends, decoding)
+    (row,) = (row for row in report.table_rows(found) if row[0] == "stops")
+    assert row[1:5] == ["forced (1.000)", "forced (1.000)", "forced (0.000)", "–"]
+    assert "wins" not in found["differences"]["tuned-base"]["stops"]
+    for free in ({"length_decay": None}, {"length_decay": [200, 1.02], "max_new_tokens": 96}):
+        found = summary(ends, ends, ends, free)
+        assert report.table_rows(found)[0][1] == "1.000 [0.912, 1.000]"
+
+
 def test_side_by_side_has_the_contract_columns(smoke_run):
     """Notebooks and teachers open this file by its column names."""
     with open(smoke_run.path / "evaluation" / "side_by_side.csv", newline="") as file:
@@ -184,6 +275,31 @@ def test_findings_say_what_the_figures_say(metrics):
     metrics["unseen"]["n"] = 12
     said = " ".join(report.findings(metrics))
     assert "did not change beyond chance" in said and "Only 12 rows" in said
+    metrics["unseen"] |= {"reference": {"stops": {"mean": 0.65, "ci95": [0.55, 0.74]}}}
+    assert "only 65% of the references fit in the longest answer" in " ".join(report.findings(metrics))
+    for system in metrics["unseen"]["systems"].values():
+        system["stops"] = {"mean": 1.0, "ci95": [0.9, 1.0], "forced": True}
+    assert "forces every answer to end" in " ".join(report.findings(metrics))
+
+
+def test_the_range_of_the_seeds_stands_beside_an_interval_over_rows():
+    """Three seeds of greedy `stops` lie at 0.73, 0.76 and 0.85, and the table says 0.778 [0.761, 0.796]."""
+    systems = {
+        "base": {"stops": {"mean": 0.5, "ci95": [0.4, 0.6]}},
+        "tuned": {"stops": {"mean": 0.78, "ci95": [0.75, 0.8]}},
+    }
+    change = {"tuned-base": {"stops": {"mean": 0.28, "ci95": [0.2, 0.3]}}}
+    seeds = {str(n): {"tuned": {"stops": value}} for n, value in enumerate((0.73, 0.76, 0.85))}
+    split = {"systems": systems, "differences": change, "seeds": seeds}
+    assert report.seed_range(split, "stops") == (0.73, 0.85)
+    assert report.with_seeds(systems["tuned"]["stops"], report.seed_range(split, "stops")) == (
+        "0.780 [0.750, 0.800], seeds 0.730 to 0.850"
+    )
+    assert report.seed_range(split, "stops", "tuned", "base") == (pytest.approx(0.23), pytest.approx(0.35))
+    assert report.seeds_agree(split, "stops", "tuned", "base")
+    seeds["0"]["tuned"]["stops"] = 0.4  # one training ends less often than the base
+    assert not report.seeds_agree(split, "stops", "tuned", "base")
+    assert report.seed_range(split | {"seeds": {}}, "stops") is None
 
 
 def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):

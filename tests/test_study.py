@@ -325,7 +325,10 @@ def test_the_report_marks_what_another_seed_does_as_well(made, tmp_path):
     (tmp_path / "README.md").write_text("# A page\n" + report.BEGIN + "old" + report.END + "\nrest\n")
     assert main(["study", "report", "--results", str(results)]) == 0
     page, readme = (results / "REPORT.md").read_text(), (tmp_path / "README.md").read_text()
-    assert "0.000 [0.000, 0.000] ≈" in page and "8 validation rows, 4 of them answered in words" in page
+    assert (
+        "0.000 [0.000, 0.000], seeds 0.000 to 0.000 ≈" in page
+        and "8 validation rows, 4 of them answered in words" in page
+    )
     assert "| tiny | 2 (4) | 8 validation | plain |" in readme and "old" not in readme and readme.endswith("rest\n")
     picture = results / "studies" / "tiny" / "nll.png"
     assert Image.open(picture).info["Description"] in page
@@ -333,7 +336,8 @@ def test_the_report_marks_what_another_seed_does_as_well(made, tmp_path):
     assert report.difference(study, study["runs"]["longer"], "nll").endswith("≈")
     large = copy.deepcopy(study["runs"]["longer"])
     large["against"]["unseen"]["nll"] = {"mean": -9.0, "ci95": [-9.5, -8.5]}
-    assert report.difference(study, large, "nll") == "-9.000 [-9.500, -8.500]"
+    assert report.difference(study, large, "nll").startswith("-9.000 [-9.500, -8.500], seeds ")
+    assert "≈" not in report.difference(study, large, "nll")
 
 
 def test_the_headline_is_one_file_and_one_table(made, tmp_path):
@@ -349,7 +353,7 @@ def test_the_headline_is_one_file_and_one_table(made, tmp_path):
     assert found["unseen"] == study["runs"]["plain"]["metrics"]["unseen"] and found["settings"]["seeds"] == [1, 2]
     assert "stops" in found["unseen"]["reference"] and found["greedy"]["seen"]["n"] == 5
     for page in (tmp_path / "README.md", results / "REPORT.md"):
-        assert "greedy: tuned - base" in page.read_text() and "Median length ratio: base " in page.read_text()
+        assert "greedy: tuned - base" in page.read_text() and "| reference |" in page.read_text()
 
 
 def test_the_log_says_what_was_expected_and_what_came_out(made, tmp_path):
@@ -362,23 +366,28 @@ def test_the_log_says_what_was_expected_and_what_came_out(made, tmp_path):
         ("nll", -9.0, [-18.5, 0.5], log.NO_FINDING),
         ("nll", -1e-9, [-2e-9, -1e-10], log.NO_FINDING),  # another seed does more
         ("rougeL", -9.0, [-9.5, -8.5], "worse"),
-        ("length_ratio", 9.0, [8.5, 9.5], "more"),
+        ("length_ratio", 9.0, [8.5, 9.5], "more"),  # recorded without the distance to the reference
+        ("copied_run", 9.0, [8.5, 9.5, -9.5, -8.5], "better"),  # more, and nearer to what a true description copies
+        ("stops", 9.0, [8.5, 9.5, "forced"], "forced"),
     ):
-        run["against"]["unseen"][metric] = {"mean": mean, "ci95": ci95}
+        run["against"]["unseen"][metric] = {"mean": mean, "ci95": ci95[:2]}
+        if len(ci95) == 4:
+            run["against"]["unseen"][metric]["nearer"] = {"mean": -9.0, "ci95": ci95[2:]}
+        run["against"]["unseen"][metric] |= {"forced": True} if "forced" in ci95 else {}
         assert log.verdict(study, run, metric) == said, (metric, mean)
     assert log.verdict(study, study["runs"]["plain"], "nll") is None
     runs = [{"name": "plain"}, {"name": "longer", "expected": "more words", "lesson": "words are cheap"}]
     files = {"tiny": load_study(write_study(tmp_path, runs=runs, expected="little"))}
     page = log.render([study], files)
     assert "## tiny\n\nlittle" in page and "expected: more words" in page and "taken: words are cheap" in page
-    assert "Against plain, unseen rows: NLL -0.000 [-0.000, -0.000] (no finding)" in page
+    assert "Against plain, unseen rows: NLL -0.000 [-0.000, -0.000], seeds 0.000 to 0.000 (no finding)" in page
     assert "words are cheap" in "".join(report.lessons(study, files["tiny"]))
 
 
 def test_a_run_that_was_scored_elsewhere_stays_in_the_summary(made):
     """Each machine of a study would otherwise erase what the other one recorded."""
     study, before = load_study(made.study), results_of(made)["summary"]
-    assert score.summary(study, {}, before, {})["runs"] == before["runs"]
+    assert score.summary(study, {}, before)["runs"] == before["runs"]
 
 
 def test_the_recorded_studies_are_shown_as_they_are(tmp_path):

@@ -8,7 +8,21 @@ How: `ftlib study report` writes the file and puts the table into REPORT.md, REA
 from __future__ import annotations
 
 from ftlib.reading import verdicts
-from ftlib.report import BASELINES, LABELS, SHOWN, SPLIT_TITLES, findings, interval, markdown, number
+from ftlib.report import (
+    BASELINES,
+    LABELS,
+    SHOWN,
+    SPLIT_TITLES,
+    center,
+    findings,
+    interval,
+    markdown,
+    marked,
+    number,
+    rerun_note,
+    seed_range,
+    with_seeds,
+)
 
 STUDY, FILE, SECOND = "headline", "headline.json", "greedy"
 ROUGES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
@@ -32,22 +46,22 @@ def tables(study: dict) -> list[str]:
     lines = []
     for split in (split for split in SPLIT_TITLES if split in found):
         one = found[split]
-        columns, rows = _columns(one), [[name] for name in SHOWN if name in one["systems"]["tuned"]]
+        columns, names = _columns(one), [name for name in SHOWN if name in one["systems"]["tuned"]]
         if SECOND in found:
             columns |= {
                 f"{SECOND}: {title}": cells for title, cells in _columns(found[SECOND][split]).items() if title in TUNED
             }
-        for row in rows:
-            row += [cells(row[0]) for cells in columns.values()]
-        lengths = ", ".join(f"{system} {value:.2f}" for system, value in one["median_length_ratio"].items())
+        rows = [[marked(name, one), *(cells(name) for cells in columns.values())] for name in names]
         fits = one["reference"]["stops"]
         lines += [
-            f"{one['n']} {SPLIT_TITLES[split]}, {one['text_n']} of them answered in words, "
-            f"mean of the seeds {', '.join(map(str, found['settings']['seeds']))}; decoding `{found['settings']['run']}`:",
+            f"{one['n']} {SPLIT_TITLES[split]}, {one['text_n']} of them answered in words, mean of the seeds "
+            f"{', '.join(map(str, found['settings']['seeds']))} [95 % interval over rows], then the range of the seeds' means "
+            f"(length_ratio: medians); decoding `{found['settings']['run']}`:",
             "",
             *markdown(["metric", *columns], rows),
             "",
-            f"Of the references {interval(fits)} end within the longest answer. Median length ratio: {lengths}.",
+            *rerun_note(one),
+            f"Of the references {interval(fits)} end within the longest answer.",
             "",
         ]
     for system in BASELINES:
@@ -73,18 +87,19 @@ def precision_and_recall(split: dict) -> list[str]:
 
 
 def _columns(split: dict) -> dict:
-    """{title: function from a metric's name to its cell}; intervals only where the eye needs them."""
+    """{title: function from a metric's name to its cell}; intervals and seeds only where the eye needs them."""
     systems, change = split["systems"], split["differences"]["tuned-base"]
 
     def of(values: dict, write):
         return lambda name: write(values[name]) if name in values else "–"
 
-    def mean(value: dict) -> str:
-        return number(value["mean"])
+    def seeded(values: dict, *pair: str):
+        return lambda name: with_seeds(values[name], seed_range(split, name, *pair)) if name in values else "–"
 
-    others = {BASELINES[system]: of(systems[system], mean) for system in BASELINES if system in systems}
+    others = {BASELINES[system]: of(systems[system], center) for system in BASELINES if system in systems}
     return {
-        "base": of(systems["base"], mean),
-        TUNED[0]: of(systems["tuned"], interval),
-        TUNED[1]: of(change, interval),
+        "base": of(systems["base"], center),
+        TUNED[0]: seeded(systems["tuned"], "tuned"),
+        TUNED[1]: seeded(change, "tuned", "base"),
+        "reference": of(split["reference"], center),
     } | others

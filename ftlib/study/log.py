@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.metrics import METRICS
-from ftlib.report import interval
+from ftlib.report import has_verdict, interval, seed_range, verdict_of, with_seeds
 from ftlib.study.plan import Study, load_study
 
 PAGE = "LOG.md"
-BETTER = {column.name: column.better for column in METRICS}
 SAID = {  # of each split, the metrics that an entry names
     "unseen": {"nll": "NLL", "rougeL": "ROUGE-L", "stops": "share that stops"},
     "seen": {"nll": "NLL", "gram8_r": "8-word recall"},
@@ -24,7 +22,8 @@ INTRO = """# Log of the experiments
 
 Rendered by `ftlib study report`; do not edit by hand. What was expected, and what is to be learnt, stands in `studies/*.yaml`;
 what came out is computed from `results/studies/`: means [95 % interval over rows] of the tuned model on unseen rows, and paired
-differences to the study's first run. "No finding": the interval holds 0, or another seed of the first run does as much.
+differences to the study's first run; with several seeds, the range of their values beside it. "No finding": the interval
+holds 0, or another seed of the first run does as much.
 """
 NOTHING = "No experiment is recorded yet.\n"
 
@@ -36,24 +35,41 @@ def files(root: Path) -> dict[str, Study]:
 
 
 def spread(study: dict, metric: str, split: str = "unseen") -> float | None:
-    """Largest minus smallest mean over the seeds of the study's first run; None with one seed or without that run."""
+    """Largest minus smallest mean (median) over the seeds of the study's first run; None with one seed or without that run."""
     first = study["runs"].get(study["first"])
-    seeds = first["metrics"][split]["seeds"].values() if first else []
-    means = [seed["tuned"][metric] for seed in seeds if metric in seed["tuned"]]
-    return max(means) - min(means) if len(means) > 1 else None
+    seeds = seed_range(first["metrics"][split], metric) if first else None
+    return seeds[1] - seeds[0] if seeds else None
 
 
 def verdict(study: dict, run: dict, metric: str, split: str = "unseen") -> str | None:
-    """'better', 'worse' ('more', 'less' for a metric without a direction) or NO_FINDING; None without a difference."""
+    """'better', 'worse' ('more', 'less' for a metric without a direction), 'forced' or NO_FINDING; None without a difference."""
     found = run.get("against", {}).get(split, {}).get(metric)
     if found is None:
         return None
+    if found.get("forced"):
+        return "forced"
     (low, high), noise = found["ci95"], spread(study, metric, split)
-    if low <= 0 <= high or (noise is not None and abs(found["mean"]) <= noise):
+    if noise is not None and abs(found.get("median", found["mean"])) <= noise:
         return NO_FINDING
-    if BETTER[metric] == "neutral":
-        return "more" if low > 0 else "less"
-    return "better" if (low > 0) == (BETTER[metric] == "higher") else "worse"
+    if not has_verdict(found, metric):
+        return NO_FINDING if low <= 0 <= high else "more" if low > 0 else "less"
+    return verdict_of(found, metric) or NO_FINDING
+
+
+def change_cell(study: dict, run: dict, metric: str, split: str) -> str:
+    """A run's paired difference to the first run, with the range of the seeds that both have, if they answered the same rows."""
+    change, first = run["against"][split][metric], study["runs"].get(study["first"])
+    if first is None:
+        return interval(change)
+    blocks, key = [each["metrics"][split] for each in (run, first)], "tuned_medians" if "median" in change else "tuned"
+    by_seed = [
+        [block.get("seeds", {}).get(str(seed), {}).get(key, {}) for seed in run["against"].get("seeds", ())]
+        for block in blocks
+    ]
+    same_rows = all(block["n"] == run["against"][split].get("n") for block in blocks)
+    values = [a[metric] - b[metric] for a, b in zip(*by_seed, strict=True) if metric in a and metric in b]
+    known = same_rows and len(values) > 1 and len(values) == len(by_seed[0])
+    return with_seeds(change, (min(values), max(values)) if known else None)
 
 
 def came_out(study: dict, name: str) -> str:
@@ -62,21 +78,21 @@ def came_out(study: dict, name: str) -> str:
     unseen = run["metrics"]["unseen"]
     if name == study["first"]:
         shown = [
-            f"{title} {interval(unseen['systems']['tuned'][metric])}"
+            f"{title} {with_seeds(unseen['systems']['tuned'][metric], seed_range(unseen, metric))}"
             for metric, title in SAID["unseen"].items()
             if metric in unseen["systems"]["tuned"]
         ]
-        return f"{', '.join(shown)}; seeds {', '.join(map(str, run['seeds']))}."
+        return f"{'; '.join(shown)}; seeds {', '.join(map(str, run['seeds']))}."
     parts = []
     for split, titles in SAID.items():
         changes = run.get("against", {}).get(split, {})
         shown = [
-            f"{title} {interval(changes[metric])} ({verdict(study, run, metric, split)})"
+            f"{title} {change_cell(study, run, metric, split)} ({verdict(study, run, metric, split)})"
             for metric, title in titles.items()
             if metric in changes
         ]
         if shown:
-            parts.append(f"{split} rows: {', '.join(shown)}")
+            parts.append(f"{split} rows: {'; '.join(shown)}")
     return f"Against {study['first']}, {'; '.join(parts)}." if parts else "Nothing to compare it with."
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ftlib import plots
 from ftlib.course import pages
-from ftlib.report import between, interval, markdown, number
-from ftlib.runs import read_json, write_json, write_text
+from ftlib.recorded import upgraded, upgraded_changes
+from ftlib.report import between, center, interval, markdown, marked, number, rerun_note, seed_range, with_seeds
+from ftlib.runs import DEFINITIONS, read_json, write_json, write_text
 from ftlib.study import headline, log
 from ftlib.study.plan import Study
 from ftlib.study.score import SUMMARY
@@ -25,7 +26,7 @@ SHOWN = {
     "chrf": "chrF",
     "cosine": "cosine",
     "stops": "stops",
-    "length_ratio": "length ratio",
+    "length_ratio": "length ratio (median)",
 }
 RECALL = {"nll": "NLL", "rougeL_r": "ROUGE-L recall", "gram8_r": "8-word recall", "copied_run": "longest copied run"}
 SEED_MARK = "≈"
@@ -33,16 +34,37 @@ LEGENDS = {"validation": "validation rows", "test": "test rows"}
 INTRO = """# Studies
 
 Rendered by `ftlib study report` from `results/studies/`; do not edit by hand. Values are those of the tuned model on unseen
-titles: mean over rows and seeds [95 % bootstrap interval over rows]. Differences are paired, row by row, on the seeds that both
-runs have. What is chosen is chosen on validation rows. No row of the data, and no answer, is kept here.
+titles: mean over rows and seeds [95 % interval over rows], and the range of the seeds' own means where there are several: an
+interval over rows says nothing of another training. The length ratio is a median. Differences are paired, row by row, on the
+seeds that both runs have. `forced`: a length penalty ends every answer, so that share says nothing of the model. What is chosen
+is chosen on validation rows. No row of the data, and no answer, is kept here.
 """
 NOTHING = "No study is recorded yet.\n"
 
 
 def summaries(results: Path) -> list[dict]:
     """The recorded studies, in the order in which they were finished."""
-    found = [read_json(path) for path in sorted(results.glob(f"studies/*/{SUMMARY}"))]
+    found = [under_definitions(read_json(path), path.parent) for path in sorted(results.glob(f"studies/*/{SUMMARY}"))]
     return sorted(found, key=lambda study: study["finished"])
+
+
+def under_definitions(study: dict, folder: Path) -> dict:
+    """The study with the figures of older definitions brought to today's, see `ftlib.recorded`."""
+    older = {
+        name
+        for name, run in study["runs"].items()
+        if any(split.get("definitions", 1) < DEFINITIONS for split in run["metrics"].values())
+    }
+    for name, run in study["runs"].items():
+        if name in older:
+            generation = read_json(next(iter(sorted(folder.glob(f"{name}-s*.json")))))["config"]["generation"]
+            run["metrics"] = {split: upgraded(found, generation) for split, found in run["metrics"].items()}
+    first = study["runs"].get(study["first"])
+    for name, run in study["runs"].items():
+        for split in run.get("against", {}).keys() & run["metrics"].keys() if first and name in older else ():
+            both = (each["metrics"][split]["systems"]["tuned"] for each in (run, first))
+            run["against"][split] = upgraded_changes(run["against"][split], *both, run["metrics"][split]["reference"])
+    return study
 
 
 def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> str:
@@ -50,15 +72,16 @@ def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> st
     found = run.get("against", {}).get(split, {}).get(metric)
     if found is None:
         return "–"
-    noise = log.spread(study, metric, split)
-    return interval(found) + (f" {SEED_MARK}" if noise is not None and abs(found["mean"]) <= noise else "")
+    noise, amount = log.spread(study, metric, split), abs(found.get("median", found["mean"]))
+    small = noise is not None and amount <= noise and not found.get("forced")
+    return log.change_cell(study, run, metric, split) + (f" {SEED_MARK}" if small else "")
 
 
 def render_study(study: dict, results: Path) -> list[str]:
     """Lines of one study: where it was measured, values, differences, figure."""
     name, first, runs = study["study"], study["first"], study["runs"]
     one = next(iter(runs.values()))["metrics"]["unseen"]
-    shown = {metric: title for metric, title in SHOWN.items() if metric in one["systems"]["tuned"]}
+    shown = {metric: marked(title, one, metric) for metric, title in SHOWN.items() if metric in one["systems"]["tuned"]}
     made = [read_json(path) for path in sorted((results / "studies" / name).glob("*-s*.json"))]
     where = f"{one['n']} {LEGENDS[study['evaluate_on']]}, {one['text_n']} of them answered in words"
     devices = ", ".join(sorted({result["device"] for result in made}))
@@ -79,21 +102,22 @@ def render_study(study: dict, results: Path) -> list[str]:
         ("copy_title", "copy the title"),
         ("nearest", "nearest title's text"),
     ):
-        median = number(one["median_length_ratio"][system])
-        rows.append([label, "–", "–", *_cells(one["systems"][system], shown), median, "–", "–", "–"])
+        rows.append([label, "–", "–", *_cells(one["systems"][system], shown), "–", "–", "–"])
+    own = one["reference"]
+    rows.append(
+        ["the reference itself", "–", "–", *(center(own[m]) if m in own else "–" for m in shown), "–", "–", "–"]
+    )
     for run_name, run in runs.items():
-        tuned, costs = run["metrics"]["unseen"]["systems"]["tuned"], [r for r in made if r["run"] == run_name]
+        unseen, costs = run["metrics"]["unseen"], [r for r in made if r["run"] == run_name]
         seconds = sum(r["seconds"]["train"] for r in costs) / len(costs)
         peak = max(r["training"]["peak_gib"] for r in costs)
-        cells = [run_name, _settings(run["changes"]), str(len(run["seeds"])), *_cells(tuned, shown)]
-        median = number(run["metrics"]["unseen"]["median_length_ratio"]["tuned"])
+        cells = [run_name, _settings(run["changes"]), str(len(run["seeds"])), *_tuned_cells(unseen, shown)]
         base = costs[0]["training"]["base_mib"]
-        rows.append([*cells, median, f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
+        rows.append([*cells, f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
     lines += [
-        *markdown(
-            ["run", "changes", "seeds", *shown.values(), "its median", "training s", "peak GiB", "base MiB"], rows
-        ),
+        *markdown(["run", "changes", "seeds", *shown.values(), "training s", "peak GiB", "base MiB"], rows),
         "",
+        *rerun_note(one, tuple(shown)),
     ]
     others = {run_name: run for run_name, run in runs.items() if run.get("against", {}).get("unseen")}
     if not others:
@@ -122,10 +146,12 @@ def remembered(study: dict) -> list[str]:
         return []
     one = next(iter(runs.values()))["seen"]
     rows = [
-        [name, *_cells(found["seen"]["systems"]["tuned"], RECALL), interval(found["unseen"]["systems"]["tuned"]["nll"])]
+        [name, *_tuned_cells(found["seen"], RECALL), *_tuned_cells(found["unseen"], {"nll": "NLL"})]
         for name, found in runs.items()
     ]
     rows.append(["nearest title's text", *_cells(one["systems"]["nearest"], RECALL), "–"])
+    own = one["reference"]
+    rows.append(["the reference itself", *(center(own[m]) if m in own else "–" for m in RECALL), "–"])
     intro = f"What comes back of {one['n']} learned descriptions ({one['text_n']} answered in words):"
     return [intro, "", *markdown(["run", *RECALL.values(), "NLL of unseen titles"], rows), ""]
 
@@ -142,6 +168,11 @@ def figure(study: dict, path: Path | None = None):
 
 def _cells(system: dict, shown: dict) -> list[str]:
     return [interval(system[metric]) if metric in system else "–" for metric in shown]
+
+
+def _tuned_cells(split: dict, shown: dict) -> list[str]:
+    tuned = split["systems"]["tuned"]
+    return [with_seeds(tuned[name], seed_range(split, name)) if name in tuned else "–" for name in shown]
 
 
 def _settings(flat: dict) -> str:
@@ -191,7 +222,6 @@ def short(results: Path) -> str:
             continue
         nll = {name: run["metrics"]["unseen"]["systems"]["tuned"]["nll"]["mean"] for name, run in runs.items()}
         best, split = min(nll, key=nll.get), runs[first]["metrics"]["unseen"]
-        tuned = split["systems"]["tuned"]
         change = "–" if best == first else difference(study, runs[best], "nll")
         rows.append(
             [
@@ -199,8 +229,7 @@ def short(results: Path) -> str:
                 f"{len(runs)} ({sum(len(run['seeds']) for run in runs.values())})",
                 f"{split['n']} {study['evaluate_on']}",
                 first,
-                interval(tuned["nll"]),
-                interval(tuned["rougeL"]),
+                *_tuned_cells(split, {"nll": "NLL", "rougeL": "ROUGE-L"}),
                 best,
                 change,
             ]

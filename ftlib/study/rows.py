@@ -8,12 +8,12 @@ How: `mean_over_seeds([...])`, then `metrics_of(...)`; `against(run, first)` for
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ftlib.evaluation import paired, summarise
+from ftlib.evaluation import MEDIANS, paired, summarise
 from ftlib.scanning import hashes64
 
 Metrics = dict[str, dict[str, np.ndarray]]
@@ -23,13 +23,15 @@ Metrics = dict[str, dict[str, np.ndarray]]
 class RowValues:
     """Row values of one split. The first rows were answered in words and have text metrics; all have a likelihood.
 
-    uids: 64-bit hashes, shape (n,). values: {system: {metric: shape (text_n,)}}. likelihoods: {system: {metric: shape (2, n)}},
+    uids: 64-bit hashes, shape (n,). values: {system: {metric: shape (text_n,)}}. references: {metric: shape (text_n,)}, the
+    references' own values (see `evaluation.reference_rows`). likelihoods: {system: {metric: shape (2, n)}},
     numerators and denominators (see `evaluation.likelihood_sums`).
     """
 
     uids: np.ndarray
     values: Metrics
     likelihoods: Metrics
+    references: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -51,6 +53,7 @@ def save(path: Path, key: str, splits: dict[str, RowValues]) -> None:
         arrays[f"{split}/uids"] = rows.uids
         for kind, metrics in (("values", rows.values), ("likelihoods", rows.likelihoods)):
             arrays |= {f"{split}/{kind}/{s}/{name}": v for s, found in metrics.items() for name, v in found.items()}
+        arrays |= {f"{split}/references/{name}": v for name, v in rows.references.items()}
     partial = path.with_suffix(".partial.npz")
     np.savez_compressed(partial, **arrays)
     os.replace(partial, path)
@@ -67,6 +70,9 @@ def load(path: Path) -> tuple[str | None, dict[str, RowValues]]:
             if rest == "uids":
                 splits[split] = RowValues(arrays[name], {}, {})
         for name in arrays.files:
+            if name.count("/") == 2:
+                split, _, metric = name.split("/")
+                splits[split].references[metric] = arrays[name]
             if name.count("/") == 3:
                 split, kind, system, metric = name.split("/")
                 getattr(splits[split], kind).setdefault(system, {})[metric] = arrays[name]
@@ -92,20 +98,26 @@ def mean_over_seeds(seeds: list[RowValues]) -> RowValues:
             for system in found[0]
         }
 
-    return RowValues(first.uids, mean([s.values for s in seeds]), mean([s.likelihoods for s in seeds]))
+    return RowValues(
+        first.uids, mean([s.values for s in seeds]), mean([s.likelihoods for s in seeds]), first.references
+    )
 
 
 def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
     """Means and differences with intervals, in the schema of metrics.json, and what a study needs beside them.
 
-    text_n: rows that were answered in words. median_length_ratio: of each system; one answer that loops moves the mean, not this.
+    text_n: rows that were answered in words.
     """
-    found = {}
-    for split, rows in splits.items():
-        medians = {system: float(np.median(values["length_ratio"])) for system, values in rows.values.items()}
-        about = {"n": rows.n, "text_n": rows.text_n, "median_length_ratio": medians}
-        found[split] = about | summarise(rows.values, rows.likelihoods, resamples)
-    return found
+    return {
+        split: {"n": rows.n, "text_n": rows.text_n}
+        | summarise(rows.values, rows.likelihoods, resamples, rows.references)
+        for split, rows in splits.items()
+    }
+
+
+def medians_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:
+    """{metric: median} of one system, for the metrics that are shown as medians."""
+    return {name: float(np.median(rows.values[system][name])) for name in MEDIANS if name in rows.values[system]}
 
 
 def means_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:
@@ -124,7 +136,9 @@ def against(run: dict[str, RowValues], first: dict[str, RowValues], resamples: i
             continue
         values = [_at(each.values[system], rows) for each, rows in zip((a, b), in_words, strict=True)]
         likelihoods = [_at(each.likelihoods[system], rows) for each, rows in zip((a, b), scored, strict=True)]
-        found[split] = {"n": len(scored[0]), "text_n": len(in_words[0])} | paired(*values, *likelihoods, resamples)
+        references = {name: own[in_words[0]] for name, own in a.references.items()}
+        about = {"n": len(scored[0]), "text_n": len(in_words[0])}
+        found[split] = about | paired(*values, *likelihoods, resamples, references)
     return found
 
 

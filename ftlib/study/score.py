@@ -20,19 +20,20 @@ from ftlib.evaluation import (
     Record,
     baseline_records,
     likelihood_sums,
-    reference_values,
+    mark_forced,
+    reference_rows,
     row_values,
     systems_of,
     untuned,
 )
 from ftlib.metrics import CopiedRun
-from ftlib.runs import fingerprint, read_json, read_jsonl, write_json
+from ftlib.runs import DEFINITIONS, fingerprint, read_json, read_jsonl, write_json
 from ftlib.study.plan import Job, Study
-from ftlib.study.rows import RowValues, against, hashed, load, mean_over_seeds, means_of, metrics_of, save
+from ftlib.study.rows import RowValues, against, hashed, load, mean_over_seeds, means_of, medians_of, metrics_of, save
 from ftlib.study.work import REFERENCES, Work
 
 ROWS, SCORED, SUMMARY = "rows.npz", "scored.json", "summary.json"
-SCORING = 2  # raise it when a metric changes its meaning: all answers are then scored again
+SCORING = 2  # raise it when the files of a score change; what a metric means: `runs.DEFINITIONS`
 
 
 def results_of(results: Path, study: Study) -> Path:
@@ -54,7 +55,7 @@ class Scorer:
         self._shared: dict[str, object] = {}
 
     def key(self, job: Job) -> str:
-        return fingerprint([SCORING, self.work.key(job), *self.work.base_keys(job).values()])
+        return fingerprint([SCORING, DEFINITIONS, self.work.key(job), *self.work.base_keys(job).values()])
 
     def score(self, job: Job) -> None:
         """Write `rows.npz`, unless it is there and of these answers. Raises StageMissing if the answers are not there."""
@@ -67,8 +68,9 @@ class Scorer:
         print(f"{job.name}: scoring", flush=True)
         started, rows = time.perf_counter(), self.work.rows(job)
         measured = {split: self._split(job, split, rows[split]) for split in rows}
-        references = {split: self._reference(job, split, found) for split, found in rows.items()}
-        write_json(folder / SCORED, {"seconds": round(time.perf_counter() - started, 2), "reference": references})
+        for split, found in rows.items():
+            measured[split].references = self._reference(job, split, found)
+        write_json(folder / SCORED, {"seconds": round(time.perf_counter() - started, 2)})
         save(folder / ROWS, key, measured)
 
     def _split(self, job: Job, split: str, rows: list[dict]) -> RowValues:
@@ -116,10 +118,11 @@ class Scorer:
         key = f"copied {self.work.training_data(job).path.name}"
         return self._once(key, lambda: CopiedRun(list(self.work.dataset(job)["train"]["content"])))
 
-    def _reference(self, job: Job, split: str, rows: list[dict]) -> dict:
+    def _reference(self, job: Job, split: str, rows: list[dict]) -> dict[str, np.ndarray]:
         rows = rows[: job.study.text_rows]
         ends = [end for _, end in self._references(self.work.base_keys(job)["base", split], rows)]
-        return reference_values(rows, ends, self._copied(job), job.cfg.evaluation.bootstrap)
+        found = reference_rows(rows, ends, self._copied(job))
+        return {name: np.asarray(values) for name, values in found.items()}
 
     def _once(self, key: str, make):
         if key not in self._shared:
@@ -146,10 +149,9 @@ def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) ->
     for job, splits in rows.items():
         first = next((j for j in rows if j.run is work.study.runs[0] and j.seed == job.seed), None)
         write_json(folder / f"{job.name}.json", result(work, job, splits, first, rows.get(first)))
-    path, of_job = folder / SUMMARY, {job: work.stage(job) for job in rows}
-    references = {job: read_json(stage.path / SCORED)["reference"] for job, stage in of_job.items()}
-    about = summary(work.study, rows, read_json(path) if path.exists() else {}, references)
-    finished = [stage.manifest()["finished"] for stage in of_job.values()] + [about.get("finished", "")]
+    path = folder / SUMMARY
+    about = summary(work.study, rows, read_json(path) if path.exists() else {})
+    finished = [work.stage(job).manifest()["finished"] for job in rows] + [about.get("finished", "")]
     write_json(path, about | {"finished": max(finished)})
 
 
@@ -159,8 +161,8 @@ def result(work: Work, job: Job, splits: dict[str, RowValues], first: Job | None
     config, resamples = manifest["config"], job.cfg.evaluation.bootstrap
     config["data"]["path"] = manifest["data"]["file"]  # where the file lay on that machine is nobody's business
     metrics = metrics_of(splits, resamples)
-    for split, reference in scored["reference"].items():
-        metrics[split]["reference"] = reference
+    for split in metrics.values():
+        mark_forced(split, job.cfg.generation.model_dump())
     about = {
         "study": work.study.name,
         "run": job.run.name,
@@ -192,10 +194,11 @@ def changes(study: Study, job: Job) -> dict:
     return flatten(job.run.set) | {key: value for key, value in extra.items() if value is not None}
 
 
-def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict, references: dict[Job, dict]) -> dict:
+def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict) -> dict:
     """Each run as the mean of its seeds, row by row, with its paired difference to the first run on the seeds both have.
 
-    before: the summary as it was; runs without rows here are taken from it. references: what the references score, by split.
+    before: the summary as it was; runs without rows here are taken from it. seeds: each seed's means; an interval over rows
+    says nothing of other trainings, so tables print the range of the seeds beside it.
     """
     runs = {}
     of_run = {run.name: {job: splits for job, splits in rows.items() if job.run is run} for run in study.runs}
@@ -209,8 +212,15 @@ def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict, r
         resamples, merged = job.cfg.evaluation.bootstrap, _mean(list(own.values()))
         metrics = metrics_of(merged, resamples)
         for split in metrics:
-            metrics[split]["reference"] = references[job][split]
-            metrics[split]["seeds"] = {str(j.seed): {"tuned": means_of(splits[split])} for j, splits in own.items()}
+            mark_forced(metrics[split], job.cfg.generation.model_dump())
+            metrics[split]["seeds"] = {
+                str(j.seed): {
+                    "base": means_of(splits[split], "base"),
+                    "tuned": means_of(splits[split]),
+                    "tuned_medians": medians_of(splits[split]),
+                }
+                for j, splits in own.items()
+            }
         runs[run.name] = {"seeds": [j.seed for j in own], "changes": changes(study, job), "metrics": metrics}
         if first and run is not study.runs[0]:
             seeds = {j.seed for j in own} & {j.seed for j in first}
