@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from ftlib.app import desk as work
 from ftlib.app import page, shown
+from ftlib.app import votes as vote_file
 from ftlib.app.desk import Desk
 from ftlib.app.votes import Votes, tally
 from ftlib.asking import AskError, Pair, load_pair
@@ -149,6 +150,86 @@ def test_a_pair_is_voted_on_once(desk, tmp_path):
     assert list(desk.votes.counts().values()) == [{"base": 0, "tuned": 1, "tie": 0}]
 
 
+def told_of(number: int, blind: bool, answers: dict, **more) -> work.Told:
+    return work.Told(str(number), "Cup", "?", ("base", "tuned"), blind, answers, **more)
+
+
+def test_a_blind_vote_counts_once_for_a_pair_and_only_if_it_was_not_revealed(desk, tmp_path):
+    """Greedy answers come back word for word: the second vote is cast by somebody who has just been told who is who."""
+    desk = Desk(desk.pair, desk.run)
+    desk.votes = Votes(tmp_path / "votes.sqlite")
+    first, other, third = ({"base": f"b{n}", "tuned": f"t{n}"} for n in range(3))
+    assert "apart" not in desk.vote(told_of(1, True, first), "left", "en")
+    assert W["known"] in desk.vote(told_of(2, True, first), "left", "en")  # the same pair again
+    assert "apart" not in desk.vote(told_of(3, False, other), "left", "en")
+    assert W["known"] in desk.vote(told_of(4, True, other), "right", "en")  # shown with names before
+    assert W["half"] in desk.vote(told_of(5, True, third, stopped=True), "right", "en")
+    counts = {blind: sum(each.values()) for (_, blind), each in desk.votes.counts().items()}
+    assert counts == {True: 1, False: 4}
+    desk.votes.reveal(desk.model, "asked key")
+    assert W["known"] in desk.vote(told_of(6, True, {"base": "x", "tuned": "y"}, asked="asked key"), "left", "en")
+    long = {"base": "b" * 200, "tuned": "t" * 200}
+    desk.vote(told_of(7, True, long), "left", "en")
+    longer = {system: f"{text} and a word" for system, text in long.items()}  # one more token asked for
+    assert W["known"] in desk.vote(told_of(8, True, longer), "left", "en")
+
+
+def test_a_pair_that_was_shown_with_names_is_known(desk, tmp_path):
+    """Ask with names, then tick blind, ask again and vote: that vote would count as blind."""
+    desk = Desk(desk.pair, desk.run)
+    desk.votes = Votes(tmp_path / "votes.sqlite")
+    views(desk, "Blue cup")
+    told = views(desk, "Blue cup", blind=True)[-1].told
+    assert W["known"] in desk.vote(told, "left", "en")
+    told = views(desk, "Red cup", blind=True)[-1].told
+    assert "apart" not in desk.vote(told, "left", "en")
+    assert W["known"] in desk.vote(views(desk, "Red cup", blind=True)[-1].told, "left", "en")
+
+
+def test_votes_from_before_are_counted_once_for_a_pair(tmp_path):
+    """A file of votes that was kept since an older version has each returning pair several times."""
+    votes = Votes(tmp_path / "votes.sqlite")
+    rest = {"model": "m", "title": "", "question": "", "choice": "tuned"}
+    for number, (blind, text) in enumerate([(True, "a"), (True, "a"), (False, "b"), (True, "b"), (True, "c")]):
+        votes.cast(ask=str(number), blind=blind, base=text, tuned=text, **rest)
+    assert votes.counts() == {
+        ("m", True): {"base": 0, "tuned": 2, "tie": 0},
+        ("m", False): {"base": 0, "tuned": 3, "tie": 0},
+    }
+
+
+def test_keys_of_revealed_pairs_do_not_grow_without_end(tmp_path, monkeypatch):
+    """Every question leaves a line in the file, for years."""
+    monkeypatch.setattr(vote_file, "KEPT", 3)
+    votes = Votes(tmp_path / "votes.sqlite")
+    for number in range(9):
+        votes.reveal("m", str(number))
+    assert [votes.revealed("m", str(number)) for number in (4, 5, 6, 8)] == [False, False, True, True]
+    assert not votes.revealed("other model", "8") and not votes.counts()
+
+
+def test_a_blind_answer_does_not_say_whose_it_is_by_its_form(desk, monkeypatch):
+    """Nearly all answers of the fine-tuned model begin with "Description:", and none of the base's: blind is not blind."""
+    assert [work.blinded(text) for text in ("Desc", "Description:", " Description: A cup", "A cup")] == [
+        "",
+        "",
+        "A cup",
+        "A cup",
+    ]
+
+    def stream(*_):
+        for piece in ("Descr", "iption: A ", "cup."):
+            yield "tuned", piece
+        yield "base", "A cup."
+
+    monkeypatch.setattr(work, "stream_together", stream)
+    monkeypatch.setattr(work, "EVERY", -1.0)
+    for blind in (True, False):
+        found = views(desk, "Cup", blind=blind)
+        shown_at_all = any("Descr" in Tags(side).text for view in found for side in (view.left, view.right))
+        assert shown_at_all is not blind and found[-1].told.answers["tuned"] == "Description: A cup."
+
+
 def test_the_tally_tells_blind_votes_from_others(tmp_path):
     """Three votes look like a result, or votes of people who knew are counted in."""
     votes = Votes(tmp_path / "votes.sqlite")
@@ -156,7 +237,14 @@ def test_the_tally_tells_blind_votes_from_others(tmp_path):
     for number in range(24):
         choice = "tie" if number > 21 else "tuned" if number % 4 else "base"
         votes.cast(
-            ask=str(number), model="m", blind=number < 22, choice=choice, title="", question="", base="", tuned=""
+            ask=str(number),
+            model="m",
+            blind=number < 22,
+            choice=choice,
+            title="",
+            question="",
+            base=str(number),
+            tuned="",
         )
     said = tally(votes).splitlines()
     assert "tuned better 16, base better 6, equal 0" in said[0] and "tuned won 73% [52%, 87%]" in said[0]

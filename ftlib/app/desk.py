@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ftlib.app import shown
-from ftlib.app.votes import Votes
+from ftlib.app.votes import Votes, asked_key, pair_key
 from ftlib.asking import AskError, Pair, check_asked, entries_of, language_note, sources_of, stream_together
+from ftlib.metrics import PREFIX, strip_prefix
 from ftlib.runs import Run
 from ftlib.support import mark, rests_on
 
@@ -37,6 +38,8 @@ class Told:
     order: tuple[str, str]
     blind: bool
     answers: dict[str, str]
+    asked: str = ""  # see `votes.asked_key`; "" for answers that are drawn at random
+    stopped: bool = False  # half an answer is no pair to vote on
 
 
 @dataclass
@@ -107,27 +110,34 @@ class Desk:
                 said=shown.message(w[error.reason].format(**error.values)),
             )
             return
+        asked = asked_key(self.model, title, question, open_book, generation)
+        if not blind:
+            self.votes.reveal(self.model, asked)  # the names are on the page from its first word on
         found = sources_of(self.pair, title, question) if self.pair.index else None
         entries = entries_of(self.pair, found or ()) if open_book else ()
         columns = {system: Column() for system in order}
         said, listed = shown.message(language_note(question), "status"), shown.sources(found, w)
         yield View(*(shown.answer(name, "", w["waiting"], w) for name in names), listed, said)
         started = drawn = time.perf_counter()
-        stream = stream_together(self.pair, title, question, entries, generation)
+        stream, stopped = stream_together(self.pair, title, question, entries, generation), False
+        visible = blinded if blind else str
         for system, piece in stream:
             column, now = columns[system], time.perf_counter()
             column.text, column.seconds = column.text + piece, now - started
             column.first = column.first or (now - started if piece else None)
             if now - drawn > EVERY:
                 drawn = now
-                texts = [columns[each].text for each in order]
+                texts = [visible(columns[each].text) for each in order]
                 boxes = (shown.answer(n, t, w["writing"], w) for n, t in zip(names, texts, strict=True))
                 yield View(*boxes, listed, said)
             if halted():
                 stream.close()
+                stopped = True
                 break
         answers = {system: column.text for system, column in columns.items()}
-        told = Told(uuid.uuid4().hex, title, question, order, blind, answers)
+        told = Told(uuid.uuid4().hex, title, question, order, blind, answers, asked, stopped)
+        if not blind:
+            self.votes.reveal(self.model, pair_key(answers))
         notes = [self.figures(columns[system], w) for system in order]
         yield self.whole(told, names, notes, found, said, w)
 
@@ -136,6 +146,8 @@ class Desk:
         rows = found or ()
         numbers = {source.uid: number for number, source in enumerate(rows, start=1)}
         texts = [told.answers[system] for system in told.order]
+        if told.blind:
+            texts = list(map(blinded, texts))
         boxes = [
             shown.answer(name, text, note, w, other, mark(text, rows), numbers)
             for name, text, note, other in zip(names, texts, notes, reversed(texts), strict=True)
@@ -156,28 +168,47 @@ class Desk:
         return [letter if blind else f"{letter}: {w[system]}" for letter, system in zip("AB", order, strict=True)]
 
     def vote(self, told: Told, choice: str, lang: str) -> str:
-        """Keep a vote (left, right or tie) and say which model was which."""
+        """Keep a vote (left, right or tie) and say which model was which.
+
+        A blind vote counts as one only if nobody has seen before which of these answers is whose: the same pair comes back
+        with greedy decoding.
+        """
         w = shown.wordings()[lang]
         chosen = {"left": told.order[0], "right": told.order[1], "tie": "tie"}[choice]
+        keys = [key for key in (pair_key(told.answers), told.asked) if key]
+        counts = told.blind and not told.stopped and not self.votes.revealed(self.model, *keys)
         new = self.votes.cast(
             ask=told.ask,
             model=self.model,
-            blind=told.blind,
+            blind=counts,
             choice=chosen,
             title=told.title,
             question=told.question,
             **told.answers,
         )
+        self.votes.reveal(self.model, *keys)
         left, right = (w[system] for system in told.order)
-        return w["thanks"].format(left=left, right=right) if new else w["voted"]
+        if not new:
+            return w["voted"]
+        thanks = w["thanks"].format(left=left, right=right)
+        return thanks if counts or not told.blind else f"{thanks} {w['half' if told.stopped else 'known']}"
 
     def row(self, request: Request) -> HTMLResponse:
         """The address row/SPLIT/NUMBER: one row of the catalogue."""
-        split, place = request.path_params["split"], request.path_params["place"]
+        split, place = request.path_params["split"], str(request.path_params["place"])
         dataset = self.pair.index.dataset if self.pair.index else {}
-        there = split in dataset and place < len(dataset[split])
-        page = shown.row_page(dataset[split][place] if there else None, split, language(request))
+        number = int(place) if place.isascii() and place.isdecimal() and len(place) <= 12 else -1
+        there = split in dataset and 0 <= number < len(dataset[split])
+        page = shown.row_page(dataset[split][number] if there else None, split, language(request))
         return HTMLResponse(page, status_code=200 if there else 404)
+
+
+def blinded(text: str) -> str:
+    """An answer without the "Description:" that it begins with, also while that is being written.
+
+    Nearly all answers of the fine-tuned model begin with it and few of the base's, so it would say who is who.
+    """
+    return "" if PREFIX.startswith(text.strip()) else strip_prefix(text)
 
 
 def language(request) -> str:

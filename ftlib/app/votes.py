@@ -1,12 +1,15 @@
 """Which answer is better? People's votes, kept in one SQLite file, and their tally with an interval.
 
 Why: the reference never asked a person. Why blind: whoever knows which model is the trained one judges the name, so only
-votes that were cast before the names were shown count towards the result; the others are listed apart.
+votes that were cast before the names were shown count towards the result; the others are listed apart. Why a pair counts once:
+greedy decoding gives the same pair again, and whoever has voted on it has been told who wrote what.
 How: the page of `ftlib serve` casts them; `ftlib votes` prints the tally.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -27,7 +30,34 @@ create table if not exists votes (
     tuned text not null
 )
 """
+REVEALED = "create table if not exists revealed (model text, key text, primary key (model, key))"
+KEPT = 100_000  # keys of pairs whose names were shown; of more, the newest
+PAIR_CHARS = 120  # answers that begin alike for so long are the same: one more token must not make a new pair
+# A blind vote counts if no earlier vote on the same pair, blind or not, has revealed the names. Votes from before `revealed` too.
+COUNTS = """
+select model, blind and not exists (
+    select 1 from votes as earlier where earlier.rowid < votes.rowid and earlier.model = votes.model
+    and earlier.base = votes.base and earlier.tuned = votes.tuned
+) as counted, choice, count(*) from votes group by model, counted, choice order by min(time)
+"""
 COLUMNS = ("ask", "model", "blind", "choice", "title", "question", "base", "tuned")
+
+
+def pair_key(answers: dict[str, str]) -> str:
+    """What tells a pair of answers from another, whatever was asked."""
+    return _hashed(*(answers[system].strip()[:PAIR_CHARS] for system in ("base", "tuned")))
+
+
+def asked_key(model: str, title: str, question: str, open_book: bool, generation) -> str:
+    """What tells the pair that a question will get from another, before it is answered; "" if answers are drawn at random."""
+    if generation.do_sample:
+        return ""
+    decoding = generation.model_dump(mode="json", exclude={"max_new_tokens", "batch_tokens", "seed"})
+    return _hashed("asked", model, title, question, str(bool(open_book)), json.dumps(decoding, sort_keys=True))
+
+
+def _hashed(*parts: str) -> str:
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
 class Votes:
@@ -45,15 +75,35 @@ class Votes:
             done = file.execute(f"insert or ignore into votes ({', '.join(COLUMNS)}) values ({places})", vote)  # noqa: S608, our own columns
             return done.rowcount == 1
 
+    def reveal(self, model: str, *keys: str) -> None:
+        """Note that the names of these pairs were shown (keys: `pair_key`, `asked_key`); "" is no key."""
+        rows = [(model, key) for key in keys if key]
+        if not rows:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
+            file.execute(REVEALED)
+            file.executemany("insert or ignore into revealed values (?, ?)", rows)
+            file.execute("delete from revealed where rowid <= (select max(rowid) from revealed) - ?", (KEPT,))
+
+    def revealed(self, model: str, *keys: str) -> bool:
+        """Whether the names of one of these pairs were shown."""
+        if not self.path.exists():
+            return False
+        with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
+            file.execute(REVEALED)
+            places = ", ".join("?" * len(keys))
+            asked = f"select 1 from revealed where model = ? and key in ({places})"  # noqa: S608, only question marks
+            return file.execute(asked, (model, *keys)).fetchone() is not None
+
     def counts(self) -> dict[tuple[str, bool], dict[str, int]]:
-        """{(model, blind): {choice: number of votes}}; {} if nobody voted."""
+        """{(model, blind): {choice: number of votes}}; {} if nobody voted. Only the first vote on a pair counts as blind."""
         if not self.path.exists():
             return {}
-        with closing(sqlite3.connect(self.path, timeout=30)) as file:
+        with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             found: dict = {}
-            for model, blind, choice, count in file.execute(
-                "select model, blind, choice, count(*) from votes group by model, blind, choice order by min(time)"
-            ):
+            file.execute(TABLE)
+            for model, blind, choice, count in file.execute(COUNTS):
                 found.setdefault((model, bool(blind)), dict.fromkeys(CHOICES, 0))[choice] = count
             return found
 
