@@ -64,6 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0: everybody on the network (default: only you)"
     )
+    serve.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="also under this name (a proxy's, a tunnel's)"
+    )
     serve.add_argument("--port", type=int, metavar="N", help="default: the first free one from 7860 on")
     command("votes", "which answers people preferred, with an interval", commands.do_votes)
     command("config", "print the resolved configuration with the reason for each automatic choice", commands.do_config)

@@ -117,7 +117,7 @@ def do_serve(args) -> None:
     if args.host not in ("127.0.0.1", "localhost", "::1"):
         print(f"note: whoever reaches {args.host} can ask and vote; there is no password", flush=True)
     try:
-        serve(Desk(pair, run), args.host, args.port)
+        serve(Desk(pair, run), args.host, args.port, allow=args.allow_host)
     except OSError as error:
         raise FtlibError(
             f"the page cannot be served on {args.host}, port {args.port}: {error}; choose another --port"

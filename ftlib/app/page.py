@@ -2,32 +2,62 @@
 
 What: `build(desk)` lays the page out with Gradio, `serve` opens it; what it does is in `desk.py`.
 Who may use it: this machine alone (127.0.0.1), unless told otherwise; nothing is shared, counted or fetched from elsewhere.
-One pair of answers is written at a time, the others wait in a queue of `QUEUE`; lengths are limited.
+`guard.py` refuses unknown hosts, other sites and large requests; files cannot be uploaded. One pair of answers is written at a
+time, the others wait in a queue of `QUEUE`, which no request can pass by; lengths and what is kept of a visitor are limited.
 How: `ftlib serve`; in a notebook `show(pair, run)` as the last line of a cell.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported: it would report each start
+os.environ["GRADIO_RUN_HISTORY"] = "False"  # it can send what visitors ask to the hub; older versions have none
+
+from collections import OrderedDict
 
 import gradio as gr
+from gradio.route_utils import FnIndexInferError
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from ftlib.app import shown
 from ftlib.app.desk import LONGEST, Desk, chosen_decoding, language
+from ftlib.app.guard import Guard, allowed_hosts
 from ftlib.asking import QUESTION_CHARS, TITLE_CHARS, Pair
 from ftlib.runs import Run
 
 QUEUE = 64  # people who may wait; more are told to come back
+SESSIONS = 1000  # visitors of whom something is kept: the newest
+KEPT_FOR = 3600  # seconds that a pair of answers waits for a vote
+
+
+class Stopped:
+    """Visitors who have had enough of the answer that is being written; of any number, the newest `limit` are kept."""
+
+    def __init__(self, limit: int = SESSIONS):
+        self.limit, self.visitors = limit, OrderedDict()
+
+    def add(self, visitor: str | None) -> None:
+        self.visitors[visitor] = True
+        self.visitors.move_to_end(visitor)
+        while len(self.visitors) > self.limit:
+            self.visitors.popitem(last=False)
+
+    def discard(self, visitor: str | None) -> None:
+        self.visitors.pop(visitor, None)
+
+    def __contains__(self, visitor: str | None) -> bool:
+        return visitor in self.visitors
 
 
 def build(desk: Desk) -> gr.Blocks:
     """The page, not yet served."""
     say = gr.I18n(**shown.wordings())  # the browser's language chooses
     with gr.Blocks(title="ftlib", analytics_enabled=False) as page:
-        told = gr.State(None)
+        told = gr.State(None, time_to_live=KEPT_FOR)
         gr.Markdown(say("heading"), elem_id="heading")
         gr.Markdown(say("intro"))
         title = gr.Textbox(
@@ -60,15 +90,18 @@ def build(desk: Desk) -> gr.Blocks:
         thanks = gr.HTML(elem_id="thanks")
         sources = gr.HTML(elem_id="sources")
 
-        stopped: set[str] = set()  # visitors who have had enough of the answer that is being written
+        stopped = Stopped()
 
         def ask(title, question, open_book, blind, request: gr.Request, *chosen):
             generation = chosen_decoding(desk.pair.generation, dict(zip(decoding, chosen, strict=True)))
             visitor = request.session_hash
             settings = (title, question, open_book, blind, generation, language(request))
-            for view in desk.ask(*settings, halted=lambda: visitor in stopped):
-                can_vote = gr.Column(visible=view.told is not None)
-                yield view.left, view.right, view.sources, view.said, view.told, can_vote, ""
+            try:
+                for view in desk.ask(*settings, halted=lambda: visitor in stopped):
+                    can_vote = gr.Column(visible=view.told is not None)
+                    yield view.left, view.right, view.sources, view.said, view.told, can_vote, ""
+            finally:
+                stopped.discard(visitor)
 
         def begin(request: gr.Request):
             stopped.discard(request.session_hash)
@@ -102,7 +135,8 @@ def build(desk: Desk) -> gr.Blocks:
         stop.click(halt, show_progress="hidden", queue=False, api_visibility="private")
         for choice, ballot in ballots.items():
             ballot.click(voter(choice), [told], [thanks, voting], show_progress="hidden", api_visibility="private")
-    page.queue(max_size=QUEUE)
+    page.queue(max_size=QUEUE, api_open=False)
+    page.stopped = stopped
     page.say = say
     return page
 
@@ -120,11 +154,19 @@ def _decoding(now, say) -> dict[str, gr.components.Component]:
     }
 
 
-def serve(desk: Desk, host: str = "127.0.0.1", port: int | None = None, block: bool = True):
+def serve(
+    desk: Desk, host: str = "127.0.0.1", port: int | None = None, block: bool = True, allow: Sequence[str] = ()
+) -> str:
     """Serve the page; returns its address. block: until interrupted. port: None takes the first free one from 7860 on.
 
-    Raises OSError if the port is taken.
+    allow: more names under which it may be asked for, such as a proxy's, see `guard`. Raises OSError if the port is taken.
     """
+    _, address = launch(desk, host, port, block, allow)
+    return address
+
+
+def launch(desk: Desk, host: str, port: int | None, block: bool, allow: Sequence[str] = ()) -> tuple[gr.Blocks, str]:
+    """`serve`, with the page itself, which can be closed."""
     page = build(desk)
     system = ["system-ui", "sans-serif"]  # Gradio's own fonts would be fetched from elsewhere
     _, address, _ = page.launch(
@@ -140,12 +182,20 @@ def serve(desk: Desk, host: str = "127.0.0.1", port: int | None = None, block: b
         css=shown.CSS,
         js="() => { document.documentElement.lang = navigator.language.startsWith('pt') ? 'pt' : 'en' }",
         footer_links=["settings"],
-        app_kwargs={"routes": [Route("/row/{split}/{place:int}", desk.row)]},
+        max_file_size=0,
+        enable_monitoring=False,
+        mcp_server=False,
+        state_session_capacity=SESSIONS,
+        app_kwargs={
+            "routes": [Route("/row/{split}/{place}", desk.row)],
+            "middleware": [Middleware(Guard, allowed=allowed_hosts(host, allow))],
+            "exception_handlers": {FnIndexInferError: lambda *_: PlainTextResponse("no such function\n", 404)},
+        },
     )
     if block:
         print(f"the page: {address}  (Ctrl-C ends it)", flush=True)
         page.block_thread()
-    return address
+    return page, address
 
 
 def show(pair: Pair, run: Run, title: str = "") -> None:

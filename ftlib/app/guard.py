@@ -1,0 +1,128 @@
+"""Which requests the page answers: from known hosts and its own pages, and none that is too large.
+
+What: `Guard` is an ASGI middleware around the page; `allowed_hosts(host)` gives the names under which it may be asked for.
+Why names are checked although the page listens on this machine alone: a web site can point a name of its own at 127.0.0.1 (DNS
+rebinding), and the visitor's browser then lets that site read the catalogue and vote. An address in digits cannot be pointed
+anywhere, so on a network every address of digits is answered. Why origins are checked: Gradio lets any site read what it serves
+under an address that is not localhost.
+How: `serve` puts it in front; behind a proxy or a tunnel, name the proxy's host with `ftlib serve --allow-host NAME` or in
+FTLIB_ALLOWED_HOSTS (several with commas; `*.example.com` for all below it, `*` for any).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.responses import PlainTextResponse
+
+LARGEST_BODY = 2**16  # bytes; a title, a question and the decoding need a few thousand
+ENVIRONMENT = "FTLIB_ALLOWED_HOSTS"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ANY_ADDRESS = "any address in digits"
+# The proxies through which a notebook service shows what runs on its machine: {variable that the service sets: their hosts}.
+SERVICES = {
+    "COLAB_RELEASE_TAG": ("*.googleusercontent.com", "*.colab.dev", "colab.research.google.com"),
+    "KAGGLE_KERNEL_RUN_TYPE": ("*.kaggle.net", "*.kaggleusercontent.com"),
+    "CODESPACES": ("*.app.github.dev", "*.github.dev"),
+}
+
+
+def allowed_hosts(host: str, extra: Iterable[str] = ()) -> tuple[str, ...]:
+    """Host names that requests may name, for a page that listens on `host`; `*.NAME` stands for all names below it."""
+    known = [*LOOPBACK]
+    if host not in LOOPBACK:
+        own = socket.gethostname().lower()
+        known += [ANY_ADDRESS, host.lower(), own, f"{own}.local", socket.getfqdn().lower()]
+    known += [name for variable, names in SERVICES.items() if os.environ.get(variable) for name in names]
+    listed = [*extra, *os.environ.get(ENVIRONMENT, "").split(",")]
+    return tuple(dict.fromkeys([*known, *(name.strip().lower() for name in listed if name.strip())]))
+
+
+def is_allowed(name: str | None, allowed: Iterable[str]) -> bool:
+    """Whether a host name (without port, IPv6 without brackets) is one of `allowed`."""
+    if not name:
+        return False
+    name = name.lower().rstrip(".")
+    for pattern in allowed:
+        if pattern == "*" or name == pattern or (pattern.startswith("*.") and name.endswith(pattern[1:])):
+            return True
+        if pattern == ANY_ADDRESS and _is_address(name):
+            return True
+    return False
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _host_of(netloc: str) -> str | None:
+    """The host of `host:port`; None if it cannot be read."""
+    try:
+        return urlsplit(f"//{netloc}").hostname
+    except ValueError:
+        return None
+
+
+class Guard:
+    """ASGI middleware: 400 for an unknown host, 403 for a page of another origin, 413 for a body over `largest` bytes."""
+
+    def __init__(self, app, allowed: tuple[str, ...], largest: int = LARGEST_BODY):
+        self.app, self.allowed, self.largest = app, allowed, largest
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        refused = self._refused(headers)
+        if refused is not None:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await refused(scope, receive, send)
+            return
+        await self.app(scope, self._counted(receive), send)
+
+    def _refused(self, headers: dict[bytes, str]) -> PlainTextResponse | None:
+        host = _host_of(headers.get(b"host", ""))
+        if not is_allowed(host, self.allowed):
+            advice = (
+                f"unknown host: to serve the page under it, run ftlib serve --allow-host NAME, or set {ENVIRONMENT}\n"
+            )
+            return PlainTextResponse(advice, 400)
+        origin = headers.get(b"origin")
+        if origin is not None:
+            asking = _host_of(origin.partition("://")[2])
+            # under an address of digits, only the page's own: a site elsewhere may have one too
+            listed = tuple(name for name in self.allowed if name != ANY_ADDRESS)
+            if asking != host and not is_allowed(asking, listed):
+                return PlainTextResponse("the page answers its own requests, not those of another site\n", 403)
+        length = headers.get(b"content-length", "0")
+        if not length.isascii() or not length.isdecimal() or len(length) > 12 or int(length) > self.largest:
+            return PlainTextResponse(f"a request may have {self.largest:,} bytes\n", 413)
+        return None
+
+    def _counted(self, receive):
+        """`receive`, which ends the request where a body without a stated length grows too large."""
+        seen = 0
+
+        async def counted():
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > self.largest:
+                    from starlette.exceptions import HTTPException
+
+                    raise HTTPException(413, f"a request may have {self.largest:,} bytes")
+            return message
+
+        return counted
