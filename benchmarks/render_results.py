@@ -13,7 +13,18 @@ from shapes import JOB_EXAMPLES, SHAPES
 from ftlib import plots, speed
 from ftlib.intervals import SMALL
 from ftlib.recorded import upgraded, widened
-from ftlib.report import LABELS, SPLIT_TITLES, between, center, findings, interval, markdown, marked, rerun_note, trained_on
+from ftlib.report import (
+    LABELS,
+    SPLIT_TITLES,
+    between,
+    center,
+    findings,
+    interval,
+    markdown,
+    marked,
+    rerun_note,
+    trained_on,
+)
 from ftlib.runs import DEFINITIONS, read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -54,12 +54,12 @@ def add_adapter(model, cfg: Config):
 
 def count_steps(cfg: Config, examples: int) -> int:
     """Optimiser steps: `train.max_steps`, or as many as `train.epochs` need."""
-    return cfg.train.max_steps or math.ceil(cfg.train.epochs * math.ceil(examples / cfg.train.examples_per_step))
+    return cfg.train.max_steps or whole_steps(cfg.train.epochs * math.ceil(examples / cfg.train.examples_per_step))
 
 
-def warmup_steps(share: float, steps: int) -> int:
-    """Steps of the warm-up, rounded up. The product is rounded first: 0.07 * 100 is 7.000000000000001 in binary."""
-    return math.ceil(round(share * steps, 6))
+def whole_steps(steps: float) -> int:
+    """Round up to whole steps, but not for a rounding error: 7 % of 100 is 7.000000000000001 in floating point."""
+    return math.ceil(round(steps, 6))
 
 
 def share_of_step(cfg: Config) -> int:
@@ -87,7 +87,7 @@ def training_arguments(
         ddp_find_unused_parameters=False,
         learning_rate=t.learning_rate,
         lr_scheduler_type=t.scheduler,
-        warmup_steps=warmup_steps(t.warmup_share, steps),
+        warmup_steps=whole_steps(t.warmup_share * steps),
         weight_decay=t.weight_decay,
         max_grad_norm=0.0 if fast else t.max_grad_norm,  # the fast step clips by itself
         optim=t.optimizer,

@@ -154,7 +154,9 @@ def test_every_cell_runs_twice_and_all_of_them_after_a_restart(path, tmp_path, m
     monkeypatch.setenv("FTLIB_RUNS", str(tmp_path / "runs"))
     for times in (2, 1):  # the second round is a new kernel on the runs of the first
         book = nbformat.read(path, as_version=4)
-        book.cells = [copy.deepcopy(cell) for cell in book.cells for _ in range(times if cell.cell_type == "code" else 1)]
+        book.cells = [
+            copy.deepcopy(cell) for cell in book.cells for _ in range(times if cell.cell_type == "code" else 1)
+        ]
         for number, cell in enumerate(book.cells):
             cell["id"] = f"cell-{number}"
         NotebookClient(book, timeout=600, resources={"metadata": {"path": str(FOLDER)}}).execute()

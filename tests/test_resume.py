@@ -201,14 +201,6 @@ def test_the_first_step_of_the_warm_up_has_a_rate(tmp_path, start, scheduler, ra
     assert logged == pytest.approx(rates)
 
 
-@pytest.mark.parametrize(
-    ("share", "steps", "expected"), [(0.07, 100, 7), (0.03, 1, 1), (0.03, 40, 2), (0.29, 100, 29), (0.0, 50, 0)]
-)
-def test_warm_up_steps_are_rounded_before_they_are_rounded_up(share, steps, expected):
-    """0.07 * 100 is 7.000000000000001 in binary: 8 steps."""
-    assert training.warmup_steps(share, steps) == expected
-
-
 def test_a_checkpoint_names_its_best_one_by_where_it_lies(tmp_path):
     """A relative path, recorded in another working directory, points nowhere."""
     for step in (2, 4):

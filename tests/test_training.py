@@ -262,3 +262,17 @@ def test_memory_that_runs_out_on_the_way(tmp_path, monkeypatch, auto, capsys):
     )
     assert made["stopped_at_step"] == cfg.train.max_steps and made["resumed_from_step"] == 3
     assert "note: train.micro_batch = 8" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("share", "steps", "whole"), [(0.07, 100, 7), (1.1, 10, 11), (0.03, 50, 2), (0.0, 80, 0), (2.0, 7, 14)]
+)
+def test_a_share_of_the_steps_is_not_rounded_up_for_a_rounding_error(share, steps, whole):
+    """7 % of 100 steps warm up for 8: no other program that is given the same settings trains the same way."""
+    assert training.whole_steps(share * steps) == whole
+
+
+def test_epochs_are_counted_in_whole_steps(settings):
+    """1.1 epochs of 10 steps become 12 steps."""
+    cfg = settings(**{"train.epochs": 1.1, "train.max_steps": None, "train.examples_per_step": 16})
+    assert training.count_steps(cfg, 160) == 11 and training.count_steps(cfg, 161) == 13
