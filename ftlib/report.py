@@ -16,7 +16,7 @@ from pathlib import Path
 from ftlib import plots
 from ftlib.metrics import BETTER, BETTER_TEXT, METRICS
 from ftlib.prompts import split_prompt
-from ftlib.runs import read_json, read_jsonl, write_text
+from ftlib.runs import DEFINITIONS, read_json, read_jsonl, write_text
 
 SHOWN = (
     "nll nll_content bits_per_byte format stops rouge1 rouge2 rougeL chrf gram8_r cosine length_ratio distinct2 rep4 "
@@ -179,16 +179,28 @@ def between(page: str, begin: str, end: str, text: str) -> str:
     return before + begin + text + end + rest.partition(end)[2]
 
 
+def under_definitions(metrics: dict) -> dict:
+    """metrics.json with its splits under today's definitions; see `ftlib.recorded`, for runs that were evaluated before."""
+    older = [name for name in SPLIT_TITLES if name in metrics and metrics[name].get("definitions", 1) < DEFINITIONS]
+    if not older:
+        return metrics
+    from ftlib.recorded import upgraded
+
+    generation = metrics.get("settings", {}).get("generation", {})
+    return metrics | {name: upgraded(metrics[name], generation) for name in older}
+
+
 def table_rows(split: dict) -> list[list[str]]:
     """Cells under `header(split)`: metric, base, tuned, tuned - base, wins/ties/losses, the reference, the baselines' means."""
     systems, difference = split["systems"], split["differences"].get("tuned-base", {})
     reference, rows = split.get("reference", {}), []
+    write = interval if split.get("text_n", split.get("n")) != 1 else center  # one row shows no spread
     for name in SHOWN:
         if not any(name in found for found in systems.values()):
             continue  # cosine, where its weights are not installed
-        cells = [interval(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
+        cells = [write(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
         change = difference.get(name)
-        cells += [interval(change), wins(change)] if change else ["–", "–"]
+        cells += [write(change), wins(change)] if change else ["–", "–"]
         cells.append(center(reference[name]) if name in reference else "–")
         cells += [center(systems[s][name]) if name in systems[s] else "–" for s in BASELINES if s in systems]
         rows.append([marked(name, split), *cells])
@@ -208,6 +220,7 @@ def header(split: dict) -> list[str]:
 
 def table(metrics: dict, split: str = "unseen") -> str:
     """The before/after table for the terminal: mean [95 % interval]."""
+    metrics = under_definitions(metrics)
     rows = [header(metrics[split]), *table_rows(metrics[split])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -221,6 +234,7 @@ def frame(metrics: dict, split: str = "unseen"):
     """The same table as a pandas DataFrame, which a notebook shows as a real table, on a phone too."""
     import pandas
 
+    metrics = under_definitions(metrics)
     rows = table_rows(metrics[split])
     return pandas.DataFrame(
         [row[1:] for row in rows], index=[row[0] for row in rows], columns=header(metrics[split])[1:]
@@ -234,14 +248,15 @@ def findings(metrics: dict) -> list[str]:
         if split not in metrics:
             continue
         systems, change = metrics[split]["systems"], metrics[split]["differences"]["tuned-base"]
-        where = f"{split.capitalize()} titles (n = {metrics[split]['n']})"
+        n = metrics[split]["n"]
+        where = f"{split.capitalize()} titles (n = {n})"
         nll, rouge = change["nll"], change["rougeL"]
         beside = with_seeds(nll, seed_range(metrics[split], "nll", "tuned", "base"))
-        said.append(f"{where}: the references' NLL per token {_verdict(nll)} ({beside} nats).")
+        said.append(f"{where}: the references' NLL per token {_verdict(nll, n)} ({beside} nats).")
         base, tuned = systems["base"]["format"]["mean"], systems["tuned"]["format"]["mean"]
         said.append(f'{where}: {base:.0%} of the answers began with "Description:" before, {tuned:.0%} after.')
         beside = with_seeds(rouge, seed_range(metrics[split], "rougeL", "tuned", "base"))
-        said.append(f"{where}: ROUGE-L {_verdict(rouge)} ({beside}).")
+        said.append(f"{where}: ROUGE-L {_verdict(rouge, n)} ({beside}).")
         if rouge["ci95"][0] <= 0:
             echo = [f"{systems[s]['title_coverage']['mean']:.0%}" for s in ("base", "tuned")]
             said.append(
@@ -256,7 +271,7 @@ def findings(metrics: dict) -> list[str]:
                 "the tuned model: ROUGE-L alone proves little here."
             )
         said += [f"{where}: {sentence}" for sentence in _about_ends(metrics[split])]
-    if metrics["unseen"]["n"] < 100:
+    if 1 < metrics["unseen"]["n"] < 100:
         said.append(f"Only {metrics['unseen']['n']} rows: read the intervals, not the means.")
     return said
 
@@ -271,8 +286,10 @@ def _about_ends(split: dict) -> list[str]:
     return []
 
 
-def _verdict(change: dict) -> str:
+def _verdict(change: dict, n: int) -> str:
     low, high = change["ci95"]
+    if n == 1:
+        return "cannot be judged by one row, which has no interval"
     if low <= 0 <= high:
         return "did not change beyond chance"
     return "fell" if high < 0 else "rose"

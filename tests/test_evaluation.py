@@ -282,6 +282,16 @@ def test_findings_say_what_the_figures_say(metrics):
     assert "forces every answer to end" in " ".join(report.findings(metrics))
 
 
+def test_one_row_has_no_interval(metrics):
+    """`--rows 1` prints an interval without width, which reads as certainty."""
+    values = {"rougeL": [0.3], "length_ratio": [1.5]}
+    found = summary(values, {name: [0.5] for name in values}, {"length_ratio": [1.0]}) | {"n": 1}
+    assert all("[" not in cell for row in report.table_rows(found) for cell in row)
+    metrics["unseen"]["n"] = 1
+    said = " ".join(report.findings(metrics))
+    assert "NLL per token cannot be judged by one row" in said and "rose" not in said
+
+
 def test_the_range_of_the_seeds_stands_beside_an_interval_over_rows():
     """Three seeds of greedy `stops` lie at 0.73, 0.76 and 0.85, and the table says 0.778 [0.761, 0.796]."""
     systems = {

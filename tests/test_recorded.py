@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from ftlib.recorded import upgraded, upgraded_changes
-from ftlib.report import rerun_note, table_rows, verdict_of
+from ftlib.report import frame, rerun_note, table, table_rows, verdict_of
 
 
 def value(mean, low=None, high=None, **more):
@@ -52,6 +52,14 @@ def test_recorded_figures_get_the_intervals_of_today(old):
     (row,) = (row for row in table_rows(found) if row[0].startswith("length_ratio"))
     assert row[0] == "length_ratio †" and row[1:3] == ["0.900", "1.100"] and row[5] == "1.000"
     assert "length_ratio" in rerun_note(found)[0] and "nll_content" in rerun_note(found, ())[0]
+
+
+def test_an_older_run_is_shown_with_todays_figures(old):
+    """A notebook that opens a run from last month shows its wins, which counted the other direction."""
+    found = frame({"unseen": old, "settings": {"generation": {"length_decay": [10, 2], "max_new_tokens": 50}}})
+    assert found.loc["copied_run", "win/tie/loss"] == "–" and found.loc["copied_run", "the reference"] == "17.6"
+    assert found.loc["stops", "after (tuned)"] == "forced (1.000)"
+    assert "1.000 [0.981, 1.000]" in table({"unseen": old})
 
 
 def test_on_both_sides_of_the_reference_nothing_is_shown_that_is_not_sure(old):

@@ -74,7 +74,7 @@ def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
 
 def _metrics(run: Run) -> dict:
     path = run.stage("evaluation").path / "metrics.json"
-    return read_json(path) if run.stage("evaluation").whole else {}
+    return report.under_definitions(read_json(path)) if run.stage("evaluation").whole else {}
 
 
 def _results(metrics: dict, file: str) -> list:
