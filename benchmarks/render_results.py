@@ -161,9 +161,8 @@ def render_file(path: Path) -> str:
     lines = [f"{title}. {found['what'] + '. ' if 'what' in found else ''}File: [`{where}`]({where}).", ""]
     if path.stem == "loops" and found.get("definitions", 1) < DEFINITIONS and found["loops"] < SMALL:
         for row in found["repetitions"]:
-            row |= {
-                name: each | {"ci95": widened(each, found["loops"])} for name, each in row.items() if name != "time"
-            }
+            for name in ("token_probability", "end_probability"):
+                row[name]["ci95"] = [min(max(limit, 0.0), 1.0) for limit in widened(row[name], found["loops"])]
     kept = {key: value for key, value in found.items() if key not in ABOUT}
     single = [f"{words(key)} {cell(value)}" for key, value in kept.items() if shown(value)]
     lines += [", ".join(single) + ".", ""] if single else []

@@ -354,17 +354,23 @@ def paired(
     return found
 
 
-def mark_forced(split: dict, generation: Mapping) -> None:
-    """Say of `stops` that the decoding forces the end: with a length penalty every answer ends, whatever the model learned.
-
-    generation: the decoding's settings. A forced end has no wins.
-    """
+def forces_ends(generation: Mapping) -> bool:
+    """Whether a decoding ends every answer, whatever the model learned: it has a length penalty that sets in in time."""
     decay = generation.get("length_decay")
-    if not decay or decay[1] <= 1 or decay[0] >= generation.get("max_new_tokens", math.inf):
-        return
-    for found in (*split["systems"].values(), *split["differences"].values()):
-        if "stops" in found:
-            found["stops"] = {key: found["stops"][key] for key in ("mean", "ci95")} | {"forced": True}
+    return bool(decay) and decay[1] > 1 and decay[0] < generation.get("max_new_tokens", math.inf)
+
+
+def mark_forced(split: dict, generation: Mapping) -> None:
+    """Say of `stops` in a split's figures that the decoding (its settings) forces the end, if it does."""
+    if forces_ends(generation):
+        for found in (*split["systems"].values(), *split["differences"].values()):
+            forced(found)
+
+
+def forced(metrics: dict[str, dict]) -> None:
+    """Mark `stops` among some metrics as forced. A forced end has no wins."""
+    if "stops" in metrics:
+        metrics["stops"] = {key: metrics["stops"][key] for key in ("mean", "ci95")} | {"forced": True}
 
 
 def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[list[float], list[float]]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
-from ftlib.evaluation import mark_forced
+from ftlib.evaluation import forced, mark_forced
 from ftlib.intervals import SMALL, Z, newcombe, t_quantile, wilson
 from ftlib.metrics import BETTER, SHARES
 from ftlib.runs import DEFINITIONS
@@ -48,9 +48,8 @@ def upgraded_changes(changes: dict, a: dict, b: dict, reference: dict) -> dict:
     """The same for the paired differences of two runs. a, b: the upgraded figures of both systems, as in `systems`."""
     changes = copy.deepcopy(changes)
     _upgrade_changes(changes, a, b, reference, changes.get("text_n", SMALL))
-    for forced in (each.get("stops", {}).get("forced") for each in (a, b)):
-        if forced and "stops" in changes:
-            changes["stops"] = {key: changes["stops"][key] for key in ("mean", "ci95")} | {"forced": True}
+    if any(each.get("stops", {}).get("forced") for each in (a, b)):
+        forced(changes)
     return changes
 
 

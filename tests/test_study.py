@@ -384,6 +384,19 @@ def test_the_log_says_what_was_expected_and_what_came_out(made, tmp_path):
     assert "words are cheap" in "".join(report.lessons(study, files["tiny"]))
 
 
+def test_a_forced_end_is_marked_in_differences_between_runs_too():
+    """Against a greedy run, a length penalty "stops" 20 points more often, and the report calls it better."""
+    free, penalty = ({"length_decay": decay, "max_new_tokens": 512} for decay in (None, [200, 1.02]))
+    for decodings, expected in (((free, penalty), True), ((free, free), False)):
+        jobs = [
+            SimpleNamespace(cfg=SimpleNamespace(generation=SimpleNamespace(model_dump=lambda d=d: d)))
+            for d in decodings
+        ]
+        found = {"unseen": {"n": 3, "stops": {"mean": 0.2, "ci95": [0.1, 0.3], "wins": 1, "ties": 2, "losses": 0}}}
+        score._mark_forced(found, *jobs)
+        assert ("forced" in found["unseen"]["stops"]) == expected == ("wins" not in found["unseen"]["stops"])
+
+
 def test_a_run_that_was_scored_elsewhere_stays_in_the_summary(made):
     """Each machine of a study would otherwise erase what the other one recorded."""
     study, before = load_study(made.study), results_of(made)["summary"]

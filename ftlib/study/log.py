@@ -72,6 +72,11 @@ def change_cell(study: dict, run: dict, metric: str, split: str) -> str:
     return with_seeds(change, (min(values), max(values)) if known else None)
 
 
+def _with_verdict(study: dict, run: dict, metric: str, split: str) -> str:
+    cell, said = change_cell(study, run, metric, split), verdict(study, run, metric, split)
+    return cell if said == "forced" else f"{cell} ({said})"
+
+
 def came_out(study: dict, name: str) -> str:
     """One run in words."""
     run = study["runs"][name]
@@ -87,7 +92,7 @@ def came_out(study: dict, name: str) -> str:
     for split, titles in SAID.items():
         changes = run.get("against", {}).get(split, {})
         shown = [
-            f"{title} {change_cell(study, run, metric, split)} ({verdict(study, run, metric, split)})"
+            f"{title} {_with_verdict(study, run, metric, split)}"
             for metric, title in titles.items()
             if metric in changes
         ]

@@ -19,6 +19,8 @@ from ftlib.evaluation import (
     ANSWERS,
     Record,
     baseline_records,
+    forced,
+    forces_ends,
     likelihood_sums,
     mark_forced,
     reference_rows,
@@ -184,7 +186,9 @@ def result(work: Work, job: Job, splits: dict[str, RowValues], first: Job | None
         "metrics": metrics,
     }
     if first is not None and first is not job:
-        about["against"] = {"run": first.run.name, "seed": first.seed} | against(splits, of_first, resamples)
+        changes_by_split = against(splits, of_first, resamples)
+        _mark_forced(changes_by_split, job, first)
+        about["against"] = {"run": first.run.name, "seed": first.seed} | changes_by_split
     return about
 
 
@@ -225,9 +229,18 @@ def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict) -
         if first and run is not study.runs[0]:
             seeds = {j.seed for j in own} & {j.seed for j in first}
             a, b = ([s for j, s in each.items() if j.seed in seeds or not seeds] for each in (own, first))
-            runs[run.name]["against"] = {"seeds": sorted(seeds)} | against(_mean(a), _mean(b), resamples)
+            changes_by_split = against(_mean(a), _mean(b), resamples)
+            _mark_forced(changes_by_split, job, next(iter(first)))
+            runs[run.name]["against"] = {"seeds": sorted(seeds)} | changes_by_split
     about = {"study": study.name, "profile": study.profile, "evaluate_on": study.evaluate_on, "set": flatten(study.set)}
     return about | {"finished": before.get("finished", ""), "first": study.runs[0].name, "runs": runs}
+
+
+def _mark_forced(changes_by_split: dict, *jobs: Job) -> None:
+    """Mark the difference in `stops` where the decoding of one of both runs forces the end."""
+    if any(forces_ends(job.cfg.generation.model_dump()) for job in jobs):
+        for found in changes_by_split.values():
+            forced(found)
 
 
 def _mean(seeds: list[dict[str, RowValues]]) -> dict[str, RowValues]:
