@@ -202,7 +202,7 @@ def test_nearer_to_the_reference_is_better_from_either_side(rows):
 
 
 def test_the_quantile_of_t():
-    """A slip in the table narrows every small interval."""
+    """A typo in the table narrows every small interval."""
     published = {1: 12.706, 4: 2.776, 10: 2.228, 11: 2.201, 20: 2.086, 30: 2.042, 60: 2.000, 98: 1.984}
     assert {n: round(t_quantile(n), 3) for n in published} == published
 
