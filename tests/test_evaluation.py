@@ -373,3 +373,36 @@ def test_an_open_book_holds_no_answer_of_its_own_row(tmp_path, monkeypatch):
         assert shorten(row["content"]) not in book  # neither a test row's own text nor a training row's
         titles = re.findall("^Title: (.+)$", book, re.MULTILINE)
         assert titles and set(titles) <= trained and row["title"] not in titles
+
+
+def test_seen_rows_are_rows_that_were_trained_on(settings):
+    """In a training of less than an epoch most 'seen' rows were as new to the model as test rows."""
+    data = smoke.dataset(train=20)
+    cfg = settings(**{"evaluation.rows": 4})
+    uids = data["train"]["uid"]
+    rows, notes = evaluation.choose_rows(cfg, data, uids[::-3])
+    assert [row["uid"] for row in rows["seen"]] == [uid for uid in uids if uid in uids[::-3]][
+        : cfg.evaluation.seen_rows
+    ]
+    assert not notes and [row["uid"] for row in rows["unseen"]] == data["test"]["uid"][:4]
+    whole, _ = evaluation.choose_rows(cfg, data, uids)
+    assert [row["uid"] for row in whole["seen"]] == uids[: cfg.evaluation.seen_rows]  # an epoch: the first of the split
+    few, notes = evaluation.choose_rows(cfg, data, uids[7:9])
+    assert [row["uid"] for row in few["seen"]] == uids[7:9]
+    assert notes == [f"evaluation.seen_rows is 2 instead of {cfg.evaluation.seen_rows}: no more rows were trained on"]
+
+
+def test_how_much_was_trained_on_is_said_where_results_are_shown(smoke_run, capsys):
+    """'Seen' means little without it: 640 of 1,781 rows."""
+    made, metrics = smoke_run.manifests()["adapter"], read_json(smoke_run.path / "evaluation" / "metrics.json")
+    said = report.trained_on(metrics["settings"])
+    assert (
+        said
+        == f"6 steps of 16 examples: {made['trained_rows']} of 200 training rows, {made['trained_epochs']:g} epochs"
+    )
+    assert 0 < made["trained_rows"] <= 96 and made["trained_rows"] == len(
+        evaluation.trained_uids(smoke_run.stage("adapter").path)
+    )
+    assert said in report.table(metrics, "seen") and said in (smoke_run.path / "evaluation" / "report.html").read_text()
+    old = {key: value for key, value in metrics["settings"].items() if not key.startswith("trained_")}
+    assert report.trained_on(old) == "6 steps of 16 examples, drawn from 200 training rows"

@@ -1,6 +1,7 @@
 """Run folders: what is reused, what is rebuilt and why, and that nothing of the user's is lost on the way."""
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ftlib import hardware, pipeline, runs
+from ftlib.cli import main
 from ftlib.reader import DataError
 from ftlib.runs import STAGES, Run, StageBusy, StageMissing, fingerprint, read_json, write_json, write_text
 
@@ -507,3 +509,40 @@ def test_stored_json_is_readable(tmp_path):
     write_json(tmp_path / "x.json", {"title": "café"})
     text = (tmp_path / "x.json").read_text(encoding="utf-8")
     assert "café" in text and "\n" in text and json.loads(text) == {"title": "café"}
+
+
+class Killed(BaseException):
+    """Ends a process at once; no handler of ours may catch it."""
+
+
+def test_prepare_survives_a_kill_at_every_rename(tmp_path, monkeypatch):
+    """A kill while started.json was renamed left a folder that ftlib took for somebody else's."""
+    command, replace = ["prepare", "--set", "data.train_size=20", "--run"], os.replace
+    assert main([*command, str(tmp_path / "whole")]) == 0
+
+    def rows_of(run: Run) -> dict[str, str]:
+        sums = run.stage("dataset").manifest()["sums"]  # the funnel's seconds differ
+        return {name: fingerprint for name, fingerprint in sums.items() if name.endswith(".arrow")}
+
+    expected, kills = rows_of(Run(tmp_path / "whole")), 0
+    for number in itertools.count():
+        left = [number]
+
+        def kill(source, target, left=left):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            replace(source, target)
+
+        run = Run(tmp_path / f"killed{number}")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", kill)
+            try:
+                assert main([*command, str(run.path)]) == 0
+                break
+            except Killed:
+                kills += 1
+        assert not run.stage("dataset").whole
+        assert main([*command, str(run.path)]) == 0
+        assert rows_of(run) == expected
+    assert kills >= 4
