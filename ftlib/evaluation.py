@@ -77,15 +77,15 @@ class Record:
     nll_end_tokens: int | None = None
 
 
-def row_counts(cfg: Config, dataset, unseen: str = "test") -> tuple[dict[str, int], list[str]]:
+def row_counts(cfg: Config, sizes: Mapping[str, int], unseen: str = "test") -> tuple[dict[str, int], list[str]]:
     """Return {'unseen': rows, 'seen': rows} to be asked, and notes on sizes that shrank.
 
-    unseen: the split that the unseen rows come from; a study chooses its recipe on `validation`.
+    sizes: rows of each split. unseen: the split that the unseen rows come from; a study chooses its recipe on `validation`.
     Raises ConfigError if the user asked for more rows than a split has.
     """
     counts, notes = {}, []
     for name, key, split in (("unseen", "rows", unseen), ("seen", "seen_rows", "train")):
-        wanted, there = getattr(cfg.evaluation, key), len(dataset[split])
+        wanted, there = getattr(cfg.evaluation, key), sizes[split]
         if wanted > there and cfg.set_by_user(f"evaluation.{key}"):
             raise ConfigError(f"evaluation.{key} = {wanted}: allowed is at most {there}, the rows of the {split} split")
         if wanted > there:
@@ -103,7 +103,7 @@ def choose_rows(
     a row that no step held is as new to the model as a test row. unseen: as in `row_counts`, which also raises.
     All splits lie in random order, so the first K rows are a random sample, and a smaller K is part of a larger one.
     """
-    counts, notes = row_counts(cfg, dataset, unseen)
+    counts, notes = row_counts(cfg, {name: len(split) for name, split in dataset.items()}, unseen)
     rows = {"unseen": list(dataset[unseen].select(range(counts["unseen"])))}
     trained, uids = set(trained), dataset["train"]["uid"] if counts["seen"] else []
     places = [place for place, uid in enumerate(uids) if uid in trained][: counts["seen"]]

@@ -122,7 +122,7 @@ def _check_rows(cfg: Config, run: Run) -> None:
     """Refuse an evaluation of more rows than there are before the training, not after it. Raises ConfigError."""
     from ftlib.evaluation import row_counts
 
-    row_counts(cfg, load_dataset(run))
+    row_counts(cfg, run.stage("dataset").manifest()["splits"])
 
 
 def _needs(name: str, other: str, cfg: Config) -> bool:

@@ -263,6 +263,7 @@ def test_phone_dark_and_portuguese(visit, smoke_run):
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_back_serves_the_open_page(visit, server, smoke_run):
     """A restart in the middle of an answer must cost that answer, not the page."""
     tab = visit()

@@ -13,7 +13,7 @@ import torch
 from ftlib import notebook
 from ftlib.models import load_plain, load_tokenizer
 from ftlib.prompts import encode_example
-from ftlib.sources import fetch
+from ftlib.sources import ModelError, fetch
 from ftlib.study.plan import StudyError, load_study
 
 
@@ -36,7 +36,7 @@ def test_pickled_weights_are_not_loaded(folder, tmp_path):
     """Unpickling runs whatever the file says, so a downloaded model could read the user's files."""
     (folder / "model.safetensors").unlink()
     torch.save({"weight": Evil(tmp_path / "mark")}, folder / "pytorch_model.bin")
-    with pytest.raises(OSError, match="safetensors"):
+    with pytest.raises(ModelError, match="safetensors"):
         load_plain(str(folder), "float32")
     assert not (tmp_path / "mark").exists()
 

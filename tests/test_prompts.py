@@ -13,6 +13,7 @@ from ftlib.prompts import (
     IGNORED,
     QUESTIONS,
     TITLE_TOKENS,
+    PromptTooLong,
     build_prompt,
     build_target,
     encode_example,
@@ -139,7 +140,7 @@ def test_a_long_title_is_cut_but_the_prompt_around_it_is_whole():
 
 def test_a_prompt_without_room_for_an_answer_is_refused():
     """A row without a single answer token would be trained on in silence."""
-    with pytest.raises(ValueError, match="train.max_length = 20.*allow more"):
+    with pytest.raises(PromptTooLong, match=r"train.max_length = 20: a prompt alone has \d+ tokens; set it higher"):
         encode_example(tokenizer(), "Cup", QUESTION, "A cup.", max_length=20)
 
 

@@ -90,6 +90,7 @@ assert not dist.is_initialized()
     torchrun(2, str(script))
 
 
+@pytest.mark.slow
 def test_the_fast_step_is_shared_without_changing_it(tmp_path):
     """It goes past the wrapper that adds gradients up; without its own sum each GPU would train a model of its own."""
     fast = ["--set", "train.compile=true", "--set", "train.examples_per_step=12"]  # 10 rows a step: an even number
@@ -121,19 +122,21 @@ def test_the_recorded_step_is_shared_by_two_gpus(tmp_path):
     Version(version("transformers")) < Version("5.17"),
     reason="transformers 5.9 cannot give an optimiser's state back to several processes on the CPU (device cpu:0)",
 )
+@pytest.mark.slow
 def test_a_training_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
     """Begun on two GPUs, resumed on the one that is left: that is how nights on shared machines end."""
     assert main(["train", "--run", str(tmp_path / "unbroken")]) == 0
     stop_after_a_checkpoint(monkeypatch)
     assert main(["train", "--run", str(tmp_path / "broken" / "smoke")]) == 130
     monkeypatch.undo()
-    assert "going on from step 3" in launch(2, tmp_path / "broken" / "smoke", "train")
+    assert "resumes after step 3" in launch(2, tmp_path / "broken" / "smoke", "train")
     assert apart(tmp_path / "unbroken", tmp_path / "broken" / "smoke") < 1e-3
 
 
 @pytest.mark.skipif(
     "fsdp_size" not in DistributedConfig.__dataclass_fields__, reason="this transformers cannot load a sharded base"
 )
+@pytest.mark.slow
 def test_a_base_in_parts_learns_what_a_whole_one_learns(tmp_path, monkeypatch):
     """A base too large for one GPU must not cost the result: losses, validation, checkpoints and adapter are the same."""
     whole, parts = tmp_path / "whole", tmp_path / "parts" / "smoke"
@@ -142,7 +145,7 @@ def test_a_base_in_parts_learns_what_a_whole_one_learns(tmp_path, monkeypatch):
     assert main(["train", "--run", str(parts), *PLAIN]) == 130
     monkeypatch.undo()
     said = launch(2, parts, "train", *PLAIN, ACCELERATE_USE_FSDP="true")  # as `accelerate launch --use_fsdp` does
-    assert "50% of it in each" in said and "going on from step 3" in said
+    assert "50% of it in each" in said and "resumes after step 3" in said
     assert losses(parts) == pytest.approx(losses(whole), abs=2e-4)
     one, other = (read_json(run / "adapter" / "manifest.json") for run in (whole, parts))
     assert (other["processes"], other["best_step"]) == (2, one["best_step"])
@@ -164,6 +167,7 @@ def test_what_cannot_be_spread_over_gpus_is_refused(settings, setting, said, mon
         precision(settings(**{"model.quantization": "none"} | setting))
 
 
+@pytest.mark.slow
 def test_two_processes_measure_before_they_train_and_one_speaks(tmp_path):
     """A probe that only one of them took, or a message that only one sent, leaves the other waiting for ever."""
     few = ["train.max_steps=100", "train.eval_steps=50", "train.save_steps=50", "train.examples_per_step=2"]
