@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -21,44 +22,22 @@ import numpy as np
 from ftlib import hardware
 from ftlib.cleaning import steps_of
 from ftlib.config import Config
+from ftlib.data_files import data_path, on_sample
 from ftlib.prompts import build_prompt, build_target, question_for
-from ftlib.reader import DataError, Row, decoded, lines_at
+from ftlib.reader import DataError, Row, check_file, decoded, lines_at
 from ftlib.runs import write_json
-from ftlib.sample import SAMPLE_PATH
 from ftlib.scanning import Funnel, Kept, clean_rows, scan
 
 SPLITS = ("train", "validation", "test")
-FILE_NAMES = ("trn.json", "trn.json.gz", "LF-Amazon-1.3M.raw.zip")  # as the file is handed around
 TOGETHER = 1_000  # rows that are cleaned at once
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99, 100)
 
 
-def usual_places() -> list[Path]:
-    """Where `data.path: auto` looks: data/ here and in the repository, then Colab's disk, then Google Drive."""
-    folders = [
-        Path("data"),
-        Path(__file__).resolve().parent.parent / "data",
-        Path("/content"),
-        Path("/content/drive/MyDrive"),
-    ]
-    return [folder / name for folder in folders for name in FILE_NAMES]
-
-
-def data_path(cfg: Config) -> Path:
-    """The file that `data.path` names. 'sample': the made-up catalogue in the package; 'auto': the real file, else the sample."""
-    if cfg.data.path == "auto":
-        return next((path for path in usual_places() if path.is_file()), SAMPLE_PATH)
-    return SAMPLE_PATH if cfg.data.path == "sample" else Path(cfg.data.path).expanduser()
-
-
-def on_sample(cfg: Config) -> bool:
-    """True if the rows are the made-up ones, so that every result can say so."""
-    return data_path(cfg) == SAMPLE_PATH
-
-
 def first_pass(cfg: Config, funnel: Funnel) -> Kept:
-    """Read the whole file: clean, filter, deduplicate; keep hashes only. Raises DataError above max_malformed_share."""
+    """Read the whole file: clean, filter, deduplicate; keep hashes only. Raises DataError for a file that cannot be used."""
+    check_file(data_path(cfg), cfg.data.use_damaged)
     kept = scan(cfg, data_path(cfg), funnel)
+    check_complete(cfg, funnel)
     funnel.rows_in += funnel.malformed.total
     check_readable(cfg, funnel, len(kept))
     if not cfg.data.deduplicate:
@@ -72,22 +51,44 @@ def first_pass(cfg: Config, funnel: Funnel) -> Kept:
     return kept.at(first)
 
 
+def check_complete(cfg: Config, funnel: Funnel) -> None:
+    """Refuse a file that is damaged as a file, unless data.use_damaged: it stops in the middle, or its checksum differs.
+
+    Raises DataError. It comes before any row is used: the checksum of a packed file is its last bytes.
+    """
+    malformed, rows = funnel.malformed, funnel.rows_in
+    if malformed.cut and not malformed.incomplete:
+        state = f"is damaged, its checksum differs, after {rows} rows ({malformed.cut})"
+    elif malformed.cut or "truncated_line" in malformed.kinds:
+        state = f"stops in the middle after {rows} rows ({malformed.cut or 'the last line is not complete'})"
+    else:
+        return
+    if not cfg.data.use_damaged:
+        raise DataError(
+            f"{data_path(cfg)} {state}: download it again, or use what is there with --set data.use_damaged=true"
+        )
+    funnel.notes.append(f"the file {state}; data.use_damaged is set, so these rows are used")
+
+
 def check_readable(cfg: Config, funnel: Funnel, kept: int) -> None:
     """Refuse a file with too many unreadable lines, or without a row that can be used. Raises DataError."""
-    share = funnel.malformed.total / max(funnel.rows_in, 1)
-    if share > cfg.data.max_malformed_share:
-        kinds = "; ".join(
-            f"{kind}: {found['count']} (first at lines {found['first_lines']}: {funnel.malformed.why[kind]})"
-            for kind, found in funnel.malformed.kinds.items()
-        )
-        raise DataError(
-            f"{data_path(cfg)}: {funnel.malformed.total} of {funnel.rows_in} lines cannot be read ({share:.1%}, allowed "
-            f"{cfg.data.max_malformed_share:.1%}): {kinds}. Download the file again, or set data.max_malformed_share"
-        )
+    count, share = funnel.malformed.total, funnel.malformed.total / max(funnel.rows_in, 1)
+    kinds = "; ".join(
+        f"{kind}: {found['count']} (first at lines {found['first_lines']}: {funnel.malformed.why[kind]})"
+        for kind, found in funnel.malformed.kinds.items()
+    )
     if not kept:
-        lost = ", ".join(f"{count} {step}" for step, count in funnel.dropped.items()) or "the file is empty"
+        lost = ", ".join(f"{count} {step}" for step, count in funnel.dropped.items())
+        what = "; ".join(part for part in (lost, kinds) if part) or "the file is empty: download it again"
         raise DataError(
-            f"{data_path(cfg)}: none of {funnel.rows_in} rows can be used ({lost}); a row needs title and content"
+            f"{data_path(cfg)}: none of {funnel.rows_in} rows can be used ({what}); a row needs title and content"
+        )
+    if share > cfg.data.max_malformed_share:
+        enough = math.ceil(share * 1000) / 1000  # so that the advice works
+        raise DataError(
+            f"{data_path(cfg)}: {count} of {funnel.rows_in} lines cannot be read ({share:.1%}, allowed "
+            f"{cfg.data.max_malformed_share:.1%}): {kinds}. Download the file again, or leave these lines out with "
+            f"--set data.max_malformed_share={enough:g}"
         )
 
 
@@ -121,6 +122,11 @@ def held_out_sizes(cfg: Config, groups: int, notes: list[str]) -> tuple[int, int
         if size < wanted:
             notes.append(f"data.{split}_size is {size} instead of {wanted}: the data has {groups} groups")
         sizes.append(size)
+    if groups < 3:
+        raise DataError(
+            f"{data_path(cfg)}: {groups} different product(s) can be used, and each of the three splits needs one; "
+            "give a larger file with --data"
+        )
     if groups <= sum(sizes):
         raise DataError(
             f"data.test_size = {sizes[0]} and data.validation_size = {sizes[1]}: the data has {groups} groups of usable rows, "

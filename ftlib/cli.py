@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from ftlib import __version__, commands, ranks
+from ftlib import __version__, commands, environment, ranks
 from ftlib.errors import FtlibError, storage_problem
 
 
@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--profile", metavar="NAME", help="smoke, cpu, t4, gpu or seed (default: what fits this machine)"
     )
     common.add_argument(
-        "--data", metavar="PATH", help="trn.json, .jsonl, either with .gz, the distributed .zip, or 'sample'"
+        "--data", metavar="PATH", help="JSON lines (trn.json), plain or packed (gz, zip, bz2, xz, tar), or 'sample'"
     )
     common.add_argument("--run", metavar="PATH", help="the run folder (default: runs/<profile>)")
     common.add_argument(
@@ -176,9 +176,10 @@ def command() -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 done, 1 a problem (doctor) or a failed run (study), 2 what the user can mend."""
+    environment.prepare()
     args = build_parser().parse_args(arguments)
-    if not ranks.first():  # of several processes one speaks
-        sys.stdout = open(os.devnull, "w")  # open as long as the process
+    if not ranks.first():  # only rank 0 prints
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # open as long as the process
     try:
         status = args.function(args) or 0
         ranks.leave()

@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from ftlib import environment
 from ftlib.errors import FtlibError
 
 
@@ -31,14 +32,15 @@ def _resolve(args, stage: str | None):
     """(cfg, run). A stage command takes the settings of the stages before it from the run, unless they are set again."""
     from ftlib import hardware
     from ftlib.config import Config
+    from ftlib.data_files import describe
     from ftlib.pipeline import default_run, recorded_settings
-    from ftlib.runs import Run
+    from ftlib.runs import Run, home_path
 
     if getattr(args, "auto_batch", False):
         os.environ["FTLIB_AUTO_BATCH"] = "1"
     said = hardware.use_one_gpu()
-    if said:
-        print(said, flush=True)
+    if args.run:
+        args.run = home_path(args.run, "--run")  # a shell leaves ~ in --run=~/x
     profile, reason = args.profile, "asked for"
     if args.run and stage and not profile:
         made = Run(args.run).manifests().values()
@@ -48,7 +50,11 @@ def _resolve(args, stage: str | None):
     if stage:
         inherited = recorded_settings(run, stage)
         cfg = Config.load(cfg.profile, inherited=inherited, reason=cfg.profile_reason, **_overrides(args))
-    print(f"profile {cfg.profile} ({cfg.profile_reason}), run folder {run.path}", flush=True)
+    dataset = run.stage("dataset")
+    data = describe(cfg, dataset.manifest() if dataset.whole else None)
+    print(f"profile {cfg.profile} ({cfg.profile_reason}), run folder {run.path}, {data}", flush=True)
+    if said:
+        print(said, flush=True)
     return cfg, run
 
 
@@ -100,7 +106,7 @@ def do_ask(args) -> None:
         pair, _ = _load_pair(args, SYSTEMS if args.model == "both" else (args.model,))
     told = tell(pair, args.title, args.question, args.open_book, quiet=args.json)
     if args.json:
-        print(json.dumps(told, ensure_ascii=False, indent=1))
+        print(json.dumps(told, ensure_ascii=not environment.prints_unicode(sys.stdout), indent=1))
     elif args.sources:
         print_sources(pair, told)
 

@@ -30,6 +30,10 @@ class FtlibError(Exception):
     """What is wrong and the next thing to do. Every error that ftlib raises on purpose for a user derives from it."""
 
 
+class DataError(FtlibError, ValueError):
+    """The data cannot be used; the message says what is wrong and what to do."""
+
+
 def storage_problem(error: BaseException) -> str | None:
     """What to tell the user if the error, or one that it came from, is about a disk or a folder; else None."""
     while error is not None:

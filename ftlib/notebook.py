@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from ftlib import colab, hardware
 from ftlib.config import Config, profile_description
+from ftlib.data_files import describe
 from ftlib.pipeline import default_run, ensure
 from ftlib.runs import Run
 
@@ -32,19 +33,10 @@ def report_environment(keep_on_drive: bool = False) -> Config:
     print(f"device: {hardware.device_name()}; {hardware.free_memory()}")
     print(f"profile: {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
     print(", ".join(f"{name} {versions[name]}" for name in SHOWN))
-    print(_data(cfg))
+    print(describe(cfg))
     if colab.is_colab():
         print(colab.keep_runs(keep_on_drive))
     return cfg
-
-
-def _data(cfg: Config) -> str:
-    """Words for the rows that every result of this run rests on."""
-    from ftlib.catalog import data_path, on_sample
-
-    if on_sample(cfg):
-        return "data: the made-up sample that ships with the course, so no figure here speaks of real products"
-    return f"data: {data_path(cfg).name}"
 
 
 def open_run(stage: str, rebuild: bool = False, **overrides) -> tuple[Config, Run]:
@@ -61,7 +53,7 @@ def open_run(stage: str, rebuild: bool = False, **overrides) -> tuple[Config, Ru
     elif stage != "dataset":
         cfg, run = shipped.take(cfg, run, **overrides)
     ensure(stage, cfg, run)
-    print(_data(cfg))
+    print(describe(cfg))
     return cfg, run
 
 

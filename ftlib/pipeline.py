@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def wanted(name: str, cfg: Config, run: Run) -> tuple[str, dict, dict]:
         read = {source: run.stage(source).manifest()["fingerprint"] for source in reads(name, cfg)}
     counts = flatten(config)
     counts.pop("data.path", None)  # the file's content counts (see `read`), not its place
+    if not counts.get("data.use_damaged"):  # off: the same rows as before the setting existed
+        counts.pop("data.use_damaged", None)
     versions = [FORMAT, name] if name != "evaluation" else [FORMAT, name, DEFINITIONS]
     return fingerprint([*versions, counts, read]), config, read
 
@@ -76,15 +79,15 @@ def _data_fingerprint(cfg: Config, stage: Stage) -> str:
     Raises DataError for a file that cannot be read, before an older data set is cleared away.
     """
     from ftlib.catalog import data_path, on_sample
-    from ftlib.reader import open_raw
+    from ftlib.reader import check_file
 
     path = data_path(cfg)
     if stage.whole and stage.manifest()["config"]["data"]["path"] == cfg.data.path:
         gone = cfg.data.path == "auto" and on_sample(cfg) and not stage.manifest()["sample"]
-        if gone or not path.exists():
+        if gone or not os.path.exists(path):
             return stage.manifest()["read"]["the data file"]
-    with open_raw(path):
-        return _hash_of(path, path.stat().st_size, path.stat().st_mtime_ns)
+    check_file(path, cfg.data.use_damaged)
+    return _hash_of(path, path.stat().st_size, path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=8)

