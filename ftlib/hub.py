@@ -1,8 +1,9 @@
 """Say in one line why the Hugging Face hub did not give or take something, and how to get access.
 
 What: `explain(error, name)` turns whatever `huggingface_hub` and `transformers` raise into a sentence, or returns None if the
-error is not about the hub. Why by class and module names: releases 1.x raise errors of httpx, 2.x those of httpx2, and transformers
-wraps both in its own; the cause is found in the chain. How: `@explained` on what loads from the hub; the command line asks it last.
+error is not about the hub. Why by class and module names: releases 1.x raise errors of httpx, 2.x those of httpx2, and
+transformers wraps both in its own; the cause is found in the chain.
+How: decorate what loads from the hub with `@explained`; the command line uses `explain` on what nobody caught.
 """
 
 from __future__ import annotations
@@ -45,19 +46,20 @@ def explain(error: BaseException, name: str = "", writing: bool = False) -> str 
         )
     status = next((code for each in known if (code := status_of(each))), None)
     if "RepositoryNotFoundError" in classes and not writing:
-        seen = "the hub has no such model, or this token may not see it"
-        return f"{named}: {seen}: check the spelling; for a private one {LOGIN}"
+        unseen = "the hub has no such model, or this token may not see it"
+        return f"{named}: {unseen}: check the spelling; for a private one {LOGIN}"
     if "RevisionNotFoundError" in classes or "RemoteEntryNotFoundError" in classes:
-        return f"{named}: the hub has this repository, but not the file that is needed ({_first_line(error)}): use another model"
+        return f"{named}: the hub has this repository, but not a file that is needed ({_first_line(error)})"
     if status is not None:
         return f"{named}: {_refused(status, writing)}"
     if any(type(each).__module__.split(".")[0] in NETWORK for each in known) or _broken_transfer(known):
         rest = "run the same command again, it continues where it stopped" if writing else f"try again, or {INSTEAD}"
-        return f"{named}: the hub at {endpoint()} cannot be reached ({_network_reason(known)}): check the network or proxy; {rest}"
+        reason = f"the hub at {endpoint()} cannot be reached ({_network_reason(known)})"
+        return f"{named}: {reason}: check the network or proxy; {rest}"
     if "LocalEntryNotFoundError" in classes:
         offline = " (HF_HUB_OFFLINE is set)" if _offline() else ""
         return f"{named}: it is not in the cache of this machine, and the hub cannot be reached{offline}: {INSTEAD}"
-    return None
+    return f"{named}: {_first_line(error)}" if _of_hub(type(error)) else None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
