@@ -25,7 +25,7 @@ from ftlib.errors import FtlibError
 from ftlib.generation import answer_prompts
 from ftlib.models import load_plain, load_tokenizer
 from ftlib.prompts import encode_prompt, end_ids, end_of_turn_id
-from ftlib.runs import write_json, write_text
+from ftlib.runs import replacing, write_json, write_text
 
 TYPES = {  # name: (type of the matrices, type of the file)
     "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
@@ -94,9 +94,13 @@ def check(config) -> None:
 
 
 def write(model, tokenizer, path: Path, kind: str, base: str) -> None:
-    """One file. kind: a name of TYPES; vectors stay in float32. Written under another name first, so that it is never half."""
-    partial, (matrices, file_type) = path.with_name(path.name + ".partial"), TYPES[kind]
-    writer = gguf.GGUFWriter(str(partial), "llama")
+    """Write one file, complete or not at all. kind: a name of TYPES; vectors stay in float32."""
+    with replacing(path) as partial, contextlib.closing(gguf.GGUFWriter(str(partial), "llama")) as writer:
+        _fill(writer, model, tokenizer, kind, base)
+
+
+def _fill(writer: gguf.GGUFWriter, model, tokenizer, kind: str, base: str) -> None:
+    matrices, file_type = TYPES[kind]
     config = model.config
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     writer.add_name(f"{Path(base).stem} with ftlib")
@@ -140,8 +144,6 @@ def write(model, tokenizer, path: Path, kind: str, base: str) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
-    writer.close()
-    partial.replace(path)
 
 
 def paired(weight: np.ndarray, heads: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from ftlib import speed
+from ftlib.runs import replacing
 
 BASE, TUNED, GREY = "#8c6d1f", "#1f5f8b", "#777777"
 STYLES = {
@@ -297,8 +298,8 @@ def _done(figure: Picture, alt: str, path: Path | None) -> Picture:
     """The figure with its alternative text, saved as PNG if a path is given."""
     figure.alt = alt
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120, metadata={"Description": alt})
+        with replacing(path) as partial:
+            figure.savefig(partial, format="png", dpi=120, metadata={"Description": alt})
     return figure
 
 

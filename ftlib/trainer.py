@@ -19,7 +19,7 @@ from transformers import SchedulerType, Trainer, TrainerCallback, TrainingArgume
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from ftlib import ranks, sharding
-from ftlib.runs import read_jsonl
+from ftlib.runs import read_jsonl, write_text
 from ftlib.scoring import answer_loss, answer_nll, mean_nll
 
 # transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
@@ -157,7 +157,7 @@ class Progress(TrainerCallback):
         if not ranks.first():
             return
         keep = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
-        self.log_path.write_text("".join(json.dumps(line) + "\n" for line in keep), encoding="utf-8")
+        write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in keep))
         self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
 
     def on_step_end(self, args, state, control, **kwargs):

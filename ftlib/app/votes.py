@@ -98,7 +98,7 @@ class Votes:
 
     def counts(self) -> dict[tuple[str, bool], dict[str, int]]:
         """{(model, blind): {choice: number of votes}}; {} if nobody voted. Only the first vote on a pair counts as blind."""
-        if not self.path.exists():
+        if not self.path.exists() or not self.path.stat().st_size:  # a full disk leaves an empty file
             return {}
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             found: dict = {}

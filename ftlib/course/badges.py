@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ftlib.course import pages
 from ftlib.course.pages import CourseError
+from ftlib.runs import write_text
 
 
 def rewrite(repository: str | None = None, ref: str | None = None, root: Path = pages.ROOT) -> tuple[str, str]:
@@ -27,12 +28,12 @@ def rewrite(repository: str | None = None, ref: str | None = None, root: Path = 
     text = project.read_text(encoding="utf-8")
     text = re.sub(r"(?m)^Repository = .*$", f'Repository = "https://github.com/{repository}"', text)
     text = re.sub(r"(?m)^Notebooks = .*$", f'Notebooks = "https://github.com/{repository}/tree/{ref}/notebooks"', text)
-    project.write_text(text, encoding="utf-8")
+    write_text(project, text)
     for path in pages.notebook_paths(root):
         notebook = pages.read(path)
         for cell in notebook.cells:
             cell.source = pages.with_address(cell.source, repository, ref)
         pages.write(notebook, path)
     readme = root / "README.md"
-    readme.write_text(pages.with_address(readme.read_text(encoding="utf-8"), repository, ref), encoding="utf-8")
+    write_text(readme, pages.with_address(readme.read_text(encoding="utf-8"), repository, ref))
     return repository, ref

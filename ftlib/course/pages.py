@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 
 from ftlib.errors import FtlibError
-from ftlib.runs import read_json
+from ftlib.runs import read_json, replacing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TIMES = Path("results") / "course.json"
@@ -49,7 +49,8 @@ def read(path: Path) -> nbformat.NotebookNode:
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook that readers can open. Raises nbformat's ValidationError otherwise."""
     nbformat.validate(notebook)
-    nbformat.write(notebook, path)
+    with replacing(path) as partial:
+        nbformat.write(notebook, partial)
 
 
 def address(root: Path = ROOT) -> tuple[str, str]:

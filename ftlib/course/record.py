@@ -22,7 +22,7 @@ import nbformat
 from ftlib import hardware
 from ftlib.course import pages
 from ftlib.course.pages import CourseError
-from ftlib.runs import Run, read_json, write_json
+from ftlib.runs import Run, read_json, write_json, write_text
 
 STAGE_TIMES = Path("ftlib") / "profiles" / "times.json"
 PROFILE = "cpu"  # whose outputs are committed
@@ -219,4 +219,4 @@ def write_pages(root: Path = pages.ROOT) -> None:
                 cell.source = pages.between(cell.source, pages.TAKES, takes(path.stem, found))
         pages.write(notebook, path)
     readme = root / "README.md"
-    readme.write_text(pages.between(readme.read_text(encoding="utf-8"), MAP, course_map(root)), encoding="utf-8")
+    write_text(readme, pages.between(readme.read_text(encoding="utf-8"), MAP, course_map(root)))

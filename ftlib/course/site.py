@@ -19,6 +19,7 @@ import nbformat
 from nbformat.v4 import new_markdown_cell
 
 from ftlib.course import pages
+from ftlib.runs import write_text
 
 REVEAL = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1"  # MIT; `npm pack reveal.js@5.2.1` gives a copy for offline use
 SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # of a printed result on a slide; the book has all of it
@@ -86,13 +87,13 @@ def write_book(folder: Path, root: Path = pages.ROOT) -> list[Path]:
             colab=badge,
         )
         written.append(folder / f"{stem}.html")
-        written[-1].write_text(page, encoding="utf-8")
+        write_text(written[-1], page)
     goals = [pages.goals(notebook) for notebook in notebooks.values()]
     index = _template("page.html.jinja").render(
         title="Fine-tune a small language model", chapters=chapters, here=None, goals=goals, style=_style()
     )
     written.append(folder / "index.html")
-    written[-1].write_text(index, encoding="utf-8")
+    write_text(written[-1], index)
     return written
 
 
@@ -189,7 +190,7 @@ def write_slides(folder: Path, reveal: str = REVEAL, root: Path = pages.ROOT) ->
             title=pages.title(notebook), columns=columns, reveal=reveal, style=_style(), footer=footer(notebook)
         )
         written.append(folder / f"{path.stem}.html")
-        written[-1].write_text(deck, encoding="utf-8")
+        write_text(written[-1], deck)
     return written
 
 

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ftlib.errors import FtlibError
+from ftlib.runs import replacing
 from ftlib.sample import dirt
 from ftlib.sample.goods import draw_goods
 from ftlib.sample.media import draw_adult, draw_book, draw_gift_card, draw_music
@@ -149,8 +150,7 @@ def write_sample(path: str | Path, n: int = 3000, seed: int = 42) -> None:
     path = Path(path)
     if not re.search(r"\.jsonl?(\.gz)?$", path.name):
         raise FtlibError(f"{path}: a sample's name must end in .jsonl, .jsonl.gz, .json or .json.gz")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as raw:
+    with replacing(path) as partial, open(partial, "wb") as raw:
         if path.suffix == ".gz":
             with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=raw, mtime=0) as packed:
                 write_lines(packed, n, seed)

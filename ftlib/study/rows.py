@@ -7,13 +7,13 @@ How: `mean_over_seeds([...])`, then `metrics_of(...)`; `against(run, first)` for
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ftlib.evaluation import MEDIANS, paired, summarise
+from ftlib.runs import replacing
 from ftlib.scanning import hashes64
 
 Metrics = dict[str, dict[str, np.ndarray]]
@@ -54,9 +54,8 @@ def save(path: Path, key: str, splits: dict[str, RowValues]) -> None:
         for kind, metrics in (("values", rows.values), ("likelihoods", rows.likelihoods)):
             arrays |= {f"{split}/{kind}/{s}/{name}": v for s, found in metrics.items() for name, v in found.items()}
         arrays |= {f"{split}/references/{name}": v for name, v in rows.references.items()}
-    partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **arrays)
-    os.replace(partial, path)
+    with replacing(path) as partial, open(partial, "wb") as file:  # numpy would add an ending to a name
+        np.savez_compressed(file, **arrays)
 
 
 def load(path: Path) -> tuple[str | None, dict[str, RowValues]]:
