@@ -30,6 +30,7 @@ from ftlib.schema import (
     TrainConfig,
 )
 
+NAMES = ("data.path", "model.name")  # taken as they are: in a file name # and quotes mean nothing
 PROFILES = ("smoke", "cpu", "t4", "gpu", "seed")
 
 
@@ -132,7 +133,13 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {text}: write it as section.key=value, for example --set train.learning_rate=3e-4")
-    return key.strip(), _yaml_value(value, f"--set {text}") if value else ""
+    return key.strip(), _value(key.strip(), value, f"--set {text}") if value else ""
+
+
+def _value(key: str, text: str, whole: str) -> Any:
+    """The value of a setting: YAML, but for names of files and models that are not in quotes."""
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text if key in NAMES and not quoted else _yaml_value(text, whole)
 
 
 def _yaml_value(text: str, whole: str) -> Any:
@@ -217,7 +224,8 @@ def _from_environment(env: dict) -> dict[str, Any]:
     settings = {}
     for name, text in sorted(env.items()):  # FTLIB_DATA__CLEAN comes before FTLIB_DATA__CLEAN__TAGS
         if name.startswith("FTLIB_") and "__" in name:
-            settings[name.removeprefix("FTLIB_").lower().replace("__", ".")] = _yaml_value(text, f"{name}={text}")
+            key = name.removeprefix("FTLIB_").lower().replace("__", ".")
+            settings[key] = _value(key, text, f"{name}={text}")
     return settings
 
 

@@ -86,9 +86,13 @@ def _open_in_zip(stream: BinaryIO, member: str | None) -> BinaryIO:
 
 
 def _tar_members(stream: BinaryIO) -> list[str]:
-    names = []
-    with contextlib.suppress(tarfile.TarError, EOFError, zlib.error):  # of half an archive: what is there
-        names += (info.name for info in tarfile.open(fileobj=stream, mode="r|") if info.isfile())
+    names: list[str] = []
+    try:
+        for info in tarfile.open(fileobj=stream, mode="r|"):
+            names += [info.name] if info.isfile() else []
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        if not names:  # of half an archive what is there will do; the end of its stream is checked later
+            raise DataError(f"a tar archive that stops in the middle ({error}): {AGAIN}") from None
     return names
 
 
@@ -99,7 +103,7 @@ def _open_in_tar(stream: BinaryIO, member: str | None) -> BinaryIO:
 
 
 CONTAINERS = (
-    Container("a gzip file", (b"\x1f\x8b",), lambda stream, _: gzip.GzipFile(fileobj=stream)),
+    Container("a gzip file", (b"\x1f\x8b",), lambda stream, _: gzip.GzipFile(fileobj=stream, mode="rb")),
     Container("a zip file", (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"), _open_in_zip, _zip_members),
     Container("a tar archive", (b"ustar",), _open_in_tar, _tar_members, offset=257),
     Container("a bzip2 file", (b"BZh",), lambda stream, _: bz2.BZ2File(stream)),
@@ -216,7 +220,7 @@ def _array(head: Head) -> str | None:
 def _columns(head: Head) -> str | None:
     """pandas.DataFrame.to_json without lines=True, in each of its layouts but `records`."""
     columns = re.match(r'\{\s*"[^"]*"\s*:\s*\{\s*"(\d+|[^"]*)"\s*:', head.text)
-    table = re.match(r'\{\s*"(columns|schema|data|index)"\s*:\s*[\[{]', head.text)
+    table = re.match(r'\{\s*"(schema"\s*:\s*\{|(columns|data|index)"\s*:\s*\[\s*["\[\d])', head.text)
     if (
         not (columns or table)
         or len(head.objects) > 1
@@ -434,6 +438,8 @@ def identify(path: Path) -> Identity:
         if path.is_dir():
             raise DataError(f"{path} is a folder: give the file itself, for example {path / 'trn.json.gz'}")
         return _identify(path, state.st_size, state.st_mtime_ns)
+    except DataError:
+        raise
     except FileNotFoundError:
         raise DataError(
             f"{path} does not exist: give the path of trn.json (or .gz, .jsonl, the .zip) with --data, or --data sample"

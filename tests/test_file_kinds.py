@@ -1,0 +1,353 @@
+"""Files as people really have them: read whatever their name, or refused in one line whose advice works."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import re
+import struct
+import tarfile
+import zipfile
+
+import pandas
+import pytest
+
+from ftlib.catalog import SPLITS, prepare
+from ftlib.cli import main
+from ftlib.file_kinds import KINDS, Kind, identify
+from ftlib.reader import DataError, Malformed, check_file, read_rows
+
+SIZES = {"data.train_size": 10, "data.validation_size": 3, "data.test_size": 3}
+
+
+def table(n=40) -> list[dict]:
+    return [
+        {"uid": f"00{i}", "title": f"Lamp number {i}", "content": f'A lamp with {i} bulbs, a cord and "art".'}
+        for i in range(n)
+    ]
+
+
+ROWS = table()
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
+BYTES = LINES.encode()
+
+
+def zipped(*members, **options) -> bytes:
+    """A zip file of (name, content)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", **options) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def tarred(*members, mode="w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def patched(data: bytes, flags: int = 0, method: int | None = None) -> bytes:
+    """A zip file that says it is locked, or packed by another method: in the local and in the central header of each member."""
+    data = bytearray(data)
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for found in re.finditer(re.escape(mark), bytes(data)):
+            at = found.start() + place
+            data[at : at + 2] = struct.pack("<H", struct.unpack("<H", data[at : at + 2])[0] | flags)
+            if method is not None:
+                data[at + 2 : at + 4] = struct.pack("<H", method)
+    return bytes(data)
+
+
+READ = {
+    "gzip named .json": ("trn.json", gzip.compress(BYTES)),
+    "plain named .gz": ("trn.json.gz", BYTES),
+    "plain named .zip": ("trn.zip", BYTES),
+    "gzip named .zip": ("trn.zip", gzip.compress(BYTES)),
+    "zip named .gz": ("trn.json.gz", zipped(("trn.json.gz", gzip.compress(BYTES)))),
+    "no suffix at all": ("download", BYTES),
+    "text suffix": ("trn.txt", BYTES),
+    "bzip2": ("trn.json.bz2", bz2.compress(BYTES)),
+    "xz": ("trn.json.xz", lzma.compress(BYTES)),
+    "gzip of several members": ("trn.json.gz", gzip.compress(BYTES[:500]) + gzip.compress(BYTES[500:])),
+    "gzip with zeros behind": ("trn.json.gz", gzip.compress(BYTES) + bytes(512)),
+    "gzip twice": ("trn.json.gz.gz", gzip.compress(gzip.compress(BYTES))),
+    "zip of the unpacked file": ("LF-Amazon-1.3M.zip", zipped(("trn.json", BYTES), compression=zipfile.ZIP_DEFLATED)),
+    "zip by Windows Explorer": ("trn.zip", zipped(("LF-Amazon-1.3M\\lbl.json.gz", b"x"), ("LF-Amazon-1.3M\\trn.json", BYTES))),
+    "zip by macOS": ("Archive.zip", zipped(("trn.json", BYTES), ("__MACOSX/._trn.json", b"\0\5\x16\7"))),
+    "zip with LZMA": ("trn.zip", zipped(("trn.json", BYTES), compression=zipfile.ZIP_LZMA)),
+    "zip in zip": ("download.zip", zipped(("LF-Amazon-1.3M.raw.zip", zipped(("a/trn.json.gz", gzip.compress(BYTES)))))),
+    "zip of one file with another name": ("mine.zip", zipped(("shop/products.jsonl", BYTES), ("shop/README.md", b"# Shop"))),
+    "tar": ("trn.tar", tarred(("LF-Amazon-1.3M/trn.json", BYTES))),
+    "tar.gz": ("trn.tar.gz", tarred(("d/tst.json", b"{}"), ("d/trn.json", BYTES), mode="w:gz")),
+    "tar.bz2 of the packed file": ("t.tar.bz2", tarred(("d/trn.json.gz", gzip.compress(BYTES)), mode="w:bz2")),
+    "byte order mark": ("trn.json", b"\xef\xbb\xbf" + BYTES),
+    "Windows line ends": ("trn.json", BYTES.replace(b"\n", b"\r\n")),
+    "no line end at the end": ("trn.json", BYTES.rstrip()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_the_content_decides_and_not_the_name(tmp_path, kind):
+    """Browsers, Drive and Windows rename files, and a right file was refused or read as noise because of three letters."""
+    name, data = READ[kind]
+    path = tmp_path / name
+    path.write_bytes(data)
+    check_file(path)
+    malformed = Malformed()
+    assert [row.title for row in read_rows(path, malformed)] == [row["title"] for row in ROWS] and not malformed.kinds
+
+
+@pytest.mark.parametrize("kind", ["zip in zip", "tar.bz2 of the packed file", "xz", "gzip named .json"])
+def test_both_passes_read_an_archive(settings, tmp_path, kind):
+    """The second pass fetches rows by their place in the unpacked stream, which must be that of the first."""
+    name, data = READ[kind]
+    (tmp_path / name).write_bytes(data)
+    made = prepare(settings(**{"data.path": str(tmp_path / name)}, **SIZES), tmp_path / "dataset")
+    assert made["kept"] == len(ROWS) and sum(made["splits"].values()) == 16
+
+
+PAGE = "<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head><body>Sorry</body></html>"
+REFUSED = {
+    "web page": ("trn.json", PAGE, r'a web page \(HTML\) \("Google Drive - Quota exceeded"\) .* download it again'),
+    "web page named .gz": ("trn.json.gz", PAGE, r"a web page .*not packed, whatever its name says"),
+    "web page in a zip": ("t.zip", zipped(("trn.json", PAGE)), r"t\.zip \(trn\.json\) is a web page"),
+    "a store's error": ("trn.json", '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+        "XML and no JSON .*AccessDenied"),
+    "an API's error": ("trn.json", '{"error": "Not Found", "status": 404}',
+        "fields error, status; title and content are missing"),
+    "plain answer": ("trn.json", "Not Found\n", 'text and no JSON .it begins with "Not Found".'),
+    "LFS pointer": ("trn.json", f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 1\n", "git lfs pull"),
+    "annex pointer": ("trn.json", "/annex/objects/SHA256E-s1--00.json\n", "git annex get"),
+    "utf-16": ("trn.json", LINES.encode("utf-16"), "UTF-16 .*iconv -f UTF-16 -t UTF-8"),
+    "utf-16 without a mark": ("trn.json", LINES.encode("utf-16-le"), "UTF-16"),
+    "utf-32": ("trn.json", LINES.encode("utf-32"), "UTF-16"),
+    "objects over several lines": ("trn.json", "\n".join(json.dumps(row, indent=2) for row in ROWS), "several lines .*jq -c"),
+    "objects on one line": ("trn.json", "".join(map(json.dumps, ROWS)), "without line breaks .*jq -c"),
+    "old Mac line ends": ("trn.json", "\r".join(map(json.dumps, ROWS)), "without line breaks"),
+    "a comma after each": ("trn.json", ",\n".join(map(json.dumps, ROWS[:9])) + ",\n", "a comma after each"),
+    "rows under a key": ("trn.json", json.dumps({"data": ROWS}, indent=1), r"rows under 'data'.*jq -c '\.\[\"data\"\]\[\]'"),
+    "one byte kept by macOS": ("._trn.json", b"\0\5\x16\7\0\2\0\0Mac OS X", r"without \._"),
+    "pickle": ("trn.json", b"\x80\x04\x95" + bytes(50) + b"\n", "pickle, which ftlib never opens"),
+    "sqlite": ("trn.json", b"SQLite format 3\0" + bytes(50), "SQLite database"),
+    "zeros": ("trn.json", bytes(5000), "zero bytes only, so the download did not finish"),
+    "noise": ("trn.json", bytes(range(256)) * 20, "a binary file of a kind that ftlib does not know"),
+    "7z": ("trn.7z", b"7z\xbc\xaf\x27\x1c\0\4", r"a 7z archive.*7z x trn\.7z.*give the file inside"),
+    "rar": ("trn.rar", b"Rar!\x1a\x07\x01\0", "a RAR archive.*unrar x"),
+    "zstd": ("trn.json.zst", b"\x28\xb5\x2f\xfd\x04\x00", "Zstandard.*zstd -d"),
+    "zip with a password": ("t.zip", patched(zipped(("trn.json", BYTES)), flags=1), "locked with a password: unpack it by hand"),
+    "zip above 2 GB by Windows": ("t.zip", patched(zipped(("trn.json", BYTES)), method=9),
+        "Deflate64, which Windows Explorer uses"),
+    "zip with AES": ("t.zip", patched(zipped(("trn.json", BYTES)), flags=1, method=99), "locked with a password"),
+    "zip of the test rows": ("t.zip", zipped(("tst.json.gz", b"x")), r"holds no trn\.json\.gz; it holds tst\.json\.gz"),
+    "zip of two tables": ("t.zip", zipped(("a.json", b"x"), ("b.csv", b"y")), r"several data files .*a\.json, b\.csv"),
+    "empty zip": ("t.zip", zipped(), "holds nothing"),
+    "Excel": ("trn.xlsx", zipped(("xl/workbook.xml", "<x/>"), ("[Content_Types].xml", "")), r"Excel workbook.*read_excel"),
+    "half a zip": ("t.zip", zipped(("trn.json", BYTES))[:-30], "not a whole zip file.*download it again"),
+    "the end of a zip": ("t.zip", b"PK\x03\x04" + bytes(90), "not a whole zip file"),
+    "a few bytes of a tar.gz": ("t.tar.gz", gzip.compress(tarred(("trn.json", BYTES)))[:300],
+        "stops in the middle.*download it again"),
+    "five zips": ("t.zip", zipped(("1.zip", zipped(("2.zip", zipped(("3.zip", zipped(("4.zip",
+        zipped(("trn.json", BYTES)))))))))),
+                  "archives within archives"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_file_of_another_kind_is_named_in_one_line(tmp_path, kind, capsys):
+    """A web page in place of the data was counted as malformed lines, with the advice to allow more of them."""
+    name, data, words = REFUSED[kind]
+    path = tmp_path / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    run = ["prepare", "--data", str(path), "--run", str(tmp_path / "run")]
+    for more in ([], ["--set", "data.max_malformed_share=1", "--set", "data.use_damaged=true"]):
+        assert main([*run, *more]) == 2
+        said = capsys.readouterr().err.strip()
+        assert re.search(words, said) and "\n" not in said and str(path) in said
+        assert "max_malformed_share" not in said and "file is empty" not in said
+
+
+def frame() -> pandas.DataFrame:
+    return pandas.DataFrame(ROWS)
+
+
+ADVISED = {  # what people save with pandas or json; the message's own line of pandas must turn it into rows
+    "csv": lambda path: frame().to_csv(path, index=False),
+    "csv with an index": lambda path: frame().to_csv(path),
+    "semicolons": lambda path: frame().to_csv(path, sep=";", index=False),
+    "tsv": lambda path: frame().to_csv(path, sep="\t", index=False),
+    "array": lambda path: frame().to_json(path, orient="records"),
+    "indented array": lambda path: path.write_text(json.dumps(ROWS, indent=2)),
+    "columns": lambda path: frame().to_json(path),
+    "index": lambda path: frame().to_json(path, orient="index"),
+    "split": lambda path: frame().to_json(path, orient="split"),
+    "table": lambda path: frame().to_json(path, orient="table", index=False),
+    "parquet": lambda path: frame().to_parquet(path),
+    "nan": lambda path: path.write_text("".join(json.dumps(row | {"price": float("nan")}) + "\n" for row in ROWS)),
+}
+
+
+@pytest.mark.parametrize("kind", ADVISED)
+def test_the_advised_line_of_pandas_works(tmp_path, kind, monkeypatch):
+    """Advice that loses leading zeros of a uid, or fails itself, costs more time than none."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "trn.json"
+    ADVISED[kind](path)
+    with pytest.raises(DataError) as error:
+        check_file(path)
+    advice = re.search(r"(pandas\.read.*lines=True\))", str(error.value))[1]
+    eval(advice, {"pandas": pandas, "PATH": str(path)})  # noqa: S307 (our own message)
+    check_file(tmp_path / "rows.jsonl")
+    found = [(row.uid, row.title, row.content) for row in read_rows(tmp_path / "rows.jsonl", Malformed())]
+    assert found == [(row["uid"], row["title"], row["content"]) for row in ROWS]
+
+
+def test_the_advised_new_names_work(tmp_path, monkeypatch):
+    """The message about other field names says how to rename them."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "trn.json"
+    pandas.DataFrame(ROWS).rename(columns={"title": "OLD", "content": "OTHER"}).to_json(
+        path, orient="records", lines=True
+    )
+    with pytest.raises(DataError, match="fields uid, OLD, OTHER; title and content are missing") as error:
+        check_file(path)
+    eval(re.search(r"(pandas\.read.*lines=True\))", str(error.value))[1], {"pandas": pandas, "PATH": str(path)})  # noqa: S307
+    assert len(list(read_rows(tmp_path / "rows.jsonl", Malformed()))) == len(ROWS)
+
+
+def test_python_dicts_are_named(tmp_path):
+    """McAuley's older files hold Python dicts a line, which look like JSON."""
+    path = tmp_path / "meta.json"
+    path.write_text("".join(f"{row!r}\n" for row in ROWS))
+    with pytest.raises(DataError, match="Python dicts .single quotes.*ast.literal_eval"):
+        check_file(path)
+
+
+def test_a_reader_can_be_plugged_in(tmp_path, monkeypatch):
+    """A kind that is refused today is read tomorrow without a change of the passes over the file."""
+    path = tmp_path / "trn.csv"
+    pandas.DataFrame(ROWS).to_csv(path, index=False)
+
+    def read(stream):
+        return io.BytesIO(pandas.read_csv(stream, dtype=str).to_json(orient="records", lines=True).encode())
+
+    kinds = [Kind(kind.name, kind.describe, read) if kind.name == "table" else kind for kind in KINDS]
+    monkeypatch.setattr("ftlib.file_kinds.KINDS", kinds)
+    assert [row.uid for row in read_rows(path, Malformed())] == [row["uid"] for row in ROWS] and identify(path).packed
+
+
+# Damaged files
+
+
+def flipped(plain: bytes) -> bytes:
+    """A gzip file with one bit of its content changed such that it still unpacks to as many rows."""
+    packed = bytearray(gzip.compress(plain, compresslevel=0))  # stored blocks: the text itself
+    place = packed.index(b"Lamp number 7")
+    packed[place] ^= 1
+    return bytes(packed)
+
+
+DAMAGED = {  # (name, content, what the message says)
+    "plain cut": ("trn.json", BYTES[:-30], "stops in the middle after 39 rows .the last line is not complete."),
+    "plain cut in a character": ("trn.json", BYTES + '{"title": "caf\u00e9'.encode()[:-1], "stops in the middle after 40 rows"),
+    "gzip cut": ("trn.json.gz", gzip.compress(BYTES)[:-30], "stops in the middle after [0-9]+ rows"),
+    "gzip without its checksum": ("trn.json.gz", gzip.compress(BYTES)[:-8], "stops in the middle after 40 rows"),
+    "gzip bit": ("trn.json.gz", flipped(BYTES), "checksum differs, after 40 rows"),
+    "gzip and more": ("trn.json.gz", gzip.compress(BYTES) + b"<html>", "is damaged"),
+    "bzip2 cut": ("trn.json.bz2", bz2.compress(BYTES)[:-9], "stops in the middle"),
+    "bzip2 bit": ("trn.json.bz2", bz2.compress(BYTES)[:-2] + b"\0\0", "is damaged|stops in the middle"),
+    "xz cut": ("trn.json.xz", lzma.compress(BYTES)[:-40], "stops in the middle"),
+    "zip bit": ("t.zip", zipped(("trn.json", BYTES)).replace(b"Lamp number 7", b"Damp number 7"), "checksum differs"),
+    "tar cut": ("t.tar", tarred(("trn.json", BYTES))[:2000], "stops in the middle after"),
+    "tar.gz cut": ("t.tar.gz", gzip.compress(tarred(("trn.json", BYTES * 9)), 0)[:25000], "stops in the middle after"),
+    "zeros at the end": ("trn.json", BYTES + bytes(3000), "ends in zero bytes, so its download did not finish"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_file_is_refused_unless_its_use_is_asked_for(settings, tmp_path, kind):
+    """Half a download vanished in the one percent of malformed lines, and nobody knew that half the rows were missing."""
+    name, data, words = DAMAGED[kind]
+    path = tmp_path / name
+    path.write_bytes(data)
+    cfg = {"data.path": str(path), **SIZES, "data.max_malformed_share": 0.2}
+    with pytest.raises(DataError, match=words) as error:
+        prepare(settings(**cfg), tmp_path / "dataset")
+    assert "download it again" in str(error.value) and "--set data.use_damaged=true" in str(error.value)
+    if kind in ("plain cut", "gzip bit", "gzip without its checksum", "gzip and more"):
+        made = prepare(settings(**cfg, **{"data.use_damaged": True}), tmp_path / "dataset")
+        assert made["kept"] >= 39 and "data.use_damaged is set" in made["notes"][0]
+        assert sum(made["splits"][split] for split in SPLITS) == 16
+
+
+def test_use_damaged_makes_no_data_set_stale(settings, tmp_path, write_rows, products):
+    """A setting that is off and was not there before must not cost anybody a night's training again."""
+    from ftlib.pipeline import wanted
+    from ftlib.runs import Run
+
+    path = write_rows(products(20))
+    run = Run(tmp_path / "run")
+    keys = {
+        on: wanted("dataset", settings(**{"data.path": str(path), "data.use_damaged": on}), run)[0]
+        for on in (False, True)
+    }
+    assert keys[False] != keys[True]
+    cfg = settings(**{"data.path": str(path)})
+    data = {key: value for key, value in cfg.to_dict()["data"].items() if key != "use_damaged"}
+    before = type(cfg).to_dict
+    try:
+        type(cfg).to_dict = lambda self: before(self) | {"data": data}
+        assert wanted("dataset", cfg, run)[0] == keys[False]
+    finally:
+        type(cfg).to_dict = before
+
+
+# Numbers as uids, and malformed lines
+
+
+def test_numbers_are_uids(tmp_path, settings):
+    """Tables number their rows; every row of such a file was malformed."""
+    path = tmp_path / "trn.json"
+    uids = [7, 7.0, "7", 8.5, 10**30, None, -1]
+    rows = [row | {"uid": uid} for row, uid in zip(ROWS, uids, strict=False)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + json.dumps(ROWS[9]) + "\n")
+    malformed = Malformed()
+    assert [row.uid for row in read_rows(path, malformed)] == ["7", "7", "7", "8.5", str(10**30), None, "-1", "009"]
+    assert not malformed.kinds
+    path.write_text("".join(json.dumps(row | {"uid": i}) + "\n" for i, row in enumerate(ROWS)))
+    made = [prepare(settings(**{"data.path": str(path)}, **SIZES), tmp_path / f"d{i}") for i in range(2)]
+    assert made[0]["kept"] == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b'{"uid": "a", "title": NaN}\n', "NaN or Infinity"),
+        (b'{"uid": "a", "title": "caf\xe9"}\n', "no UTF-8 .*LATIN1"),
+        (b'{"uid": "a"},\n', "a comma after the object"),
+        (b"{'uid': 'a'}\n", "single quotes, as in a Python dict"),
+    ],
+)
+def test_the_first_malformed_line_of_a_kind_is_explained(write_rows, line, words):
+    """`invalid character (byte 24)` says nothing to somebody who has never seen the parser."""
+    malformed = Malformed()
+    list(read_rows(write_rows([BYTES, line]), malformed))
+    assert re.search(words, next(iter(malformed.why.values())))
+
+
+def test_the_advised_share_of_malformed_lines_works(settings, write_rows, tmp_path):
+    """A number in an error message that leads to the next error message is no advice."""
+    path = write_rows([*ROWS, *[b"{broken\n"] * 3])
+    with pytest.raises(DataError, match="3 of 43 lines cannot be read") as error:
+        prepare(settings(**{"data.path": str(path)}, **SIZES), tmp_path / "dataset")
+    key, _, value = re.search(r"--set (\S+)", str(error.value))[1].partition("=")
+    assert prepare(settings(**{"data.path": str(path), key: value}, **SIZES), tmp_path / "dataset")["kept"] == 40
+    path.write_bytes(b"{broken\n" * 9)
+    with pytest.raises(DataError, match=r"none of 9 rows can be used \(broken_json: 9 ") as error:
+        prepare(settings(**{"data.path": str(path), "data.max_malformed_share": 1.0}), tmp_path / "dataset")
+    assert "max_malformed_share" not in str(error.value)
