@@ -41,6 +41,12 @@ def home() -> Path | None:
     return found if found != Path(found.anchor) or os.access(found, os.W_OK) else None
 
 
+def writable(folder: Path) -> bool:
+    """True if a folder is there (a teacher's cache may be read-only) or can be made."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return there == folder or os.access(there, os.W_OK | os.X_OK)
+
+
 def prints_unicode(stream) -> bool:
     """True if a text stream can print every character."""
     encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "")

@@ -35,7 +35,8 @@ STORAGE = (
             "readonly database",
             "open database file",
         ),
-        "this folder cannot be written: give another one with --run, or for all runs with FTLIB_RUNS",
+        "this folder cannot be written: give another one with --run, for all runs with FTLIB_RUNS, for models with FTLIB_CACHE "
+        "and HF_HOME",
     ),
     (
         {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.EHOSTDOWN},

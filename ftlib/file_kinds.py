@@ -35,6 +35,7 @@ from ftlib.errors import DataError
 
 HEAD = 2**20  # bytes of the content by which its kind is decided
 DEEPEST = 4  # archives within archives
+ZIP_END = 2**16 + 22  # bytes in which the last record of a zip file lies, with its comment
 NAMED = 8  # members, fields or files that a message names
 NEEDED = ("title", "content")
 ZIP_METHODS = {9: "Deflate64, which Windows Explorer uses above 2 GB", 93: "Zstandard", 95: "xz", 98: "PPMd", 99: "AES"}
@@ -67,6 +68,14 @@ class Container:
 
 
 def _zip_members(stream: BinaryIO) -> list[str]:
+    stream.seek(0)
+    first = stream.read(4)
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - ZIP_END))
+    end = stream.read()
+    place = end.rfind(b"PK\x05\x06")  # the end record; after its mark comes the number of this disk
+    if first == b"PK\x07\x08" or (place >= 0 and end[place + 4 : place + 6] not in (b"\0\0", b"\xff\xff")):
+        raise DataError("one part of a split zip file: join all parts first (zip -s 0 PART --out ALL.zip)")
     return [info.filename for info in zipfile.ZipFile(stream).infolist() if not info.is_dir()]
 
 
@@ -215,6 +224,21 @@ def _array(head: Head) -> str | None:
     if not head.start.startswith(b"["):
         return None
     return f"one JSON array; {WITH_PANDAS.format(read='pandas.read_json(PATH, dtype=False)')}"
+
+
+def _service_error(head: Head) -> str | None:
+    """An answer of a download service in JSON, in place of the file."""
+    if (
+        not re.match(r'\{\s*"(error|errors|message|detail|status)"\s*:', head.text)
+        or not head.whole
+        or len(head.objects) > 1
+    ):
+        return None
+    if any(name in row for row in head.objects for name in NEEDED):
+        return None
+    said = re.search(r'"(message|detail|error)"\s*:\s*"([^"]*)"', head.text)
+    named = f' ("{said[2][:100]}")' if said else ""
+    return f"an error message of the download service{named} and no data: {AGAIN}"
 
 
 def _columns(head: Head) -> str | None:
@@ -393,6 +417,7 @@ def _quoted(text: str) -> str:
 # The first whose `describe` returns a sentence is the file's kind. What none knows is read as JSON Lines and counted by line.
 KINDS = (
     Kind("array", _array),
+    Kind("service error", _service_error),
     Kind("columns", _columns),
     Kind("wrapped", _wrapped),
     Kind("json lines", _json_lines, read=lambda stream: stream),

@@ -45,7 +45,9 @@ def cache_dir() -> Path:
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "ftlib"
     own = environment.home()
-    return (own / ".cache" if own else runs_root() / environment.HOMELESS) / "ftlib"
+    if own and environment.writable(own / ".cache" / "ftlib"):
+        return own / ".cache" / "ftlib"
+    return runs_root() / environment.HOMELESS / "ftlib"
 
 
 def quiet_libraries() -> None:

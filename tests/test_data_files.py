@@ -237,6 +237,19 @@ def test_without_a_home_folder_the_cache_lies_in_the_folder_of_the_runs(homeless
     assert main(["config"]) == 0
 
 
+def test_a_home_folder_that_cannot_be_written_is_not_used_for_the_cache(monkeypatch, tmp_path):
+    """A container's home folder belongs to another user: pip's and the hub's caches there are somebody else's."""
+    for name in ("FTLIB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / ".cache" / "ftlib"
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != tmp_path and allowed(place, mode))
+    assert cache_dir() == runs_root() / ".cache" / "ftlib"
+    (tmp_path / ".cache" / "ftlib").mkdir(parents=True)  # filled by a teacher, for reading
+    assert cache_dir() == tmp_path / ".cache" / "ftlib"
+
+
 @pytest.mark.parametrize(
     "setting", ["--data=~/trn.json", "--run=~/run", "--set=model.name=~/model", "--data=~nobody-here/x"]
 )

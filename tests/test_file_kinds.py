@@ -64,6 +64,12 @@ def patched(data: bytes, flags: int = 0, method: int | None = None) -> bytes:
     return bytes(data)
 
 
+def patched_end(data: bytes) -> bytes:
+    """A zip file whose last record says that it is the third of several disks."""
+    at = data.rindex(b"PK\x05\x06")
+    return data[: at + 4] + struct.pack("<H", 2) + data[at + 6 :]
+
+
 READ = {
     "gzip named .json": ("trn.json", gzip.compress(BYTES)),
     "plain named .gz": ("trn.json.gz", BYTES),
@@ -119,8 +125,12 @@ REFUSED = {
     "web page in a zip": ("t.zip", zipped(("trn.json", PAGE)), r"t\.zip \(trn\.json\) is a web page"),
     "a store's error": ("trn.json", '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
         "XML and no JSON .*AccessDenied"),
+    "Drive's error": (
+        "trn.zip", json.dumps({"error": {"errors": [{"reason": "downloadQuotaExceeded"}], "message": "quota"}}, indent=1),
+        r'an error message of the download service \("quota"\) and no data: download it again'),
+    "a part of a split zip": ("t.zip", patched_end(zipped(("trn.json", BYTES))), "one part of a split zip file: join all parts"),
     "an API's error": ("trn.json", '{"error": "Not Found", "status": 404}',
-        "fields error, status; title and content are missing"),
+        "an error message of the download service"),
     "plain answer": ("trn.json", "Not Found\n", 'text and no JSON .it begins with "Not Found".'),
     "LFS pointer": ("trn.json", f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 1\n", "git lfs pull"),
     "annex pointer": ("trn.json", "/annex/objects/SHA256E-s1--00.json\n", "git annex get"),

@@ -10,7 +10,7 @@ import pytest
 
 from ftlib.cli import main
 from ftlib.errors import storage_problem
-from ftlib.runs import STAGES, Run
+from ftlib.runs import STAGES, Run, replacing, write_json, write_text
 
 LIMITED = """
 import resource, sys
@@ -39,6 +39,184 @@ def test_a_file_that_cannot_grow_ends_in_one_line_and_goes_on_later(smoke_run, t
     assert not run.stage(stage).whole and before.items() <= whole_stages(run).items()
     assert main(["run", "--run", str(run.path)]) == 0
     assert set(whole_stages(run)) == set(STAGES)
+
+
+# Every writer, under a limit for the size of a file
+
+
+def limited(size: int, write) -> str:
+    """What came of `write()` in a process whose files cannot grow above `size` bytes: 'done', or what a user is told."""
+    resource = pytest.importorskip("resource")
+    reads, writes = os.pipe()
+    child = os.fork()
+    if not child:
+        said = "the child died"
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            write()
+            said = "done"
+        except BaseException as error:
+            said = storage_problem(error) or f"no storage problem: {type(error).__name__}: {error}"
+        finally:
+            os.write(writes, said.encode())
+            os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as file:
+        said = file.read().decode()
+    os.waitpid(child, 0)
+    return said
+
+
+def write_sample(path):
+    from ftlib.sample.generate import write_sample
+
+    write_sample(path, 50, 1)
+
+
+def write_notebook(path):
+    import nbformat
+
+    from ftlib.course import pages
+
+    pages.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("text " * 500)]), path)
+
+
+def write_plot(path):
+    from matplotlib.figure import Figure
+
+    from ftlib import plots
+
+    figure = Figure()
+    figure.add_subplot().plot([1, 2, 3])
+    plots._done(figure, "a line", path)
+
+
+def write_rows(path):
+    import numpy as np
+
+    from ftlib.study.rows import RowValues, save
+
+    uids = np.random.default_rng(0).integers(2**60, size=2000)
+    values = {"base": {"rougeL": np.random.default_rng(0).random(2000)}}
+    save(path, "key", {"unseen": RowValues(uids, values, {})})
+
+
+def write_gguf(path):
+    import smoke
+
+    from ftlib import exporting
+
+    exporting.write(smoke.sharp_model(), smoke.tokenizer(), path, "f16", "tiny:llama")
+
+
+def write_vote(path):
+    from ftlib.app.votes import COLUMNS, Votes
+
+    assert Votes(path).cast(**dict.fromkeys(COLUMNS, "x" * 900) | {"blind": 1, "choice": "base"})
+
+
+def write_answers_table(path):
+    from ftlib import report
+
+    report.write_csv(path, [{"uid": "a", "text": "x" * 9000}], ["uid", "text"])
+
+
+WRITERS = {
+    "any.json": lambda path: write_json(path, ["x" * 9000]),
+    "any.md": lambda path: write_text(path, "x" * 9000),
+    "sample.jsonl": write_sample,
+    "sample.jsonl.gz": write_sample,
+    "notebook.ipynb": write_notebook,
+    "plot.png": write_plot,
+    "rows.npz": write_rows,
+    "model.gguf": write_gguf,
+    "table.csv": write_answers_table,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_writer_leaves_the_old_file_or_the_new_one(tmp_path, name):
+    """Half a notebook, picture or model under its final name is taken for a complete one."""
+    path = tmp_path / name
+    WRITERS[name](path)  # imports and loads what it needs, once
+    path.unlink()
+    for before in (None, b"the old content"):
+        if before:
+            path.write_bytes(before)
+        for size in (0, 500, 1900):
+            assert "the disk is full" in limited(size, lambda: WRITERS[name](path))
+            assert [each.name for each in tmp_path.iterdir()] == ([name] if before else [])
+            assert not before or path.read_bytes() == before
+    assert limited(2**30, lambda: WRITERS[name](path)) == "done" and path.stat().st_size > 1900
+
+
+def test_a_vote_on_a_full_disk_is_one_line_and_can_be_cast_later(tmp_path):
+    """SQLite leaves an empty file behind, and the tally stopped at it."""
+    from ftlib.app.votes import Votes
+
+    path = tmp_path / "votes.sqlite"
+    assert "the disk is full" in limited(0, lambda: write_vote(path))
+    assert Votes(path).counts() == {}
+    write_vote(path)
+    assert Votes(path).counts()
+
+
+def test_what_libraries_say_about_a_full_disk_is_understood(tmp_path):
+    """numpy, PyTorch and SQLite give no error number, so a full disk was a traceback of theirs."""
+    import numpy as np
+    import torch
+
+    values = np.zeros(4000)
+    for size in (0, 600, 5000):
+        assert "the disk is full" in limited(size, lambda: np.save(tmp_path / "a.npy", values))
+        assert "the disk is full" in limited(size, lambda: values.tofile(tmp_path / "a"))
+        assert "the disk is full" in limited(size, lambda: torch.save({"a": torch.zeros(4000)}, tmp_path / "a.pt"))
+
+
+def test_a_failed_write_leaves_nothing_and_keeps_its_error(tmp_path):
+    """What went wrong must be told, not that the file to be removed was not there."""
+    with pytest.raises(KeyError, match="reason"), replacing(tmp_path / "new" / "a") as partial:
+        partial.write_text("half")
+        raise KeyError("reason")
+    with pytest.raises(KeyError, match="reason"), replacing(tmp_path / "new" / "a"):
+        raise KeyError("reason")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1_000, 12_000, 40_000, 100_000, 200_000, 400_000, 600_000])
+def test_a_run_under_any_limit_ends_in_one_line_and_resumes(smoke_run, tmp_path, size):
+    """A disk fills up at any file of any stage, not only at the first one."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", LIMITED, str(size), "run", "--run", str(run)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr[-1500:]
+    assert "the disk is full" in done.stderr.splitlines()[-1]
+    assert main(["run", "--run", str(run)]) == 0 and set(whole_stages(Run(run))) == set(STAGES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["f16", "q8_0"])
+def test_an_export_on_a_full_disk_leaves_no_partial_file(smoke_run, tmp_path, kind):
+    """Gigabytes of a half-written model on a disk that is full already."""
+    out = tmp_path / "gguf"
+    command = [
+        sys.executable,
+        "-c",
+        LIMITED,
+        "150000",
+        "export",
+        "gguf",
+        "--run",
+        str(smoke_run.path),
+        "--out",
+        str(out),
+    ]
+    done = subprocess.run([*command, "--type", kind], capture_output=True, text=True, timeout=600)
+    assert (
+        done.returncode == 2 and "Traceback" not in done.stderr and "the disk is full" in done.stderr.splitlines()[-1]
+    )
+    assert list(out.iterdir()) == []
 
 
 def everything(folder) -> dict[str, bytes]:
