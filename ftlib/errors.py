@@ -45,6 +45,16 @@ STORAGE = (
         "stages are complete, and the same command resumes after them",
     ),
     (
+        {errno.ENOLCK, errno.EOPNOTSUPP},
+        ("does not appear to support flock", "No locks available"),
+        "this file system has no locks, so two runs could not be kept apart: use --run or FTLIB_RUNS with a folder on a local disk",
+    ),
+    (
+        {errno.EMFILE, errno.ENFILE},
+        ("Too many open files",),
+        "more files are open than this machine allows: `ulimit -n 4096` in the same shell, then the same command",
+    ),
+    (
         {errno.ENAMETOOLONG, errno.EILSEQ},
         ("File name too long",),
         "this file system does not allow such a name: give a shorter or plainer one",

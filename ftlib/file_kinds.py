@@ -21,6 +21,7 @@ import io
 import json
 import lzma
 import re
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -460,12 +461,18 @@ def identify(path: Path) -> Identity:
     """What a file is, by its content; once for a file that stays as it is. Raises DataError if it cannot be opened at all."""
     try:
         state = path.stat()
-        if path.is_dir():
-            raise DataError(f"{path} is a folder: give the file itself, for example {path / 'trn.json.gz'}")
+        if stat.S_ISDIR(state.st_mode):
+            raise DataError(f"{path} is a folder: {_in_folder(path)}")
+        if not stat.S_ISREG(state.st_mode):
+            raise DataError(
+                f"{path} is no plain file (a pipe or device): it is read twice, so write it to a file first"
+            )
         return _identify(path, state.st_size, state.st_mtime_ns)
     except DataError:
         raise
     except FileNotFoundError:
+        if re.match(r"\w{2,}:/", str(path)):
+            raise DataError(f"{path} is an address: download the file first and give its path with --data") from None
         raise DataError(
             f"{path} does not exist: give the path of trn.json (or .gz, .jsonl, the .zip) with --data, or --data sample"
         ) from None
@@ -477,6 +484,17 @@ def identify(path: Path) -> Identity:
         if getattr(error, "errno", None) in (None, *NO_NAME):
             raise DataError(f"{path}: no file can have this name ({error}); give another one with --data") from None
         raise
+
+
+def _in_folder(folder: Path) -> str:
+    """What to give in place of a folder: a file that is really in it."""
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file() and DATA_NAME.fullmatch(entry.name))
+    first = next((name for name in names if TRAINING.fullmatch(name)), names[0] if names else None)
+    return (
+        f"give the file itself, {folder / first}"
+        if first
+        else "there is no data file in it; give the file itself with --data"
+    )
 
 
 NO_NAME = (22, 36, 40, 63)  # EINVAL, ENAMETOOLONG (Linux, macOS), ELOOP

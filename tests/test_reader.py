@@ -130,7 +130,7 @@ def test_json_array(write_rows):
     ("name", "content", "words"),
     [
         ("nowhere.json", None, "does not exist.*--data sample"),
-        ("folder", "folder", "is a folder.*folder/trn.json.gz"),
+        ("folder", "folder", "is a folder: there is no data file in it"),
         ("rows.csv", b"uid,title\n1,Lamp\n", "is CSV with the columns uid, title; .*lines=True"),
         ("half.zip", b"PK\x03\x04 half", "not a whole zip file.*download it again"),
         ("other.zip", "zip", r"holds no trn\.json\.gz; it holds tst\.json\.gz"),

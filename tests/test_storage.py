@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -271,6 +272,15 @@ def test_a_read_only_folder_is_told(tmp_path):
 def test_a_drive_that_went_away_is_told(number):
     """Google Drive unmounts when its connection is lost."""
     assert "mounted drive does not answer" in storage_problem(OSError(number, os.strerror(number), "/drive/run"))
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOLCK, "no locks.*local disk"), (errno.EMFILE, "ulimit -n"), (errno.ENAMETOOLONG, "shorter or plainer")],
+)
+def test_what_a_file_system_lacks_is_told(number, words):
+    """Network drives without locks and small limits are found on clusters, where nobody can ask the administrator at night."""
+    assert re.search(words, storage_problem(OSError(number, os.strerror(number), "/lustre/run")))
 
 
 def test_an_error_of_another_kind_keeps_its_traceback():

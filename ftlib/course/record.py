@@ -19,7 +19,7 @@ from pathlib import Path
 
 import nbformat
 
-from ftlib import hardware
+from ftlib import environment, hardware
 from ftlib.course import pages
 from ftlib.course.pages import CourseError
 from ftlib.runs import Run, read_json, write_json, write_text
@@ -137,7 +137,7 @@ def clean(notebook, folder: Path) -> None:
                 output["data"] = {"text/plain": WIDGET_NOTE}
             for place, text in _texts(output):
                 place[text] = (
-                    place[text].replace(f"{folder}{os.sep}", "").replace(str(Path.home()) + os.sep, "~" + os.sep)
+                    place[text].replace(f"{folder}{os.sep}", "").replace(str(environment.home()) + os.sep, "~" + os.sep)
                 )
 
 
