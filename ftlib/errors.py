@@ -47,7 +47,7 @@ STORAGE = (
     (
         {errno.ENOLCK, errno.EOPNOTSUPP},
         ("does not appear to support flock", "No locks available"),
-        "this file system has no locks, so two runs could not be kept apart: use --run or FTLIB_RUNS with a folder on a local disk",
+        "this file system has no locks to keep two runs apart: use --run or FTLIB_RUNS with a folder on a local disk",
     ),
     (
         {errno.EMFILE, errno.ENFILE},

@@ -278,9 +278,11 @@ def open_raw(path: Path) -> Iterator[BinaryIO]:
 def check_file(path: Path, use_damaged: bool = False) -> None:
     """Refuse at once what the first and last bytes of a file give away. Raises DataError."""
     identity = file_kinds.identify(path)
+    if not path.stat().st_size:
+        raise DataError(f"{path}: the file is empty: download it again, or give the path of another one with --data")
     file_kinds.refuse(identity)
     file_kinds.check_fields(identity)
-    if identity.packed or use_damaged or not path.stat().st_size:
+    if identity.packed or use_damaged:
         return
     with open(path, "rb") as file:
         file.seek(-1, 2)
