@@ -18,9 +18,10 @@ HOMELESS = ".cache"  # in the folder of the runs, the one place that is writable
 
 def prepare() -> None:
     """Set what is missing, for this process and those that it starts. Repeatable."""
-    for stream in (sys.stdout, sys.stderr):
+    # a name in an error message is worth its escapes; an answer is not worth the run
+    for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
         if hasattr(stream, "reconfigure"):  # a notebook's streams have none, and print every character
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=errors)
     if not home():
         from ftlib.runs import runs_root
 

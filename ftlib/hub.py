@@ -8,6 +8,7 @@ How: decorate what loads from the hub with `@explained`; the command line uses `
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ def explain(error: BaseException, name: str = "", writing: bool = False) -> str 
 
     name: OWNER/NAME. writing: it was an upload.
     """
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return None  # a full disk while something was downloaded
     named, known = name or "the repository", list(_chain(error))
     classes = {base.__name__: each for each in reversed(known) for base in type(each).__mro__ if _of_hub(base)}
     if found := classes.get("HFValidationError"):

@@ -287,7 +287,7 @@ def test_a_console_that_lacks_a_character_loses_it_and_not_the_run(monkeypatch, 
     assert main(["prepare", "--data", str(tmp_path / "“日本” – naïve.json")]) == 2
     print("“日本” – naïve")
     err.flush(), out.flush()
-    assert b"does not exist" in err.buffer.getvalue() and b"?" in out.buffer.getvalue()
+    assert rb"\u65e5\u672c" in err.buffer.getvalue() and b"?" in out.buffer.getvalue()
     assert not environment.prints_unicode(out) and environment.prints_unicode(io.StringIO())
 
 
