@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -169,7 +170,7 @@ def do_sample(args) -> None:
     if args.rows < 1:
         raise FtlibError(f"--rows {args.rows}: allowed is 1 or more")
     write_sample(args.out, args.rows, args.seed)
-    print(f"{args.rows} made-up rows written to {args.out}; use them with --data {args.out}")
+    print(f"{args.rows} synthetic rows written to {args.out}; use them with --data {shlex.quote(str(args.out))}")
 
 
 def _find_runs(names: list[str]):
@@ -294,7 +295,7 @@ def do_export_gguf(args) -> None:
     cfg, run = _resolve(args, "evaluation")
     merged, folder = run.stage("merged").sound(), args.out or run.path / "gguf"
     export(cfg, load_dataset(run), merged, folder, tuple(args.type))
-    print(f"written to {folder}; for Ollama: ollama create NAME -f {folder / 'Modelfile'}")
+    print(f"written to {folder}; for Ollama: ollama create NAME -f {shlex.quote(str(folder / 'Modelfile'))}")
 
 
 def do_export_hub(args) -> None:

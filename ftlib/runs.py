@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -384,6 +385,11 @@ class Run:
 
     def __init__(self, path: Path | str, wait: bool = False):
         self.path, self.wait = Path(path), wait
+        # fsspec, by which datasets writes, takes these for addresses and chains of them
+        if "::" in str(path) or re.match(r"\w{2,}:/", str(path)):
+            raise FtlibError(
+                f"{path} is no folder on a disk (it has :: or ://): give another one with --run or FTLIB_RUNS"
+            )
 
     def stage(self, name: str) -> Stage:
         return Stage(self.path / name, wait=self.wait)

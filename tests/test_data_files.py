@@ -144,13 +144,21 @@ def test_odd_file_names(tmp_path, name, capsys, products, monkeypatch):
     path = tmp_path / name
     path.write_text("".join(json.dumps(row) + "\n" for row in products(40)))
     sizes = [f"--set=data.{key}={n}" for key, n in (("train_size", 10), ("validation_size", 3), ("test_size", 3))]
-    run = tmp_path / name.replace(".json", " run")
+    run = tmp_path / name.replace(".json", " run").replace("::", "--")
     status = main(["prepare", f"--data={path}", f"--run={run}", *sizes])
     assert status == 0 and Run(run).stage("dataset").manifest()["file"] == name
     monkeypatch.setenv("FTLIB_DATA__PATH", str(path))  # other settings are YAML, where # and ' mean something
     assert main(["prepare", f"--run={run}", *sizes]) == 0
     assert main(["prepare", f"--run={run}", "--set", f"data.path={path}", *sizes]) == 0
     assert capsys.readouterr().out.count("dataset: reused") == 2
+
+
+def test_a_run_folder_that_is_no_folder_to_other_libraries_is_refused(tmp_path, capsys):
+    """fsspec reads a::b as a file system within another, so the data set was written to another folder."""
+    for path in (f"{tmp_path}/a::b", "s3://bucket/run"):
+        assert main(["prepare", "--run", path]) == 2
+        assert "is no folder on a disk" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
