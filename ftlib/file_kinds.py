@@ -244,7 +244,7 @@ def _service_error(head: Head) -> str | None:
 
 def _columns(head: Head) -> str | None:
     """pandas.DataFrame.to_json without lines=True, in each of its layouts but `records`."""
-    columns = re.match(r'\{\s*"[^"]*"\s*:\s*\{\s*"(\d+|[^"]*)"\s*:', head.text)
+    columns = re.match(r'\{\s*("\d+"\s*:\s*\{|"[^"]*"\s*:\s*\{\s*"\d+"|"(uid|title|content)"\s*:\s*\{)', head.text)
     table = re.match(r'\{\s*"(schema"\s*:\s*\{|(columns|data|index)"\s*:\s*\[\s*["\[\d])', head.text)
     if (
         not (columns or table)
@@ -285,7 +285,7 @@ def _web_page(head: Head) -> str | None:
     if not re.match(r"<(!doctype html|html|head|body|meta|script)\b", head.text, re.IGNORECASE):
         return None
     title = re.search(r"<title[^>]*>(.*?)</title>", head.text, re.IGNORECASE | re.DOTALL)
-    named = f' ("{html.unescape(" ".join(title[1].split()))[:80]}")' if title else ""
+    named = f" ({_quoted(html.unescape(' '.join(title[1].split())))})" if title else ""
     return f"a web page (HTML){named} and no data: the download service answered with it; open the link in a browser and {AGAIN}"
 
 
@@ -411,8 +411,13 @@ def _text(head: Head) -> str | None:
 
 
 def _quoted(text: str) -> str:
-    """The first words of a text for a message, on one line and without control characters."""
-    return '"' + "".join(c if c.isprintable() else " " for c in text[:60]).strip() + '"'
+    """The first words of a text, for a message."""
+    return f'"{_printable(text[:60]).strip()}"'
+
+
+def _printable(text: str) -> str:
+    """Names from a stranger's file on one line, without what would control the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 # The first whose `describe` returns a sentence is the file's kind. What none knows is read as JSON Lines and counted by line.
@@ -525,7 +530,7 @@ def _identify(path: Path, size: int, changed: int) -> Identity:
                     member = choose_member(container.members(stream), container.name)
                 steps.append((container, member))
         except DataError as error:
-            raise DataError(f"{path}: {error}") from None
+            raise DataError(f"{path}: {_printable(str(error))}") from None
         except zipfile.BadZipFile as error:
             raise DataError(f"{path} is not a whole zip file ({error}): {AGAIN}") from None
 
@@ -576,14 +581,14 @@ def refuse(identity: Identity) -> None:
             if identity.steps or identity.path.suffix.lower() not in PACKED_NAMES
             else " (not packed, whatever its name says)"
         )
-        raise DataError(f"{identity.path}{inside} is {identity.sentence}{claims}")
+        raise DataError(f"{identity.path}{_printable(f'{inside} is {identity.sentence}{claims}')}")
 
 
 def check_fields(identity: Identity) -> None:
     """Raise DataError, with the names that there are, if the first rows have no title or no content."""
     missing = [name for name in NEEDED if identity.fields and name not in identity.fields]
     if missing:
-        there = ", ".join(identity.fields[:NAMED])
+        there = _printable(", ".join(identity.fields[:NAMED]))
         verb = "is" if len(missing) == 1 else "are"
         raise DataError(
             f"{identity.path}: its rows have the fields {there}; {' and '.join(missing)} {verb} missing: "

@@ -138,6 +138,8 @@ REFUSED = {
     "utf-16 without a mark": ("trn.json", LINES.encode("utf-16-le"), "UTF-16"),
     "utf-32": ("trn.json", LINES.encode("utf-32"), "UTF-16"),
     "objects over several lines": ("trn.json", "\n".join(json.dumps(row, indent=2) for row in ROWS), "several lines .*jq -c"),
+    "nested objects over several lines": (
+        "trn.json", json.dumps({"meta": {"a": {"b": 1}}} | ROWS[0], indent=2) * 2, "several lines"),
     "objects on one line": ("trn.json", "".join(map(json.dumps, ROWS)), "without line breaks .*jq -c"),
     "old Mac line ends": ("trn.json", "\r".join(map(json.dumps, ROWS)), "without line breaks"),
     "a comma after each": ("trn.json", ",\n".join(map(json.dumps, ROWS[:9])) + ",\n", "a comma after each"),
@@ -182,6 +184,25 @@ def test_a_file_of_another_kind_is_named_in_one_line(tmp_path, kind, capsys):
         assert "max_malformed_share" not in said and "file is empty" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("t.zip", zipped(("a\x1b[2Jb\nc.json", b"x"), ("d.json", b"y"))),
+        ("t.zip", zipped(("a\x1b[2J.json", b"<html><title>\x1b[2J\n</title>"))),
+        ("trn.json", json.dumps({"\x1b[2J\n": 1, "b": 2})),
+        ("trn.json", "a\x1b[2J,b\n1,2\n"),
+        ("trn.json", '{"message": "\x1b[2J"}'),
+        ("trn.json", "\x1b[2J sorry\n"),
+    ],
+)
+def test_a_strangers_names_cannot_control_the_terminal(tmp_path, name, data, capsys):
+    """A field, column or member name with escape codes would clear the screen, or write a line that ftlib never wrote."""
+    (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    assert main(["prepare", "--data", str(tmp_path / name), "--run", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "\x1b" not in said and said.count("\n") == 1
+
+
 def frame() -> pandas.DataFrame:
     return pandas.DataFrame(ROWS)
 
@@ -194,6 +215,7 @@ ADVISED = {  # what people save with pandas or json; the message's own line of p
     "array": lambda path: frame().to_json(path, orient="records"),
     "indented array": lambda path: path.write_text(json.dumps(ROWS, indent=2)),
     "columns": lambda path: frame().to_json(path),
+    "columns by uid": lambda path: frame().set_index("uid", drop=False).to_json(path),
     "index": lambda path: frame().to_json(path, orient="index"),
     "split": lambda path: frame().to_json(path, orient="split"),
     "table": lambda path: frame().to_json(path, orient="table", index=False),
