@@ -11,6 +11,7 @@ import pytest
 
 from ftlib import data_files, environment
 from ftlib.cli import main
+from ftlib.config import parse_setting
 from ftlib.data_files import data_path, describe, search
 from ftlib.errors import storage_problem
 from ftlib.reader import DataError, check_file
@@ -149,8 +150,8 @@ def test_odd_file_names(tmp_path, name, capsys, products, monkeypatch):
     assert status == 0 and Run(run).stage("dataset").manifest()["file"] == name
     monkeypatch.setenv("FTLIB_DATA__PATH", str(path))  # other settings are YAML, where # and ' mean something
     assert main(["prepare", f"--run={run}", *sizes]) == 0
-    assert main(["prepare", f"--run={run}", "--set", f"data.path={path}", *sizes]) == 0
-    assert capsys.readouterr().out.count("dataset: reused") == 2
+    assert capsys.readouterr().out.count("dataset: reused") == 1
+    assert parse_setting(f"data.path={path}") == ("data.path", str(path))
 
 
 def test_a_run_folder_that_is_no_folder_to_other_libraries_is_refused(tmp_path, capsys):

@@ -171,17 +171,28 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_file_of_another_kind_is_named_in_one_line(tmp_path, kind, capsys):
+def test_a_file_of_another_kind_is_named_in_one_line(tmp_path, kind):
     """A web page in place of the data was counted as malformed lines, with the advice to allow more of them."""
     name, data, words = REFUSED[kind]
     path = tmp_path / name
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    run = ["prepare", "--data", str(path), "--run", str(tmp_path / "run")]
-    for more in ([], ["--set", "data.max_malformed_share=1", "--set", "data.use_damaged=true"]):
-        assert main([*run, *more]) == 2
-        said = capsys.readouterr().err.strip()
-        assert re.search(words, said) and "\n" not in said and str(path) in said
-        assert "max_malformed_share" not in said and "file is empty" not in said
+    for use_damaged in (False, True):
+        with pytest.raises(DataError, match=words) as error:
+            check_file(path, use_damaged)
+        assert "\n" not in str(error.value) and str(path) in str(error.value)
+        assert "max_malformed_share" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["web page named .gz", "utf-16", "zip with a password"])
+def test_no_setting_makes_another_kind_of_file_an_empty_one(tmp_path, kind, capsys):
+    """Who followed the advice to allow malformed lines was told that the file is empty."""
+    name, data, words = REFUSED[kind]
+    path = tmp_path / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    allow = ["--set", "data.max_malformed_share=1", "--set", "data.use_damaged=true"]
+    assert main(["prepare", "--data", str(path), "--run", str(tmp_path / "run"), *allow]) == 2
+    said = capsys.readouterr().err
+    assert re.search(words, said) and said.count("\n") == 1 and "file is empty" not in said
 
 
 @pytest.mark.parametrize(
@@ -195,12 +206,12 @@ def test_a_file_of_another_kind_is_named_in_one_line(tmp_path, kind, capsys):
         ("trn.json", "\x1b[2J sorry\n"),
     ],
 )
-def test_a_strangers_names_cannot_control_the_terminal(tmp_path, name, data, capsys):
+def test_a_strangers_names_cannot_control_the_terminal(tmp_path, name, data):
     """A field, column or member name with escape codes would clear the screen, or write a line that ftlib never wrote."""
     (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
-    assert main(["prepare", "--data", str(tmp_path / name), "--run", str(tmp_path / "run")]) == 2
-    said = capsys.readouterr().err
-    assert "\x1b" not in said and said.count("\n") == 1
+    with pytest.raises(DataError) as error:
+        check_file(tmp_path / name)
+    assert "\x1b" not in str(error.value) and "\n" not in str(error.value)
 
 
 def frame() -> pandas.DataFrame:
