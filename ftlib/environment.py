@@ -27,6 +27,10 @@ def prepare() -> None:
 
         # transformers, matplotlib and torch put their caches there too
         os.environ["HOME"] = str((runs_root() / HOMELESS).absolute())
+    elif not writable(home() / ".cache" / "huggingface"):
+        from ftlib.runs import runs_root
+
+        os.environ.setdefault("HF_HOME", str((runs_root() / HOMELESS / "huggingface").absolute()))
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):  # which of them depends on the version of Python
@@ -44,7 +48,7 @@ def home() -> Path | None:
 
 def writable(folder: Path) -> bool:
     """True if a folder is there (a teacher's cache may be read-only) or can be made."""
-    there = next(each for each in (folder, *folder.parents) if each.exists())
+    there = next(each for each in (folder, *folder.parents) if os.path.exists(each))
     return there == folder or os.access(there, os.W_OK | os.X_OK)
 
 

@@ -10,16 +10,15 @@ How: a kind that can be read has a `read` function in `KINDS`; all others have t
 from __future__ import annotations
 
 import ast
-import bz2
 import codecs
 import contextlib
 import csv
 import functools
 import gzip
 import html
+import importlib
 import io
 import json
-import lzma
 import re
 import stat
 import tarfile
@@ -112,12 +111,26 @@ def _open_in_tar(stream: BinaryIO, member: str | None) -> BinaryIO:
     return archive.extractfile(info)
 
 
+def _open_with(module: str, name: str) -> Callable[[BinaryIO, str | None], BinaryIO]:
+    """The opener of a module of the standard library that a Python built without its C library lacks."""
+
+    def open_stream(stream: BinaryIO, _: str | None) -> BinaryIO:
+        try:
+            return getattr(importlib.import_module(module), name)(stream)
+        except ImportError:
+            raise DataError(
+                f"this Python was built without {module}: unpack the file by hand and give the result"
+            ) from None
+
+    return open_stream
+
+
 CONTAINERS = (
     Container("a gzip file", (b"\x1f\x8b",), lambda stream, _: gzip.GzipFile(fileobj=stream, mode="rb")),
     Container("a zip file", (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"), _open_in_zip, _zip_members),
     Container("a tar archive", (b"ustar",), _open_in_tar, _tar_members, offset=257),
-    Container("a bzip2 file", (b"BZh",), lambda stream, _: bz2.BZ2File(stream)),
-    Container("an xz file", (b"\xfd7zXZ\x00",), lambda stream, _: lzma.LZMAFile(stream)),
+    Container("a bzip2 file", (b"BZh",), _open_with("bz2", "BZ2File")),
+    Container("an xz file", (b"\xfd7zXZ\x00",), _open_with("lzma", "LZMAFile")),
     Container("a 7z archive", (b"7z\xbc\xaf\x27\x1c",), tool="7z x {name}, or 7-Zip on Windows"),
     Container("a RAR archive", (b"Rar!\x1a\x07",), tool="unrar x {name}, or 7-Zip on Windows"),
     Container("a Zstandard file", (b"\x28\xb5\x2f\xfd",), tool="zstd -d {name}"),
@@ -163,8 +176,9 @@ def choose_member(names: list[str], what: str) -> str:
 
 def is_damage(error: Exception) -> bool:
     """True if a packed stream is damaged or incomplete; a failing disk has an errno."""
-    known = (EOFError, zlib.error, zipfile.BadZipFile, lzma.LZMAError, tarfile.TarError)
-    return isinstance(error, known) or (isinstance(error, OSError) and error.errno is None)
+    known = (EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
+    nameless = isinstance(error, OSError) and error.errno is None  # of gzip and bzip2
+    return isinstance(error, known) or nameless or type(error).__name__ == "LZMAError"
 
 
 # Kinds of content

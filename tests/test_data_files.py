@@ -272,8 +272,19 @@ def test_a_home_folder_that_cannot_be_written_is_not_used_for_the_cache(monkeypa
     allowed = os.access
     monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != tmp_path and allowed(place, mode))
     assert cache_dir() == runs_root() / ".cache" / "ftlib"
+    monkeypatch.setenv("HF_HOME", "")  # so that what `prepare` sets is undone
+    monkeypatch.delenv("HF_HOME")
+    environment.prepare()
+    assert Path(os.environ["HF_HOME"]) == (runs_root() / ".cache" / "huggingface").absolute()
     (tmp_path / ".cache" / "ftlib").mkdir(parents=True)  # filled by a teacher, for reading
     assert cache_dir() == tmp_path / ".cache" / "ftlib"
+
+
+def test_the_root_of_the_disk_is_no_home_folder(monkeypatch):
+    """Docker sets HOME=/ for a user that the image does not know, and nobody may write there."""
+    monkeypatch.setenv("HOME", "/")
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != Path("/"))
+    assert environment.home() is None
 
 
 @pytest.mark.parametrize(

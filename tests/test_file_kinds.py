@@ -7,6 +7,7 @@ import json
 import lzma
 import re
 import struct
+import sys
 import tarfile
 import zipfile
 
@@ -282,6 +283,15 @@ def test_a_reader_can_be_plugged_in(tmp_path, monkeypatch):
     kinds = [Kind(kind.name, kind.describe, read) if kind.name == "table" else kind for kind in KINDS]
     monkeypatch.setattr("ftlib.file_kinds.KINDS", kinds)
     assert [row.uid for row in read_rows(path, Malformed())] == [row["uid"] for row in ROWS] and identify(path).packed
+
+
+def test_a_python_without_a_compression_says_so(tmp_path, monkeypatch):
+    """A Python that was built from source often lacks xz or bzip2; every command would fail with an ImportError."""
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    path = tmp_path / "trn.json.xz"
+    path.write_bytes(READ["xz"][1])
+    with pytest.raises(DataError, match="this Python was built without lzma: unpack the file by hand"):
+        check_file(path)
 
 
 # Damaged files
