@@ -22,6 +22,7 @@ import json
 import re
 import stat
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -207,15 +208,37 @@ class Head:
         return [line for line in (lines if self.whole else lines[:-1]) if line.strip()]
 
     @functools.cached_property
-    def objects(self) -> list[dict]:
-        """Lines that are JSON objects, decoded."""
+    def objects(self) -> list[dict[str, msgspec.Raw]]:
+        """Lines that are JSON objects, with their values as they stand."""
         return [found for line in self.lines if (found := _object(line)) is not None]
 
+    @functools.cached_property
+    def one_value(self) -> bool:
+        """True if this can be one JSON value over the whole file: no line, or the only one, is an object."""
+        rows = sum(map(_is_object, self.lines))
+        titled = any(bytes(row.get("title", b"")).startswith(b'"') for row in self.objects)
+        return not titled and (not rows or len(self.lines) == 1)
 
-def _object(line: bytes) -> dict | None:
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])  # as the reader: fields that are not needed are not decoded
+
+
+class _Anything(msgspec.Struct):
+    """An object of which no field is looked at: what the reader can at least count as a row or as one of wrong types."""
+
+
+_ANYTHING = msgspec.json.Decoder(_Anything)
+
+
+def _is_object(line: bytes) -> bool:
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = msgspec.json.decode(line)
-        return found if isinstance(found, dict) else None
+        return _ANYTHING.decode(line) is not None
+    return False
+
+
+def _object(line: bytes) -> dict[str, msgspec.Raw] | None:
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _OBJECT.decode(line)
     return None
 
 
@@ -232,7 +255,7 @@ class Kind:
 
 
 def _json_lines(head: Head) -> str | None:
-    return ONE_A_LINE if head.objects else None
+    return ONE_A_LINE if any(map(_is_object, head.lines)) else None
 
 
 def _array(head: Head) -> str | None:
@@ -243,13 +266,13 @@ def _array(head: Head) -> str | None:
 
 def _service_error(head: Head) -> str | None:
     """An answer of a download service in JSON, in place of the file."""
+    answer = re.match(r'\{\s*"(error|errors|message|detail|status)"\s*:', head.text)
     if (
-        not re.match(r'\{\s*"(error|errors|message|detail|status)"\s*:', head.text)
+        not answer
         or not head.whole
-        or len(head.objects) > 1
+        or not head.one_value
+        or any(name in row for row in head.objects for name in NEEDED)
     ):
-        return None
-    if any(name in row for row in head.objects for name in NEEDED):
         return None
     said = re.search(r'"(message|detail|error)"\s*:\s*"([^"]*)"', head.text)
     named = f' ("{said[2][:100]}")' if said else ""
@@ -260,11 +283,7 @@ def _columns(head: Head) -> str | None:
     """pandas.DataFrame.to_json without lines=True, in each of its layouts but `records`."""
     columns = re.match(r'\{\s*("\d+"\s*:\s*\{|"[^"]*"\s*:\s*\{\s*"\d+"|"(uid|title|content)"\s*:\s*\{)', head.text)
     table = re.match(r'\{\s*"(schema"\s*:\s*\{|(columns|data|index)"\s*:\s*\[\s*["\[\d])', head.text)
-    if (
-        not (columns or table)
-        or len(head.objects) > 1
-        or any(isinstance(row.get("title"), str) for row in head.objects)
-    ):
+    if not (columns or table) or not head.one_value:
         return None
     layout = "split" if re.match(r'\{\s*"(columns|index)"\s*:\s*\[', head.text) else "columns"
     layout = "table" if re.match(r'\{\s*"schema"\s*:', head.text) else layout
@@ -276,9 +295,7 @@ def _columns(head: Head) -> str | None:
 def _wrapped(head: Head) -> str | None:
     """{"data": [{...}, ...]}: the rows under one key."""
     found = re.match(r'\{\s*"([^"]*)"\s*:\s*\[\s*\{', head.text)
-    if not found or len(head.objects) > 1 or (head.objects and not head.whole):
-        return None
-    if head.objects and any(name in head.objects[0] for name in NEEDED):
+    if not found or not head.one_value or any(name in row for row in head.objects for name in NEEDED):
         return None
     how = f"convert it with jq -c '.[\"{found[1]}\"][]' FILE > rows.jsonl"
     return f"one JSON object with the rows under {found[1]!r}; {ONE_A_LINE}: {how}"
@@ -345,7 +362,11 @@ def _binary(head: Head) -> str | None:
 
 def _python_dicts(head: Head) -> str | None:
     for line in head.lines[:3]:
-        with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        with (
+            contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")  # of escapes that Python does not know
             if line.lstrip().startswith(b"{") and isinstance(ast.literal_eval(line.decode("utf-8").strip()), dict):
                 return (
                     'Python dicts (single quotes, None, True) and no JSON: convert it with python -c "import ast, json, sys; '

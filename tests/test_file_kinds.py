@@ -1,10 +1,12 @@
 """Files as people really have them: read whatever their name, or refused in one line whose advice works."""
 
 import bz2
+import collections
 import gzip
 import io
 import json
 import lzma
+import random
 import re
 import struct
 import sys
@@ -404,3 +406,27 @@ def test_the_advised_share_of_malformed_lines_works(settings, write_rows, tmp_pa
     with pytest.raises(DataError, match=r"none of 9 rows can be used \(broken_json: 9 ") as error:
         prepare(settings(**{"data.path": str(path), "data.max_malformed_share": 1.0}), tmp_path / "dataset")
     assert "max_malformed_share" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_thousands_of_damaged_archives_end_in_one_line(tmp_path):
+    """zipfile, tarfile, gzip, bz2 and lzma have dozens of errors of their own; each would be a traceback."""
+    draw, found = random.Random(5), collections.Counter()
+    contents = [
+        data if isinstance(data, bytes) else data.encode() for _, data, *_ in [*READ.values(), *REFUSED.values()]
+    ]
+    for number in range(6000):
+        data = bytearray(draw.choice(contents))
+        for _ in range(draw.randrange(1, 6)):
+            place = draw.randrange(len(data) + 1) if draw.random() < 0.6 else draw.randrange(min(len(data), 60) + 1)
+            data[place : place + draw.randrange(3)] = draw.randbytes(draw.randrange(3))
+        path = tmp_path / f"{number}.json"
+        path.write_bytes(data)
+        try:
+            check_file(path)
+            found["read"] += bool(list(read_rows(path, Malformed())))
+        except DataError as error:
+            found["refused"] += 1
+            assert "\n" not in str(error)
+        path.unlink()
+    assert min(found["read"], found["refused"]) > 500
