@@ -543,34 +543,44 @@ NO_NAME = (22, 36, 40, 63)  # EINVAL, ENAMETOOLONG (Linux, macOS), ELOOP
 @functools.lru_cache(maxsize=8)
 def _identify(path: Path, size: int, changed: int) -> Identity:
     steps: list[tuple[Container, str | None]] = []
-    while True:
-        try:
-            with opened(path, tuple(steps)) as stream:
-                head = _read_head(stream)
-                container = next((each for each in CONTAINERS if each.matches(head.data)), None)
-                if container is None or not (head.data and _really(container, stream, head)):
-                    return _identity(path, steps, head)
-                if container.open is None:
-                    tool = container.tool.format(name=path.name)
-                    raise DataError(
-                        f"{container.name}, which Python cannot unpack: unpack it by hand ({tool}) and give the file inside"
-                    )
-                if len(steps) == DEEPEST:
-                    raise DataError(
-                        "archives within archives within archives: unpack it by hand and give the file inside"
-                    )
-                member = None
-                if container.members:
-                    stream.seek(0)
-                    member = choose_member(container.members(stream), container.name)
-                steps.append((container, member))
-        except DataError as error:
-            raise DataError(f"{path}: {_printable(str(error))}") from None
-        except zipfile.BadZipFile as error:
-            raise DataError(f"{path} is not a whole zip file ({error}): {AGAIN}") from None
+    try:
+        while (step := _unwrapped(path, tuple(steps))) is not None:
+            if len(steps) == DEEPEST:
+                raise DataError("archives within archives within archives: unpack it by hand and give the file inside")
+            steps.append(step)
+        with opened(path, tuple(steps)) as stream:
+            head = _read_head(stream)
+    except DataError as error:
+        raise DataError(f"{path}: {_printable(str(error))}") from None
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path} is not a whole zip file ({error}): {AGAIN}") from None
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # what zipfile and tarfile raise for a damaged header has no common class
+        what = _printable(f"{type(error).__name__}: {error}")
+        raise DataError(f"{path} cannot be unpacked ({what}), so it is probably damaged: {AGAIN}") from None
+    return _identity(path, steps, head)
 
 
-def _really(container: Container, stream: BinaryIO, head: Head) -> bool:
+def _unwrapped(path: Path, steps: tuple[tuple[Container, str | None], ...]) -> tuple[Container, str | None] | None:
+    """The next archive inside the ones that are open already, and its member with the rows; None if there is none."""
+    with opened(path, steps) as stream:
+        head = _read_head(stream, 1024)
+        container = next((each for each in CONTAINERS if each.matches(head.data) and _really(each, head)), None)
+        if container is None:
+            return None
+        if container.open is None:
+            tool = container.tool.format(name=path.name)
+            raise DataError(
+                f"{container.name}, which Python cannot unpack: unpack it by hand ({tool}) and give the file inside"
+            )
+        if not container.members:
+            return container, None
+        stream.seek(0)
+        return container, choose_member(container.members(stream), container.name)
+
+
+def _really(container: Container, head: Head) -> bool:
     """False for text that happens to begin like a bzip2 file."""
     return container.magic != (b"BZh",) or head.data[4:10] in (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90")
 
@@ -583,13 +593,13 @@ def _identity(path: Path, steps: list, head: Head) -> Identity:
     return Identity(path, tuple(steps), kind, sentence, fields)
 
 
-def _read_head(stream: BinaryIO) -> Head:
+def _read_head(stream: BinaryIO, size: int = HEAD) -> Head:
     """The first bytes of a stream; of a damaged one what can be read."""
     data = bytearray()
     try:
-        while len(data) < HEAD and (piece := stream.read1(HEAD - len(data))):
+        while len(data) < size and (piece := stream.read1(size - len(data))):
             data += piece
-        return Head(bytes(data), whole=len(data) < HEAD)
+        return Head(bytes(data), whole=len(data) < size)
     except Exception as error:
         if not is_damage(error):
             raise
