@@ -9,10 +9,7 @@ How: decorate what loads from the hub with `@explained`; the command line uses `
 from __future__ import annotations
 
 import errno
-import functools
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 from ftlib.errors import FtlibError
 
@@ -149,23 +146,3 @@ def check_name(place: str) -> None:
         validate_repo_id(place)
     except HFValidationError as error:
         raise HubError(explain(error, repr(place))) from None
-
-
-def explained(load: Callable) -> Callable:
-    """Decorate a function that loads `name`, a hub id or a folder: errors of the hub become a ModelError of one line."""
-
-    @functools.wraps(load)
-    def loading(name, *args, **keywords):
-        try:
-            return load(name, *args, **keywords)
-        except FtlibError:
-            raise
-        except Exception as error:
-            said = None if os.path.exists(Path(name)) else explain(error, str(name))
-            if said is None:
-                raise
-            from ftlib.sources import ModelError
-
-            raise ModelError(f"model.name = {said}") from error
-
-    return loading

@@ -95,12 +95,17 @@ def load_model_config(name: str):
     try:
         return AutoConfig.from_pretrained(place, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        said = None if os.path.exists(place) else hub.explain(error, name)
-        raise ModelError(f"model.name = {said or f'{name}: {_first_line(error)}; {hub.INSTEAD}'}") from error
+        raise _refused(name, error, hub.INSTEAD) from error
+
+
+def _refused(name: str, error: Exception, advice: str) -> ModelError:
+    """Return what to raise for a model that cannot be loaded: what the hub said, or the error with advice."""
+    said = None if os.path.exists(name) else hub.explain(error, name)
+    return ModelError(f"model.name = {said or f'{name}: {_first_line(error)}; {advice}'}")
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
 
 
 @functools.lru_cache(maxsize=4)
@@ -163,7 +168,6 @@ def check_model(cfg: Config) -> None:
         )
 
 
-@hub.explained
 def load_tokenizer(name: str):
     """The tokenizer with a pad token and padding on the right. Raises ModelError if it has no chat template.
 
@@ -178,9 +182,8 @@ def load_tokenizer(name: str):
     except FtlibError:
         raise
     except Exception as error:  # whatever a damaged file or a missing converter raises
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise ModelError(
-            f"model.name = {name}: its tokenizer cannot be loaded ({reason}); it needs tokenizer.json and tokenizer_config.json"
+        raise _refused(
+            name, error, "its tokenizer cannot be loaded; it needs tokenizer.json and tokenizer_config.json"
         ) from error
     if not tokenizer.chat_template:
         raise ModelError(f"model.name = {name}: its tokenizer has no chat template; use an instruction-tuned model")
@@ -200,13 +203,11 @@ def _device(asked: str | None) -> str:
     return asked or hardware.device()
 
 
-@hub.explained
 def load_plain(place: str, dtype: str, device: str | None = None):
     """A model folder or hub id in one dtype ('float32', 'bfloat16', 'float16'), in evaluation mode, on the device."""
     return _load(place, dtype).to(_device(device)).eval()
 
 
-@hub.explained
 def load_nf4(place: str, dtype: str, device: str | None = None):
     """The base in 4-bit NormalFloat with double quantization (Dettmers et al. 2023, QLoRA), computing in `dtype`."""
     import torch
@@ -239,10 +240,10 @@ def _load(place: str, dtype: str, **options):
             output_loading_info=True,
             **options,
         )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(
-            f"{place}: the weights cannot be loaded ({str(error).strip().splitlines()[0][:200]})"
-        ) from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise _refused(place, error, "its weights cannot be loaded; download or save the model again") from error
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise ModelError(

@@ -8,17 +8,11 @@ import subprocess
 import sys
 
 import pytest
+from processes import run_command
 
 from ftlib.cli import main
 from ftlib.errors import storage_problem
 from ftlib.runs import STAGES, Run, replacing, write_json, write_text
-
-LIMITED = """
-import resource, sys
-from ftlib.cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-sys.exit(main(sys.argv[2:]))
-"""
 
 
 def whole_stages(run: Run) -> dict[str, dict]:
@@ -33,10 +27,9 @@ def test_a_file_that_cannot_grow_ends_in_one_line_and_goes_on_later(smoke_run, t
         shutil.rmtree(run.stage(name).path, ignore_errors=True)
     before = whole_stages(run)
     # more than a manifest and less than what each stage writes
-    command = [sys.executable, "-c", LIMITED, "6000", "run", "--run", str(run.path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr[-1500:]
-    assert "the disk is full" in done.stderr.splitlines()[-1]
+    done = run_command("run", "--run", str(run.path), file_limit=6000)
+    assert done.status == 2 and "Traceback" not in done.err, done.err[-1500:]
+    assert "the disk is full" in done.err.splitlines()[-1]
     assert not run.stage(stage).whole and before.items() <= whole_stages(run).items()
     assert main(["run", "--run", str(run.path)]) == 0
     assert set(whole_stages(run)) == set(STAGES)
@@ -189,10 +182,9 @@ def test_a_failed_write_leaves_nothing_and_keeps_its_error(tmp_path):
 def test_a_run_under_any_limit_ends_in_one_line_and_resumes(smoke_run, tmp_path, size):
     """A disk fills up at any file of any stage, not only at the first one."""
     run = tmp_path / "run"
-    command = [sys.executable, "-c", LIMITED, str(size), "run", "--run", str(run)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr[-1500:]
-    assert "the disk is full" in done.stderr.splitlines()[-1]
+    done = run_command("run", "--run", str(run), file_limit=size)
+    assert done.status == 2 and "Traceback" not in done.err, done.err[-1500:]
+    assert "the disk is full" in done.err.splitlines()[-1]
     assert main(["run", "--run", str(run)]) == 0 and set(whole_stages(Run(run))) == set(STAGES)
 
 
@@ -201,22 +193,9 @@ def test_a_run_under_any_limit_ends_in_one_line_and_resumes(smoke_run, tmp_path,
 def test_an_export_on_a_full_disk_leaves_no_partial_file(smoke_run, tmp_path, kind):
     """Gigabytes of a half-written model on a disk that is full already."""
     out = tmp_path / "gguf"
-    command = [
-        sys.executable,
-        "-c",
-        LIMITED,
-        "150000",
-        "export",
-        "gguf",
-        "--run",
-        str(smoke_run.path),
-        "--out",
-        str(out),
-    ]
-    done = subprocess.run([*command, "--type", kind], capture_output=True, text=True, timeout=600)
-    assert (
-        done.returncode == 2 and "Traceback" not in done.stderr and "the disk is full" in done.stderr.splitlines()[-1]
-    )
+    arguments = ["export", "gguf", "--run", str(smoke_run.path), "--out", str(out), "--type", kind]
+    done = run_command(*arguments, file_limit=150_000)
+    assert done.status == 2 and "Traceback" not in done.err and "the disk is full" in done.err.splitlines()[-1]
     assert list(out.iterdir()) == []
 
 
@@ -229,9 +208,8 @@ def test_a_result_is_removed_only_when_the_new_one_is_whole(smoke_run, tmp_path,
     run = Run(shutil.copytree(smoke_run.path, tmp_path / "run"))
     adapter = run.stage("adapter")
     before, other = everything(adapter.path), ["--set", "lora.r=3"]
-    command = [sys.executable, "-c", LIMITED, "6000", "train", "--run", str(run.path), *other]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 2 and not adapter.whole and adapter.replaced
+    done = run_command("train", "--run", str(run.path), *other, file_limit=6000)
+    assert done.status == 2 and not adapter.whole and adapter.replaced
     assert main(["train", "--run", str(run.path)]) == 0
     assert "adapter: brought back" in capsys.readouterr().out
     assert everything(adapter.path) == before and not adapter.replaced
@@ -243,10 +221,9 @@ def test_a_result_is_removed_only_when_the_new_one_is_whole(smoke_run, tmp_path,
 def test_bytes_after_a_full_disk(smoke_run, tmp_path):
     """A stage that could not be written must not leave the disk fuller at each attempt."""
     run = Run(shutil.copytree(smoke_run.path, tmp_path / "run"))
-    command = [sys.executable, "-c", LIMITED, "6000", "train", "--run", str(run.path), "--set", "lora.r=3"]
     sizes = []
     for _ in range(2):
-        assert subprocess.run(command, capture_output=True, timeout=300).returncode == 2
+        assert run_command("train", "--run", str(run.path), "--set", "lora.r=3", file_limit=6000).status == 2
         sizes.append(sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file()))
     assert sizes[1] <= sizes[0] + 10_000
 
