@@ -104,7 +104,6 @@ def test_what_looks_like_data_and_is_not_used_is_named(folder, settings):
 def test_the_first_line_names_the_data(folder, monkeypatch, capsys, command):
     """Nobody reads the manifest before believing a figure."""
     monkeypatch.setattr("ftlib.commands._build", lambda *_, **__: None)
-    monkeypatch.setattr("ftlib.commands._check", lambda *_: None)
     put(folder, "data/trn.json")
     title = ["Lamp"] if command == "ask" else []
     for path, words in (("auto", str(folder / "data/trn.json")), ("sample", "the synthetic sample")):
