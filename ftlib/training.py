@@ -303,11 +303,16 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
         "peak_gib": peak,
         "processes": ranks.world(),
         "tokens": tokens,
-        # both of this process's own steps: none if all were done before an interruption
-        "tokens_per_s": round(tokens / trainer.progress.step_seconds) if tokens else None,
-        "padding_efficiency": round(trainer.tokens / trainer.slots, 4) if tokens else None,
+        "tokens_per_s": round(tokens / trainer.progress.step_seconds) if tokens else last_rate(folder),
+        "padding_efficiency": round(trainer.tokens / trainer.slots, 4) if tokens else None,  # no step was taken here
         "files": sorted(path.name for path in folder.iterdir() if path.name != "started.json"),
     }
+
+
+def last_rate(folder: Path) -> int | None:
+    """Return the tokens/s that the log names last: those before an interruption, if all steps were done by then."""
+    rates = [line["tokens_per_s"] for line in read_jsonl(folder / "train_log.jsonl")]
+    return rates[-1] if rates else None
 
 
 class TrainingFailed(FtlibError):
