@@ -205,12 +205,16 @@ def render_prepare(found: dict) -> list[str]:
 
 
 def render_kills(found: dict) -> list[str]:
-    rows = [[stage, *(cell(each[key]) for key in ("tried", "survived"))] for stage, each in found["by_stage"].items()]
+    rows = [
+        [name.replace("_", " "), *(cell(each[key]) for key in ("tried", "survived"))]
+        for group in ("by_stage", "by_point", "by_scheduler")
+        for name, each in found[group].items()
+    ]
     return [
-        f"**Kills**: {found['survived']} of {found['tried']} survived, in {found['seconds']:,} s. Of {found['begun_together']} "
-        f"runs that began together on one folder, {found['refused']} were refused and none spoiled the result.",
+        f"**Kills**: {found['survived']} of {found['tried']} survived, in {found['seconds']:,} s. Of {found['started_together']} "
+        f"runs that started together on one folder, {found['refused']} were refused and none spoiled the result.",
         "",
-        *markdown(["stage", "kills", "survived"], rows),
+        *markdown(["stage, moment or scheduler", "kills", "survived"], rows),
     ]
 
 

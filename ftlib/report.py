@@ -57,7 +57,7 @@ def trained_on(settings: dict) -> str:
     if "trained_rows" not in settings:  # recorded before it was counted
         return f"{steps}, drawn from {settings['train_rows']:,} training rows"
     rows = f"{settings['trained_rows']:,} of {settings['train_rows']:,} training rows"
-    return f"{steps}: {rows}, {settings['trained_epochs']:g} epochs"
+    return f"{steps}: {rows}, {settings['trained_epochs']:g} epoch{'s' * (settings['trained_epochs'] != 1)}"
 
 
 def number(value: float) -> str:

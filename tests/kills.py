@@ -25,6 +25,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "ctrl-c": signal.SIGINT}
@@ -214,48 +216,67 @@ def points_of(stage: str) -> tuple[str, ...]:
     return POINTS if stage == "adapter" else POINTS[:-1]
 
 
-def run_all(args, place: Path, found: dict, scheduler: str) -> None:
-    """All kills of one scheduler, counted in `found`."""
+Trial = tuple[str, str, str, str | None]  # stage, label, scheduler, what went wrong
+
+
+def kill_stage(args, place: Path, scheduler: str, stage: str) -> list[Trial]:
+    """All kills of one stage under one scheduler, on copies of its undisturbed run."""
     from ftlib.runs import STAGES, read_json
 
-    draw, whole = random.Random(f"{args.seed} {scheduler}"), place / f"whole-{scheduler}"
-    status = wait(start(whole, place / "log", scheduler), PATIENCE)
-    if status != 0:
-        sys.exit(f"the undisturbed run ended with {status}:\n{(place / 'log').read_text()}")
-    expected = {stage: made(whole, stage) for stage in STAGES}
+    draw, whole = random.Random(f"{args.seed} {scheduler} {stage}"), place / f"whole-{scheduler}"
+    expected, found = {name: made(whole, name) for name in STAGES}, []
     assert all(expected.values()), expected
 
-    def count(stage: str, label: str, **options) -> None:
+    def count(label: str, **options) -> None:
         with tempfile.TemporaryDirectory(dir=place) as folder:
             wrong = trial(whole, expected, stage, scheduler, Path(folder), **options)
-        for group, key in (("by_stage", stage), ("by_point", label), ("by_scheduler", scheduler)):
-            counts = found[group].setdefault(key, {"tried": 0, "survived": 0})
-            counts["tried"] += 1
-            counts["survived"] += wrong is None
-        found["tried"] += 1
-        found["survived"] += wrong is None
-        if wrong:
-            found["failures"].append(f"{scheduler}, {stage}, {label}: {wrong}")
+        found.append((stage, label, scheduler, wrong))
 
-    for stage in args.stages or STAGES:
-        seconds = read_json(whole / stage / "manifest.json")["seconds"]
-        for how in SIGNALS:
-            for _ in range(args.random):
-                moment = draw.uniform(0, seconds + 0.3)
-                count(stage, f"random, {how}", moment=moment, how=how)
-        if args.named:
-            with tempfile.TemporaryDirectory(dir=place) as folder:
-                events = events_of(whole, stage, scheduler, Path(folder))
-        for number in range(args.named):
-            point = (args.points or points_of(stage))[number % len(args.points or points_of(stage))]
-            count(stage, point, point=functools.partial(kill_at, point, draw=draw, events=events))
+    seconds = read_json(whole / stage / "manifest.json")["seconds"]
+    for how in SIGNALS:
+        for _ in range(args.random):
+            count(f"random, {how}", moment=draw.uniform(0, seconds + 0.3), how=how)
+    if args.named:
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            events = events_of(whole, stage, scheduler, Path(folder))
+    points = args.points or points_of(stage)
+    for number in range(args.named):
+        point = points[number % len(points)]
+        count(point, point=functools.partial(kill_at, point, draw=draw, events=events))
+    return found
+
+
+def start_together(args, place: Path, scheduler: str) -> tuple[int, int, list[str]]:
+    """Start several runs at once: (how many, how many were refused, what went wrong)."""
+    from ftlib.runs import STAGES
+
+    expected, refused, failures = {name: made(place / f"whole-{scheduler}", name) for name in STAGES}, 0, []
     for _ in range(args.together):
         with tempfile.TemporaryDirectory(dir=place) as folder:
-            refused, wrong = together(expected, scheduler, Path(folder))
-        found["started_together"] += AT_ONCE
-        found["refused"] += refused
-        if wrong:
-            found["failures"].append(f"{AT_ONCE} at once: {wrong}")
+            count, wrong = together(expected, scheduler, Path(folder))
+        refused += count
+        failures += [f"{AT_ONCE} at once: {wrong}"] if wrong else []
+    return AT_ONCE * args.together, refused, failures
+
+
+def run_whole(place: Path, scheduler: str) -> None:
+    """The undisturbed run of a scheduler. Exits if it fails."""
+    log = place / f"log-{scheduler}"
+    status = wait(start(place / f"whole-{scheduler}", log, scheduler), PATIENCE)
+    if status != 0:
+        sys.exit(f"the undisturbed run ended with {status}:\n{log.read_text()}")
+
+
+def summary(trials: list[Trial]) -> dict:
+    """Count kills tried and survived: in all, by stage, by label, by scheduler."""
+    found: dict = {"tried": len(trials), "survived": sum(wrong is None for *_, wrong in trials)}
+    for position, group in enumerate(("by_stage", "by_point", "by_scheduler")):
+        counts = found[group] = {}
+        for each in trials:
+            entry = counts.setdefault(each[position], {"tried": 0, "survived": 0})
+            entry["tried"] += 1
+            entry["survived"] += each[3] is None
+    return found | {"failures": [f"{c}, {a}, {b}: {wrong}" for a, b, c, wrong in trials if wrong]}
 
 
 def main() -> None:
@@ -268,6 +289,7 @@ def main() -> None:
     parser.add_argument("--schedulers", nargs="+", default=SCHEDULERS)
     parser.add_argument("--stages", nargs="+", help="these stages only")
     parser.add_argument("--points", nargs="+", choices=POINTS, help="these named points only")
+    parser.add_argument("--jobs", type=int, default=1, help="stages that are worked on at once")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -283,13 +305,18 @@ def main() -> None:
     import ftlib.preflight
     import ftlib.training  # noqa: F401
     from ftlib import hardware
-    from ftlib.runs import write_json
+    from ftlib.runs import STAGES, write_json
 
-    found: dict = {"tried": 0, "survived": 0, "by_stage": {}, "by_point": {}, "by_scheduler": {}}
-    found |= {"started_together": 0, "refused": 0, "failures": []}
-    with tempfile.TemporaryDirectory() as place:
-        for scheduler in args.schedulers:
-            run_all(args, Path(place), found, scheduler)
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(args.jobs, get_context("fork")) as pool:
+        place = Path(folder)
+        list(pool.map(run_whole, *zip(*((place, scheduler) for scheduler in args.schedulers), strict=True)))
+        tasks = [(scheduler, stage) for scheduler in args.schedulers for stage in args.stages or STAGES]
+        done = [pool.submit(kill_stage, args, place, *task) for task in tasks]
+        at_once = [pool.submit(start_together, args, place, scheduler) for scheduler in args.schedulers]
+        found = summary([each for task in done for each in task.result()])
+        started_together, refused, failures = zip(*(task.result() for task in at_once), strict=True)
+    found |= {"started_together": sum(started_together), "refused": sum(refused)}
+    found["failures"] += [each for some in failures for each in some]
     found |= {
         "seconds": round(time.monotonic() - started),
         "device": hardware.device_name(),
