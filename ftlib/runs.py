@@ -253,6 +253,9 @@ class Stage:
         Raises StageBusy if another process holds the lock and this one does not wait.
         """
         with self.lock():
+            for partial in self.path.rglob("*.partial"):
+                if partial.is_file():  # a kill inside a rename left it; it must not be counted among the stage's files
+                    partial.unlink()
             if not self.can_resume(key):
                 self._set_aside(keep)
             write_json(self._started_path, {"fingerprint": key, "started": hardware.now()})

@@ -429,4 +429,4 @@ def test_thousands_of_damaged_archives_end_in_one_line(tmp_path):
             found["refused"] += 1
             assert "\n" not in str(error)
         path.unlink()
-    assert min(found["read"], found["refused"]) > 5000
+    assert min(found["read"], found["refused"]) > 1000

@@ -518,6 +518,17 @@ class Killed(BaseException):
     """Ends a process at once; no handler of ours may catch it."""
 
 
+def test_what_a_kill_inside_a_rename_left_is_no_file_of_the_stage(stage):
+    """The next attempt counted manifest.json.partial, and its own rename took it away: "is missing", for ever."""
+    with contextlib.suppress(Killed), stage.writing("k1", CONFIG, READ, "smoke"):
+        write_text(stage.path / "weights", "whole")
+        write_text(stage.path / "manifest.json.partial", "left behind")
+        raise Killed
+    with stage.writing("k1", CONFIG, READ, "smoke"):  # resumes: what is there stays
+        assert (stage.path / "weights").exists()
+    assert set(stage.manifest()["sums"]) == {"weights"} and stage.sound() == stage.path
+
+
 def test_prepare_survives_a_kill_at_every_rename(tmp_path, monkeypatch):
     """A kill while started.json was renamed left a folder that ftlib took for somebody else's."""
     command, replace = ["prepare", "--set", "data.train_size=20", "--run"], os.replace
