@@ -183,7 +183,7 @@ def test_a_base_without_sdpa_or_linear_layers_is_refused(tmp_path):
 
 
 def test_missing_weights_are_not_drawn_at_random(tiny):
-    """transformers warns and goes on with random weights where a file lacks some."""
+    """transformers warns, and draws the weights that a file lacks at random."""
     weights = load_file(tiny / "model.safetensors")
     del weights["model.layers.1.mlp.down_proj.weight"]
     save_file(weights, tiny / "model.safetensors", metadata={"format": "pt"})
