@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ftlib.config import Config
 from ftlib.pipeline import default_run, ensure, wanted
-from ftlib.runs import TRAINED_UIDS, Run, read_json, write_json
+from ftlib.runs import TRAINED_UIDS, Run, file_fingerprint, read_json, write_json
 from ftlib.sample import SAMPLE_PATH
 
 FOLDER = SAMPLE_PATH.parent / "adapter"
@@ -79,4 +79,6 @@ def keep(run: Run, folder: Path = FOLDER) -> None:
         shutil.copy(stage.path / name, folder / name)
     weights = load_file(stage.path / WEIGHTS)
     save_file({name: weight.half() for name, weight in weights.items()}, folder / WEIGHTS, metadata={"format": "pt"})
+    # of the files that ship, rounded: the run's own would call the copy damaged
+    manifest["sums"] = {name: file_fingerprint(folder / name) for name in sorted(FILES)}
     write_json(folder / "manifest.json", manifest)
