@@ -101,14 +101,22 @@ def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stag
 
     also: stages before it that it does not need, but that are wanted too.
     """
-    if name in MODEL_STAGES:
+    before = [each for each in STAGES[: STAGES.index(name)] if each in also or _needs(name, each, cfg)]
+    if name in MODEL_STAGES and any(_to_build(each, cfg, run) for each in (*before, name)):
         _check(name, cfg, run)
-    for each in STAGES[: STAGES.index(name)]:
-        if each in also or _needs(name, each, cfg):
-            ensure_one(each, cfg, run)
+    for each in before:
+        ensure_one(each, cfg, run)
         if each == "dataset" and name == "evaluation":
             _check_rows(cfg, run)
     return ensure_one(name, cfg, run)
+
+
+def _to_build(name: str, cfg: Config, run: Run) -> bool:
+    """Return True if a stage is missing or stale, as far as that can be known before the stages before it are built."""
+    stage = run.stage(name)
+    if not stage.whole or not all(run.stage(each).whole for each in reads(name, cfg)):
+        return True
+    return _why_stale(stage, cfg, run) is not None
 
 
 def _check(name: str, cfg: Config, run: Run) -> None:

@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 
 from ftlib import reader
 from ftlib.config import Config, ConfigError, flatten, parse_setting
-from ftlib.reader import DataError, Malformed, read_rows, rows_in
+from ftlib.reader import DataError, Malformed, is_packed, read_rows, rows_in
 from ftlib.study.plan import StudyError, load_study
 
-QUIET = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# The same examples in every run: a suite that fails by luck is not believed. `pytest -m slow` draws new ones.
+QUIET = settings(
+    deadline=None, max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 GOOD = b'{"uid": "a", "title": "Lamp", "content": "It shines.", "target_ind": [1], "target_rel": [1.0]}'
 NASTY = [
     b"",
@@ -56,6 +59,8 @@ def accounted(path) -> None:
     """Every line that is not blank is a row or a malformed line, with its number among the file's lines."""
     malformed = Malformed()
     rows = sum(1 for _ in read_rows(path, malformed))
+    if is_packed(path):  # the bytes of an archive: its lines are not those of the file
+        return
     lines = path.read_bytes().split(b"\n")
     assert rows + malformed.total == sum(
         bool(line.removeprefix(b"\xef\xbb\xbf" if not n else b"").strip()) for n, line in enumerate(lines)
@@ -179,7 +184,7 @@ YAML = st.one_of(
 )  # fmt: skip
 
 
-@QUIET
+@settings(QUIET, max_examples=60)
 @given(st.one_of(KEYS, st.text(max_size=12)), YAML)
 def test_any_setting_is_taken_or_refused_in_words(key, value):
     """A slip in `--set` ends in a traceback instead of a line that says what is allowed."""

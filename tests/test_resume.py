@@ -96,7 +96,7 @@ def test_a_moved_run_still_ends_with_its_best_checkpoint(tmp_path, monkeypatch, 
     assert_equal(tmp_path / "whole", tmp_path / "after", results)
 
 
-@pytest.mark.parametrize("at", [2, 3])
+@pytest.mark.parametrize("at", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_resume_keeps_early_stopping_patience(tmp_path, monkeypatch, overfits, at):
     """Patience restarted at every interruption: a training that stopped at step 4 ran to step 20."""
     change = {"train__early_stopping": 3}
@@ -130,7 +130,9 @@ def test_a_training_that_had_stopped_stays_stopped(tmp_path, monkeypatch, overfi
     assert_equal(tmp_path / "whole", tmp_path / "killed", results)
 
 
-@pytest.mark.parametrize("batching", ["packed", "padded", "grouped"])
+@pytest.mark.parametrize(
+    "batching", ["grouped", *(pytest.param(name, marks=pytest.mark.slow) for name in ("packed", "padded"))]
+)
 def test_resume_in_the_second_epoch_sees_the_same_rows(tmp_path, monkeypatch, batching):
     """Grouped batches were drawn from a generator that an interruption does not restore, dropout moved it on."""
     change = {"train__batching": batching, "train__max_steps": 8, "train__save_steps": 4, "train__eval_steps": 4}

@@ -154,6 +154,7 @@ def test_results_hold_no_text_of_any_row(made):
         assert not [text for text in texts if json.dumps(text, ensure_ascii=False)[1:-1] in page]
 
 
+@pytest.mark.slow
 def test_a_copied_work_folder_is_scored_without_weights_and_without_the_file(made, tmp_path, monkeypatch):
     """The machine that scores has neither the GPU's models nor, perhaps, the rows' file."""
     shutil.copytree(made.work, tmp_path / "work", ignore=shutil.ignore_patterns("models", "rows.npz"))
@@ -179,6 +180,7 @@ def test_what_is_recorded_is_not_trained_again_on_a_fresh_machine(made, tmp_path
     assert read_json(results / "studies" / "tiny" / "summary.json") == summary
 
 
+@pytest.mark.slow
 def test_training_and_scoring_can_be_done_apart(tmp_path, capsys):
     """`--no-score` on the GPU, `--no-train` where a missing run must not begin to train."""
     study = write_study(tmp_path, runs=[{"name": "one"}, {"name": "two"}])
@@ -190,6 +192,7 @@ def test_training_and_scoring_can_be_done_apart(tmp_path, capsys):
     assert "two-s42: not scored" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_told_at_the_end_and_the_others_are_done(tmp_path, capsys):
     """The first of thirty runs must not cost the other twenty-nine."""
     runs = [{"name": "bad", "set": {"model.name": "./no-model-here"}}, {"name": "good"}]
