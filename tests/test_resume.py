@@ -61,6 +61,20 @@ def kill_before_adapter(monkeypatch, cfg, data, folder) -> None:
     assert (folder / training.CHECKPOINTS).exists()
 
 
+def kill_after_step(step: int, monkeypatch, cfg, data, folder) -> None:
+    """Interrupt a training once it has taken `step` steps."""
+    usual = Progress.on_step_begin
+
+    def kill(self, args, state, control, **kwargs):
+        if state.global_step == step:
+            raise Killed
+        usual(self, args, state, control, **kwargs)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Progress, "on_step_begin", kill)
+        training.train(cfg, data, folder)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -104,16 +118,7 @@ def test_resume_keeps_early_stopping_patience(tmp_path, monkeypatch, overfits, a
     data, cfg = smoke.dataset(), smoke.config(**FAST | change)
     results = [training.train(cfg, data, tmp_path / "whole")]
     assert results[0]["stopped_at_step"] == 4
-    usual = Progress.on_step_begin
-
-    def kill(self, args, state, control, **kwargs):
-        if state.global_step == at:
-            raise Killed
-        usual(self, args, state, control, **kwargs)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Progress, "on_step_begin", kill)
-        training.train(cfg, data, tmp_path / "killed")
+    kill_after_step(at, monkeypatch, cfg, data, tmp_path / "killed")
     results.append(training.train(cfg, data, tmp_path / "killed"))
     assert_equal(tmp_path / "whole", tmp_path / "killed", results)
 
@@ -138,16 +143,7 @@ def test_resume_in_the_second_epoch_sees_the_same_rows(tmp_path, monkeypatch, ba
     change = {"train__batching": batching, "train__max_steps": 8, "train__save_steps": 4, "train__eval_steps": 4}
     data, cfg = smoke.dataset(train=16), smoke.config(**FAST | change, lora__dropout=0.1)
     results = [training.train(cfg, data, tmp_path / "whole")]
-    usual = Progress.on_step_begin
-
-    def kill(self, args, state, control, **kwargs):
-        if state.global_step == 6:
-            raise Killed
-        usual(self, args, state, control, **kwargs)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Progress, "on_step_begin", kill)
-        training.train(cfg, data, tmp_path / "killed")
+    kill_after_step(6, monkeypatch, cfg, data, tmp_path / "killed")
     results.append(training.train(cfg, data, tmp_path / "killed"))
     assert_equal(tmp_path / "whole", tmp_path / "killed", results)
 
