@@ -59,6 +59,14 @@ def explain(error: BaseException, name: str = "", writing: bool = False) -> str 
     if "LocalEntryNotFoundError" in classes:
         offline = " (HF_HUB_OFFLINE is set)" if _offline() else ""
         return f"{named}: it is not in the cache of this machine, and the hub cannot be reached{offline}: {INSTEAD}"
+    if any(isinstance(each, OSError) and str(each).startswith("Can't load the ") for each in known):
+        # older releases of transformers end the chain here, whatever the reason was
+        state = (
+            "HF_HUB_OFFLINE is set"
+            if _offline()
+            else f"the hub at {endpoint()} cannot be reached, or has no such model"
+        )
+        return f"{named}: {state}: check the name, the network and the proxy; or {INSTEAD}"
     return f"{named}: {_first_line(error)}" if _of_hub(type(error)) else None
 
 

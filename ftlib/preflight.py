@@ -84,6 +84,11 @@ def check_base(cfg: Config) -> None:
                 "tokenizer files into it, or give a folder saved with tokenizer.save_pretrained"
             )
     config, tokenizer = load_model_config(name), load_tokenizer(name)
+    if getattr(config.get_text_config(), "attn_logit_softcapping", None):
+        raise ModelError(
+            f"model.name = {name}: a {config.model_type} model caps its attention logits, which SDPA leaves out without a word; "
+            f"supported are {SUPPORTED}"
+        )
     check_tokenizer(tokenizer, config, name)
     check_layers(cfg)
     check_lengths(cfg, tokenizer, config)
