@@ -30,9 +30,8 @@ from ftlib.errors import FtlibError
 STAGES = ("dataset", "index", "adapter", "merged", "evaluation")
 TRAINED_UIDS = "trained_uids.txt"  # in the adapter stage: the rows that its weights were trained on, in split order
 FORMAT = 1  # raise it when a stage's files change meaning: older stages are then rebuilt
-DEFINITIONS = (
-    2  # raise it when a metric or its interval changes meaning: answers are then scored again, not written again
-)
+# Raise it when a metric or its interval changes meaning: answers are then scored again, not written again.
+DEFINITIONS = 2
 PIECE, READ = 2**26, 2**20  # bytes: of a piece of a large file, of one read
 
 

@@ -48,6 +48,16 @@ TEMPLATES = {
 }
 
 
+# A training of four steps with two checkpoints and two evaluations.
+FAST = {
+    "train__max_steps": 4,
+    "train__eval_steps": 2,
+    "train__save_steps": 2,
+    "train__examples_per_step": 4,
+    "train__eval_rows": 4,
+}
+
+
 @lru_cache
 def config(**overrides) -> Config:
     return Config.load("smoke", env={}, **overrides)

@@ -7,19 +7,13 @@ import pytest
 import smoke
 import torch
 from safetensors.torch import load_file
+from smoke import FAST
 
 from ftlib import training
 from ftlib.prompts import encode_rows
 from ftlib.runs import read_json, read_jsonl, write_json
 from ftlib.trainer import ExamplesTrainer, Progress
 
-FAST = {
-    "train__max_steps": 4,
-    "train__eval_steps": 2,
-    "train__save_steps": 2,
-    "train__examples_per_step": 4,
-    "train__eval_rows": 4,
-}
 SAME = ("stopped_at_step", "best_step", "trained_rows", "trained_epochs", "validation_loss")
 
 

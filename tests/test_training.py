@@ -7,6 +7,7 @@ import smoke
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
+from smoke import FAST
 from torch import nn
 
 from ftlib import training
@@ -16,14 +17,6 @@ from ftlib.prompts import encode_rows
 from ftlib.runs import read_jsonl
 from ftlib.scoring import answer_loss, answer_nll, mean_nll
 from ftlib.sources import fetch
-
-FAST = {
-    "train__max_steps": 4,
-    "train__eval_steps": 2,
-    "train__save_steps": 2,
-    "train__examples_per_step": 4,
-    "train__eval_rows": 4,
-}
 
 
 def weights(folder) -> dict[str, torch.Tensor]:
