@@ -25,7 +25,7 @@ def pytest_unconfigure():
 @pytest.fixture
 def settings():
     """A function: the smoke configuration with some values set by the user, whatever the environment holds."""
-    from ftlib.config import Config
+    from ftlib.config.settings import Config
 
     return lambda **overrides: Config.load("smoke", env={}, **overrides)
 
@@ -60,8 +60,8 @@ def products():
 @pytest.fixture(scope="session")
 def smoke_run():
     """The whole pipeline once, by the command that the README names, at smoke size."""
-    from ftlib.cli import main
-    from ftlib.runs import Run, runs_root
+    from ftlib.cli.entry import main
+    from ftlib.pipeline.run_admin import Run, runs_root
 
     assert main(["run"]) == 0
     return Run(runs_root() / "smoke")

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from shapes import SMOLLM2, rows_of
 
-from ftlib import hardware
-from ftlib.config import Config
-from ftlib.runs import read_json, write_json
+from ftlib.config.settings import Config
+from ftlib.pipeline.run_admin import read_json, write_json
+from ftlib.runtime import hardware
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "cpu_speed.json"
 STEPS = 4
@@ -37,7 +37,7 @@ PADDED_ROWS = 8  # of a batch, transformers' own default
 
 def training(data: str) -> list[dict]:
     """One line for each of RECIPES."""
-    from ftlib.training import train
+    from ftlib.training.fine_tuning import train
 
     dataset, settings, lines = rows_of(data, 400), {"model.name": SMOLLM2}, []
     for name, change in RECIPES:
@@ -53,11 +53,11 @@ def training(data: str) -> list[dict]:
 
 def evaluation(data: str, prompts: int, new_tokens: int, rows: int) -> list[dict]:
     """Three lines for answering and three for scoring, each with its speed against the first of its kind."""
-    from ftlib.generation import answer_prompts, generate_batch
-    from ftlib.models import load_plain, load_tokenizer
-    from ftlib.prompts import encode_prompt, encode_rows
-    from ftlib.scoring import answer_nll
-    from ftlib.sources import fetch
+    from ftlib.generation.batched import answer_prompts, generate_batch
+    from ftlib.models.base_models import fetch
+    from ftlib.models.likelihood import answer_nll
+    from ftlib.models.loading import load_plain, load_tokenizer
+    from ftlib.prompts.encoding import encode_prompt, encode_rows
 
     dataset, place, tokenizer = rows_of(data, 400), fetch(SMOLLM2), load_tokenizer(SMOLLM2)
     cfg = Config.load("cpu", env={}, **{"generation.max_new_tokens": new_tokens})
@@ -110,8 +110,8 @@ def padded_nll(model, examples: list, pad_id: int) -> float:
     import torch
     from torch.nn import functional
 
-    from ftlib.batching import PaddingCollator
-    from ftlib.prompts import IGNORED
+    from ftlib.prompts.encoding import IGNORED
+    from ftlib.prompts.packing import PaddingCollator
 
     total = 0.0
     with torch.no_grad():

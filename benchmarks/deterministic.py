@@ -17,8 +17,8 @@ from pathlib import Path
 
 from shapes import SMOLLM2
 
-from ftlib import hardware
-from ftlib.runs import Run, file_fingerprint, write_json
+from ftlib.pipeline.run_admin import Run, file_fingerprint, write_json
+from ftlib.runtime import hardware
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "deterministic.json"
 KEPT = ("deterministic", "steps", "tokens", "tokens_per_s", "train_seconds", "peak_gib", "device", "git_commit")

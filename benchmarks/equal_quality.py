@@ -13,14 +13,14 @@ from pathlib import Path
 
 from shapes import SMOLLM2, rows_of
 
-from ftlib import hardware
-from ftlib.config import Config
-from ftlib.intervals import paired_ratio_difference
-from ftlib.models import load_tokenizer
-from ftlib.prompts import encode_rows
-from ftlib.runs import write_json
-from ftlib.scoring import answer_nll, mean_nll
-from ftlib.training import build_trainer
+from ftlib.config.settings import Config
+from ftlib.evaluation.bootstrap import paired_ratio_difference
+from ftlib.models.likelihood import answer_nll, mean_nll
+from ftlib.models.loading import load_tokenizer
+from ftlib.pipeline.run_admin import write_json
+from ftlib.prompts.encoding import encode_rows
+from ftlib.runtime import hardware
+from ftlib.training.fine_tuning import build_trainer
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "equal_quality.json"
 RECIPES = [

@@ -20,14 +20,14 @@ from pathlib import Path
 
 from shapes import SMOLLM2, model_of, rows_of
 
-from ftlib import hardware
-from ftlib.config import Config
-from ftlib.decoding import Decoder
-from ftlib.generation import _answer_fast, generate_batch, settings
-from ftlib.models import load_nf4, load_plain, load_tokenizer
-from ftlib.prompts import encode_prompt
-from ftlib.runs import read_json, write_json
-from ftlib.sources import fetch
+from ftlib.config.settings import Config
+from ftlib.generation.batched import _answer_fast, generate_batch, settings
+from ftlib.generation.cuda_graph_decoder import Decoder
+from ftlib.models.base_models import fetch
+from ftlib.models.loading import load_nf4, load_plain, load_tokenizer
+from ftlib.pipeline.run_admin import read_json, write_json
+from ftlib.prompts.encoding import encode_prompt
+from ftlib.runtime import hardware
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "generate_speed.json"
 NEW_TOKENS = 150

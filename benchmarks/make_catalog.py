@@ -17,8 +17,8 @@ import re
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from ftlib import hardware
-from ftlib.sample.generate import make_rows
+from ftlib.data.sample.generate import make_rows
+from ftlib.runtime import hardware
 
 REAL_ROWS = 2_248_619
 CHUNK = 50_000  # rows that are drawn together: one process, one seed

@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ftlib.config import Config
+from ftlib.config.settings import Config
 from ftlib.merging import compare_ways
-from ftlib.pipeline import load_dataset, recorded_settings
-from ftlib.runs import Run, write_json
+from ftlib.pipeline.run_admin import Run, write_json
+from ftlib.pipeline.stages import load_dataset, recorded_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ftlib import hardware
-from ftlib.pipeline import load_dataset
-from ftlib.runs import Run, write_json
+from ftlib.pipeline.run_admin import Run, write_json
+from ftlib.pipeline.stages import load_dataset
+from ftlib.runtime import hardware
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = 7899

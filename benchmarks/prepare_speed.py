@@ -27,9 +27,9 @@ from pathlib import Path
 import psutil
 from make_catalog import REAL_ROWS, write
 
-from ftlib import hardware
-from ftlib.plots import growth_plot
-from ftlib.runs import Run, read_json, write_json
+from ftlib.pipeline.run_admin import Run, read_json, write_json
+from ftlib.reporting.plots import growth_plot
+from ftlib.runtime import hardware
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "prepare_speed.json"
@@ -39,7 +39,7 @@ EVERY = 0.03  # seconds between two looks at the memory
 
 def straightforward(path: Path) -> None:
     """The reference's way to get its 12,000 rows."""
-    from ftlib.prompts import build_prompt, build_target
+    from ftlib.prompts.encoding import build_prompt, build_target
 
     rows = []
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:

@@ -10,7 +10,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from ftlib.runs import STAGES, Run, write_json
+from ftlib.pipeline.run_admin import STAGES, Run, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 

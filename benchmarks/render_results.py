@@ -10,10 +10,11 @@ from pathlib import Path
 
 from shapes import JOB_EXAMPLES, SHAPES
 
-from ftlib import plots, speed
-from ftlib.intervals import SMALL
-from ftlib.recorded import upgraded, widened
-from ftlib.report import (
+from ftlib.evaluation.bootstrap import SMALL
+from ftlib.evaluation.recorded import upgraded, widened
+from ftlib.pipeline.run_admin import DEFINITIONS, read_json, write_json
+from ftlib.reporting import plots, speed
+from ftlib.reporting.html_report import (
     LABELS,
     SPLIT_TITLES,
     between,
@@ -25,7 +26,6 @@ from ftlib.report import (
     rerun_note,
     trained_on,
 )
-from ftlib.runs import DEFINITIONS, read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = (
@@ -39,7 +39,7 @@ BOOKS, IN_BOOKS = (
 METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage", "unsupported_numbers")
 PICTURE = Path("docs") / "train_speed.png"
 PROMISES = Path("docs") / "RELIABILITY.md"
-PACKAGED = Path("ftlib") / "profiles" / speed.FILE
+PACKAGED = Path("ftlib") / "config" / "profiles" / speed.FILE
 MEASURED = {  # files that are shown as they are, a table for each part
     "generate_speed": "Answering prompts",
     "equal_quality": "Does the faster recipe learn as well?",

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ftlib import hardware
-from ftlib.calibration import TYPED
-from ftlib.retrieval import Index, build
-from ftlib.runs import read_json, write_json
-from ftlib.text import fold
+from ftlib.data.text import fold
+from ftlib.pipeline.run_admin import read_json, write_json
+from ftlib.retrieval.bm25_index import Index, build
+from ftlib.retrieval.threshold import TYPED
+from ftlib.runtime import hardware
 
 ROOT = Path(__file__).resolve().parent.parent
 LOST = 1.6  # raw rows a row that is kept: the sample has the real file's dirt
@@ -37,10 +37,10 @@ def make(rows: int, work: Path, queries: int) -> None:
     """The prepared catalogue of `rows` rows, of what `ftlib sample` and `ftlib prepare` make, and the rows that are asked for."""
     from datasets import DatasetDict
 
-    from ftlib.config import Config
-    from ftlib.pipeline import ensure, load_dataset
-    from ftlib.runs import Run
-    from ftlib.sample.generate import write_sample
+    from ftlib.config.settings import Config
+    from ftlib.data.sample.generate import write_sample
+    from ftlib.pipeline.run_admin import Run
+    from ftlib.pipeline.stages import ensure, load_dataset
 
     raw, prepared = work / "catalogue.jsonl", work / f"dataset-{rows}"
     if prepared.exists():

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from shapes import model_of, rows_of
 
-from ftlib import hardware, ranks
-from ftlib.config import Config
-from ftlib.runs import read_json, write_json
+from ftlib.config.settings import Config
+from ftlib.pipeline.run_admin import read_json, write_json
+from ftlib.runtime import distributed, hardware
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "scaling.json"
 SHAPE = "tinyllama-1.1b"
@@ -36,7 +36,7 @@ def work(settings: dict, rows: str, warm: int, out: Path) -> None:
     from datasets import load_from_disk
     from transformers import TrainerCallback
 
-    from ftlib.training import build_trainer
+    from ftlib.training.fine_tuning import build_trainer
 
     marks = []
 
@@ -45,7 +45,7 @@ def work(settings: dict, rows: str, warm: int, out: Path) -> None:
             if state.global_step in (warm, state.max_steps):
                 if torch.cuda.is_available():
                     torch.cuda.synchronize()
-                marks.append((time.perf_counter(), ranks.total([trainer.tokens])[0]))
+                marks.append((time.perf_counter(), distributed.total([trainer.tokens])[0]))
 
     cfg = Config.load("gpu", env={}, **settings)
     with tempfile.TemporaryDirectory() as folder:
@@ -54,9 +54,9 @@ def work(settings: dict, rows: str, warm: int, out: Path) -> None:
         trainer.train()
     (begun, before), (ended, tokens) = marks
     rate = (tokens - before) / (ended - begun)
-    if ranks.first():
+    if distributed.first():
         line = {
-            "gpus": ranks.world(),
+            "gpus": distributed.world(),
             "examples_per_s": round(rate / about["mean_tokens"], 1),
             "tokens_per_s": round(rate),
             "step_s": round((ended - begun) / (cfg.train.max_steps - warm), 5),

@@ -24,8 +24,8 @@ def rows_of(data: str, count: int, seed: int = 0, held_out: int = 256):
 
     from datasets import load_from_disk
 
-    from ftlib.catalog import prepare
-    from ftlib.config import Config
+    from ftlib.config.settings import Config
+    from ftlib.data.dataset import prepare
 
     sizes = {"data.train_size": count, "data.validation_size": held_out, "data.test_size": held_out, "data.seed": seed}
     folder = Path(tempfile.mkdtemp(prefix="ftlib-speed-"))
@@ -40,7 +40,7 @@ def model_of(shape: str, dataset, folder: Path) -> str:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from ftlib.sources import train_tokenizer
+    from ftlib.models.base_models import train_tokenizer
 
     place = folder / shape
     if not (place / "config.json").exists():

@@ -1,4 +1,4 @@
-"""How often is `ftlib.support` right? Measured on made-up pairs of a row and a sentence whose labels are known by construction.
+"""Measure how often `ftlib.retrieval.attribution` is right, on synthetic pairs of a row and a sentence with known labels.
 
 `OVERLAP` is chosen on some pairs (the strictest value within a point of the best) and the errors are counted on others: 200
 pairs, half of them supported sentences in other words, half with one number, colour or material changed; 100 sentences about
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib import support
-from ftlib.intervals import wilson
-from ftlib.runs import write_json
-from ftlib.sample.pairs import Pair, make_inventions, make_pairs, make_strangers
+from ftlib.data.sample.pairs import Pair, make_inventions, make_pairs, make_strangers
+from ftlib.evaluation.bootstrap import wilson
+from ftlib.pipeline.run_admin import write_json
+from ftlib.retrieval import attribution
 
 ROOT = Path(__file__).resolve().parent.parent
 CHOSEN_ON, COUNTED_ON = 1, 2  # seeds
@@ -26,7 +26,7 @@ def pairs(seed: int) -> list[Pair]:
 
 
 def right(pair: Pair, overlap: float) -> bool:
-    return support.supports(pair.title, pair.content, pair.sentence, overlap) == (pair.changed is None)
+    return attribution.supports(pair.title, pair.content, pair.sentence, overlap) == (pair.changed is None)
 
 
 def accuracy(found: list[Pair], overlap: float) -> float:

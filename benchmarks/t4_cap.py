@@ -17,9 +17,9 @@ from pathlib import Path
 
 from shapes import model_of, rows_of
 
-from ftlib import hardware
-from ftlib.cli import main
-from ftlib.runs import read_json, write_json
+from ftlib.cli.entry import main
+from ftlib.pipeline.run_admin import read_json, write_json
+from ftlib.runtime import hardware
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "t4_cap.json"

@@ -1,8 +1,8 @@
 """From the reference recipe's speed to ours, one change at a time, on one GPU; and the whole job from process start to adapter.
 
-What: each recipe trains some steps by the product's own code (`ftlib.training.build_trainer`) after a warm-up, and is measured by
-a callback. Counted are real tokens, not padding. The roof is a large matrix product in the same run; training a LoRA on a frozen
-base needs about 4 floating point operations a weight and token (forward 2, backward to the inputs 2).
+What: each recipe trains some steps by the product's own code (`ftlib.training.build_trainer`) after a warm-up, and is measured
+by a callback. Counted are real tokens, not padding. The roof is a large matrix product in the same run; training a LoRA on a
+frozen base needs about 4 floating point operations a weight and token (forward 2, backward to the inputs 2).
 How: python benchmarks/train_speed.py --data trn_real.json.gz --shape tinyllama-1.1b (minutes on a GPU), then with
 --shape smollm2-135m, then with --job gpu (the whole job). It writes results/train_speed.json.
 """
@@ -20,10 +20,11 @@ from pathlib import Path
 from shapes import JOB_EXAMPLES, SHAPES, model_of, roof_tflops, rows_of
 from transformers import TrainerCallback
 
-from ftlib import hardware, stepping
-from ftlib.config import Config
-from ftlib.runs import read_json, write_json
-from ftlib.training import build_trainer
+from ftlib.config.settings import Config
+from ftlib.pipeline.run_admin import read_json, write_json
+from ftlib.runtime import hardware
+from ftlib.training import compiled_step
+from ftlib.training.fine_tuning import build_trainer
 
 RANK = ("lora.r=32", "lora.alpha=64")  # the reference's, whatever the profile has
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,9 +95,9 @@ def measure(
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     torch._dynamo.reset()
-    watch, made = Stopwatch(trace), stepping.FixedStep
+    watch, made = Stopwatch(trace), compiled_step.FixedStep
     if fixed is not None:
-        stepping.FixedStep = lambda model, dtype, *_, **__: made(model, dtype, *fixed)
+        compiled_step.FixedStep = lambda model, dtype, *_, **__: made(model, dtype, *fixed)
     if "Liger" in name:  # it changes transformers for the whole process, so it comes last
         from liger_kernel.transformers import apply_liger_kernel_to_llama
 
@@ -108,7 +109,7 @@ def measure(
             watch.trainer, watch.warm = trainer, cfg.train.max_steps - steps
             trainer.train()
     finally:
-        stepping.FixedStep = made
+        compiled_step.FixedStep = made
     found = watch.measured(steps)
     mean = about["mean_tokens"]
     flops = 4 * weights * found["tokens_per_s"]
@@ -120,7 +121,7 @@ def measure(
 
 def ladder(shape: str, data: str, wanted: list[int] | None, rows: int, trace: bool = False) -> None:
     """All recipes in one shape, each on top of the one before it; each is written down as it is measured, but for a trace."""
-    from ftlib.models import count_parameters
+    from ftlib.models.loading import count_parameters
 
     dataset = rows_of(data, rows)
     folder = Path(tempfile.gettempdir()) / "ftlib-shapes"

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import torch
 
-from ftlib import hardware
-from ftlib.config import Config
-from ftlib.intervals import mean_interval
-from ftlib.models import load_plain, load_tokenizer
-from ftlib.pipeline import load_dataset, recorded_settings
-from ftlib.prompts import encode_prompt, end_of_turn_id
-from ftlib.runs import DEFINITIONS, Run, write_json
+from ftlib.config.settings import Config
+from ftlib.evaluation.bootstrap import mean_interval
+from ftlib.models.loading import load_plain, load_tokenizer
+from ftlib.pipeline.run_admin import DEFINITIONS, Run, write_json
+from ftlib.pipeline.stages import load_dataset, recorded_settings
+from ftlib.prompts.encoding import encode_prompt, end_of_turn_id
+from ftlib.runtime import hardware
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "loops.json"
 TIMES = 6  # repetitions that are looked at

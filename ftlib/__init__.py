@@ -18,5 +18,5 @@ _FOR_NOTEBOOKS = ("open_run", "report_environment", "show_labels", "show_source"
 
 def __getattr__(name: str):
     if name in _FOR_NOTEBOOKS:
-        return getattr(importlib.import_module("ftlib.notebook"), name)
+        return getattr(importlib.import_module("ftlib.course.notebook"), name)
     raise AttributeError(f"module 'ftlib' has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 import sys
 
-from ftlib.cli import command
+from ftlib.cli.entry import command
 
 if __name__ == "__main__":
     sys.exit(command())

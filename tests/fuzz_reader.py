@@ -10,21 +10,21 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["ftlib"]):
-    from ftlib import reader
-    from ftlib.config import Config
-    from ftlib.scanning import Funnel, keep
+    from ftlib.config.settings import Config
+    from ftlib.data import raw_reader
+    from ftlib.data.scan import Funnel, keep
 
 CFG = Config.load("smoke", env={})
 GOOD = b'{"uid": "a", "title": "Lamp &amp; <b>cord</b>", "content": "It shines  for a long time.", "target_ind": [1]}\n'
 
 
 def rows_of(block: bytes, together: bool) -> tuple[list, int]:
-    malformed, quick = reader.Malformed(), reader._one_a_line
-    reader._one_a_line = quick if together else lambda block: []
+    malformed, quick = raw_reader.Malformed(), raw_reader._one_a_line
+    raw_reader._one_a_line = quick if together else lambda block: []
     try:
-        return list(reader.rows_in(block, malformed)), malformed.total
+        return list(raw_reader.rows_in(block, malformed)), malformed.total
     finally:
-        reader._one_a_line = quick
+        raw_reader._one_a_line = quick
 
 
 def one_input(data: bytes) -> None:

@@ -45,7 +45,7 @@ def start(run: Path, log: Path, scheduler: str, before: Callable[[], None] = lam
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(out, 1)
     os.dup2(out, 2)
-    from ftlib.cli import main
+    from ftlib.cli.entry import main
 
     status = 99
     try:
@@ -83,9 +83,9 @@ def kill_at(point: str, folder: Path, draw: random.Random, events: list[str]) ->
     if point == "after_the_last_checkpoint":
 
         def patch() -> None:
-            from ftlib import training
+            from ftlib.training import fine_tuning
 
-            training.save_adapter = lambda *_: die()
+            fine_tuning.save_adapter = lambda *_: die()
 
         return patch
     if point == "before_the_manifest":
@@ -116,7 +116,7 @@ def wait(child: int, seconds: float) -> int | None:
 
 def made(run: Path, stage: str) -> dict:
     """What a stage is compared by: bytes of data, weights and index, and the figures of the evaluation."""
-    from ftlib.runs import file_fingerprint, read_json
+    from ftlib.pipeline.run_admin import file_fingerprint, read_json
 
     folder = run / stage
     if stage == "evaluation":
@@ -130,7 +130,7 @@ def made(run: Path, stage: str) -> dict:
 
 def copied(whole: Path, stage: str, folder: Path) -> Path:
     """Copy a run without a stage and those after it."""
-    from ftlib.runs import STAGES
+    from ftlib.pipeline.run_admin import STAGES
 
     run = folder / "run"
     shutil.copytree(whole, run)
@@ -167,7 +167,7 @@ def trial(
 
     moment, how: seconds after the start and the signal; or point: stage folder -> what makes the child die by itself.
     """
-    from ftlib.runs import STAGES
+    from ftlib.pipeline.run_admin import STAGES
 
     run, log = copied(whole, stage, folder), folder / "log"
     child = start(run, log, scheduler, point(run / stage) if point else lambda: None)
@@ -221,7 +221,7 @@ Trial = tuple[str, str, str, str | None]  # stage, label, scheduler, what went w
 
 def kill_stage(args, place: Path, scheduler: str, stage: str) -> list[Trial]:
     """All kills of one stage under one scheduler, on copies of its undisturbed run."""
-    from ftlib.runs import STAGES, read_json
+    from ftlib.pipeline.run_admin import STAGES, read_json
 
     draw, whole = random.Random(f"{args.seed} {scheduler} {stage}"), place / f"whole-{scheduler}"
     expected, found = {name: made(whole, name) for name in STAGES}, []
@@ -248,7 +248,7 @@ def kill_stage(args, place: Path, scheduler: str, stage: str) -> list[Trial]:
 
 def start_together(args, place: Path, scheduler: str) -> tuple[int, int, list[str]]:
     """Start several runs at once: (how many, how many were refused, what went wrong)."""
-    from ftlib.runs import STAGES
+    from ftlib.pipeline.run_admin import STAGES
 
     expected, refused, failures = {name: made(place / f"whole-{scheduler}", name) for name in STAGES}, 0, []
     for _ in range(args.together):
@@ -301,11 +301,11 @@ def main() -> None:
         "TOKENIZERS_PARALLELISM": "false",
     }
     # what a run imports on its way, so that the children need not
-    import ftlib.evaluation
-    import ftlib.preflight
-    import ftlib.training  # noqa: F401
-    from ftlib import hardware
-    from ftlib.runs import STAGES, write_json
+    import ftlib.evaluation.runner
+    import ftlib.pipeline.preflight
+    import ftlib.training.fine_tuning  # noqa: F401
+    from ftlib.pipeline.run_admin import STAGES, write_json
+    from ftlib.runtime import hardware
 
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(args.jobs, get_context("fork")) as pool:
         place = Path(folder)

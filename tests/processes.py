@@ -13,7 +13,14 @@ import sys
 from dataclasses import dataclass
 from threading import Thread
 
-PRELOADED = ["ftlib.cli", "ftlib.evaluation", "ftlib.training", "ftlib.merging", "ftlib.exporting", "ftlib.preflight"]
+PRELOADED = [
+    "ftlib.cli.entry",
+    "ftlib.evaluation.runner",
+    "ftlib.training.fine_tuning",
+    "ftlib.merging",
+    "ftlib.export.gguf",
+    "ftlib.pipeline.preflight",
+]
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ def _child(arguments, environment, file_limit, out, err) -> None:
     os.dup2(err.fileno(), 2)
     for number, name in ((1, "stdout"), (2, "stderr")):  # as Python opens them at its start
         setattr(sys, name, open(number, "w", encoding="utf-8", buffering=1, closefd=False))
-    from ftlib.cli import main
+    from ftlib.cli.entry import main
 
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, resource.RLIM_INFINITY))

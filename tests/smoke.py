@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from tokenizers import AddedToken
 
-from ftlib.config import Config
-from ftlib.models import load_tokenizer
-from ftlib.prompts import QUESTIONS, encode_example
+from ftlib.config.settings import Config
+from ftlib.models.loading import load_tokenizer
+from ftlib.prompts.encoding import QUESTIONS, encode_example
 
 QUESTION = QUESTIONS["reference"]
 # The turn formats of model families, written down from their documentation. None writes what another does.
@@ -68,8 +68,8 @@ def sharp_model():
     """The tiny model in float32 with larger weights: near-ties of tokens would make equal answers a matter of luck."""
     import torch
 
-    from ftlib.models import load_plain
-    from ftlib.sources import fetch
+    from ftlib.models.base_models import fetch
+    from ftlib.models.loading import load_plain
 
     made = load_plain(fetch("tiny:llama"), "float32")
     with torch.no_grad():
@@ -116,7 +116,7 @@ def examples(count: int = 6, family: str = "zephyr", **options):
 
 def rows(count: int = 40) -> list[dict]:
     """Rows as the data set holds them."""
-    from ftlib.prompts import build_prompt, build_target
+    from ftlib.prompts.encoding import build_prompt, build_target
 
     made = []
     for n in range(count):

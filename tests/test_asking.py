@@ -7,17 +7,17 @@ import pytest
 import smoke
 import torch
 
-from ftlib import asking
+from ftlib.app import model_pair
+from ftlib.app.console import print_sources, tell
+from ftlib.app.model_pair import AskError, Pair, language_note, print_both, stream_one, stream_together, tells_apart
 from ftlib.app.panel import ask_page, ask_panel
-from ftlib.app.terminal import print_sources, tell
-from ftlib.asking import AskError, Pair, language_note, print_both, stream_one, stream_together, tells_apart
-from ftlib.cli import main
-from ftlib.generation import answer_prompts
-from ftlib.models import load_plain
-from ftlib.pipeline import load_dataset
-from ftlib.prompts import QUESTIONS, build_prompt
-from ftlib.sources import fetch
-from ftlib.text import plain
+from ftlib.cli.entry import main
+from ftlib.data.text import plain
+from ftlib.generation.batched import answer_prompts
+from ftlib.models.base_models import fetch
+from ftlib.models.loading import load_plain
+from ftlib.pipeline.stages import load_dataset
+from ftlib.prompts.encoding import QUESTIONS, build_prompt
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_the_likelier_assignment_wins_and_each_text_is_scored_under_both_titles(
         scored.extend(pair.tokenizer.decode(example["input_ids"]) for example in examples)
         return [1.0, 9.0, 5.0, 6.0, 1.0, 9.0, 3.0, 4.0], [1] * 8
 
-    monkeypatch.setattr(asking, "answer_nll", score)
+    monkeypatch.setattr(model_pair, "answer_nll", score)
     assert tells_apart(pair, "base", rows) == [1.0, 0.0]
     asked = [("cup 0" in text, "holds 0" in text) for text in scored[:4]]
     assert asked == [(True, True), (False, False), (True, False), (False, True)]
@@ -142,7 +142,7 @@ def test_who_asks_in_portuguese_is_told(question, noted):
 
 def test_control_characters_do_not_reach_the_terminal(pair, monkeypatch, capsys):
     """A product's text could rename the window, move the cursor or hide what stands above it."""
-    monkeypatch.setattr(asking, "stream_one", lambda *_: iter(["\x1b]0;hacked\x07a", "\u202eb"]))
+    monkeypatch.setattr(model_pair, "stream_one", lambda *_: iter(["\x1b]0;hacked\x07a", "\u202eb"]))
     tell(pair, "Cup")
     assert "]0;hackedab" in capsys.readouterr().out and plain("a\tb\n\x9b1mc") == "a\tb\n1mc"
 
@@ -177,7 +177,7 @@ def test_ask_one_model_with_sources(smoke_run, capsys):
 
 def test_without_gradio_the_notebook_shows_simpler_fields(pair, smoke_run, monkeypatch, capsys):
     """A reader whose runtime lacks Gradio gets an ImportError in place of the notebook's centre piece."""
-    monkeypatch.setitem(sys.modules, "ftlib.app.page", None)
+    monkeypatch.setitem(sys.modules, "ftlib.app.gradio_app", None)
     assert ask_page(pair, smoke_run, "Cup").children[0].value == "Cup"
     assert "pip install" in capsys.readouterr().out
 
@@ -185,9 +185,9 @@ def test_without_gradio_the_notebook_shows_simpler_fields(pair, smoke_run, monke
 def test_a_source_shows_what_the_answer_rests_on(pair, smoke_run, capsys):
     """Sources that do not say which sentence they bear out leave the checking to the reader."""
     dataset = load_dataset(smoke_run)
-    index = asking.Index.open(dataset, smoke_run.stage("index").path)
+    index = model_pair.Index.open(dataset, smoke_run.stage("index").path)
     row = dataset["train"][0]
-    found = asking.summary(row["title"], "", {"tuned": row["content"]}, index.sources(row["title"]))
+    found = model_pair.summary(row["title"], "", {"tuned": row["content"]}, index.sources(row["title"]))
     assert (
         all(sentence["supported"] for sentence in found["sentences"])
         and found["sources"][0]["sentence"] in row["content"]
@@ -202,7 +202,7 @@ def test_closed_and_open_book_are_measured_alike(pair):
     """The notebook's comparison must be of the same tokens with another prompt, and nothing else."""
     rows = smoke.rows(3)
     entries = {row["uid"]: [("Kettle 9", row["content"])] for row in rows}
-    found = list(asking.closed_and_open(pair, smoke.config(), rows, entries))
+    found = list(model_pair.closed_and_open(pair, smoke.config(), rows, entries))
     assert [name for name, *_ in found] == ["base"] * 3 + ["tuned"] * 3
     means = [values["mean"] for *_, values in found]
     assert means[2] == pytest.approx(means[1] - means[0], abs=1e-6) and means[0] != means[1]

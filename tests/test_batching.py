@@ -4,11 +4,11 @@ import pytest
 import smoke
 import torch
 
-from ftlib.batching import PackingCollator, PaddingCollator, efficiency, pack
-from ftlib.models import load_plain
-from ftlib.prompts import IGNORED
-from ftlib.scoring import answer_loss, answer_nll, mean_nll
-from ftlib.sources import fetch
+from ftlib.models.base_models import fetch
+from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
+from ftlib.models.loading import load_plain
+from ftlib.prompts.encoding import IGNORED
+from ftlib.prompts.packing import PackingCollator, PaddingCollator, efficiency, pack
 
 
 @pytest.fixture(scope="module")

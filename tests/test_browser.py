@@ -14,14 +14,14 @@ import urllib.request
 
 import pytest
 
-from ftlib.app import shown
-from ftlib.asking import TITLE_CHARS
-from ftlib.pipeline import load_dataset
+from ftlib.app import html
+from ftlib.app.model_pair import TITLE_CHARS
+from ftlib.pipeline.stages import load_dataset
 
 CHROMIUM = os.environ.get("FTLIB_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs a browser: apt-get install chromium, or set FTLIB_CHROMIUM")
-W = shown.wordings()["en"]
+W = html.wordings()["en"]
 WATCH = """() => {
     const left = document.querySelector('#left'); window.seen = [];
     const watch = {subtree: true, childList: true, characterData: true};
@@ -250,7 +250,7 @@ def test_keyboard_alone(visit, smoke_run):
 def test_phone_dark_and_portuguese(visit, smoke_run):
     """Half of the visitors come by phone; some in Portuguese; a screen reader needs a name for each control."""
     tab = visit(viewport={"width": 390, "height": 844}, locale="pt-BR", color_scheme="dark")
-    pt = shown.wordings()["pt"]
+    pt = html.wordings()["pt"]
     tab.get_by_label(pt["title"]).fill(titles(smoke_run)[5]["title"])
     tab.get_by_label(pt["blind"]).check()
     tab.get_by_role("button", name=pt["ask"]).click()

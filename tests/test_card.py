@@ -4,8 +4,8 @@ import pytest
 from huggingface_hub import ModelCard
 from huggingface_hub.errors import LocalTokenNotFoundError
 
-from ftlib.runs import Run, StageMissing, read_json
-from ftlib.study.card import HubError, card, files, upload
+from ftlib.export.model_card import HubError, card, files, upload
+from ftlib.pipeline.run_admin import Run, StageMissing, read_json
 
 
 class Hub:

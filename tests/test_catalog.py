@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from ftlib.catalog import SPLITS, data_path, on_sample, prepare
-from ftlib.cleaning import normalise
-from ftlib.pipeline import ensure
-from ftlib.prompts import QUESTIONS, split_prompt
-from ftlib.reader import DataError
-from ftlib.runs import Run, read_json
+from ftlib.data.cleaning import normalise
+from ftlib.data.dataset import SPLITS, data_path, on_sample, prepare
+from ftlib.data.raw_reader import DataError
+from ftlib.pipeline.run_admin import Run, read_json
+from ftlib.pipeline.stages import ensure
+from ftlib.prompts.encoding import QUESTIONS, split_prompt
 
 SIZES = {"data.train_size": 10, "data.validation_size": 3, "data.test_size": 3}
 
@@ -294,7 +294,7 @@ def test_the_real_file_is_found_where_people_put_it(settings, write_rows, produc
     """A student who put trn.json into data/ and still got the sample would compare figures with the wrong rows."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "ftlib.data_files.__file__", str(tmp_path / "ftlib" / "data_files.py")
+        "ftlib.data.file_search.__file__", str(tmp_path / "ftlib" / "data_files.py")
     )  # not the developer's own data/
     cfg = settings(**{"data.path": "auto"})
     assert on_sample(cfg)
@@ -306,7 +306,7 @@ def test_a_file_that_has_gone_does_not_bring_the_sample_in(settings, write_rows,
     """Colab's disk forgets trn.json over night; the runs on Drive must not be remade from made-up rows."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "ftlib.data_files.__file__", str(tmp_path / "ftlib" / "data_files.py")
+        "ftlib.data.file_search.__file__", str(tmp_path / "ftlib" / "data_files.py")
     )  # not the developer's own data/
     cfg, run = settings(**{"data.path": "auto"}), Run(tmp_path / "run")
     file = write_rows(products(40), "data/trn.json")

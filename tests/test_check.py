@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from ftlib.course import check, verdict
+from ftlib.course import exercises
+from ftlib.course import grading
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 CELLS = [cell for path in sorted(FOLDER.glob("*.ipynb")) for cell in nbformat.read(path, as_version=4).cells]
-CHECKERS = sorted(name for name in dir(check) if re.fullmatch(r"ex_\d_\d", name))
+CHECKERS = sorted(name for name in dir(exercises) if re.fullmatch(r"ex_\d_\d", name))
 
 
 def found(pattern: str, tag: str | None = None) -> dict[str, str]:
@@ -26,7 +27,7 @@ def found(pattern: str, tag: str | None = None) -> dict[str, str]:
 
 
 STUBS = {
-    f"ex_{n}": cell.source for cell in CELLS for n in re.findall(r"^check\.ex_(\d_\d)\(", cell.source, re.MULTILINE)
+    f"ex_{n}": cell.source for cell in CELLS for n in re.findall(r"^exercises\.ex_(\d_\d)\(", cell.source, re.MULTILINE)
 }
 SOLUTIONS = found(
     r"<summary>Solution of exercise (\d\.\d)</summary>\n\n```python\n(.*?)\n```\n\n\S.*</details>", "solution"
@@ -43,20 +44,20 @@ def wrong(name: str, word: str):
 @pytest.fixture(autouse=True)
 def first_try():
     """Tries are counted in the process; each test begins at none."""
-    verdict._failed.clear()
+    grading._failed.clear()
 
 
 def answer_of(source: str, name: str):
     """The function that a cell hands to its checker, made by running `source`."""
     space: dict = {}
     exec(source, space)
-    return space[re.search(rf"check\.{name}\((\w+)\)", STUBS[name])[1]]
+    return space[re.search(rf"exercises\.{name}\((\w+)\)", STUBS[name])[1]]
 
 
 @exercises
 def test_the_notebooks_solution_passes(name):
     """A reader who copies the printed solution and is told "not yet" trusts neither."""
-    found = getattr(check, name)(answer_of(SOLUTIONS[name], name))
+    found = getattr(exercises, name)(answer_of(SOLUTIONS[name], name))
     assert found.passed, found
 
 
@@ -64,7 +65,7 @@ def test_the_notebooks_solution_passes(name):
 def test_the_stub_cell_runs_and_is_not_yet_passed(name):
     """A stub that raises stops "Run all" in the middle; one that passes teaches nothing."""
     *lines, last = ast.parse(STUBS[name]).body
-    space = {} if name.endswith("_1") else {"check": check}  # a notebook's first exercise imports it
+    space = {} if name.endswith("_1") else {"exercises": exercises}  # a notebook's first exercise imports it
     exec(compile(ast.Module(lines, []), name, "exec"), space)
     for _ in range(3):
         found = eval(compile(ast.Expression(last.value), name, "eval"), space)
@@ -107,7 +108,7 @@ def test_stubs_and_solutions_are_tagged_and_call_the_function_of_their_statement
 )
 def test_nonsense_gives_a_verdict_and_no_error(name, answer):
     """A checker that raises looks like a fault of the course and stops the notebook."""
-    found = getattr(check, name)(answer)
+    found = getattr(exercises, name)(answer)
     assert not found and found.message and found.name == name[3:].replace("_", ".")
 
 
@@ -118,35 +119,35 @@ def test_an_error_in_the_readers_function_is_named(name):
     def broken(*_):
         raise KeyError("colour")
 
-    found = getattr(check, name)(broken)
+    found = getattr(exercises, name)(broken)
     assert not found and "broken(" in found.message and "KeyError: 'colour'" in found.message
 
     def later(*_):
         raise NotImplementedError
 
-    assert "not written" in getattr(check, name)(later).message
+    assert "not written" in getattr(exercises, name)(later).message
 
 
 def test_a_verdict_shows_itself_as_text_and_as_escaped_html():
     """A message quotes what the reader's function gave; unescaped, a stray tag would hide the rest of the page."""
-    found = check.ex_1_1(lambda text: "<b>example</b>")
+    found = exercises.ex_1_1(lambda text: "<b>example</b>")
     page = found._repr_html_()
     assert "<b>example" not in page and "&lt;b&gt;example" in page and "not yet" in page
     assert str(found) == repr(found) and "✗ Exercise 1.1: not yet" in str(found)
-    passed = check.ex_6_2(sign_test)
+    passed = exercises.ex_6_2(sign_test)
     assert "✓ Exercise 6.2: passed" in str(passed) and "passed" in passed._repr_html_()
 
 
 def test_the_hint_comes_with_the_second_failed_try():
     """A hint at the first try takes the thinking away; none at all leaves the reader stuck."""
-    messages = [check.ex_3_2(lambda sums, counts: 0.0).message for _ in range(3)]
+    messages = [exercises.ex_3_2(lambda sums, counts: 0.0).message for _ in range(3)]
     assert ["Hint: " in message for message in messages] == [False, True, True]
-    assert "Hint: " not in check.ex_3_1(lambda *_: 0.0).message, "another exercise has its own count"
+    assert "Hint: " not in exercises.ex_3_1(lambda *_: 0.0).message, "another exercise has its own count"
 
 
 def test_the_result_instead_of_the_function_is_explained():
-    """`check.ex_6_2(p_value(5, 0))` is the most natural slip."""
-    assert "without brackets" in check.ex_6_2(0.0625).message
+    """`exercises.ex_6_2(p_value(5, 0))` is the most natural slip."""
+    assert "without brackets" in exercises.ex_6_2(0.0625).message
 
 
 def test_importing_the_checkers_needs_no_torch():
@@ -154,7 +155,7 @@ def test_importing_the_checkers_needs_no_torch():
     import subprocess
     import sys
 
-    code = "import sys, ftlib.course.check; sys.exit('torch' in sys.modules)"
+    code = "import sys, ftlib.course.exercises; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -496,14 +497,14 @@ def forgets_the_title(title, answer):
 
 @wrong("ex_5_2", "digit inside a word")
 def finds_digits_anywhere(title, answer):
-    from ftlib.metrics import numbers
+    from ftlib.evaluation.metrics import numbers
 
     return (numbers(answer) | set(re.findall(r"(?<=[a-zA-Z])\d", answer))) - numbers(title)
 
 
 @wrong("ex_5_2", "said twice")
 def counts_each_time(title, answer):
-    from ftlib.metrics import numbers
+    from ftlib.evaluation.metrics import numbers
 
     return [n for n in check_numbers(answer) if n in numbers(answer) - numbers(title)] or numbers(answer) - numbers(
         title
@@ -579,7 +580,7 @@ def normal_approximation(wins, losses):
 @pytest.mark.parametrize(("name", "word", "mistake"), WRONG, ids=[f"{name}-{f.__name__}" for name, _, f in WRONG])
 def test_a_mistake_is_found_and_its_property_named(name, word, mistake):
     """A plausible mistake that passes is learned; one that fails without a name is only guessed at."""
-    found = getattr(check, name)(mistake)
+    found = getattr(exercises, name)(mistake)
     assert not found and word in found.message, found
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.cleaning import (
+from ftlib.data.cleaning import (
     STEPS,
     boilerplate,
     clean_text,
@@ -16,7 +16,7 @@ from ftlib.cleaning import (
     unicode,
     whitespace,
 )
-from ftlib.cleaning_bulk import clean_texts
+from ftlib.data.cleaning_vectorized import clean_texts
 
 ALL = list(STEPS.items())
 SURVIVORS = [

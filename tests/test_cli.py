@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from ftlib.cli import main
-from ftlib.runs import Run
+from ftlib.cli.entry import main
+from ftlib.pipeline.run_admin import Run
 
 
 def python(code: str) -> str:
@@ -19,7 +19,7 @@ def test_importing_ftlib_and_asking_for_help_loads_no_torch():
     """A notebook's first cell and `ftlib --help` would otherwise take five seconds."""
     heavy = "{'torch', 'transformers', 'datasets', 'matplotlib', 'pydantic'} & set(sys.modules)"
     assert python(f"import sys, ftlib; print({heavy})").strip() == "set()"
-    shown = f"import sys, ftlib.cli\ntry: ftlib.cli.main(['--help'])\nexcept SystemExit: print({heavy})"
+    shown = f"import sys, ftlib.cli.entry\ntry: ftlib.cli.entry.main(['--help'])\nexcept SystemExit: print({heavy})"
     assert python(shown).strip().endswith("set()")
 
 

@@ -3,8 +3,17 @@
 import pytest
 import yaml
 
-from ftlib import hardware
-from ftlib.config import PROFILES, Config, ConfigError, differences, flatten, parse_setting, pick_profile, render
+from ftlib.config.settings import (
+    PROFILES,
+    Config,
+    ConfigError,
+    differences,
+    flatten,
+    parse_setting,
+    pick_profile,
+    render,
+)
+from ftlib.runtime import hardware
 
 RATE = "train.learning_rate"
 

@@ -8,11 +8,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from ftlib.course import badges, pages, record, site, student
-from ftlib.course.checks import problems
-from ftlib.course.pages import CourseError
-from ftlib.pipeline import expected
-from ftlib.runs import Run, read_json, write_json
+from ftlib.course import badges, notebook_files, record, site, student
+from ftlib.course.notebook_files import CourseError
+from ftlib.course.notebook_lint import problems
+from ftlib.pipeline.run_admin import Run, read_json, write_json
+from ftlib.pipeline.stages import expected
 
 CODE = "import os\nprint(os.getcwd())\n6 * 7"
 
@@ -20,15 +20,15 @@ CODE = "import os\nprint(os.getcwd())\n6 * 7"
 @pytest.fixture
 def tree(tmp_path):
     """A repository of one small notebook."""
-    head = new_markdown_cell(f"# 1. A page\n\n{pages.badge('01_page', 'OWNER/REPOSITORY', 'main')}")
+    head = new_markdown_cell(f"# 1. A page\n\n{notebook_files.badge('01_page', 'OWNER/REPOSITORY', 'main')}")
     plan = new_markdown_cell(
-        "**You will learn**\n\n- a thing\n\n**What it takes.** Nothing.\n\n" + "\n".join(pages.TAKES)
+        "**You will learn**\n\n- a thing\n\n**What it takes.** Nothing.\n\n" + "\n".join(notebook_files.TAKES)
     )
     cells = [head, plan, new_markdown_cell("## 1.1 A section\n\nA first sentence. A second."), new_code_cell(CODE)]
     cells += [new_markdown_cell("It is forty-two. Read on."), new_markdown_cell("## Exercises\n\nNone.")]
     (tmp_path / "notebooks").mkdir()
     nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / "01_page.ipynb")
-    shutil.copy(pages.ROOT / "pyproject.toml", tmp_path)
+    shutil.copy(notebook_files.ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "README.md").write_text("\n".join(record.MAP), encoding="utf-8")
     return tmp_path
 
@@ -44,7 +44,7 @@ def stamped(tmp_path_factory):
     cells = [new_markdown_cell("# 1. A page"), new_code_cell("1 + 1", execution_count=1)]
     cells[1].outputs = [new_output("execute_result", {"text/plain": "2"}, execution_count=1)]
     notebook = new_notebook(cells=cells)
-    notebook.metadata["recorded"] = {"source": pages.source_hash(notebook), "profile": "cpu"}
+    notebook.metadata["recorded"] = {"source": notebook_files.source_hash(notebook), "profile": "cpu"}
     return notebook
 
 
@@ -52,12 +52,12 @@ def test_a_recording_is_whole_stamped_and_free_of_this_machine(tree, page):
     """Outputs of unknown origin, or with somebody's folders in them, teach distrust."""
     record.record([], root=tree)
     assert problems(page) == []
-    notebook = pages.read(page)
+    notebook = notebook_files.read(page)
     recorded, cell = notebook.metadata["recorded"], notebook.cells[3]
     assert len(notebook.cells) == 6 and notebook.cells[-1].source.startswith("## Exercises")
     assert cell.outputs[0].text == "empty\n" and cell.outputs[1].data["text/plain"] == "42"
     assert recorded["profile"] == "cpu" and len(recorded["cell_seconds"]) == 1 and recorded["versions"]["torch"]
-    assert pages.times(tree)["cpu"]["01_page"]["peak_memory_mb"]["ram"] > 10
+    assert notebook_files.times(tree)["cpu"]["01_page"]["peak_memory_mb"]["ram"] > 10
     assert "`cpu`: " in notebook.cells[1].source and "a thing" in (tree / "README.md").read_text(encoding="utf-8")
 
 
@@ -78,17 +78,17 @@ def test_the_next_reader_is_told_how_long_a_stage_takes(tree):
 def test_another_profile_measures_and_keeps_no_outputs(tree, page):
     """Outputs of the tiny random model, committed by mistake, would be read as results."""
     record.record(["01"], profile="smoke", root=tree)
-    assert "recorded" not in pages.read(page).metadata and not pages.read(page).cells[3].outputs
-    assert "`smoke`: " in pages.read(page).cells[1].source
+    assert "recorded" not in notebook_files.read(page).metadata and not notebook_files.read(page).cells[3].outputs
+    assert "`smoke`: " in notebook_files.read(page).cells[1].source
 
 
 def test_a_failing_cell_stops_the_recording_and_keeps_the_old_one(tree, page):
     """A half-recorded notebook in the repository is a broken lesson."""
     from nbclient.exceptions import CellExecutionError
 
-    notebook = pages.read(page)
+    notebook = notebook_files.read(page)
     notebook.cells[3].source = "1 / 0"
-    pages.write(notebook, page)
+    notebook_files.write(notebook, page)
     before = page.read_bytes()
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         record.record([], root=tree)
@@ -103,14 +103,16 @@ def test_an_unknown_name_is_refused(tree):
 
 def test_the_stamp_counts_what_is_written_by_hand_and_nothing_else(page):
     """An edited cell must be noticed; a new badge or a new measured time must not make every recording void."""
-    notebook = pages.read(page)
-    before = pages.source_hash(notebook)
+    notebook = notebook_files.read(page)
+    before = notebook_files.source_hash(notebook)
     for cell in notebook.cells[:2]:
-        cell.source = pages.with_address(cell.source, "someone/fork", "v9")
-    notebook.cells[1].source = pages.between(notebook.cells[1].source, pages.TAKES, "\n- `cpu`: 3 min\n")
-    assert pages.source_hash(notebook) == before
+        cell.source = notebook_files.with_address(cell.source, "someone/fork", "v9")
+    notebook.cells[1].source = notebook_files.between(
+        notebook.cells[1].source, notebook_files.TAKES, "\n- `cpu`: 3 min\n"
+    )
+    assert notebook_files.source_hash(notebook) == before
     notebook.cells[2].source += "!"
-    assert pages.source_hash(notebook) != before
+    assert notebook_files.source_hash(notebook) != before
 
 
 def broken(change):
@@ -175,35 +177,40 @@ def test_each_fault_of_a_recording_is_found(stamped, tmp_path, change):
     path = tmp_path / "01_page.ipynb"
     nbformat.write(stamped, path)
     assert problems(path) == []
-    notebook = pages.read(path)
+    notebook = notebook_files.read(path)
     change(notebook)
     nbformat.write(notebook, path)
     assert BROKEN[change] in " ".join(problems(path))
 
 
-@pytest.mark.parametrize("path", pages.notebook_paths(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebook_files.notebook_paths(), ids=lambda path: path.stem)
 def test_the_outputs_in_the_repository_belong_to_the_cells_above_them(path):
     """A reader on GitHub takes outputs for facts."""
     assert problems(path) == []
-    if pages.read(path).metadata["recorded"]["ftlib"] != record.ftlib_hash():
+    if notebook_files.read(path).metadata["recorded"]["ftlib"] != record.ftlib_hash():
         warnings.warn(f"{path.name} was recorded with other code of ftlib", stacklevel=1)
 
 
 def test_measured_times_in_notebooks_and_readme_come_from_their_file():
     """ "Takes five minutes" is believed, and a class is planned by it."""
-    readme = (pages.ROOT / "README.md").read_text(encoding="utf-8")
-    assert pages.between(readme, record.MAP, record.course_map()) == readme
-    for path in pages.notebook_paths():
-        cell = next(cell for cell in pages.read(path).cells if pages.TAKES[0] in cell.source)
-        assert pages.between(cell.source, pages.TAKES, record.takes(path.stem, pages.times())) == cell.source
+    readme = (notebook_files.ROOT / "README.md").read_text(encoding="utf-8")
+    assert notebook_files.between(readme, record.MAP, record.course_map()) == readme
+    for path in notebook_files.notebook_paths():
+        cell = next(cell for cell in notebook_files.read(path).cells if notebook_files.TAKES[0] in cell.source)
+        assert (
+            notebook_files.between(cell.source, notebook_files.TAKES, record.takes(path.stem, notebook_files.times()))
+            == cell.source
+        )
 
 
 def test_badges_are_rewritten_everywhere_and_twice_is_once(tree, page):
     """A fork whose badges open the original is found out in class."""
-    (tree / "README.md").write_text("See " + pages.badge("01_page", "OWNER/REPOSITORY", "main"), encoding="utf-8")
+    (tree / "README.md").write_text(
+        "See " + notebook_files.badge("01_page", "OWNER/REPOSITORY", "main"), encoding="utf-8"
+    )
     badges.rewrite("ana/course", "v1.2.0", tree)
     first = [(tree / name).read_bytes() for name in ("README.md", "pyproject.toml")] + [page.read_bytes()]
-    assert pages.address(tree) == ("ana/course", "v1.2.0")
+    assert notebook_files.address(tree) == ("ana/course", "v1.2.0")
     assert (
         all(b"OWNER/REPOSITORY" not in text for text in (first[0], first[2])) and b"ana/course/blob/v1.2.0" in first[2]
     )
@@ -221,9 +228,9 @@ def test_an_address_that_cannot_be_one_is_refused(tree, address):
 def test_student_copies_have_neither_solutions_nor_outputs(tmp_path):
     """A solution that slips through ends the exercise for the whole class."""
     written = student.write_copies(tmp_path)
-    assert len(written) == len(pages.notebook_paths())
+    assert len(written) == len(notebook_files.notebook_paths())
     for path in written:
-        notebook = pages.read(path)
+        notebook = notebook_files.read(path)
         assert "<summary>Solution" not in "".join(cell.source for cell in notebook.cells)
         assert any("exercise" in cell.metadata.get("tags", []) for cell in notebook.cells)
         assert not any(cell.get("outputs") for cell in notebook.cells)
@@ -232,7 +239,10 @@ def test_student_copies_have_neither_solutions_nor_outputs(tmp_path):
 def test_the_book_holds_every_page_with_its_outputs_and_loads_nothing(tmp_path):
     """A book that needs the net is empty on the train; one without alternative texts is empty for some readers."""
     written = site.write_book(tmp_path)
-    assert {path.name for path in written} == {"index.html", *(f"{p.stem}.html" for p in pages.notebook_paths())}
+    assert {path.name for path in written} == {
+        "index.html",
+        *(f"{p.stem}.html" for p in notebook_files.notebook_paths()),
+    }
     for path in written:
         text = path.read_text(encoding="utf-8")
         assert not re.findall(r'(?:src|href)="https?://(?!colab\.|github\.|manikvarma)[^"]*\.(?:js|css|svg|png)', text)
@@ -244,7 +254,7 @@ def test_the_book_holds_every_page_with_its_outputs_and_loads_nothing(tmp_path):
 
 def test_slides_have_headings_points_and_results_from_the_same_source(tree, page):
     """Slides that are kept by hand tell last year's course."""
-    notebook = pages.read(page)
+    notebook = notebook_files.read(page)
     notebook.cells[3].outputs = [new_output("stream", text="\n".join(str(n) for n in range(99)))]
     columns = site.slides_of(notebook)
     assert [column[0].heading for column in columns] == ["1. A page", "1.1 A section"]
@@ -252,7 +262,7 @@ def test_slides_have_headings_points_and_results_from_the_same_source(tree, page
     result = columns[1][1]
     assert result.reading == "It is forty-two." and result.code == CODE
     assert result.outputs[0].text.endswith("13\n…")
-    pages.write(notebook, page)
+    notebook_files.write(notebook, page)
     deck = site.write_slides(tree / "slides", "reveal", tree)[0].read_text(encoding="utf-8")
     assert 'src="reveal/dist/reveal.js"' in deck and "<details><summary>code</summary>" in deck
 
@@ -262,5 +272,5 @@ def test_settings_are_refused_for_the_committed_profile_and_noted_for_others(tre
     with pytest.raises(CourseError, match="as it is"):
         record.record([], settings={"train.max_steps": "3"}, root=tree)
     record.record([], profile="smoke", settings={"train.max_steps": "3"}, root=tree)
-    assert pages.times(tree)["smoke"]["01_page"]["note"] == "train.max_steps=3"
-    assert "train.max_steps=3)" in pages.read(page).cells[1].source
+    assert notebook_files.times(tree)["smoke"]["01_page"]["note"] == "train.max_steps=3"
+    assert "train.max_steps=3)" in notebook_files.read(page).cells[1].source

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ftlib import data_files, environment
-from ftlib.cli import main
-from ftlib.config import parse_setting
-from ftlib.data_files import data_path, describe, search
-from ftlib.errors import storage_problem
-from ftlib.reader import DataError, check_file
-from ftlib.runs import Run, home_path, runs_root, write_json
-from ftlib.sources import cache_dir
+from ftlib.cli.entry import main
+from ftlib.config.settings import parse_setting
+from ftlib.data import file_search
+from ftlib.data.file_search import data_path, describe, search
+from ftlib.data.raw_reader import DataError, check_file
+from ftlib.models.base_models import cache_dir
+from ftlib.pipeline.run_admin import Run, home_path, runs_root, write_json
+from ftlib.runtime import environment
+from ftlib.runtime.errors import storage_problem
 
 LINE = json.dumps({"uid": "a", "title": "Lamp", "content": "A lamp with a cord and a bulb."}) + "\n"
 
@@ -26,7 +27,7 @@ def folder(tmp_path, monkeypatch):
     """An empty current folder; Colab's, Drive's and Kaggle's folders lie below it."""
     monkeypatch.chdir(tmp_path)
     names = ("data", "repository/data", "content", "content/drive/MyDrive", "kaggle/input")
-    monkeypatch.setattr(data_files, "folders", lambda: [tmp_path / name for name in names])
+    monkeypatch.setattr(file_search, "folders", lambda: [tmp_path / name for name in names])
     return tmp_path
 
 
@@ -103,7 +104,7 @@ def test_what_looks_like_data_and_is_not_used_is_named(folder, settings):
 @pytest.mark.parametrize("command", ["prepare", "run", "train", "evaluate", "ask"])
 def test_the_first_line_names_the_data(folder, monkeypatch, capsys, command):
     """Nobody reads the manifest before believing a figure."""
-    monkeypatch.setattr("ftlib.commands._build", lambda *_, **__: None)
+    monkeypatch.setattr("ftlib.cli.commands._build", lambda *_, **__: None)
     put(folder, "data/trn.json")
     title = ["Lamp"] if command == "ask" else []
     for path, words in (("auto", str(folder / "data/trn.json")), ("sample", "the synthetic sample")):
@@ -219,7 +220,7 @@ def test_reading_and_writing_permissions_are_told_apart(tmp_path, monkeypatch):
     def locked(*_, **__):
         raise denied
 
-    monkeypatch.setattr("ftlib.file_kinds.open", locked, raising=False)
+    monkeypatch.setattr("ftlib.data.file_formats.open", locked, raising=False)
     with pytest.raises(DataError, match="trn.json cannot be read .permission denied.: allow it"):
         check_file(path)
 
@@ -323,7 +324,7 @@ def test_a_closed_pipe_is_one_line(monkeypatch, capsys):
     def closed(_):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr("ftlib.commands.do_runs_list", closed)
+    monkeypatch.setattr("ftlib.cli.commands.do_runs_list", closed)
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert main(["runs", "list"]) == 141
 

@@ -4,11 +4,11 @@ import pytest
 import smoke
 import torch
 
-from ftlib import generation as generation_module
-from ftlib.decoding import Decoder
-from ftlib.generation import answer_prompts, generate_batch, stream_answer, to_answer
-from ftlib.generation import settings as arguments_of
-from ftlib.prompts import build_prompt, encode_prompt
+from ftlib.generation import batched as generation_module
+from ftlib.generation.batched import answer_prompts, generate_batch, stream_answer, to_answer
+from ftlib.generation.batched import settings as arguments_of
+from ftlib.generation.cuda_graph_decoder import Decoder
+from ftlib.prompts.encoding import build_prompt, encode_prompt
 
 PROMPTS = [build_prompt("Kettle blue " * (n % 9 + 1) + str(n)) for n in range(30)]
 
@@ -68,7 +68,7 @@ def test_the_end_pulls_harder_as_answers_grow(model, encoded):
 
 def test_prompts_are_read_in_groups_that_fit(model, encoded, monkeypatch):
     """A thousand long prompts read at once do not fit a GPU's memory."""
-    monkeypatch.setattr("ftlib.decoding.PREFILL_TOKENS", 200)
+    monkeypatch.setattr("ftlib.generation.cuda_graph_decoder.PREFILL_TOKENS", 200)
     decoder = Decoder(model, settings(), [0], 8, max(map(len, encoded)), chunk=4, graph=False)
     sizes, admit = [], decoder._admit
     monkeypatch.setattr(

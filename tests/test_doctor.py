@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ftlib import doctor, hardware
+from ftlib.cli import doctor
+from ftlib.runtime import hardware
 
 BANNER = "GPU 0: Tesla T4 (UUID: GPU-1)\nGPU 1: Tesla T4 (UUID: GPU-2)\n"
 

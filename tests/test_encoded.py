@@ -6,12 +6,14 @@ import smoke
 import torch
 from safetensors.torch import load_file
 
-from ftlib import encoded as module
-from ftlib import prompts, runs, training
-from ftlib.batching import PackedSteps, PackingCollator, PaddingCollator, flatten, plan_steps
-from ftlib.encoded import encoded
-from ftlib.pipeline import ensure, load_dataset
-from ftlib.runs import Run
+from ftlib.pipeline import run_admin
+from ftlib.pipeline.run_admin import Run
+from ftlib.pipeline.stages import ensure, load_dataset
+from ftlib.prompts import encoding
+from ftlib.prompts.packing import PackedSteps, PackingCollator, PaddingCollator, flatten, plan_steps
+from ftlib.training import fine_tuning
+from ftlib.training import token_cache as module
+from ftlib.training.token_cache import encoded
 
 ARRAYS = ("ids", "labels", "lengths", "prompt_tokens", "cut")
 
@@ -19,8 +21,8 @@ ARRAYS = ("ids", "labels", "lengths", "prompt_tokens", "cut")
 @pytest.fixture
 def count(monkeypatch):
     """A list that gets an entry whenever rows are encoded."""
-    calls, encode_rows = [], prompts.encode_rows
-    monkeypatch.setattr(prompts, "encode_rows", lambda *args: calls.append(1) or encode_rows(*args))
+    calls, encode_rows = [], encoding.encode_rows
+    monkeypatch.setattr(encoding, "encode_rows", lambda *args: calls.append(1) or encode_rows(*args))
     return calls
 
 
@@ -35,7 +37,7 @@ def same(one, other) -> bool:
 def test_what_is_read_back_is_what_was_encoded(tmp_path, count):
     """A label that moved by one would train another model the second time."""
     train = smoke.config(**{"train.max_length": 100}).train  # some descriptions are cut
-    fresh = prompts.encode_rows(smoke.tokenizer(), rows(), train)
+    fresh = encoding.encode_rows(smoke.tokenizer(), rows(), train)
     found = [encoded(smoke.tokenizer(), rows(), train, tmp_path) for _ in range(2)]
     assert len(count) == 2, "they were encoded again"
     assert all(same(flat, flatten(fresh)) for flat in found) and 0 < found[1].cut.sum() < len(fresh)
@@ -47,7 +49,7 @@ def test_batches_of_it_are_those_of_the_rows(tmp_path):
     """Every way of batching must take what comes out of the file."""
     train = smoke.config().train
     fresh, flat = (encoded(smoke.tokenizer(), rows(), train, place) for place in (None, tmp_path))
-    lists = prompts.encode_rows(smoke.tokenizer(), rows(), train)
+    lists = encoding.encode_rows(smoke.tokenizer(), rows(), train)
     plan = plan_steps([len(example["input_ids"]) for example in lists], list(range(len(lists))), 3, 256)
     for make in (
         lambda examples: PackedSteps(examples, plan, 256, 0)[1],
@@ -69,7 +71,7 @@ def test_other_settings_rows_or_tokenizers_are_encoded_anew(tmp_path, count, wha
     which = rows().select(range(8)) if what == "rows" else rows()
     flat = encoded(tokenizer, which, smoke.config(**other).train, tmp_path)
     assert len(count) == 2
-    assert same(flat, flatten(prompts.encode_rows(tokenizer, which, smoke.config(**other).train)))
+    assert same(flat, flatten(encoding.encode_rows(tokenizer, which, smoke.config(**other).train)))
 
 
 def test_a_setting_that_does_not_change_the_rows_does_not_encode_them_again(tmp_path, count):
@@ -113,11 +115,11 @@ def test_they_lie_beside_the_data_set_and_go_with_it(tmp_path, count, settings):
         weights.append(load_file(run.path / "adapter" / "adapter_model.safetensors"))
     assert len(count) == 2, "training and validation rows, once each"
     assert all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
-    assert set(load_dataset(run)) == {"train", "validation", "test"} and runs.clean(run) == 0.0
+    assert set(load_dataset(run)) == {"train", "validation", "test"} and run_admin.clean(run) == 0.0
     ensure("dataset", settings(**{"data.seed": 7}), run)
     assert not (run.path / "dataset" / "encoded").exists()
     ensure("adapter", settings(**{"data.seed": 7, "train.max_steps": 1, "train.eval_steps": None}), run)
-    runs.clean(run, everything=True)
+    run_admin.clean(run, everything=True)
     assert not run.path.exists()
 
 
@@ -126,6 +128,6 @@ def test_two_trainings_take_the_same_steps_with_and_without_it(tmp_path):
     cfg = smoke.config(**{"train.max_steps": 2, "train.eval_steps": None, "train.batching": "grouped"})
     found = []
     for number, place in enumerate((None, tmp_path / "kept", tmp_path / "kept")):
-        training.train(cfg, smoke.dataset(), tmp_path / str(number), place)
+        fine_tuning.train(cfg, smoke.dataset(), tmp_path / str(number), place)
         found.append(load_file(tmp_path / str(number) / "adapter_model.safetensors"))
     assert all(torch.equal(found[0][name], other[name]) for other in found[1:] for name in found[0])

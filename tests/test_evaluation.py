@@ -7,14 +7,17 @@ import re
 import pytest
 import smoke
 
-from ftlib import evaluation, generation, pipeline, report
-from ftlib.cli import main
-from ftlib.evaluation import Record
-from ftlib.metrics import METRICS
-from ftlib.pipeline import load_dataset
-from ftlib.prompts import IGNORED, encode_answer, encode_example, shorten
-from ftlib.runs import Run, read_json, write_json
-from ftlib.semantic import model_folder
+from ftlib.cli.entry import main
+from ftlib.evaluation import runner
+from ftlib.evaluation.embedding_similarity import model_folder
+from ftlib.evaluation.metrics import METRICS
+from ftlib.evaluation.runner import Record
+from ftlib.generation import batched as generation
+from ftlib.pipeline import stages
+from ftlib.pipeline.run_admin import Run, read_json, write_json
+from ftlib.pipeline.stages import load_dataset
+from ftlib.prompts.encoding import IGNORED, encode_answer, encode_example, shorten
+from ftlib.reporting import html_report
 
 
 def lines_of(run: Run) -> list[dict]:
@@ -48,7 +51,7 @@ def test_every_answer_is_on_file_with_its_contract_fields(smoke_run):
 
 def test_seen_rows_come_from_training_and_unseen_from_test(smoke_run):
     """If the two were swapped, memory would be reported as skill."""
-    from ftlib.pipeline import load_dataset
+    from ftlib.pipeline.stages import load_dataset
 
     data = load_dataset(smoke_run)
     for split, source in (("unseen", "test"), ("seen", "train")):
@@ -73,7 +76,7 @@ def test_an_interrupted_evaluation_asks_only_for_what_is_missing(smoke_run, monk
     asked = []
     honest = generation.answer_prompts
     monkeypatch.setattr(
-        evaluation,
+        runner,
         "answer_prompts",
         lambda m, t, prompts, *rest: asked.append(len(prompts)) or honest(m, t, prompts, *rest),
     )
@@ -106,15 +109,15 @@ def test_answers_of_another_model_or_setting_do_not_count(tmp_path):
     """After a new training, the old model's answers in the table would be a lie."""
     record = Record("1", "unseen", "tuned", "a", 1, True, 1.0, 1)
     (tmp_path / "answers.jsonl").write_text(
-        "".join(evaluation._line(r) for r in (record, Record("1", "unseen", "nearest", "b")))
+        "".join(runner._line(r) for r in (record, Record("1", "unseen", "nearest", "b")))
     )
     (tmp_path / "answers.keys.json").write_text(json.dumps({"tuned": "old", "nearest": "same"}))
-    found = evaluation.read_answers(tmp_path, {"tuned": "new", "nearest": "same"})
+    found = runner.read_answers(tmp_path, {"tuned": "new", "nearest": "same"})
     assert list(found) == [("unseen", "nearest", "1")]
     cfg, other = smoke.config(), smoke.config(generation__max_new_tokens=5)
-    keys, changed = (evaluation.answer_keys(c, "data", "merged", "float32") for c in (cfg, other))
+    keys, changed = (runner.answer_keys(c, "data", "merged", "float32") for c in (cfg, other))
     assert keys["tuned"] != changed["tuned"] and keys["nearest"] == changed["nearest"]
-    retrained = evaluation.answer_keys(cfg, "data", "merged again", "float32")
+    retrained = runner.answer_keys(cfg, "data", "merged again", "float32")
     assert keys["base"] == retrained["base"] and keys["tuned"] != retrained["tuned"]
 
 
@@ -132,7 +135,7 @@ def test_the_likelihood_without_prefix_and_end_is_kept_apart(smoke_run):
     assert metrics["systems"]["tuned"]["nll_content"]["mean"] == pytest.approx(inside / tokens)
     assert metrics["differences"]["tuned-base"]["nll_content"]["wins"] >= 0
     old = [Record("1", "unseen", "tuned", "a", 1, True, 4.0, 2)]  # a line of an answers.jsonl from before
-    assert set(evaluation.likelihood_sums(old, [8])) == {"nll", "bits_per_byte"}
+    assert set(runner.likelihood_sums(old, [8])) == {"nll", "bits_per_byte"}
 
 
 @pytest.mark.parametrize("family", list(smoke.TEMPLATES))
@@ -144,28 +147,28 @@ def test_the_parts_of_an_answer_are_those_of_its_text(family):
     for content in ("A kettle of steel.", "12 cups: blue"):
         example = encode_example(tokenizer, "Kettle", smoke.QUESTION, content)
         answer = [token for token in example["labels"] if token != IGNORED]
-        found = evaluation.likelihood_parts(tokenizer, example, torch.ones(len(answer)))
+        found = runner.likelihood_parts(tokenizer, example, torch.ones(len(answer)))
         prefix = tokenizer.decode(answer[: found["nll_prefix_tokens"]])
         assert prefix.strip() == "Description:" and found["nll_end_tokens"] == 1
         assert found["nll_sum"] == found["nll_tokens"] == len(answer)
         cut = example | {"cut": True, "labels": example["labels"][:-1]}
-        assert evaluation.likelihood_parts(tokenizer, cut, torch.ones(len(answer) - 1))["nll_end_tokens"] == 0
+        assert runner.likelihood_parts(tokenizer, cut, torch.ones(len(answer) - 1))["nll_end_tokens"] == 0
 
 
 def test_older_evaluations_are_scored_again_and_their_answers_kept(smoke_run, monkeypatch, capsys):
     """After an update the table shows figures of two definitions, or an hour of answers is generated again."""
     cfg = smoke.config()
-    now = pipeline.wanted("evaluation", cfg, smoke_run)[0]
-    others = [pipeline.wanted(name, cfg, smoke_run)[0] for name in ("adapter", "merged")]
-    monkeypatch.setattr(pipeline, "DEFINITIONS", 1)
-    assert pipeline.wanted("evaluation", cfg, smoke_run)[0] != now
-    assert [pipeline.wanted(name, cfg, smoke_run)[0] for name in ("adapter", "merged")] == others
-    assert "answers.jsonl" in pipeline.KEPT["evaluation"]
+    now = stages.wanted("evaluation", cfg, smoke_run)[0]
+    others = [stages.wanted(name, cfg, smoke_run)[0] for name in ("adapter", "merged")]
+    monkeypatch.setattr(stages, "DEFINITIONS", 1)
+    assert stages.wanted("evaluation", cfg, smoke_run)[0] != now
+    assert [stages.wanted(name, cfg, smoke_run)[0] for name in ("adapter", "merged")] == others
+    assert "answers.jsonl" in stages.KEPT["evaluation"]
 
 
 def summary(base: dict, tuned: dict, references: dict, generation: dict | None = None) -> dict:
-    split = evaluation.summarise({"base": base, "tuned": tuned}, {}, 200, references)
-    evaluation.mark_forced(split, generation or {})
+    split = runner.summarise({"base": base, "tuned": tuned}, {}, 200, references)
+    runner.mark_forced(split, generation or {})
     return split
 
 
@@ -176,12 +179,14 @@ def test_a_row_is_won_by_the_answer_that_is_nearer_to_its_own_reference():
     found = summary({"title_coverage": base}, {"title_coverage": tuned}, {"title_coverage": own})
     change = found["differences"]["tuned-base"]["title_coverage"]
     assert (change["mean"], change["wins"], change["losses"]) == (pytest.approx(-0.4), rows, 0)
-    assert change["nearer"]["mean"] == pytest.approx(-0.4) and report.verdict_of(change, "title_coverage") == "better"
-    (row,) = (row for row in report.table_rows(found) if row[0] == "title_coverage")
-    assert dict(zip(report.header(found), row, strict=True))["the reference"] == "0.500"
+    assert (
+        change["nearer"]["mean"] == pytest.approx(-0.4) and html_report.verdict_of(change, "title_coverage") == "better"
+    )
+    (row,) = (row for row in html_report.table_rows(found) if row[0] == "title_coverage")
+    assert dict(zip(html_report.header(found), row, strict=True))["the reference"] == "0.500"
     assert f"{rows}/0/0" in row
     without = summary({"copied_run": base}, {"copied_run": tuned}, {})["differences"]["tuned-base"]["copied_run"]
-    assert "wins" not in without and report.verdict_of(without, "copied_run") is None
+    assert "wins" not in without and html_report.verdict_of(without, "copied_run") is None
 
 
 def test_a_length_ratio_is_shown_as_a_median():
@@ -190,7 +195,7 @@ def test_a_length_ratio_is_shown_as_a_median():
     found = summary({"length_ratio": [80.0, *usual[1:]]}, {"length_ratio": usual}, {"length_ratio": [1.0] * 100})
     value = found["systems"]["base"]["length_ratio"]
     assert value["mean"] > 1.7 and value["median"] == 1.0
-    (row,) = (row for row in report.table_rows(found) if row[0] == "length_ratio")
+    (row,) = (row for row in html_report.table_rows(found) if row[0] == "length_ratio")
     assert row[1].startswith("1.000 [0.9") and row[3].startswith("0.000 [") and row[5] == "1.000"
 
 
@@ -199,12 +204,12 @@ def test_an_end_that_the_decoding_forces_is_shown_as_forced():
     ends = {"stops": [1.0] * 40}
     decoding = {"length_decay": [200, 1.02], "max_new_tokens": 512}
     found = summary(ends, ends, ends, decoding)
-    (row,) = (row for row in report.table_rows(found) if row[0] == "stops")
+    (row,) = (row for row in html_report.table_rows(found) if row[0] == "stops")
     assert row[1:5] == ["forced (1.000)", "forced (1.000)", "forced (0.000)", "–"]
     assert "wins" not in found["differences"]["tuned-base"]["stops"]
     for free in ({"length_decay": None}, {"length_decay": [200, 1.02], "max_new_tokens": 96}):
         found = summary(ends, ends, ends, free)
-        assert report.table_rows(found)[0][1] == "1.000 [0.912, 1.000]"
+        assert html_report.table_rows(found)[0][1] == "1.000 [0.912, 1.000]"
 
 
 def test_side_by_side_has_the_contract_columns(smoke_run):
@@ -226,7 +231,7 @@ def test_side_by_side_has_the_contract_columns(smoke_run):
 
 def test_a_cell_that_looks_like_a_formula_is_text_in_the_csv(tmp_path):
     """A description such as =HYPERLINK(...) would run when a teacher opens the file in a spreadsheet."""
-    report.write_csv(tmp_path / "x.csv", [{"a": "=1+1", "b": -0.5, "c": "@x", "d": "plain"}], list("abcd"))
+    html_report.write_csv(tmp_path / "x.csv", [{"a": "=1+1", "b": -0.5, "c": "@x", "d": "plain"}], list("abcd"))
     assert (tmp_path / "x.csv").read_text() == "a,b,c,d\n'=1+1,-0.5,'@x,plain\n"
 
 
@@ -246,7 +251,8 @@ def test_report_is_one_page_with_its_text_escaped(smoke_run):
     }
     line |= {"base": "<b>", "tuned": "t", "rougeL_base": 0.0, "rougeL_tuned": 0.0}
     assert (
-        "<script>alert" not in (page := report.html(smoke_run.path, metrics, [line])) and "&lt;script&gt;alert" in page
+        "<script>alert" not in (page := html_report.html(smoke_run.path, metrics, [line]))
+        and "&lt;script&gt;alert" in page
     )
 
 
@@ -265,30 +271,30 @@ def metrics():
 
 def test_findings_say_what_the_figures_say(metrics):
     """A report that praises a run whatever its figures is worse than none."""
-    said = " ".join(report.findings(metrics))
+    said = " ".join(html_report.findings(metrics))
     assert "NLL per token fell" in said and "ROUGE-L rose" in said and "98% after" in said
     assert "copying the title, and nothing else, scores ROUGE-L 0.150" in said
     metrics["unseen"]["differences"]["tuned-base"]["rougeL"] = {"mean": -0.02, "ci95": [-0.03, -0.01]}
-    said = " ".join(report.findings(metrics))
+    said = " ".join(html_report.findings(metrics))
     assert "ROUGE-L fell" in said and "ROUGE-L shows no gain" in said
     metrics["unseen"]["differences"]["tuned-base"]["nll"] = {"mean": -0.1, "ci95": [-0.3, 0.1]}
     metrics["unseen"]["n"] = 12
-    said = " ".join(report.findings(metrics))
+    said = " ".join(html_report.findings(metrics))
     assert "did not change beyond chance" in said and "Only 12 rows" in said
     metrics["unseen"] |= {"reference": {"stops": {"mean": 0.65, "ci95": [0.55, 0.74]}}}
-    assert "only 65% of the references fit in the longest answer" in " ".join(report.findings(metrics))
+    assert "only 65% of the references fit in the longest answer" in " ".join(html_report.findings(metrics))
     for system in metrics["unseen"]["systems"].values():
         system["stops"] = {"mean": 1.0, "ci95": [0.9, 1.0], "forced": True}
-    assert "forces every answer to end" in " ".join(report.findings(metrics))
+    assert "forces every answer to end" in " ".join(html_report.findings(metrics))
 
 
 def test_one_row_has_no_interval(metrics):
     """`--rows 1` prints an interval without width, which reads as certainty."""
     values = {"rougeL": [0.3], "length_ratio": [1.5]}
     found = summary(values, {name: [0.5] for name in values}, {"length_ratio": [1.0]}) | {"n": 1}
-    assert all("[" not in cell for row in report.table_rows(found) for cell in row)
+    assert all("[" not in cell for row in html_report.table_rows(found) for cell in row)
     metrics["unseen"]["n"] = 1
-    said = " ".join(report.findings(metrics))
+    said = " ".join(html_report.findings(metrics))
     assert "NLL per token cannot be judged by one row" in said and "rose" not in said
 
 
@@ -301,15 +307,15 @@ def test_the_range_of_the_seeds_stands_beside_an_interval_over_rows():
     change = {"tuned-base": {"stops": {"mean": 0.28, "ci95": [0.2, 0.3]}}}
     seeds = {str(n): {"tuned": {"stops": value}} for n, value in enumerate((0.73, 0.76, 0.85))}
     split = {"systems": systems, "differences": change, "seeds": seeds}
-    assert report.seed_range(split, "stops") == (0.73, 0.85)
-    assert report.with_seeds(systems["tuned"]["stops"], report.seed_range(split, "stops")) == (
+    assert html_report.seed_range(split, "stops") == (0.73, 0.85)
+    assert html_report.with_seeds(systems["tuned"]["stops"], html_report.seed_range(split, "stops")) == (
         "0.780 [0.750, 0.800], seeds 0.730 to 0.850"
     )
-    assert report.seed_range(split, "stops", "tuned", "base") == (pytest.approx(0.23), pytest.approx(0.35))
-    assert report.seeds_agree(split, "stops", "tuned", "base")
+    assert html_report.seed_range(split, "stops", "tuned", "base") == (pytest.approx(0.23), pytest.approx(0.35))
+    assert html_report.seeds_agree(split, "stops", "tuned", "base")
     seeds["0"]["tuned"]["stops"] = 0.4  # one training ends less often than the base
-    assert not report.seeds_agree(split, "stops", "tuned", "base")
-    assert report.seed_range(split | {"seeds": {}}, "stops") is None
+    assert not html_report.seeds_agree(split, "stops", "tuned", "base")
+    assert html_report.seed_range(split | {"seeds": {}}, "stops") is None
 
 
 def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
@@ -320,7 +326,7 @@ def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
         asked.append(args[-1])
         return honest(*args)
 
-    monkeypatch.setattr(evaluation, "answer_prompts", listen)
+    monkeypatch.setattr(runner, "answer_prompts", listen)
     options = ["--profile", "smoke", "--data", "sample", "--run", str(tmp_path / "run")]
     assert main(["run", *options, "--set", "evaluation.one_shot=true", "--set", "train.max_steps=2"]) == 0
     run = Run(tmp_path / "run")
@@ -328,7 +334,7 @@ def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
     unseen = metrics["unseen"]
     assert list(unseen["systems"]) == ["base", "base_one_shot", "tuned", "copy_title", "nearest"]
     assert {"nll", "stops", "rougeL"} <= set(unseen["systems"]["base_one_shot"])
-    assert "tuned-base_one_shot" in unseen["differences"] and "base, one shot" in report.table(metrics)
+    assert "tuned-base_one_shot" in unseen["differences"] and "base, one shot" in html_report.table(metrics)
     (before, (turn,), after) = asked
     assert before == after == () and turn[1].startswith("Description: ")
     seen = {line["uid"] for line in lines_of(run) if line["split"] == "seen"}
@@ -342,7 +348,7 @@ def test_what_could_end_in_time_stands_beside_what_did(smoke_run):
     needed = len(encode_answer(tokenizer, row["content"]))
     for room, ends in ((needed - 1, False), (needed, True)):
         cfg = smoke.config(**{"generation.max_new_tokens": room})
-        assert evaluation.ends_in_time(tokenizer, cfg, [row]) == [ends]
+        assert runner.ends_in_time(tokenizer, cfg, [row]) == [ends]
     metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
     assert "stops" in metrics["unseen"]["reference"]
 
@@ -355,7 +361,7 @@ def test_an_open_book_holds_no_answer_of_its_own_row(tmp_path, monkeypatch):
         asked.setdefault(rest[1].split(":")[0], []).extend(prompts)
         return honest(model, tokenizer, prompts, *rest)
 
-    monkeypatch.setattr(evaluation, "answer_prompts", listen)
+    monkeypatch.setattr(runner, "answer_prompts", listen)
     options = ["--profile", "smoke", "--data", "sample", "--run", str(tmp_path / "run"), "--set", "train.max_steps=2"]
     assert main(["evaluate", *options, "--open-book", "--rows", "24"]) == 0
     run = Run(tmp_path / "run")
@@ -364,7 +370,7 @@ def test_an_open_book_holds_no_answer_of_its_own_row(tmp_path, monkeypatch):
     assert {"tuned_open-tuned", "base_open-base", "tuned_open-nearest"} <= metrics["differences"].keys()
     assert {"nll", "rougeL", "unsupported_numbers"} <= metrics["differences"]["tuned_open-tuned"].keys()
     data = load_dataset(run)
-    seen = set(evaluation.trained_uids(run.stage("adapter").path))
+    seen = set(runner.trained_uids(run.stage("adapter").path))
     rows = [*data["test"], *[row for row in data["train"] if row["uid"] in seen][:6]]
     trained = {row["title"] for row in data["train"]}
     for row, closed, opened in zip(rows, asked["tuned"], asked["tuned_open"], strict=True):
@@ -380,14 +386,14 @@ def test_seen_rows_are_rows_that_were_trained_on(settings):
     data = smoke.dataset(train=20)
     cfg = settings(**{"evaluation.rows": 4})
     uids = data["train"]["uid"]
-    rows, notes = evaluation.choose_rows(cfg, data, uids[::-3])
+    rows, notes = runner.choose_rows(cfg, data, uids[::-3])
     assert [row["uid"] for row in rows["seen"]] == [uid for uid in uids if uid in uids[::-3]][
         : cfg.evaluation.seen_rows
     ]
     assert not notes and [row["uid"] for row in rows["unseen"]] == data["test"]["uid"][:4]
-    whole, _ = evaluation.choose_rows(cfg, data, uids)
+    whole, _ = runner.choose_rows(cfg, data, uids)
     assert [row["uid"] for row in whole["seen"]] == uids[: cfg.evaluation.seen_rows]  # an epoch: the first of the split
-    few, notes = evaluation.choose_rows(cfg, data, uids[7:9])
+    few, notes = runner.choose_rows(cfg, data, uids[7:9])
     assert [row["uid"] for row in few["seen"]] == uids[7:9]
     assert notes == [f"evaluation.seen_rows is 2 instead of {cfg.evaluation.seen_rows}: no more rows were trained on"]
 
@@ -395,14 +401,17 @@ def test_seen_rows_are_rows_that_were_trained_on(settings):
 def test_how_much_was_trained_on_is_said_where_results_are_shown(smoke_run, capsys):
     """'Seen' means little without it: 640 of 1,781 rows."""
     made, metrics = smoke_run.manifests()["adapter"], read_json(smoke_run.path / "evaluation" / "metrics.json")
-    said = report.trained_on(metrics["settings"])
+    said = html_report.trained_on(metrics["settings"])
     assert (
         said
         == f"6 steps of 16 examples: {made['trained_rows']} of 200 training rows, {made['trained_epochs']:g} epochs"
     )
     assert 0 < made["trained_rows"] <= 96 and made["trained_rows"] == len(
-        evaluation.trained_uids(smoke_run.stage("adapter").path)
+        runner.trained_uids(smoke_run.stage("adapter").path)
     )
-    assert said in report.table(metrics, "seen") and said in (smoke_run.path / "evaluation" / "report.html").read_text()
+    assert (
+        said in html_report.table(metrics, "seen")
+        and said in (smoke_run.path / "evaluation" / "report.html").read_text()
+    )
     old = {key: value for key, value in metrics["settings"].items() if not key.startswith("trained_")}
-    assert report.trained_on(old) == "6 steps of 16 examples, drawn from 200 training rows"
+    assert html_report.trained_on(old) == "6 steps of 16 examples, drawn from 200 training rows"

@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 import ftlib
-from ftlib.batching import pack
-from ftlib.explore import before_and_after, leaks, slots
+from ftlib.data.exploration import before_and_after, leaks, slots
+from ftlib.prompts.packing import pack
 
 
 def test_before_and_after_shows_only_rows_that_changed(settings, write_rows, products):

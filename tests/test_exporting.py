@@ -11,14 +11,14 @@ import smoke
 from tokenizers import Tokenizer, models, normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from ftlib import exporting
-from ftlib.cli import main
-from ftlib.exporting import ExportError, add_tokenizer, check, ollama_template, pre_tokenizer
-from ftlib.generation import Answer
-from ftlib.models import load_plain
-from ftlib.prompts import build_prompt, encode_prompt, end_ids
-from ftlib.runs import read_json
-from ftlib.sources import fetch
+from ftlib.cli.entry import main
+from ftlib.export import gguf as exporting
+from ftlib.export.gguf import ExportError, add_tokenizer, check, ollama_template, pre_tokenizer
+from ftlib.generation.batched import Answer
+from ftlib.models.base_models import fetch
+from ftlib.models.loading import load_plain
+from ftlib.pipeline.run_admin import read_json
+from ftlib.prompts.encoding import build_prompt, encode_prompt, end_ids
 
 
 @pytest.fixture(scope="module")

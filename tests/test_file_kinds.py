@@ -16,10 +16,10 @@ import zipfile
 import pandas
 import pytest
 
-from ftlib.catalog import SPLITS, prepare
-from ftlib.cli import main
-from ftlib.file_kinds import KINDS, Kind, identify
-from ftlib.reader import DataError, Malformed, check_file, read_rows
+from ftlib.cli.entry import main
+from ftlib.data.dataset import SPLITS, prepare
+from ftlib.data.file_formats import KINDS, Kind, identify
+from ftlib.data.raw_reader import DataError, Malformed, check_file, read_rows
 
 SIZES = {"data.train_size": 10, "data.validation_size": 3, "data.test_size": 3}
 
@@ -283,7 +283,7 @@ def test_a_reader_can_be_plugged_in(tmp_path, monkeypatch):
         return io.BytesIO(pandas.read_csv(stream, dtype=str).to_json(orient="records", lines=True).encode())
 
     kinds = [Kind(kind.name, kind.describe, read) if kind.name == "table" else kind for kind in KINDS]
-    monkeypatch.setattr("ftlib.file_kinds.KINDS", kinds)
+    monkeypatch.setattr("ftlib.data.file_formats.KINDS", kinds)
     assert [row.uid for row in read_rows(path, Malformed())] == [row["uid"] for row in ROWS] and identify(path).packed
 
 
@@ -342,8 +342,8 @@ def test_a_damaged_file_is_refused_unless_its_use_is_asked_for(settings, tmp_pat
 
 def test_use_damaged_makes_no_data_set_stale(settings, tmp_path, write_rows, products):
     """A setting that is off and was not there before must not cost anybody a night's training again."""
-    from ftlib.pipeline import wanted
-    from ftlib.runs import Run
+    from ftlib.pipeline.run_admin import Run
+    from ftlib.pipeline.stages import wanted
 
     path = write_rows(products(20))
     run = Run(tmp_path / "run")

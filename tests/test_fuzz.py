@@ -14,10 +14,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftlib import reader
-from ftlib.config import Config, ConfigError, flatten, parse_setting
-from ftlib.reader import DataError, Malformed, is_packed, read_rows, rows_in
-from ftlib.study.plan import StudyError, load_study
+from ftlib.config.settings import Config, ConfigError, flatten, parse_setting
+from ftlib.data import raw_reader
+from ftlib.data.raw_reader import DataError, Malformed, is_packed, read_rows, rows_in
+from ftlib.study.study_file import StudyError, load_study
 
 # The same examples in every run: a suite that fails by luck is not believed. `pytest -m slow` draws new ones.
 QUIET = settings(
@@ -78,7 +78,7 @@ def test_any_bytes_are_read_or_counted(tmp_path, content):
         accounted(path)
     except DataError as error:  # refused as a file of another kind, which one with a row in it never is
         assert "\n" not in str(error)
-        rows = [line for line in content.split(b"\n") if reader.decoded(line)]
+        rows = [line for line in content.split(b"\n") if raw_reader.decoded(line)]
         assert not rows or content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
 
@@ -106,9 +106,9 @@ def test_a_damaged_gzip_is_counted(tmp_path, lines, place, byte):
 def test_lines_decoded_together_are_those_decoded_one_by_one(content):
     """Two objects on a line and one on two lines would give as many rows as lines, each with another's place."""
     found = []
-    for together in (reader._one_a_line, lambda block: []):
+    for together in (raw_reader._one_a_line, lambda block: []):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reader, "_one_a_line", together)
+            patch.setattr(raw_reader, "_one_a_line", together)
             found.append((list(rows_in(content, malformed := Malformed())), malformed.kinds, malformed.lines))
     assert found[0] == found[1]
 
@@ -118,7 +118,7 @@ def test_blocks_of_any_size_give_the_same_rows(tmp_path, monkeypatch, block):
     """Lines at the edge of a block would be cut in two, or read twice."""
     path = tmp_path / "rows.json"
     path.write_bytes(b"\n".join([GOOD.replace(b'"a"', b'"%d"' % n) for n in range(9)]))
-    monkeypatch.setattr(reader, "BLOCK", block)
+    monkeypatch.setattr(raw_reader, "BLOCK", block)
     assert [row.uid for row in read_rows(path, Malformed())] == [str(n) for n in range(9)]
 
 

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from ftlib.catalog import choose, first_pass, second_pass
-from ftlib.config import Config
-from ftlib.scanning import Funnel
+from ftlib.config.settings import Config
+from ftlib.data.dataset import choose, first_pass, second_pass
+from ftlib.data.scan import Funnel
 
 # Of the made-up sample. A change of these is a change of every result that was ever recorded: it needs a reason.
 GOLDEN = {

@@ -4,13 +4,13 @@ import pytest
 import smoke
 import torch
 
-from ftlib.batching import PackedSteps, plan_steps
-from ftlib.decoding import Decoder, suits
-from ftlib.generation import generate_batch, settings, to_answer
-from ftlib.models import load_base, precision
-from ftlib.prompts import IGNORED, build_prompt, encode_prompt
-from ftlib.stepping import FixedStep
-from ftlib.training import add_adapter
+from ftlib.generation.batched import generate_batch, settings, to_answer
+from ftlib.generation.cuda_graph_decoder import Decoder, suits
+from ftlib.models.loading import load_base, precision
+from ftlib.prompts.encoding import IGNORED, build_prompt, encode_prompt
+from ftlib.prompts.packing import PackedSteps, plan_steps
+from ftlib.training.compiled_step import FixedStep
+from ftlib.training.fine_tuning import add_adapter
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 ROW = 256

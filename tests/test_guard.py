@@ -5,10 +5,10 @@ import json
 import httpx
 import pytest
 
-from ftlib.app import guard, page
-from ftlib.app.desk import Desk
-from ftlib.asking import TITLE_CHARS, load_pair
-from ftlib.config import Config
+from ftlib.app import gradio_app, guard
+from ftlib.app.model_pair import TITLE_CHARS, load_pair
+from ftlib.app.session import Desk
+from ftlib.config.settings import Config
 
 HUGE = "a" * 20_000_000
 
@@ -17,7 +17,7 @@ HUGE = "a" * 20_000_000
 def served(smoke_run):
     """The page, served by this process: a client whose base address is its own."""
     cfg = Config.load("smoke", env={}, **{"generation.max_new_tokens": 6})
-    blocks, address = page.launch(Desk(load_pair(cfg, smoke_run), smoke_run), "127.0.0.1", None, block=False)
+    blocks, address = gradio_app.launch(Desk(load_pair(cfg, smoke_run), smoke_run), "127.0.0.1", None, block=False)
     with httpx.Client(base_url=address, timeout=60) as client:
         client.blocks = blocks
         yield client
@@ -96,11 +96,14 @@ def test_what_is_kept_of_visitors_is_bounded(served):
     (halt,) = (each for each in served.get("config").json()["dependencies"] if each["api_name"] == "halt")
     found = served.post("gradio_api/run/halt", json={"data": [], "fn_index": halt["id"], "session_hash": "somebody"})
     assert found.status_code == 200 and "somebody" in served.blocks.stopped
-    stopped = page.Stopped(limit=3)
+    stopped = gradio_app.Stopped(limit=3)
     for visitor in "abcda":
         stopped.add(visitor)
     assert list(stopped.visitors) == ["c", "d", "a"] and "b" not in stopped
-    assert served.blocks.state_session_capacity == page.SESSIONS and served.blocks.stopped.limit == page.SESSIONS
+    assert (
+        served.blocks.state_session_capacity == gradio_app.SESSIONS
+        and served.blocks.stopped.limit == gradio_app.SESSIONS
+    )
 
 
 def test_nothing_is_shared_or_recorded_elsewhere(served):

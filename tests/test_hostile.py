@@ -10,11 +10,11 @@ import pytest
 import smoke
 import torch
 
-from ftlib import notebook
-from ftlib.models import load_plain, load_tokenizer
-from ftlib.prompts import encode_example
-from ftlib.sources import ModelError, fetch
-from ftlib.study.plan import StudyError, load_study
+from ftlib.course import notebook
+from ftlib.models.base_models import ModelError, fetch
+from ftlib.models.loading import load_plain, load_tokenizer
+from ftlib.prompts.encoding import encode_example
+from ftlib.study.study_file import StudyError, load_study
 
 
 class Evil:

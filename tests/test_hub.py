@@ -8,11 +8,11 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from ftlib.cli import main
-from ftlib.hub import HubError, explain
-from ftlib.models import load_model_config, load_plain, load_tokenizer
-from ftlib.sources import ModelError, fetch
-from ftlib.study.card import upload
+from ftlib.cli.entry import main
+from ftlib.export.model_card import upload
+from ftlib.models.base_models import ModelError, fetch
+from ftlib.models.hub_errors import HubError, explain
+from ftlib.models.loading import load_model_config, load_plain, load_tokenizer
 
 
 @functools.cache

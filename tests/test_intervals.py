@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from ftlib import intervals
-from ftlib.intervals import (
+from ftlib.evaluation import bootstrap
+from ftlib.evaluation.bootstrap import (
     mean_interval,
     median_interval,
     nearer_median,
@@ -95,7 +95,7 @@ def test_same_seed_same_rows():
     """A rerun prints other intervals, or two equal systems differ because each drew its own rows."""
     values, tokens = np.random.default_rng(5).normal(size=(2, 130)) ** 2
     first = mean_interval(values, seed=7)
-    intervals._resample_counts.cache_clear()  # as in a new process
+    bootstrap._resample_counts.cache_clear()  # as in a new process
     assert mean_interval(list(values), seed=7) == first
     assert mean_interval(values, seed=8) != first
     assert paired_ratio_difference(values, tokens, values, tokens)["ci95"] == [0.0, 0.0]

@@ -2,7 +2,7 @@
 
 import torch
 
-from ftlib.lowrank import even_round_trip, lora_pair, memory_mb, nf4_round_trip
+from ftlib.training.lora_math import even_round_trip, lora_pair, memory_mb, nf4_round_trip
 
 
 def test_an_adapter_begins_at_zero_and_has_rank_r():

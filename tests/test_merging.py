@@ -9,13 +9,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from ftlib import merging, training
-from ftlib.config import ConfigError
-from ftlib.models import load_nf4, load_plain
-from ftlib.prompts import encode_prompt, end_of_turn_id
-from ftlib.runs import read_json
-from ftlib.scoring import answer_nll, mean_nll
-from ftlib.sources import fetch
+from ftlib import merging
+from ftlib.config.settings import ConfigError
+from ftlib.models.base_models import fetch
+from ftlib.models.likelihood import answer_nll, mean_nll
+from ftlib.models.loading import load_nf4, load_plain
+from ftlib.pipeline.run_admin import read_json
+from ftlib.prompts.encoding import encode_prompt, end_of_turn_id
+from ftlib.training import fine_tuning
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def adapter(tmp_path_factory):
     """A trained adapter whose effect is large enough to be seen (a tiny one would make every proof pass)."""
     folder = tmp_path_factory.mktemp("adapter")
     cfg = smoke.config(train__max_steps=3, train__eval_steps=None, train__learning_rate=5e-2, train__warmup_from="zero")
-    training.train(cfg, smoke.dataset(), folder)
+    fine_tuning.train(cfg, smoke.dataset(), folder)
     return folder
 
 
@@ -102,7 +103,7 @@ def test_modules_to_save_are_part_of_the_merged_model(tmp_path):
     cfg = smoke.Config.load(
         "smoke", env={}, lora__modules_to_save=["lm_head", "embed_tokens"], train__max_steps=2, train__eval_steps=None
     )
-    training.train(cfg, smoke.dataset(), tmp_path / "adapter")
+    fine_tuning.train(cfg, smoke.dataset(), tmp_path / "adapter")
     merging.merge(cfg, smoke.dataset(), tmp_path / "adapter", tmp_path / "merged")
     before, after = load_plain(fetch("tiny:llama"), "float32"), load_plain(str(tmp_path / "merged"), "float32")
     assert not torch.equal(before.lm_head.weight, after.lm_head.weight)
@@ -122,7 +123,7 @@ def test_without_an_adapter_all_weights_are_trained_and_saved(tmp_path, fast):
     """A comparison with LoRA in which the embeddings stayed frozen, or the untrained weights were saved, proves nothing."""
     cfg = smoke.config(**{"lora.r": 0, "model.quantization": "none", "train.max_steps": 3, "train.learning_rate": 1e-3,
                           "train.compile": fast})  # fmt: skip
-    result = training.train(cfg, smoke.dataset(), tmp_path / "trained")
+    result = fine_tuning.train(cfg, smoke.dataset(), tmp_path / "trained")
     base, trained = load_plain(fetch("tiny:llama"), "float32"), load_plain(str(tmp_path / "trained"), "float32")
     before = base.state_dict()
     assert all(not torch.equal(weight, before[name]) for name, weight in trained.state_dict().items())
@@ -138,7 +139,7 @@ def test_without_an_adapter_all_weights_are_trained_and_saved(tmp_path, fast):
 def test_all_weights_in_four_bits_are_refused(tmp_path):
     """Frozen 4-bit weights under the name of a full training would be taken for one."""
     with pytest.raises(ConfigError, match="lora.r = 0 trains all weights"):
-        training.train(smoke.config(**{"lora.r": 0}), smoke.dataset(), tmp_path)
+        fine_tuning.train(smoke.config(**{"lora.r": 0}), smoke.dataset(), tmp_path)
 
 
 def test_the_folder_holds_what_a_server_needs(smoke_run):

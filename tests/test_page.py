@@ -8,20 +8,20 @@ import pytest
 import smoke
 from starlette.requests import Request
 
-from ftlib.app import desk as work
-from ftlib.app import page, shown
+from ftlib.app import gradio_app, html
+from ftlib.app import session as work
 from ftlib.app import votes as vote_file
-from ftlib.app.desk import Desk
+from ftlib.app.model_pair import AskError, Pair, load_pair
+from ftlib.app.session import Desk
 from ftlib.app.votes import Votes, tally
-from ftlib.asking import AskError, Pair, load_pair
-from ftlib.cli import main
-from ftlib.config import Config
-from ftlib.intervals import wilson
-from ftlib.retrieval import Source
-from ftlib.support import Marked
+from ftlib.cli.entry import main
+from ftlib.config.settings import Config
+from ftlib.evaluation.bootstrap import wilson
+from ftlib.retrieval.attribution import Marked
+from ftlib.retrieval.bm25_index import Source
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&${alert(1)}"
-W = shown.wordings()["en"]
+W = html.wordings()["en"]
 
 
 class Tags(HTMLParser):
@@ -55,11 +55,11 @@ def test_text_of_strangers_and_models_stays_text():
     marked = [Marked(EVIL, EVIL), Marked(EVIL, None)]
     row = {"uid": EVIL, "title": EVIL, "content": EVIL}
     pieces = [
-        shown.answer(EVIL, EVIL, EVIL, W, "other", marked, {EVIL: 1}),
-        shown.answer(EVIL, EVIL, EVIL, W),
-        shown.sources([source], W),
-        shown.message(EVIL),
-        shown.row_page(row, EVIL, "en"),
+        html.answer(EVIL, EVIL, EVIL, W, "other", marked, {EVIL: 1}),
+        html.answer(EVIL, EVIL, EVIL, W),
+        html.sources([source], W),
+        html.message(EVIL),
+        html.row_page(row, EVIL, "en"),
     ]
     for piece in pieces:
         tags = Tags(piece)
@@ -70,7 +70,7 @@ def test_text_of_strangers_and_models_stays_text():
 
 def test_marks_say_what_they_mean_without_colour():
     """Who cannot see colours, or hears the page, must still learn which sentence no source bears out."""
-    found = shown.answer(
+    found = html.answer(
         "B",
         "Holds 300 ml. Is red.",
         "",
@@ -81,16 +81,16 @@ def test_marks_say_what_they_mean_without_colour():
     )
     assert "<u>Holds</u> <u>300</u> <u>ml</u>. " in found.replace(".<span", ". <span") and "<u>Is</u>" not in found
     assert "(source 2 bears this out)" in found and "(no source bears this out)" in found
-    assert shown.answer("B", "Description: A cup.", "", W, "", [Marked("A cup.", None)]).count("Description:") == 1
+    assert html.answer("B", "Description: A cup.", "", W, "", [Marked("A cup.", None)]).count("Description:") == 1
 
 
 def test_both_languages_say_everything():
     """A missing word shows its key, or fails, for everybody whose browser speaks that language."""
-    en, pt = shown.wordings()["en"], shown.wordings()["pt"]
+    en, pt = html.wordings()["en"], html.wordings()["pt"]
     assert en.keys() == pt.keys() and set(AskError.REASONS) <= en.keys()
     for key in en:
         assert sorted(re.findall(r"{\w+}", en[key])) == sorted(re.findall(r"{\w+}", pt[key])), key
-    assert [shown.language_of(header) for header in ("pt-BR,pt;q=0.9", "en-US", "de,pt", None)] == [
+    assert [html.language_of(header) for header in ("pt-BR,pt;q=0.9", "en-US", "de,pt", None)] == [
         "pt",
         "en",
         "en",
@@ -284,9 +284,9 @@ def test_only_this_machine_is_served_unless_asked(desk, monkeypatch):
     """A page that listens to the whole network, or shares itself, shows a shop's catalogue to strangers."""
     asked = {}
     monkeypatch.setattr(gr.Blocks, "launch", lambda self, **options: asked.update(options) or (None, "address", ""))
-    assert page.serve(desk, block=False) == "address"
+    assert gradio_app.serve(desk, block=False) == "address"
     assert asked["server_name"] == "127.0.0.1" and asked["share"] is False
-    assert "http" not in shown.CSS and "system-ui" in str(asked["theme"].font)
+    assert "http" not in html.CSS and "system-ui" in str(asked["theme"].font)
 
 
 def test_without_a_trained_run_the_command_to_run_is_named(tmp_path, capsys):

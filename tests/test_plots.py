@@ -5,7 +5,7 @@ import base64
 import pytest
 from PIL import Image
 
-from ftlib import plots
+from ftlib.reporting import plots
 
 INTERVAL = {"mean": 0.25, "ci95": [0.125, 0.375]}
 FUNNEL = {"malformed": {}, "dropped": {"missing": 7}, "rows_in": 40, "kept": 33, "splits": {"train": 30, "test": 3}}

@@ -5,12 +5,13 @@ import smoke
 import torch
 from safetensors.torch import load_file
 
-from ftlib import hardware, ladder, training
-from ftlib.errors import FtlibError
-from ftlib.ladder import OutOfMemory
-from ftlib.probe import choose, expectation, in_words, plan, probe
-from ftlib.runs import read_json
-from ftlib.trainer import ExamplesTrainer
+from ftlib.pipeline.run_admin import read_json
+from ftlib.runtime import hardware
+from ftlib.runtime.errors import FtlibError
+from ftlib.training import fine_tuning, oom_fallback
+from ftlib.training.dry_run import choose, expectation, in_words, plan, probe
+from ftlib.training.oom_fallback import OutOfMemory
+from ftlib.training.trainer import ExamplesTrainer
 
 SHORT = {
     "train.max_steps": 4,
@@ -23,18 +24,20 @@ SHORT = {
 
 def trained(folder, **overrides) -> tuple[dict, dict]:
     """(what the manifest records, the adapter's weights) of a training of a few steps."""
-    result = training.train(smoke.Config.load("smoke", env={}, **SHORT | overrides), smoke.dataset(), folder)
+    result = fine_tuning.train(smoke.Config.load("smoke", env={}, **SHORT | overrides), smoke.dataset(), folder)
     return result, load_file(folder / "adapter_model.safetensors")
 
 
 def built(folder, **overrides) -> ExamplesTrainer:
-    return training.build_trainer(smoke.Config.load("smoke", env={}, **SHORT | overrides), smoke.dataset(), folder)[0]
+    return fine_tuning.build_trainer(smoke.Config.load("smoke", env={}, **SHORT | overrides), smoke.dataset(), folder)[
+        0
+    ]
 
 
 @pytest.fixture
 def always(monkeypatch):
     """The probe before every training, however short."""
-    monkeypatch.setattr(ladder, "ENOUGH", 1)
+    monkeypatch.setattr(oom_fallback, "ENOUGH", 1)
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_the_training_is_the_one_without_a_probe(tmp_path, monkeypatch, override
     """A measurement that moved weights or random numbers would train another model wherever it is taken."""
     overrides |= {"lora.dropout": 0.1}  # draws random numbers in every pass
     _, without = trained(tmp_path / "without", **overrides)
-    monkeypatch.setattr(ladder, "ENOUGH", 1)
+    monkeypatch.setattr(oom_fallback, "ENOUGH", 1)
     result, after = trained(tmp_path / "after", **overrides)
     assert result["expected_seconds"] > 0 and result["expected_peak_gib"] > 0
     assert without.keys() == after.keys() and all(torch.equal(without[name], after[name]) for name in without)
@@ -109,7 +112,7 @@ def test_a_short_training_just_begins(tmp_path, capsys):
 def test_a_process_whose_step_fits_goes_down_with_one_whose_does_not(tmp_path, monkeypatch):
     """Two GPUs with different settings would wait for each other for ever."""
     trainer = built(tmp_path)
-    monkeypatch.setattr("ftlib.probe.ranks.total", lambda values: [value + 1.0 for value in values])
+    monkeypatch.setattr("ftlib.training.dry_run.distributed.total", lambda values: [value + 1.0 for value in values])
     with pytest.raises(torch.OutOfMemoryError, match="the largest step"):
         probe(trainer)
 
@@ -141,10 +144,10 @@ def test_the_fast_step_is_dropped_first_and_activations_are_recomputed_last(tmp_
     def full(self, batch, count):
         raise torch.OutOfMemoryError("stand-in for a full GPU")
 
-    monkeypatch.setattr("ftlib.stepping.FixedStep.__call__", full)
+    monkeypatch.setattr("ftlib.training.compiled_step.FixedStep.__call__", full)
     small_memory(256)  # one packed row, its activations recomputed
     cfg = smoke.Config.load("smoke", inherited={"train": {"compile": True}}, env={}, **SHORT)
-    result = training.train(cfg, smoke.dataset(), tmp_path)
+    result = fine_tuning.train(cfg, smoke.dataset(), tmp_path)
     assert list(result["adjusted"]) == ["train.compile", "train.micro_batch", "train.checkpointing"]
     assert list(result["adjusted"].values()) == [False, 1, True] and result["stopped_at_step"] == 4
 
@@ -156,7 +159,7 @@ def test_the_fast_step_is_dropped_first_and_activations_are_recomputed_last(tmp_
 )
 def test_what_the_user_set_is_refused_and_not_changed(tmp_path, always, monkeypatch, setting, way):
     """Whoever set a value must not find out from a table that another one was trained with."""
-    monkeypatch.setattr(ladder, "probe", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    monkeypatch.setattr(oom_fallback, "probe", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
     with pytest.raises(OutOfMemory, match=f"set by you.*did not fit in .* GiB of memory; {way}, or set .*max_length"):
         trained(tmp_path, **setting)
 
@@ -171,18 +174,18 @@ def test_the_end_of_the_ladder_says_what_to_set(tmp_path, small_memory):
 def test_an_interrupted_training_goes_on_with_the_rung_that_it_was_begun_with(tmp_path, small_memory, monkeypatch):
     """With the memory free again, another plan of steps would be resumed in the middle."""
     small_memory(2 * 256)
-    begin = training.Progress.on_step_begin
+    begin = fine_tuning.Progress.on_step_begin
 
     def stop(self, args, state, control, **kwargs):
         if state.global_step == 3:
             raise KeyboardInterrupt
         begin(self, args, state, control, **kwargs)
 
-    monkeypatch.setattr(training.Progress, "on_step_begin", stop)
+    monkeypatch.setattr(fine_tuning.Progress, "on_step_begin", stop)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, **{"train.batching": "padded"})
     monkeypatch.undo()
-    kept = read_json(tmp_path / training.CHECKPOINTS / ladder.ADJUSTED)
+    kept = read_json(tmp_path / fine_tuning.CHECKPOINTS / oom_fallback.ADJUSTED)
     assert kept["micro_batch"]["value"] == 2
     result, _ = trained(tmp_path, **{"train.batching": "padded"})
     assert result["resumed_from_step"] == 2 and result["adjusted"] == {"train.micro_batch": 2}
@@ -191,7 +194,7 @@ def test_an_interrupted_training_goes_on_with_the_rung_that_it_was_begun_with(tm
 def test_memory_that_runs_out_in_the_training_is_an_error_that_says_what_to_do(tmp_path, small_memory, monkeypatch):
     """A short training is not probed; its user should not get a traceback either."""
     small_memory(100)
-    monkeypatch.setattr(ladder, "ENOUGH", 100)
+    monkeypatch.setattr(oom_fallback, "ENOUGH", 100)
     with pytest.raises(OutOfMemory, match="train.checkpointing=true or a smaller train.micro_batch"):
         trained(tmp_path)
 

@@ -13,9 +13,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
-from ftlib import plots, speed
-from ftlib.cli import build_parser
-from ftlib.runs import read_json, write_json
+from ftlib.cli.entry import build_parser
+from ftlib.pipeline.run_admin import read_json, write_json
+from ftlib.reporting import plots, speed
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ import pytest
 import smoke
 from smoke import QUESTION, TEMPLATES, config, tokenizer
 
-from ftlib.generation import settings
-from ftlib.prompts import (
+from ftlib.generation.batched import settings
+from ftlib.prompts.encoding import (
     ENTRY_CHARS,
     IGNORED,
     QUESTIONS,

@@ -11,12 +11,13 @@ from packaging.version import Version
 from safetensors.torch import load_file
 from transformers.distributed.configuration_utils import DistributedConfig
 
-from ftlib import ranks, training
-from ftlib.cli import main
-from ftlib.config import ConfigError
-from ftlib.models import precision
-from ftlib.runs import Run, read_json, read_jsonl
-from ftlib.training import share_of_step
+from ftlib.cli.entry import main
+from ftlib.config.settings import ConfigError
+from ftlib.models.loading import precision
+from ftlib.pipeline.run_admin import Run, read_json, read_jsonl
+from ftlib.runtime import distributed
+from ftlib.training import fine_tuning
+from ftlib.training.fine_tuning import share_of_step
 
 COARSE = ["--set", "generation.max_new_tokens=4"]
 PLAIN = ["--set", "model.quantization=none"]
@@ -57,7 +58,7 @@ def stop_after_a_checkpoint(monkeypatch) -> None:
         if state.global_step == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.Progress, "on_step_begin", stop)
+    monkeypatch.setattr(fine_tuning.Progress, "on_step_begin", stop)
 
 
 def test_two_processes_make_the_run_that_one_makes(tmp_path, smoke_run):
@@ -81,7 +82,8 @@ def test_a_finished_command_leaves_the_group(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("""
 import torch.distributed as dist
-from ftlib import cli, ranks
+from ftlib.cli import entry as cli
+from ftlib.runtime import distributed as ranks
 
 assert ranks.agree(ranks.rank()) == 0 and dist.is_initialized()
 assert cli.main(["config", "--profile", "smoke"]) == 0
@@ -162,7 +164,7 @@ def test_a_base_in_parts_learns_what_a_whole_one_learns(tmp_path, monkeypatch):
 )
 def test_what_cannot_be_spread_over_gpus_is_refused(settings, setting, said, monkeypatch):
     """After minutes of loading, an error from deep inside another library tells nobody what to set."""
-    monkeypatch.setattr(ranks, "sharded", lambda: True)
+    monkeypatch.setattr(distributed, "sharded", lambda: True)
     with pytest.raises(ConfigError, match=said):
         precision(settings(**{"model.quantization": "none"} | setting))
 
@@ -190,5 +192,5 @@ def test_every_item_belongs_to_exactly_one_process(monkeypatch):
     shares = []
     for rank in range(3):
         monkeypatch.setenv("RANK", str(rank))
-        shares.append(ranks.mine(list(range(8))))
+        shares.append(distributed.mine(list(range(8))))
     assert sorted(sum(shares, [])) == list(range(8))

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from ftlib.reader import DataError, Malformed, open_raw, read_rows
+from ftlib.data.raw_reader import DataError, Malformed, open_raw, read_rows
 
 GOOD = {"uid": "a", "title": "Lamp", "content": "It shines.", "target_ind": [3, 9], "target_rel": [1.0, 0.5]}
 LINE = json.dumps(GOOD).encode() + b"\n"

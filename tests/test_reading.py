@@ -4,9 +4,9 @@ import csv
 import json
 import shutil
 
-from ftlib.pipeline import load_dataset
-from ftlib.reading import extremes, growing_interval, rows_of, verdicts
-from ftlib.runs import Run, read_json, read_jsonl, write_text
+from ftlib.evaluation.analysis import extremes, growing_interval, rows_of, verdicts
+from ftlib.pipeline.run_admin import Run, read_json, read_jsonl, write_text
+from ftlib.pipeline.stages import load_dataset
 
 
 def test_rows_and_extremes_of_a_finished_run(smoke_run):

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from ftlib.recorded import upgraded, upgraded_changes
-from ftlib.report import frame, rerun_note, table, table_rows, verdict_of
+from ftlib.evaluation.recorded import upgraded, upgraded_changes
+from ftlib.reporting.html_report import frame, rerun_note, table, table_rows, verdict_of
 
 
 def value(mean, low=None, high=None, **more):

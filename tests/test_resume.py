@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 from smoke import FAST
 
-from ftlib import training
-from ftlib.prompts import encode_rows
-from ftlib.runs import read_json, read_jsonl, write_json
-from ftlib.trainer import ExamplesTrainer, Progress
+from ftlib.pipeline.run_admin import read_json, read_jsonl, write_json
+from ftlib.prompts.encoding import encode_rows
+from ftlib.training import fine_tuning
+from ftlib.training.trainer import ExamplesTrainer, Progress
 
 SAME = ("stopped_at_step", "best_step", "trained_rows", "trained_epochs", "validation_loss")
 
@@ -50,9 +50,9 @@ def kill_before_adapter(monkeypatch, cfg, data, folder) -> None:
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training, "save_adapter", kill)
-        training.train(cfg, data, folder)
-    assert (folder / training.CHECKPOINTS).exists()
+        patch.setattr(fine_tuning, "save_adapter", kill)
+        fine_tuning.train(cfg, data, folder)
+    assert (folder / fine_tuning.CHECKPOINTS).exists()
 
 
 def kill_after_step(step: int, monkeypatch, cfg, data, folder) -> None:
@@ -66,7 +66,7 @@ def kill_after_step(step: int, monkeypatch, cfg, data, folder) -> None:
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Progress, "on_step_begin", kill)
-        training.train(cfg, data, folder)
+        fine_tuning.train(cfg, data, folder)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def kill_after_step(step: int, monkeypatch, cfg, data, folder) -> None:
 def test_killed_after_the_last_step_trains_no_step_more(tmp_path, monkeypatch, change):
     """A kill between the last checkpoint and the written adapter took a step 5 of 4, with other weights."""
     data, cfg, name = smoke.dataset(), smoke.config(**FAST | change), "adapter_model.safetensors"
-    results = [training.train(cfg, data, tmp_path / "whole")]
+    results = [fine_tuning.train(cfg, data, tmp_path / "whole")]
     kill_before_adapter(monkeypatch, cfg, data, tmp_path / "killed")
-    results.append(training.train(cfg, data, tmp_path / "killed"))
+    results.append(fine_tuning.train(cfg, data, tmp_path / "killed"))
     if cfg.lora.r == 0:
         for folder in (tmp_path / "whole", tmp_path / "killed"):
             (folder / "model.safetensors").rename(folder / name)
@@ -96,11 +96,11 @@ def test_killed_after_the_last_step_trains_no_step_more(tmp_path, monkeypatch, c
 def test_a_moved_run_still_ends_with_its_best_checkpoint(tmp_path, monkeypatch, overfits):
     """The Trainer records the best checkpoint by its path; after a move it would keep the last weights instead."""
     data, cfg = smoke.dataset(), smoke.config(**FAST | {"train__max_steps": 6})
-    results = [training.train(cfg, data, tmp_path / "whole")]
+    results = [fine_tuning.train(cfg, data, tmp_path / "whole")]
     assert results[0]["best_step"] == 2
     kill_before_adapter(monkeypatch, cfg, data, tmp_path / "before")
     shutil.move(tmp_path / "before", tmp_path / "after")
-    results.append(training.train(cfg, data, tmp_path / "after"))
+    results.append(fine_tuning.train(cfg, data, tmp_path / "after"))
     assert_equal(tmp_path / "whole", tmp_path / "after", results)
 
 
@@ -110,10 +110,10 @@ def test_resume_keeps_early_stopping_patience(tmp_path, monkeypatch, overfits, a
     change = {"train__early_stopping": 3}
     change |= {"train__max_steps": 20, "train__eval_steps": 1, "train__save_steps": 1}
     data, cfg = smoke.dataset(), smoke.config(**FAST | change)
-    results = [training.train(cfg, data, tmp_path / "whole")]
+    results = [fine_tuning.train(cfg, data, tmp_path / "whole")]
     assert results[0]["stopped_at_step"] == 4
     kill_after_step(at, monkeypatch, cfg, data, tmp_path / "killed")
-    results.append(training.train(cfg, data, tmp_path / "killed"))
+    results.append(fine_tuning.train(cfg, data, tmp_path / "killed"))
     assert_equal(tmp_path / "whole", tmp_path / "killed", results)
 
 
@@ -122,9 +122,9 @@ def test_a_training_that_had_stopped_stays_stopped(tmp_path, monkeypatch, overfi
     change = {"train__early_stopping": 1}
     change |= {"train__max_steps": 20, "train__eval_steps": 1, "train__save_steps": 1}
     data, cfg = smoke.dataset(), smoke.config(**FAST | change)
-    results = [training.train(cfg, data, tmp_path / "whole")]
+    results = [fine_tuning.train(cfg, data, tmp_path / "whole")]
     kill_before_adapter(monkeypatch, cfg, data, tmp_path / "killed")
-    results.append(training.train(cfg, data, tmp_path / "killed"))
+    results.append(fine_tuning.train(cfg, data, tmp_path / "killed"))
     assert results[1]["stopped_at_step"] == 2
     assert_equal(tmp_path / "whole", tmp_path / "killed", results)
 
@@ -136,9 +136,9 @@ def test_resume_in_the_second_epoch_sees_the_same_rows(tmp_path, monkeypatch, ba
     """Grouped batches were drawn from a generator that an interruption does not restore, dropout moved it on."""
     change = {"train__batching": batching, "train__max_steps": 8, "train__save_steps": 4, "train__eval_steps": 4}
     data, cfg = smoke.dataset(train=16), smoke.config(**FAST | change, lora__dropout=0.1)
-    results = [training.train(cfg, data, tmp_path / "whole")]
+    results = [fine_tuning.train(cfg, data, tmp_path / "whole")]
     kill_after_step(6, monkeypatch, cfg, data, tmp_path / "killed")
-    results.append(training.train(cfg, data, tmp_path / "killed"))
+    results.append(fine_tuning.train(cfg, data, tmp_path / "killed"))
     assert_equal(tmp_path / "whole", tmp_path / "killed", results)
 
 
@@ -159,7 +159,7 @@ def test_the_rows_that_were_trained_on_are_those_of_the_steps(tmp_path, monkeypa
         usual(self, inputs)
 
     monkeypatch.setattr(ExamplesTrainer, "count_tokens", listen)
-    result = training.train(cfg, data, tmp_path)
+    result = fine_tuning.train(cfg, data, tmp_path)
     examples = encode_rows(smoke.tokenizer(), data["train"], cfg.train)
     expected = [
         row["uid"] for row, ids in zip(data["train"], examples, strict=True) if tuple(ids["input_ids"]) in taken
@@ -171,7 +171,7 @@ def test_the_rows_that_were_trained_on_are_those_of_the_steps(tmp_path, monkeypa
 
 def test_rows_after_the_best_checkpoint_do_not_count(tmp_path, overfits):
     """The weights that are kept were never trained on them."""
-    result = training.train(smoke.config(**FAST), smoke.dataset(), tmp_path)
+    result = fine_tuning.train(smoke.config(**FAST), smoke.dataset(), tmp_path)
     assert (result["best_step"], result["stopped_at_step"], result["trained_rows"]) == (2, 4, 8)
 
 
@@ -188,7 +188,7 @@ def test_the_first_step_of_the_warm_up_has_a_rate(tmp_path, start, scheduler, ra
     """A rate of 0 in step 1 trains nothing: a training of one step gave back the base."""
     change = {"train__max_steps": 5, "train__warmup_share": 0.8, "train__warmup_from": start, "train__log_steps": 1}
     change |= {"train__scheduler": scheduler, "train__eval_steps": None, "train__learning_rate": 1e-3}
-    training.train(smoke.config(**FAST | change), smoke.dataset(), tmp_path)
+    fine_tuning.train(smoke.config(**FAST | change), smoke.dataset(), tmp_path)
     logged = [line["learning_rate"] / 1e-3 for line in read_jsonl(tmp_path / "train_log.jsonl") if "loss" in line]
     assert logged == pytest.approx(rates)
 
@@ -199,9 +199,9 @@ def test_a_checkpoint_names_its_best_one_by_where_it_lies(tmp_path):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
         write_json(folder / "trainer_state.json", {"best_model_checkpoint": "elsewhere/checkpoint-2"})
-    state = training.TrainerState(
+    state = fine_tuning.TrainerState(
         best_model_checkpoint=read_json(folder / "trainer_state.json")["best_model_checkpoint"]
     )
-    assert training.best_checkpoint(folder, state) == tmp_path / "checkpoint-2"
+    assert fine_tuning.best_checkpoint(folder, state) == tmp_path / "checkpoint-2"
     shutil.rmtree(tmp_path / "checkpoint-2")
-    assert training.best_checkpoint(folder, state) is None
+    assert fine_tuning.best_checkpoint(folder, state) is None

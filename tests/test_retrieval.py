@@ -8,9 +8,9 @@ import sys
 import pytest
 from datasets import Dataset, DatasetDict
 
-from ftlib import calibration
-from ftlib.retrieval import Index, Nearest, build
-from ftlib.runs import read_json, write_json
+from ftlib.pipeline.run_admin import read_json, write_json
+from ftlib.retrieval import threshold as calibration
+from ftlib.retrieval.bm25_index import Index, Nearest, build
 
 TITLES = ["Red wool hat", "Steel kettle 2 l", "Steel kettle 5 l", "Red wool hat", "???"]
 TEXTS = ["hat", "small kettle", "large kettle", "other hat", "nothing"]
@@ -59,7 +59,7 @@ def test_a_neighbour_is_another_row():
     assert Nearest(titles, titles).neighbours() == [1, 0, 3, 2]
 
 
-@pytest.mark.parametrize(("module", "starts"), [("ftlib.retrieval", False), ("bm25s", True)])
+@pytest.mark.parametrize(("module", "starts"), [("ftlib.retrieval.bm25_index", False), ("bm25s", True)])
 def test_jax_is_not_started(tmp_path, module, starts):
     """On Colab JAX starts with the index and takes most of the GPU's memory: the model does not fit. (bm25s alone starts it.)"""
     lax = tmp_path / "jax" / "lax.py"

@@ -10,10 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from ftlib import hardware, pipeline, runs
-from ftlib.cli import main
-from ftlib.reader import DataError
-from ftlib.runs import STAGES, Run, StageBusy, StageMissing, fingerprint, read_json, write_json, write_text
+from ftlib.cli.entry import main
+from ftlib.data.raw_reader import DataError
+from ftlib.pipeline import run_admin, stages
+from ftlib.pipeline.run_admin import (
+    STAGES,
+    Run,
+    StageBusy,
+    StageMissing,
+    fingerprint,
+    read_json,
+    write_json,
+    write_text,
+)
+from ftlib.runtime import hardware
 
 CONFIG, READ = {"train": {"seed": 1, "epochs": 2.0}}, {"dataset": "abc"}
 
@@ -122,7 +132,7 @@ def test_foreign_folder_is_never_emptied(stage):
     write_text(stage.path / "thesis.txt", "years of work")
     with pytest.raises(StageMissing, match=r"no manifest\.json.*did not make it.*move them away"):
         make(stage)
-    runs.clean(Run(stage.path.parent), everything=True)
+    run_admin.clean(Run(stage.path.parent), everything=True)
     assert files_of(stage) == ["thesis.txt"]
 
 
@@ -134,9 +144,9 @@ def test_interrupted_while_clearing(stage, monkeypatch):
     """Without it a folder that was half emptied passes for whole, or for a foreign one that ftlib will not touch."""
     make(stage, files=("checkpoints/one", "weights"))
     with monkeypatch.context() as patch:
-        patch.setattr(runs.shutil, "rmtree", no_more)
+        patch.setattr(run_admin.shutil, "rmtree", no_more)
         with pytest.raises(KeyboardInterrupt):
-            runs.clean(Run(stage.path.parent), everything=True)
+            run_admin.clean(Run(stage.path.parent), everything=True)
     assert stage.why_stale("k1", CONFIG, READ) == "interrupted earlier" and not stage.can_resume("k1")
     make(stage, key="k2", files=("new",))
     assert files_of(stage) == ["manifest.json", "new"]
@@ -146,7 +156,7 @@ def test_interrupted_while_the_replaced_result_is_removed(stage, monkeypatch):
     """Without it half of an old adapter comes back in the place of the whole new one, or fills the disk for ever."""
     make(stage, files=("checkpoints/one", "weights"))
     with monkeypatch.context() as patch:
-        patch.setattr(runs.shutil, "rmtree", no_more)
+        patch.setattr(run_admin.shutil, "rmtree", no_more)
         with pytest.raises(KeyboardInterrupt):
             make(stage, key="k2", files=("new",))
     assert stage.why_stale("k2", CONFIG, READ) is None and stage.replaced
@@ -180,7 +190,9 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
     assert read_json(path) == {"a": "é"}
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs.os, "replace", full_disk)  # the one moment at which the new file takes the old one's place
+        patch.setattr(
+            run_admin.os, "replace", full_disk
+        )  # the one moment at which the new file takes the old one's place
         with pytest.raises(OSError, match="No space"):
             write_text(path, "new")
     assert read_json(path) == {"a": "é"}
@@ -201,7 +213,7 @@ def test_fingerprints():
 def other_process(stage):
     """Another process that holds the stage's lock; yields it, and ends it by closing its input."""
     code = (
-        "import sys; from pathlib import Path; from ftlib.runs import Stage\n"
+        "import sys; from pathlib import Path; from ftlib.pipeline.run_admin import Stage\n"
         "with Stage(Path(sys.argv[1])).lock(): print('held', flush=True); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -241,7 +253,7 @@ def test_notebook_waits(stage, monkeypatch):
             said.append(text)
             process.stdin.close()
 
-        monkeypatch.setattr(runs, "print", let_go, raising=False)
+        monkeypatch.setattr(run_admin, "print", let_go, raising=False)
         make(stage)
         assert len(said) == 1 and f"process {process.pid}" in said[0] and "waiting" in said[0]
     assert stage.whole
@@ -269,7 +281,7 @@ def built(monkeypatch):
 
         return build
 
-    monkeypatch.setattr(pipeline, "BUILDERS", {name: builder(name) for name in STAGES})
+    monkeypatch.setattr(stages, "BUILDERS", {name: builder(name) for name in STAGES})
     return names
 
 
@@ -279,7 +291,7 @@ NEEDED = tuple(name for name in STAGES if name != "index")  # of an evaluation w
 def build(run, cfg, built, stage="evaluation", also=()):
     """Ensure a stage; returns the stages that were built for it."""
     built.clear()
-    pipeline.ensure(stage, cfg, run, also)
+    stages.ensure(stage, cfg, run, also)
     return list(built)
 
 
@@ -324,7 +336,7 @@ def test_a_stage_builds_only_what_it_needs(tmp_path, settings, built):
     run = Run(tmp_path / "run")
     assert build(run, settings(), built, "adapter") == ["dataset", "adapter"]
     assert build(run, settings(), built) == ["merged", "evaluation"]
-    runs.clean(run)
+    run_admin.clean(run)
     assert build(run, settings(), built, "adapter") == []
     assert build(run, settings(), built) == ["merged"]  # the same weights again: the evaluation still stands
 
@@ -371,15 +383,15 @@ def test_data_file_that_is_gone(tmp_path, settings, built, write_rows):
 
 def test_failed_stage_is_built_again_and_the_ones_before_it_are_not(tmp_path, settings, built, monkeypatch, capsys):
     """Without it one error in training costs the prepared data, or leaves a stage that is never finished."""
-    run, whole = Run(tmp_path / "run"), pipeline.BUILDERS["adapter"]
+    run, whole = Run(tmp_path / "run"), stages.BUILDERS["adapter"]
 
     def out_of_memory(cfg, run, folder):
         raise MemoryError
 
-    monkeypatch.setitem(pipeline.BUILDERS, "adapter", out_of_memory)
+    monkeypatch.setitem(stages.BUILDERS, "adapter", out_of_memory)
     with pytest.raises(MemoryError):
         build(run, settings(), built)
-    monkeypatch.setitem(pipeline.BUILDERS, "adapter", whole)
+    monkeypatch.setitem(stages.BUILDERS, "adapter", whole)
     capsys.readouterr()
     assert build(run, settings(), built) == ["adapter", "merged", "evaluation"]
     assert "adapter: going on (interrupted earlier)" in capsys.readouterr().out
@@ -391,21 +403,21 @@ def test_stage_that_another_process_just_made_is_reused(tmp_path, settings, buil
     build(run, cfg, built, "dataset")
     other = run.stage("adapter")
     with contextlib.ExitStack() as writing:
-        writing.enter_context(other.writing(*pipeline.wanted("adapter", cfg, run), "smoke"))
-        monkeypatch.setattr(runs, "print", lambda *_, **__: writing.close(), raising=False)
+        writing.enter_context(other.writing(*stages.wanted("adapter", cfg, run), "smoke"))
+        monkeypatch.setattr(run_admin, "print", lambda *_, **__: writing.close(), raising=False)
         assert build(Run(run.path, wait=True), cfg, built, "adapter") == []
 
 
 def test_stage_command_goes_on_with_what_was_prepared(tmp_path, settings, built):
     """Without it `ftlib train` after `ftlib prepare --set data.seed=7` prepares again with the default seed."""
-    from ftlib.config import Config
+    from ftlib.config.settings import Config
 
     run = Run(tmp_path / "run")
     build(run, settings(**{"data.seed": 7, "train.seed": 9}), built, "adapter")
-    recorded = pipeline.recorded_settings(run, "adapter")
+    recorded = stages.recorded_settings(run, "adapter")
     assert recorded.keys() == {"data"} and recorded["data"]["seed"] == 7
-    assert pipeline.recorded_settings(run, "merged").keys() == {"data", "model", "lora", "train"}
-    assert pipeline.recorded_settings(run, "dataset") == {}
+    assert stages.recorded_settings(run, "merged").keys() == {"data", "model", "lora", "train"}
+    assert stages.recorded_settings(run, "dataset") == {}
     assert build(run, Config.load("smoke", inherited=recorded, env={}), built, "adapter") == [
         "adapter"
     ]  # train.seed is not its
@@ -424,7 +436,7 @@ def test_keep_of_the_pipeline(tmp_path, settings, built):
 def test_load_dataset_without_one(tmp_path):
     """Without it a notebook that is opened first ends in a FileNotFoundError in place of what to run."""
     with pytest.raises(StageMissing, match="`ftlib prepare`"):
-        pipeline.load_dataset(Run(tmp_path / "nowhere"))
+        stages.load_dataset(Run(tmp_path / "nowhere"))
 
 
 # Many runs
@@ -447,13 +459,13 @@ def test_list(two_runs, tmp_path):
     """Without it `ftlib runs list` shows folders that are no runs, or fails where there are none."""
     (tmp_path / "root" / "no run").mkdir()
     write_text(tmp_path / "root" / "file", "x")
-    assert [run.path.name for run in runs.list_runs(tmp_path / "root")] == ["fast", "slow"]
-    assert runs.list_runs(tmp_path / "nowhere") == []
+    assert [run.path.name for run in run_admin.list_runs(tmp_path / "root")] == ["fast", "slow"]
+    assert run_admin.list_runs(tmp_path / "nowhere") == []
 
 
 def test_compare_shows_what_differs(two_runs):
     """Without it two runs stand side by side and the one setting that matters drowns in sixty equal ones."""
-    assert runs.compare(two_runs) == {
+    assert run_admin.compare(two_runs) == {
         "slow": {"train.learning_rate": 1e-4, "nll base": 4.0, "nll tuned": 3.0, "format tuned": 1.0},
         "fast": {"train.learning_rate": 1e-3, "nll base": 4.0, "nll tuned": 2.5, "format tuned": 1.0},
     }
@@ -461,21 +473,21 @@ def test_compare_shows_what_differs(two_runs):
 
 def test_headline_without_evaluation(tmp_path):
     """Without it `ftlib runs list` fails as soon as one run is not evaluated."""
-    assert runs.headline(Run(tmp_path)) == {}
+    assert run_admin.headline(Run(tmp_path)) == {}
 
 
 def test_clean_keeps_results(two_runs):
     """Without it freeing 2 GB of merged weights costs the answers and metrics too."""
     (two_runs[0].path / "merged" / "model.safetensors").write_bytes(bytes(3 * 2**20))
-    assert runs.clean(two_runs[0]) == 3.0
+    assert run_admin.clean(two_runs[0]) == 3.0
     assert list(two_runs[0].manifests()) == ["dataset", "adapter", "evaluation"]
-    assert runs.clean(two_runs[0]) == 0.0
+    assert run_admin.clean(two_runs[0]) == 0.0
 
 
 def test_clean_keeps_an_interrupted_training(stage):
     """Without it cleaning up throws away hours of training that could still go on."""
     interrupt(stage, files=("checkpoints/one",))
-    runs.clean(Run(stage.path.parent))
+    run_admin.clean(Run(stage.path.parent))
     assert "checkpoints/one" in files_of(stage)
 
 
@@ -483,7 +495,7 @@ def test_clean_everything(two_runs):
     """Without it a removed run still shows up, or files that ftlib did not make go with it."""
     write_text(two_runs[1].path / ".notes.lock", "mine")
     for run in two_runs:
-        runs.clean(run, everything=True)
+        run_admin.clean(run, everything=True)
     assert not two_runs[0].path.exists()
     assert [path.name for path in two_runs[1].path.iterdir()] == [".notes.lock"]
 
@@ -491,20 +503,20 @@ def test_clean_everything(two_runs):
 def test_clean_of_a_busy_run_removes_nothing(two_runs):
     """Without it the data set is deleted under a training that reads it."""
     with other_process(two_runs[0].stage("evaluation")), pytest.raises(StageBusy):
-        runs.clean(two_runs[0], everything=True)
+        run_admin.clean(two_runs[0], everything=True)
     assert list(two_runs[0].manifests()) == list(STAGES)
 
 
 def test_where_runs_lie(monkeypatch, settings):
     """Without it runs land in the installed package, in a folder named ~, or where FTLIB_RUNS does not say."""
-    repository = Path(runs.__file__).parents[1]
-    assert pipeline.default_run(settings()) == Path(os.environ["FTLIB_RUNS"]) / "smoke"
+    repository = Path(run_admin.__file__).parents[2]
+    assert stages.default_run(settings()) == Path(os.environ["FTLIB_RUNS"]) / "smoke"
     monkeypatch.setenv("FTLIB_RUNS", "~/elsewhere")
-    assert runs.runs_root() == Path.home() / "elsewhere"
+    assert run_admin.runs_root() == Path.home() / "elsewhere"
     monkeypatch.delenv("FTLIB_RUNS")
-    assert runs.runs_root() == repository / "runs"
-    monkeypatch.setattr(runs, "__file__", "/somewhere/site-packages/ftlib/runs.py")
-    assert runs.runs_root() == Path.cwd() / "runs"
+    assert run_admin.runs_root() == repository / "runs"
+    monkeypatch.setattr(run_admin, "__file__", "/somewhere/site-packages/ftlib/pipeline/run_admin.py")
+    assert run_admin.runs_root() == Path.cwd() / "runs"
 
 
 def test_stored_json_is_readable(tmp_path):

@@ -12,9 +12,9 @@ from itertools import islice
 
 import pytest
 
-from ftlib.errors import FtlibError
-from ftlib.sample import SAMPLE_PATH, words
-from ftlib.sample.generate import DRAW, SHARES, clean_products, make_rows, write_sample
+from ftlib.data.sample import SAMPLE_PATH, words
+from ftlib.data.sample.generate import DRAW, SHARES, clean_products, make_rows, write_sample
+from ftlib.runtime.errors import FtlibError
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,9 @@ def test_other_names_are_refused(tmp_path, name):
 
 def test_importing_the_package_loads_no_words():
     """Without it each command that only needs the stored sample's path pays for reading all word tables."""
-    check = "import sys, ftlib.sample; sys.exit(any(name.startswith('ftlib.sample.') for name in sys.modules))"
+    check = (
+        "import sys, ftlib.data.sample; sys.exit(any(name.startswith('ftlib.data.sample.') for name in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
 
 

@@ -5,10 +5,10 @@ import pytest
 import smoke
 import torch
 
-from ftlib import semantic
+from ftlib.evaluation import embedding_similarity
 
 
-class Tiny(semantic.Cosine):
+class Tiny(embedding_similarity.Cosine):
     """The metric on a random model of two layers: enough to see how texts are batched and pooled."""
 
     def __init__(self):
@@ -22,8 +22,8 @@ class Tiny(semantic.Cosine):
 
 def test_without_the_weights_the_rest_is_measured_and_a_line_says_what_to_install(monkeypatch, capsys):
     """An evaluation of an hour must not end at an optional package."""
-    monkeypatch.setattr(semantic, "PACKAGE", "no_such_package")
-    assert semantic.cosine() is None
+    monkeypatch.setattr(embedding_similarity, "PACKAGE", "no_such_package")
+    assert embedding_similarity.cosine() is None
     assert 'pip install -e ".[semantic]"' in capsys.readouterr().out
 
 
@@ -41,10 +41,10 @@ def test_each_row_is_compared_with_its_own_reference_and_an_empty_answer_scores_
     assert np.allclose(found, [1, 1, 1, 0], atol=1e-5)
 
 
-@pytest.mark.skipif(semantic.model_folder() is None, reason="the extra `semantic` is not installed")
+@pytest.mark.skipif(embedding_similarity.model_folder() is None, reason="the extra `semantic` is not installed")
 def test_the_packaged_weights_know_what_is_alike():
     """Weights that were not loaded give figures too, and nobody would see it in a table."""
-    values = semantic.cosine().compute(
+    values = embedding_similarity.cosine().compute(
         predictions=["Description: a pot for boiling water", "a novel about the sea"],
         references=["A kettle that heats water for tea"] * 2,
         per_row=True,

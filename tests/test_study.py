@@ -11,14 +11,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from ftlib import evaluation, training
-from ftlib.cli import main
-from ftlib.runs import read_json, read_jsonl, write_text
-from ftlib.sample import SAMPLE_PATH
-from ftlib.study import log, report, score
-from ftlib.study.plan import StudyError, load_study, make_jobs
-from ftlib.study.rows import RowValues, against, hashed, load, mean_over_seeds, means_of, save
-from ftlib.study.work import Work, not_held_out
+from ftlib.cli.entry import main
+from ftlib.data.sample import SAMPLE_PATH
+from ftlib.evaluation import runner
+from ftlib.pipeline.run_admin import read_json, read_jsonl, write_text
+from ftlib.study import log, report, scoring
+from ftlib.study.answers import Work, not_held_out
+from ftlib.study.row_scores import RowValues, against, hashed, load, mean_over_seeds, means_of, save
+from ftlib.study.study_file import StudyError, load_study, make_jobs
+from ftlib.training import fine_tuning
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {
@@ -51,8 +52,8 @@ def trainings(monkeypatch) -> list[int]:
 
 
 def count_trainings(monkeypatch) -> list[int]:
-    seeds, honest = [], training.train
-    monkeypatch.setattr(training, "train", lambda cfg, *rest: seeds.append(cfg.train.seed) or honest(cfg, *rest))
+    seeds, honest = [], fine_tuning.train
+    monkeypatch.setattr(fine_tuning, "train", lambda cfg, *rest: seeds.append(cfg.train.seed) or honest(cfg, *rest))
     return seeds
 
 
@@ -65,15 +66,15 @@ def made(tmp_path_factory):
     place.study, place.answers = write_study(folder), place.work / "study-tiny"
     place.command = ["study", "run", str(place.study), "--work", str(place.work), "--results", str(place.results)]
     with pytest.MonkeyPatch.context() as patch:
-        place.trainings, honest = count_trainings(patch), evaluation.answer_prompts
+        place.trainings, honest = count_trainings(patch), runner.answer_prompts
 
         def interrupted(*args):
             if len(place.trainings) == 2:
-                patch.setattr(evaluation, "answer_prompts", honest)
+                patch.setattr(runner, "answer_prompts", honest)
                 raise KeyboardInterrupt
             return honest(*args)
 
-        patch.setattr(evaluation, "answer_prompts", interrupted)
+        patch.setattr(runner, "answer_prompts", interrupted)
         assert main([*place.command, "--data", str(data)]) == 130
         assert not (place.answers / "plain-s2" / "manifest.json").exists()
         assert main(place.command) == 0
@@ -396,14 +397,14 @@ def test_a_forced_end_is_marked_in_differences_between_runs_too():
             for d in decodings
         ]
         found = {"unseen": {"n": 3, "stops": {"mean": 0.2, "ci95": [0.1, 0.3], "wins": 1, "ties": 2, "losses": 0}}}
-        score._mark_forced(found, *jobs)
+        scoring._mark_forced(found, *jobs)
         assert ("forced" in found["unseen"]["stops"]) == expected == ("wins" not in found["unseen"]["stops"])
 
 
 def test_a_run_that_was_scored_elsewhere_stays_in_the_summary(made):
     """Each machine of a study would otherwise erase what the other one recorded."""
     study, before = load_study(made.study), results_of(made)["summary"]
-    assert score.summary(study, {}, before)["runs"] == before["runs"]
+    assert scoring.summary(study, {}, before)["runs"] == before["runs"]
 
 
 def test_the_recorded_studies_are_shown_as_they_are(tmp_path):

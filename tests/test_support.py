@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ftlib import support
-from ftlib.retrieval import Source
-from ftlib.runs import read_json
-from ftlib.sample.pairs import make_pairs
-from ftlib.text import sentences
+from ftlib.data.sample.pairs import make_pairs
+from ftlib.data.text import sentences
+from ftlib.pipeline.run_admin import read_json
+from ftlib.retrieval import attribution
+from ftlib.retrieval.bm25_index import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 CUP = Source("u1", "Blue Enamel Cup, 300 ml", 1.0, "train", 0, (), "It holds 300 ml. A steel rim keeps it in shape.")
@@ -31,15 +31,15 @@ HAT = Source("u2", "Red Wool Hat", 0.9, "test", 0, (), "Knitted from merino wool
 )
 def test_one_wrong_number_colour_or_material_is_enough(sentence, uid):
     """A page that calls a wrong number "borne out" lends it the catalogue's word."""
-    (marked,) = support.mark(f"Description: {sentence}", [CUP, HAT])
+    (marked,) = attribution.mark(f"Description: {sentence}", [CUP, HAT])
     assert (marked.uid, marked.supported) == (uid, uid is not None)
 
 
 def test_a_source_shows_the_sentence_that_the_answer_rests_on():
     """A source that shows its first sentence, whatever was said, cannot be checked."""
-    cup, hat = support.rests_on(["The rim is made of steel."], [CUP, HAT])
+    cup, hat = attribution.rests_on(["The rim is made of steel."], [CUP, HAT])
     assert cup.sentences == ("A steel rim keeps it in shape.",) and hat.sentences == ()
-    assert support.mark("", [CUP]) == []
+    assert attribution.mark("", [CUP]) == []
 
 
 def test_sentences_are_not_cut_at_titles_and_initials():
@@ -64,5 +64,5 @@ def test_the_recorded_rates_are_those_of_this_code(monkeypatch):
     import support_pairs
 
     recorded = read_json(ROOT / "results" / "support.json")
-    assert support_pairs.measure() == recorded and recorded["overlap"] == support.OVERLAP
+    assert support_pairs.measure() == recorded and recorded["overlap"] == attribution.OVERLAP
     del sys.modules["support_pairs"]

@@ -10,13 +10,13 @@ from safetensors.torch import load_file
 from smoke import FAST
 from torch import nn
 
-from ftlib import training
-from ftlib.batching import make_collator
-from ftlib.models import check_model, load_base, load_nf4, load_plain, precision, weight_bytes
-from ftlib.prompts import encode_rows
-from ftlib.runs import read_jsonl
-from ftlib.scoring import answer_loss, answer_nll, mean_nll
-from ftlib.sources import fetch
+from ftlib.models.base_models import fetch
+from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
+from ftlib.models.loading import check_model, load_base, load_nf4, load_plain, precision, weight_bytes
+from ftlib.pipeline.run_admin import read_jsonl
+from ftlib.prompts.encoding import encode_rows
+from ftlib.prompts.packing import make_collator
+from ftlib.training import fine_tuning
 
 
 def weights(folder) -> dict[str, torch.Tensor]:
@@ -63,23 +63,23 @@ def test_our_loss_equals_trls_on_the_same_rows(tmp_path):
 def test_interrupted_training_ends_with_the_weights_of_an_unbroken_one(tmp_path, monkeypatch):
     """A Colab session that dies at step 2 must not give another model than one that lives."""
     data, cfg = smoke.dataset(), smoke.config(**FAST)
-    training.train(cfg, data, tmp_path / "unbroken")
+    fine_tuning.train(cfg, data, tmp_path / "unbroken")
 
     class Interrupted(Exception):
         pass
 
-    begin = training.Progress.on_step_begin
+    begin = fine_tuning.Progress.on_step_begin
 
     def stop(self, args, state, control, **kwargs):
         if state.global_step == 3:  # after the checkpoint of step 2
             raise Interrupted
         begin(self, args, state, control, **kwargs)
 
-    monkeypatch.setattr(training.Progress, "on_step_begin", stop)
+    monkeypatch.setattr(fine_tuning.Progress, "on_step_begin", stop)
     with pytest.raises(Interrupted):
-        training.train(cfg, data, tmp_path / "broken")
+        fine_tuning.train(cfg, data, tmp_path / "broken")
     monkeypatch.undo()
-    result = training.train(cfg, data, tmp_path / "broken")
+    result = fine_tuning.train(cfg, data, tmp_path / "broken")
     assert result["resumed_from_step"] == 2
     unbroken, resumed = weights(tmp_path / "unbroken"), weights(tmp_path / "broken")
     assert unbroken.keys() == resumed.keys()
@@ -90,7 +90,7 @@ def test_interrupted_training_ends_with_the_weights_of_an_unbroken_one(tmp_path,
 
 def test_training_writes_what_the_manifest_and_the_reader_need(tmp_path):
     """A run without its log, its plot or its costs cannot be compared with another."""
-    result = training.train(smoke.config(**FAST), smoke.dataset(), tmp_path)
+    result = fine_tuning.train(smoke.config(**FAST), smoke.dataset(), tmp_path)
     assert {"adapter_config.json", "adapter_model.safetensors", "train_log.jsonl", "loss.png"} <= set(result["files"])
     assert not (tmp_path / "checkpoints").exists()
     assert result["stopped_at_step"] == 4 and result["tokens"] > 0 and result["tokens_per_s"] > 0
@@ -119,7 +119,7 @@ def test_every_way_to_train_runs(tmp_path, change):
     """A setting that is documented but crashes at step 1 costs a student the evening."""
     change = {key: list(value) if isinstance(value, tuple) else value for key, value in change.items()}
     cfg = smoke.Config.load("smoke", env={}, **(FAST | {"train__max_steps": 2} | change))
-    result = training.train(cfg, smoke.dataset(), tmp_path)
+    result = fine_tuning.train(cfg, smoke.dataset(), tmp_path)
     assert result["stopped_at_step"] == result["steps"]
     assert all(torch.isfinite(weight).all() for weight in weights(tmp_path).values())
 
@@ -129,7 +129,7 @@ def test_micro_batches_give_the_same_step_as_one_batch(tmp_path):
     found = []
     for name, micro in (("whole", None), ("parts", 2)):
         cfg = smoke.config(**FAST, train__micro_batch=micro)
-        training.train(cfg, smoke.dataset(), tmp_path / name)
+        fine_tuning.train(cfg, smoke.dataset(), tmp_path / name)
         found.append([line["loss"] for line in read_jsonl(tmp_path / name / "train_log.jsonl") if "loss" in line])
     assert found[0] == pytest.approx(found[1], rel=1e-3)
 
@@ -141,14 +141,14 @@ def test_an_untrained_adapter_changes_nothing():
     ids = torch.tensor([smoke.examples(1)[0]["input_ids"]])
     with torch.no_grad():
         before = base(ids, use_cache=False).logits
-        after = training.add_adapter(base, cfg).eval()(ids, use_cache=False).logits
+        after = fine_tuning.add_adapter(base, cfg).eval()(ids, use_cache=False).logits
     assert torch.equal(before, after)
 
 
 def test_trainable_weights_are_float32_and_the_base_is_frozen():
     """fp16 trainable weights stop fp16 training with 'Attempting to unscale FP16 gradients' (peft#341)."""
     cfg = smoke.Config.load("smoke", env={}, lora__modules_to_save=["lm_head"])
-    model = training.add_adapter(load_base(cfg, precision(cfg)), cfg)
+    model = fine_tuning.add_adapter(load_base(cfg, precision(cfg)), cfg)
     trainable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     assert {weight.dtype for weight in trainable.values()} == {torch.float32}
     assert all("lora_" in name or "modules_to_save" in name for name in trainable)
@@ -158,7 +158,7 @@ def test_validation_counts_the_same_tokens_whatever_was_trained_on(tmp_path):
     """The seed recipe's own labels would make its validation loss look small beside ours."""
     losses = []
     for labels in ({}, {"train__loss_on": "all", "train__label_eos": False}):
-        trainer, _ = training.build_trainer(smoke.config(**FAST, **labels), smoke.dataset(), tmp_path)
+        trainer, _ = fine_tuning.build_trainer(smoke.config(**FAST, **labels), smoke.dataset(), tmp_path)
         losses.append(mean_nll(*answer_nll(trainer.model, trainer.validation, trainer.pad_id, trainer.max_length)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
@@ -167,7 +167,9 @@ def test_tied_model_with_saved_modules_is_refused_before_anything_is_loaded(monk
     """PEFT would train two separate copies of one tied matrix, and the merged model would grow by a fifth."""
     from types import SimpleNamespace
 
-    monkeypatch.setattr("ftlib.models.load_model_config", lambda name: SimpleNamespace(tie_word_embeddings=True))
+    monkeypatch.setattr(
+        "ftlib.models.loading.load_model_config", lambda name: SimpleNamespace(tie_word_embeddings=True)
+    )
     cfg = smoke.Config.load("smoke", env={}, lora__modules_to_save=["lm_head"])
     with pytest.raises(Exception, match=r"lora.modules_to_save = \['lm_head'\].*tie_saved_modules=true"):
         check_model(cfg)
@@ -181,14 +183,14 @@ def test_a_half_written_checkpoint_is_not_resumed_from(tmp_path):
         folder.mkdir(parents=True)
         if whole:
             (folder / "trainer_state.json").write_text("{}")
-    assert training.last_checkpoint(tmp_path).name == "checkpoint-10"
-    assert training.last_checkpoint(tmp_path / "nothing") is None
+    assert fine_tuning.last_checkpoint(tmp_path).name == "checkpoint-10"
+    assert fine_tuning.last_checkpoint(tmp_path / "nothing") is None
 
 
 def test_early_stopping_stops(tmp_path):
     """Asked to stop when validation no longer improves, it must not train on to the last step."""
     cfg = smoke.config(**(FAST | {"train__max_steps": 20}), train__early_stopping=1, train__learning_rate=1e-12)
-    assert training.train(cfg, smoke.dataset(), tmp_path)["stopped_at_step"] < 20
+    assert fine_tuning.train(cfg, smoke.dataset(), tmp_path)["stopped_at_step"] < 20
 
 
 def test_training_leaves_its_settings_as_they_were():
@@ -199,7 +201,7 @@ def test_training_leaves_its_settings_as_they_were():
     tied = LlamaForCausalLM(LlamaConfig(vocab_size=32, tie_word_embeddings=True, **sizes))
     saved = ["embed_tokens", "lm_head"]
     cfg = smoke.Config.load("smoke", env={}, lora__modules_to_save=saved.copy(), lora__tie_saved_modules=True)
-    training.add_adapter(tied, cfg)
+    fine_tuning.add_adapter(tied, cfg)
     assert cfg.lora.modules_to_save == saved
 
 
@@ -223,11 +225,11 @@ def test_a_loss_that_is_no_number_stops_with_its_rows(tmp_path, fast):
     """A night's training on numbers that are none ends with a model that answers nothing, and nobody knows since when."""
     cfg = smoke.config(**{"train.learning_rate": 1e30, "train.compile": fast, "model.quantization": "none"})
     with pytest.raises(
-        training.TrainingFailed, match=r"the loss of step \d+ is (nan|inf).*smaller train.learning_rate"
+        fine_tuning.TrainingFailed, match=r"the loss of step \d+ is (nan|inf).*smaller train.learning_rate"
     ) as error:
-        training.train(cfg, smoke.dataset(), tmp_path)
+        fine_tuning.train(cfg, smoke.dataset(), tmp_path)
     named = [row["uid"] for row in smoke.dataset()["train"] if row["uid"] in str(error.value)]
-    assert 0 < len(named) <= training.SHOWN_UIDS
+    assert 0 < len(named) <= fine_tuning.SHOWN_UIDS
     for path in tmp_path.rglob("adapter_model.safetensors"):  # a checkpoint that would be taken up
         assert all(weight.isfinite().all() for weight in load_file(path).values())
 
@@ -235,21 +237,21 @@ def test_a_loss_that_is_no_number_stops_with_its_rows(tmp_path, fast):
 @pytest.mark.parametrize("auto", [True, False])
 def test_memory_that_runs_out_on_the_way(tmp_path, monkeypatch, auto, capsys):
     """One long batch after hours of training: without the flag one line says what to do, with it the training goes on."""
-    honest = training.ExamplesTrainer.training_step
+    honest = fine_tuning.ExamplesTrainer.training_step
 
     def greedy(self, *args, **kwargs):
         if self.state.global_step >= 4 and self.args.per_device_train_batch_size > 8:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return honest(self, *args, **kwargs)
 
-    monkeypatch.setattr(training.ExamplesTrainer, "training_step", greedy)
+    monkeypatch.setattr(fine_tuning.ExamplesTrainer, "training_step", greedy)
     monkeypatch.setenv("FTLIB_AUTO_BATCH", str(int(auto)))
     cfg = smoke.config()
     if not auto:
-        with pytest.raises(training.OutOfMemory, match="--auto-batch.*train.micro_batch.*lora.r"):
-            training.train(cfg, smoke.dataset(), tmp_path)
+        with pytest.raises(fine_tuning.OutOfMemory, match="--auto-batch.*train.micro_batch.*lora.r"):
+            fine_tuning.train(cfg, smoke.dataset(), tmp_path)
         return
-    made = training.train(cfg, smoke.dataset(), tmp_path)
+    made = fine_tuning.train(cfg, smoke.dataset(), tmp_path)
     assert (
         made["adjusted"] == {"train.micro_batch": 8} and "16 examples at once" in made["reasons"]["train.micro_batch"]
     )
@@ -262,10 +264,10 @@ def test_memory_that_runs_out_on_the_way(tmp_path, monkeypatch, auto, capsys):
 )
 def test_a_share_of_the_steps_is_not_rounded_up_for_a_rounding_error(share, steps, whole):
     """7 % of 100 steps warm up for 8: no other program that is given the same settings trains the same way."""
-    assert training.whole_steps(share * steps) == whole
+    assert fine_tuning.whole_steps(share * steps) == whole
 
 
 def test_epochs_are_counted_in_whole_steps(settings):
     """1.1 epochs of 10 steps become 12 steps."""
     cfg = settings(**{"train.epochs": 1.1, "train.max_steps": None, "train.examples_per_step": 16})
-    assert training.count_steps(cfg, 160) == 11 and training.count_steps(cfg, 161) == 13
+    assert fine_tuning.count_steps(cfg, 160) == 11 and fine_tuning.count_steps(cfg, 161) == 13

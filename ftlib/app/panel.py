@@ -1,7 +1,7 @@
 """The before/after demo inside a notebook: title, question, and both answers side by side as they are written.
 
 What: `ask_page` shows the page of `ftlib serve`; where Gradio is missing, `ask_panel` shows title, question and answers with
-ipywidgets, which need no server; where these are missing too, a line says how `ftlib.asking.print_both` does it in plain text.
+ipywidgets, which need no server; where these are missing too, a line says how `print_both` does it in plain text.
 All text is escaped before it becomes HTML.
 How: `ask_page(pair, run, title="Blue cup")` as the last line of a cell.
 """
@@ -11,9 +11,9 @@ from __future__ import annotations
 import html
 import time
 
-from ftlib.asking import SYSTEMS, AskError, Pair, check_asked, stream_one
-from ftlib.prompts import QUESTIONS
-from ftlib.runs import Run
+from ftlib.app.model_pair import SYSTEMS, AskError, Pair, check_asked, stream_one
+from ftlib.pipeline.run_admin import Run
+from ftlib.prompts.encoding import QUESTIONS
 
 BOX = (
     '<div role="region" aria-live="polite" aria-label="answer of the {system} model" style="border:1px solid #888;'
@@ -30,7 +30,7 @@ def answer_box(system: str, text: str = "", note: str = "") -> str:
 def ask_page(pair: Pair, run: Run, title: str = "", question: str = ""):
     """The page inside the notebook, also on Colab; where Gradio is missing, `ask_panel`, with a line of advice."""
     try:
-        from ftlib.app.page import show
+        from ftlib.app.gradio_app import show
     except ImportError as error:
         print(f'the page needs Gradio ({error}): pip install "gradio>=6.0"; here are simpler fields')
         return ask_panel(pair, title, question or QUESTIONS["reference"])
@@ -42,7 +42,7 @@ def ask_panel(pair: Pair, title: str = "", question: str = QUESTIONS["reference"
     try:
         import ipywidgets as widgets
     except ImportError:
-        print('no widgets here: pip install "ipywidgets>=7.7", or use ftlib.asking.print_both(pair, "a title")')
+        print('no widgets here: pip install "ipywidgets>=7.7", or use ftlib.app.model_pair.print_both(pair, "a title")')
         return None
     wide = widgets.Layout(width="98%")
     style = {"description_width": "5.5em"}

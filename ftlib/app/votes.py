@@ -14,7 +14,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ftlib.intervals import wilson
+from ftlib.evaluation.bootstrap import wilson
 
 CHOICES = ("base", "tuned", "tie")
 TABLE = """

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ftlib.course import pages
-from ftlib.course.pages import CourseError
-from ftlib.runs import write_text
+from ftlib.course import notebook_files
+from ftlib.course.notebook_files import CourseError
+from ftlib.pipeline.run_admin import write_text
 
 
-def rewrite(repository: str | None = None, ref: str | None = None, root: Path = pages.ROOT) -> tuple[str, str]:
+def rewrite(repository: str | None = None, ref: str | None = None, root: Path = notebook_files.ROOT) -> tuple[str, str]:
     """Write the address everywhere; returns (repository, ref). Raises CourseError for one that cannot be an address."""
-    old_repository, old_ref = pages.address(root)
+    old_repository, old_ref = notebook_files.address(root)
     repository, ref = repository or old_repository, ref or old_ref
     for name, text, form in (("--repository", repository, r"[\w.-]+/[\w.-]+"), ("--ref", ref, r"[\w.-]+")):
         if not re.fullmatch(form, text):
@@ -29,11 +29,11 @@ def rewrite(repository: str | None = None, ref: str | None = None, root: Path = 
     text = re.sub(r"(?m)^Repository = .*$", f'Repository = "https://github.com/{repository}"', text)
     text = re.sub(r"(?m)^Notebooks = .*$", f'Notebooks = "https://github.com/{repository}/tree/{ref}/notebooks"', text)
     write_text(project, text)
-    for path in pages.notebook_paths(root):
-        notebook = pages.read(path)
+    for path in notebook_files.notebook_paths(root):
+        notebook = notebook_files.read(path)
         for cell in notebook.cells:
-            cell.source = pages.with_address(cell.source, repository, ref)
-        pages.write(notebook, path)
+            cell.source = notebook_files.with_address(cell.source, repository, ref)
+        notebook_files.write(notebook, path)
     readme = root / "README.md"
-    write_text(readme, pages.with_address(readme.read_text(encoding="utf-8"), repository, ref))
+    write_text(readme, notebook_files.with_address(readme.read_text(encoding="utf-8"), repository, ref))
     return repository, ref

@@ -19,17 +19,18 @@ from pathlib import Path
 
 import nbformat
 
-from ftlib import environment, hardware
-from ftlib.course import pages
-from ftlib.course.pages import CourseError
-from ftlib.runs import Run, read_json, write_json, write_text
+from ftlib.course import notebook_files
+from ftlib.course.notebook_files import CourseError
+from ftlib.pipeline.run_admin import Run, read_json, write_json, write_text
+from ftlib.runtime import environment, hardware
 
-STAGE_TIMES = Path("ftlib") / "profiles" / "times.json"
+STAGE_TIMES = Path("ftlib") / "config" / "profiles" / "times.json"
 PROFILE = "cpu"  # whose outputs are committed
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_NOTE = "(input fields: shown where the notebook is run, not in a recording)"
 ASK_KERNEL = (
-    "import json; from ftlib import hardware; print(json.dumps([hardware.peak_memory_mb(), hardware.device_name()]))"
+    "import json; from ftlib.runtime import hardware; "
+    "print(json.dumps([hardware.peak_memory_mb(), hardware.device_name()]))"
 )
 
 
@@ -38,7 +39,7 @@ def record(
     profile: str = PROFILE,
     rebuild: bool = False,
     settings: dict | None = None,
-    root: Path = pages.ROOT,
+    root: Path = notebook_files.ROOT,
 ) -> None:
     """Execute notebooks in an empty folder with runs of their own; keep outputs and stamps if `profile` is the committed one.
 
@@ -46,9 +47,13 @@ def record(
     settings: {key: value} on top of another profile than the committed one, written down beside its times.
     Raises CourseError for an unknown name, and nbclient's CellExecutionError where a cell fails.
     """
-    chosen = [path for path in pages.notebook_paths(root) if not names or any(path.name.startswith(n) for n in names)]
+    chosen = [
+        path for path in notebook_files.notebook_paths(root) if not names or any(path.name.startswith(n) for n in names)
+    ]
     if len(chosen) < max(len(names), 1):
-        raise CourseError(f"{' '.join(names)}: known are {', '.join(p.stem for p in pages.notebook_paths(root))}")
+        raise CourseError(
+            f"{' '.join(names)}: known are {', '.join(p.stem for p in notebook_files.notebook_paths(root))}"
+        )
     if settings and profile == PROFILE:
         raise CourseError(
             f"--set {' '.join(settings)}: the committed outputs are those of the {PROFILE} profile as it is"
@@ -57,20 +62,22 @@ def record(
     with tempfile.TemporaryDirectory(prefix="ftlib-record-") as folder:
         for path in chosen:
             print(f"{path.stem}: running at the {profile} profile", flush=True)
-            notebook = pages.read(path)
+            notebook = notebook_files.read(path)
             measured = execute(notebook, Path(folder), profile, root, settings or {})
             keep_times(root, profile, path.stem, measured)
             keep_stage_times(root, profile, Run(Path(folder) / "runs" / profile), bool(settings))
             if profile == PROFILE:
                 notebook.metadata["recorded"] = stamp(notebook, profile, commit, measured, root)
                 clean(notebook, Path(folder))
-                pages.write(notebook, path)
-            print(f"{path.stem}: {pages.duration(measured['seconds'])}", flush=True)
+                notebook_files.write(notebook, path)
+            print(f"{path.stem}: {notebook_files.duration(measured['seconds'])}", flush=True)
         if rebuild:
-            from ftlib import shipped
+            from ftlib.course import pretrained_adapter
 
-            shipped.keep(Run(Path(folder) / "runs" / PROFILE))
-            print(f"the adapter of this recording now ships with the course: {shipped.FOLDER.name}", flush=True)
+            pretrained_adapter.keep(Run(Path(folder) / "runs" / PROFILE))
+            print(
+                f"the adapter of this recording now ships with the course: {pretrained_adapter.FOLDER.name}", flush=True
+            )
     write_pages(root)
 
 
@@ -105,7 +112,7 @@ def execute(notebook, folder: Path, profile: str, root: Path, settings: dict) ->
 def stamp(notebook, profile: str, commit: str | None, measured: dict, root: Path) -> dict:
     """Where these outputs come from. The commit is the one before the recording: the recording itself is not committed yet."""
     return {
-        "source": pages.source_hash(notebook),
+        "source": notebook_files.source_hash(notebook),
         "profile": profile,
         "data": "sample",
         "parent_commit": commit,
@@ -116,7 +123,7 @@ def stamp(notebook, profile: str, commit: str | None, measured: dict, root: Path
     }
 
 
-def ftlib_hash(root: Path = pages.ROOT) -> str:
+def ftlib_hash(root: Path = notebook_files.ROOT) -> str:
     """A short hash of the module's code: a recording made with other code may differ, and a reader should be able to know."""
     digest = hashlib.sha256()
     for path in sorted((root / "ftlib").rglob("*.py")):
@@ -151,15 +158,15 @@ def _texts(output) -> list[tuple[dict, str]]:
 
 def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
     """Write what one notebook took into results/course.json."""
-    found = pages.times(root)
+    found = notebook_files.times(root)
     kept = ("seconds", "peak_memory_mb", "device", "note")
     entry = {key: measured[key] for key in kept if key in measured} | {"finished": hardware.now()}
     found.setdefault(profile, {})[name] = entry
-    write_json(root / pages.TIMES, {key: dict(sorted(found[key].items())) for key in sorted(found)})
+    write_json(root / notebook_files.TIMES, {key: dict(sorted(found[key].items())) for key in sorted(found)})
 
 
 def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
-    """Write what each stage took into ftlib/profiles/times.json, from which the next reader is told; not of changed settings."""
+    """Write what each stage took into ftlib/config/profiles/times.json, unless settings were changed."""
     path = root / STAGE_TIMES
     found = read_json(path) if path.exists() else {}
     for name, manifest in ({} if changed else run.manifests()).items():
@@ -177,23 +184,25 @@ def takes(name: str, found: dict) -> str:
             gpu = f" and {memory['gpu'] / 1024:.1f} GiB on the GPU" if memory.get("gpu") else ""
             note = f", {entry['note']}" if "note" in entry else ""
             size = f"{memory['ram'] / 1024:.1f} GiB of memory{gpu}"
-            lines.append(f"- `{profile}`: {pages.duration(entry['seconds'])}, {size} ({entry['device']}{note})")
+            lines.append(
+                f"- `{profile}`: {notebook_files.duration(entry['seconds'])}, {size} ({entry['device']}{note})"
+            )
     return "\n".join(["\n", *lines, "\n"])
 
 
 MAP = ("<!-- course map: written by ftlib course record -->", "<!-- /course map -->")
 
 
-def course_map(root: Path = pages.ROOT) -> str:
+def course_map(root: Path = notebook_files.ROOT) -> str:
     """The README's table: notebook, goals, badge, time on a CPU and on a GPU."""
-    found, (repository, ref) = pages.times(root), pages.address(root)
+    found, (repository, ref) = notebook_files.times(root), notebook_files.address(root)
     lines = ["", "| notebook | what you learn | open | CPU | GPU |", "|---|---|---|---|---|"]
-    for path in pages.notebook_paths(root):
-        notebook, name = pages.read(path), path.stem
+    for path in notebook_files.notebook_paths(root):
+        notebook, name = notebook_files.read(path), path.stem
         cost = [found.get(profile, {}).get(name) for profile in ("cpu", "gpu")]
-        spent = " | ".join(pages.duration(entry["seconds"]) if entry else "–" for entry in cost)
-        learned = "; ".join(pages.goals(notebook))
-        badge = pages.badge(name, repository, ref)
+        spent = " | ".join(notebook_files.duration(entry["seconds"]) if entry else "–" for entry in cost)
+        learned = "; ".join(notebook_files.goals(notebook))
+        badge = notebook_files.badge(name, repository, ref)
         lines.append(f"| [{name}](notebooks/{path.name}) | {learned} | {badge} | {spent} |")
     return "\n".join([*lines, "", _measured_on(found), ""])
 
@@ -209,14 +218,14 @@ def _measured_on(found: dict) -> str:
     return f"Times as recorded ([`results/course.json`](results/course.json)). {'; '.join(words)}." if words else ""
 
 
-def write_pages(root: Path = pages.ROOT) -> None:
+def write_pages(root: Path = notebook_files.ROOT) -> None:
     """Write measured times into the notebooks and the course map into the README."""
-    found = pages.times(root)
-    for path in pages.notebook_paths(root):
-        notebook = pages.read(path)
+    found = notebook_files.times(root)
+    for path in notebook_files.notebook_paths(root):
+        notebook = notebook_files.read(path)
         for cell in notebook.cells:
-            if pages.TAKES[0] in cell.source:
-                cell.source = pages.between(cell.source, pages.TAKES, takes(path.stem, found))
-        pages.write(notebook, path)
+            if notebook_files.TAKES[0] in cell.source:
+                cell.source = notebook_files.between(cell.source, notebook_files.TAKES, takes(path.stem, found))
+        notebook_files.write(notebook, path)
     readme = root / "README.md"
-    write_text(readme, pages.between(readme.read_text(encoding="utf-8"), MAP, course_map(root)))
+    write_text(readme, notebook_files.between(readme.read_text(encoding="utf-8"), MAP, course_map(root)))

@@ -18,8 +18,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
-from ftlib.course import pages
-from ftlib.runs import write_text
+from ftlib.course import notebook_files
+from ftlib.pipeline.run_admin import write_text
 
 REVEAL = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1"  # MIT; `npm pack reveal.js@5.2.1` gives a copy for offline use
 SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # of a printed result on a slide; the book has all of it
@@ -64,21 +64,23 @@ def footer(notebook) -> str:
         return "Not recorded: this page shows no outputs."
     return (
         f"Recorded {recorded['finished'][:10]} on {recorded['device']}, profile {recorded['profile']}, data: {recorded['data']}, "
-        f"{pages.duration(recorded['seconds'])}, after commit {recorded['parent_commit']}."
+        f"{notebook_files.duration(recorded['seconds'])}, after commit {recorded['parent_commit']}."
     )
 
 
-def write_book(folder: Path, root: Path = pages.ROOT) -> list[Path]:
+def write_book(folder: Path, root: Path = notebook_files.ROOT) -> list[Path]:
     """One HTML page a notebook and an index, with navigation; returns their paths. The pages load nothing from elsewhere."""
     folder.mkdir(parents=True, exist_ok=True)
-    notebooks = {path.stem: pages.read(path) for path in pages.notebook_paths(root)}
-    chapters = [{"file": f"{stem}.html", "title": pages.title(notebook)} for stem, notebook in notebooks.items()]
-    repository, ref = pages.address(root)
+    notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(root)}
+    chapters = [
+        {"file": f"{stem}.html", "title": notebook_files.title(notebook)} for stem, notebook in notebooks.items()
+    ]
+    repository, ref = notebook_files.address(root)
     written = []
     for place, (stem, notebook) in enumerate(notebooks.items()):
-        badge = f"{pages.BADGE_LINK}/{repository}/blob/{ref}/notebooks/{stem}.ipynb"
+        badge = f"{notebook_files.BADGE_LINK}/{repository}/blob/{ref}/notebooks/{stem}.ipynb"
         page = _template("page.html.jinja").render(
-            title=pages.title(notebook),
+            title=notebook_files.title(notebook),
             chapters=chapters,
             here=place,
             body=_book_body(notebook, notebooks),
@@ -88,7 +90,7 @@ def write_book(folder: Path, root: Path = pages.ROOT) -> list[Path]:
         )
         written.append(folder / f"{stem}.html")
         write_text(written[-1], page)
-    goals = [pages.goals(notebook) for notebook in notebooks.values()]
+    goals = [notebook_files.goals(notebook) for notebook in notebooks.values()]
     index = _template("page.html.jinja").render(
         title="Fine-tune a small language model", chapters=chapters, here=None, goals=goals, style=_style()
     )
@@ -100,7 +102,7 @@ def write_book(folder: Path, root: Path = pages.ROOT) -> list[Path]:
 def _book_body(notebook, chapters) -> str:
     """The cells of one page; the badge, which would load a picture from elsewhere, is a link of the page instead."""
     cells = copy.deepcopy(notebook.cells)
-    cells[0].source = pages.BADGE.sub("", cells[0].source)
+    cells[0].source = notebook_files.BADGE.sub("", cells[0].source)
     names = "|".join(chapters)
     for cell in cells:
         if cell.cell_type == "markdown":
@@ -130,7 +132,7 @@ def slides_of(notebook) -> list[list[Slide]]:
     A heading brings its first bullets, or its first sentence; a picture or a short printed result brings the first sentence of
     the cell that reads it, and the code folded away.
     """
-    columns = [[Slide(pages.title(notebook), pages.goals(notebook))]]
+    columns = [[Slide(notebook_files.title(notebook), notebook_files.goals(notebook))]]
     skipped = True  # until the first section begins
     for cell, after in zip(notebook.cells[1:], [*notebook.cells[2:], None], strict=True):
         if cell.cell_type == "markdown":
@@ -179,15 +181,19 @@ def _cut(line: str) -> str:
     return line if len(line) <= SHOWN_COLUMNS else line[: SHOWN_COLUMNS - 1] + "…"
 
 
-def write_slides(folder: Path, reveal: str = REVEAL, root: Path = pages.ROOT) -> list[Path]:
+def write_slides(folder: Path, reveal: str = REVEAL, root: Path = notebook_files.ROOT) -> list[Path]:
     """One deck a notebook; returns their paths. reveal: where reveal.js lies, an address or a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for path in pages.notebook_paths(root):
-        notebook = pages.read(path)
+    for path in notebook_files.notebook_paths(root):
+        notebook = notebook_files.read(path)
         columns = [[_rendered(notebook, slide) for slide in column] for column in slides_of(notebook)]
         deck = _template("deck.html.jinja").render(
-            title=pages.title(notebook), columns=columns, reveal=reveal, style=_style(), footer=footer(notebook)
+            title=notebook_files.title(notebook),
+            columns=columns,
+            reveal=reveal,
+            style=_style(),
+            footer=footer(notebook),
         )
         written.append(folder / f"{path.stem}.html")
         write_text(written[-1], deck)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.course import pages
+from ftlib.course import notebook_files
 
 
 def without_solutions(notebook):
@@ -21,11 +21,11 @@ def without_solutions(notebook):
     return notebook
 
 
-def write_copies(folder: Path, root: Path = pages.ROOT) -> list[Path]:
+def write_copies(folder: Path, root: Path = notebook_files.ROOT) -> list[Path]:
     """Write a copy of every notebook into `folder`; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for path in pages.notebook_paths(root):
-        pages.write(without_solutions(pages.read(path)), folder / path.name)
+    for path in notebook_files.notebook_paths(root):
+        notebook_files.write(without_solutions(notebook_files.read(path)), folder / path.name)
         written.append(folder / path.name)
     return written

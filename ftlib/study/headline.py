@@ -7,8 +7,8 @@ How: `ftlib study report` writes the file and puts the table into REPORT.md, REA
 
 from __future__ import annotations
 
-from ftlib.reading import verdicts
-from ftlib.report import (
+from ftlib.evaluation.analysis import verdicts
+from ftlib.reporting.html_report import (
     BASELINES,
     LABELS,
     SHOWN,

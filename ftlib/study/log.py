@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.report import has_verdict, interval, seed_range, verdict_of, with_seeds
-from ftlib.study.plan import Study, load_study
+from ftlib.reporting.html_report import has_verdict, interval, seed_range, verdict_of, with_seeds
+from ftlib.study.study_file import Study, load_study
 
 PAGE = "LOG.md"
 SAID = {  # of each split, the metrics that an entry names

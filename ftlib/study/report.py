@@ -9,16 +9,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib import plots
-from ftlib.course import pages
-from ftlib.recorded import upgraded, upgraded_changes
-from ftlib.report import between, center, interval, markdown, marked, number, rerun_note, seed_range, with_seeds
-from ftlib.runs import DEFINITIONS, read_json, write_json, write_text
+from ftlib.course import notebook_files
+from ftlib.evaluation.recorded import upgraded, upgraded_changes
+from ftlib.pipeline.run_admin import DEFINITIONS, read_json, write_json, write_text
+from ftlib.reporting import plots
+from ftlib.reporting.html_report import (
+    between,
+    center,
+    interval,
+    markdown,
+    marked,
+    number,
+    rerun_note,
+    seed_range,
+    with_seeds,
+)
 from ftlib.study import headline, log
-from ftlib.study.plan import Study
-from ftlib.study.score import SUMMARY
+from ftlib.study.scoring import SUMMARY
+from ftlib.study.study_file import Study
 
-BEGIN, END = pages.STUDIES[0] + "\n", pages.STUDIES[1]
+BEGIN, END = notebook_files.STUDIES[0] + "\n", notebook_files.STUDIES[1]
 PAGE, PICTURE = "REPORT.md", "nll.png"
 SHOWN = {
     "nll": "NLL",
@@ -49,7 +59,7 @@ def summaries(results: Path) -> list[dict]:
 
 
 def under_definitions(study: dict, folder: Path) -> dict:
-    """The study with the figures of older definitions brought to today's, see `ftlib.recorded`."""
+    """The study with the figures of older definitions brought to today's, see `ftlib.evaluation.recorded`."""
     older = {
         name
         for name, run in study["runs"].items()
@@ -274,11 +284,11 @@ def write(root: Path, results: Path) -> list[Path]:
             written.append(results / headline.FILE)
             write_json(written[-1], headline.metrics_of(study))
     for path in sorted((root / "notebooks").glob("*.ipynb")):
-        notebook = pages.read(path)
-        cells = [cell for cell in notebook.cells if pages.STUDIES[0] in cell.source]
+        notebook = notebook_files.read(path)
+        cells = [cell for cell in notebook.cells if notebook_files.STUDIES[0] in cell.source]
         for cell in cells:
             cell.source = between(cell.source, BEGIN, END, short(results).replace("](results/", "](../results/"))
         if cells:
-            pages.write(notebook, path)
+            notebook_files.write(notebook, path)
             written.append(path)
     return written

@@ -12,12 +12,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from ftlib import hardware, ranks
-from ftlib.errors import FtlibError
-from ftlib.runs import runs_root
-from ftlib.study.plan import Job, StudyError, load_study, make_jobs
-from ftlib.study.score import Scorer, recorded, results_of, write_results
-from ftlib.study.work import Work, free, recorded_data
+from ftlib.pipeline.run_admin import runs_root
+from ftlib.runtime import distributed, hardware
+from ftlib.runtime.errors import FtlibError
+from ftlib.study.answers import Work, free, recorded_data
+from ftlib.study.scoring import Scorer, recorded, results_of, write_results
+from ftlib.study.study_file import Job, StudyError, load_study, make_jobs
 
 
 def run_study(
@@ -34,7 +34,7 @@ def run_study(
     folder: the work folder (default: where runs are); studies in one folder share data sets and models. only: names of the
     runs to do. train, score: either half can be left out.
     """
-    if ranks.world() > 1:
+    if distributed.world() > 1:
         raise StudyError(
             "a study runs in one process: share its runs out with --only, one GPU each (CUDA_VISIBLE_DEVICES)"
         )

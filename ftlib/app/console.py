@@ -1,0 +1,94 @@
+"""`ftlib ask`: both answers as they are written, their sources below, in a terminal or a file.
+
+What: in a terminal the models write side by side in two columns (the library rich draws them); into a pipe or a file each answer
+stands under its model's name. Text of models and catalogues is shown without control characters, which could move the cursor,
+colour the screen or rename the window. Everything but the answer goes to the error stream, so that `--json` can be piped.
+How: `ftlib ask "Blue enamel cup, 300 ml" --sources`
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from ftlib.app.model_pair import (
+    Pair,
+    check_asked,
+    entries_of,
+    language_note,
+    print_both,
+    sources_of,
+    stream_together,
+    summary,
+)
+from ftlib.data.text import plain
+from ftlib.prompts.encoding import Entries
+from ftlib.retrieval.attribution import rests_on
+
+NO_SOURCE = (
+    "No row of the catalogue belongs to this title: the answer is from the model's memory alone, and may be invented."
+)
+MARKS = {True: "✓ a source bears it out", False: "? no source bears it out"}
+
+
+def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, quiet: bool = False) -> dict:
+    """Ask the pair's models, print the answers as they are written unless `quiet`, and return `asking.summary`.
+
+    Raises AskError for a title or question that cannot be asked.
+    """
+    title, question = check_asked(title, question)
+    sources = sources_of(pair, title, question)
+    entries = entries_of(pair, sources) if open_book else ()
+    for note in notes(question, open_book, bool(sources)):
+        print(note, file=sys.stderr, flush=True)
+    answers = dict.fromkeys(pair.models, "")
+    if quiet:
+        for system, piece in stream_together(pair, title, question, entries):
+            answers[system] += piece
+    elif sys.stdout.isatty() and len(answers) > 1:
+        _in_columns(pair, title, question, entries, answers)
+    else:
+        answers = print_both(pair, title, question, entries)
+    return summary(title, question, answers, sources)
+
+
+def notes(question: str, open_book: bool, found: bool) -> Iterator[str]:
+    """What the asker should know before the answer."""
+    if note := language_note(question):
+        yield note
+    if open_book and not found:
+        yield "open book: no row of the catalogue belongs to this title, so none is shown to the models"
+
+
+def _in_columns(pair: Pair, title: str, question: str, entries: Entries, answers: dict[str, str]) -> None:
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
+    def drawn() -> Table:
+        table = Table(expand=True, pad_edge=False)
+        for system in answers:
+            table.add_column(system, ratio=1)
+        table.add_row(*(Text(plain(text)) for text in answers.values()))
+        return table
+
+    with Live(drawn(), refresh_per_second=8) as screen:
+        for system, piece in stream_together(pair, title, question, entries):
+            answers[system] += piece
+            screen.update(drawn())
+
+
+def print_sources(pair: Pair, told: dict) -> None:
+    """The sources of what was told, with the sentences that the answers rest on, and which sentences none bears out."""
+    if not told["sources"]:
+        print(NO_SOURCE)
+        return
+    found = rests_on(told["answers"].values(), sources_of(pair, told["title"], told["question"]))
+    for number, source in enumerate(found, start=1):
+        trained = "trained on it" if source.split == "train" else f"not trained on it, {source.split} split"
+        print(f"[{number}] {source.uid}  {plain(source.title)}  (score {source.score:.2f}; {trained})")
+        for sentence in source.sentences:
+            print(f"    {plain(sentence)}")
+    print()
+    for sentence in told["sentences"]:
+        print(f"  {MARKS[sentence['supported']]}: {plain(sentence['text'])}")

@@ -1,0 +1,203 @@
+"""The page: a title, a question, both models' answers side by side as they are written, their sources, and a vote.
+
+What: `build(desk)` lays the page out with Gradio, `serve` opens it; what it does is in `desk.py`.
+Who may use it: this machine alone (127.0.0.1), unless told otherwise; nothing is shared, counted or fetched from elsewhere.
+`guard.py` refuses unknown hosts, other sites and large requests; files cannot be uploaded. One pair of answers is written at a
+time, the others wait in a queue of `QUEUE`, which no request can pass by; lengths and what is kept of a visitor are limited.
+How: `ftlib serve`; in a notebook `show(pair, run)` as the last line of a cell.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported: it would report each start
+os.environ["GRADIO_RUN_HISTORY"] = "False"  # it can send what visitors ask to the hub; older versions have none
+
+from collections import OrderedDict
+
+import gradio as gr
+from gradio.route_utils import FnIndexInferError
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from ftlib.app import html
+from ftlib.app.guard import Guard, allowed_hosts
+from ftlib.app.model_pair import QUESTION_CHARS, TITLE_CHARS, Pair
+from ftlib.app.session import LONGEST, Desk, chosen_decoding, language
+from ftlib.pipeline.run_admin import Run
+
+QUEUE = 64  # people who may wait; more are told to come back
+SESSIONS = 1000  # visitors of whom something is kept: the newest
+KEPT_FOR = 3600  # seconds that a pair of answers waits for a vote
+
+
+class Stopped:
+    """Visitors who have had enough of the answer that is being written; of any number, the newest `limit` are kept."""
+
+    def __init__(self, limit: int = SESSIONS):
+        self.limit, self.visitors = limit, OrderedDict()
+
+    def add(self, visitor: str | None) -> None:
+        self.visitors[visitor] = True
+        self.visitors.move_to_end(visitor)
+        while len(self.visitors) > self.limit:
+            self.visitors.popitem(last=False)
+
+    def discard(self, visitor: str | None) -> None:
+        self.visitors.pop(visitor, None)
+
+    def __contains__(self, visitor: str | None) -> bool:
+        return visitor in self.visitors
+
+
+def build(desk: Desk) -> gr.Blocks:
+    """The page, not yet served."""
+    say = gr.I18n(**html.wordings())  # the browser's language chooses
+    with gr.Blocks(title="ftlib", analytics_enabled=False) as page:
+        told = gr.State(None, time_to_live=KEPT_FOR)
+        gr.Markdown(say("heading"), elem_id="heading")
+        gr.Markdown(say("intro"))
+        title = gr.Textbox(
+            desk.title, label=say("title"), placeholder=say("title_hint"), max_length=TITLE_CHARS, elem_id="title"
+        )
+        question = gr.Textbox(
+            label=say("question"), placeholder=say("question_hint"), max_length=QUESTION_CHARS, elem_id="question"
+        )
+        if desk.examples():
+            gr.Examples([[each] for each in desk.examples()], [title], label=say("examples"), elem_id="examples")
+        with gr.Row():
+            open_book = gr.Checkbox(False, label=say("open_book"), container=False, elem_id="open-book")
+            blind = gr.Checkbox(False, label=say("blind"), container=False, elem_id="blind")
+        with gr.Accordion(say("decoding"), open=False, elem_id="decoding"):
+            decoding = _decoding(desk.pair.generation, say)
+        with gr.Row():
+            button = gr.Button(say("ask"), variant="primary", elem_id="ask", scale=4)
+            stop = gr.Button(say("stop"), elem_id="stop", scale=1)
+        said = gr.HTML(elem_id="said")
+        with gr.Row():
+            with gr.Column(min_width=320):
+                left = gr.HTML(elem_id="left")
+            with gr.Column(min_width=320):
+                right = gr.HTML(elem_id="right")
+        with gr.Column(visible=False, elem_id="voting") as voting:
+            gr.Markdown(say("legend"))
+            gr.Markdown(say("better"))
+            with gr.Row():
+                ballots = {each: gr.Button(say(each), elem_id=f"vote-{each}") for each in ("left", "tie", "right")}
+        thanks = gr.HTML(elem_id="thanks")
+        sources = gr.HTML(elem_id="sources")
+
+        stopped = Stopped()
+
+        def ask(title, question, open_book, blind, request: gr.Request, *chosen):
+            generation = chosen_decoding(desk.pair.generation, dict(zip(decoding, chosen, strict=True)))
+            visitor = request.session_hash
+            settings = (title, question, open_book, blind, generation, language(request))
+            try:
+                for view in desk.ask(*settings, halted=lambda: visitor in stopped):
+                    can_vote = gr.Column(visible=view.told is not None)
+                    yield view.left, view.right, view.sources, view.said, view.told, can_vote, ""
+            finally:
+                stopped.discard(visitor)
+
+        def begin(request: gr.Request):
+            stopped.discard(request.session_hash)
+
+        def halt(
+            request: gr.Request,
+        ):  # also while the question waits in the queue: its answer then ends at its first word
+            stopped.add(request.session_hash)
+
+        def voter(choice: str):
+            def vote(told, request: gr.Request):
+                message = desk.vote(told, choice, language(request)) if told else ""
+                return html.message(message, "status"), gr.Column(visible=False)
+
+            return vote
+
+        gr.on(
+            [button.click, title.submit, question.submit],
+            begin,
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
+        ).then(
+            ask,
+            [title, question, open_book, blind, *decoding.values()],
+            [left, right, sources, said, told, voting, thanks],
+            show_progress="hidden",
+            concurrency_limit=1,
+            api_visibility="private",
+        )
+        stop.click(halt, show_progress="hidden", queue=False, api_visibility="private")
+        for choice, ballot in ballots.items():
+            ballot.click(voter(choice), [told], [thanks, voting], show_progress="hidden", api_visibility="private")
+    page.queue(max_size=QUEUE, api_open=False)
+    page.stopped = stopped
+    page.say = say
+    return page
+
+
+def _decoding(now, say) -> dict[str, gr.components.Component]:
+    """The controls that lie folded away: {setting: control}, at first as the run was evaluated."""
+    longest = max(LONGEST, now.max_new_tokens)
+    return {
+        "max_new_tokens": gr.Slider(8, longest, now.max_new_tokens, step=1, label=say("longest")),
+        "do_sample": gr.Checkbox(now.do_sample, label=say("sample")),
+        "temperature": gr.Slider(0.1, 2.0, now.temperature, step=0.05, label=say("temperature")),
+        "top_p": gr.Slider(0.05, 1.0, now.top_p, step=0.05, label=say("top_p")),
+        "min_p": gr.Slider(0.0, 0.5, now.min_p, step=0.01, label=say("min_p")),
+        "repetition_penalty": gr.Slider(1.0, 2.0, now.repetition_penalty, step=0.05, label=say("penalty")),
+    }
+
+
+def serve(
+    desk: Desk, host: str = "127.0.0.1", port: int | None = None, block: bool = True, allow: Sequence[str] = ()
+) -> str:
+    """Serve the page; returns its address. block: until interrupted. port: None takes the first free one from 7860 on.
+
+    allow: more names under which it may be asked for, such as a proxy's, see `guard`. Raises OSError if the port is taken.
+    """
+    _, address = launch(desk, host, port, block, allow)
+    return address
+
+
+def launch(desk: Desk, host: str, port: int | None, block: bool, allow: Sequence[str] = ()) -> tuple[gr.Blocks, str]:
+    """`serve`, with the page itself, which can be closed."""
+    page = build(desk)
+    system = ["system-ui", "sans-serif"]  # Gradio's own fonts would be fetched from elsewhere
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        quiet=True,
+        inline=not block,
+        prevent_thread_lock=True,
+        ssr_mode=False,
+        i18n=page.say,
+        theme=gr.themes.Default(font=system, font_mono=["ui-monospace", "monospace"]),
+        css=html.CSS,
+        js="() => { document.documentElement.lang = navigator.language.startsWith('pt') ? 'pt' : 'en' }",
+        footer_links=["settings"],
+        max_file_size=0,
+        enable_monitoring=False,
+        mcp_server=False,
+        state_session_capacity=SESSIONS,
+        app_kwargs={
+            "routes": [Route("/row/{split}/{place}", desk.row)],
+            "middleware": [Middleware(Guard, allowed=allowed_hosts(host, allow))],
+            "exception_handlers": {FnIndexInferError: lambda *_: PlainTextResponse("no such function\n", 404)},
+        },
+    )
+    if block:
+        print(f"the page: {address}  (Ctrl-C ends it)", flush=True)
+        page.block_thread()
+    return page, address
+
+
+def show(pair: Pair, run: Run, title: str = "") -> None:
+    """The page inside a notebook, also on Colab, with a title to begin with."""
+    serve(Desk(pair, run, title), block=False)

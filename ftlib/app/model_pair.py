@@ -1,0 +1,223 @@
+"""Ask base and tuned model about a product, see both answers as they are written, and what they rest on.
+
+What: `load_pair(cfg, run)` holds both models, in the same 16-bit precision as in the evaluation; `stream_together` yields their
+answers piece by piece, `sources_of` the rows of the catalogue that belong to the question. Why both: what a tuned model says
+means something only beside what its base says to the same prompt.
+`tells_apart` asks the one question that fluent text hides: does the model know this product, or only what descriptions look like?
+How: `ftlib ask`, the page of `ftlib serve` and notebook 06 call them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ftlib.config.settings import Config
+from ftlib.data.text import plain
+from ftlib.evaluation.bootstrap import paired_ratio_difference, ratio_interval
+from ftlib.generation.batched import stream_answer
+from ftlib.models.base_models import fetch
+from ftlib.models.likelihood import answer_nll
+from ftlib.models.loading import load_plain, load_tokenizer
+from ftlib.pipeline.run_admin import Run
+from ftlib.pipeline.stages import load_dataset
+from ftlib.prompts.encoding import QUESTIONS, Entries, build_prompt, cut_title, encode_example, encode_rows, open_prompt
+from ftlib.retrieval.attribution import mark, rests_on
+from ftlib.retrieval.bm25_index import Index, Nearest, Source
+from ftlib.runtime import hardware
+from ftlib.runtime.errors import FtlibError
+
+SYSTEMS = ("base", "tuned")
+TITLE_CHARS, QUESTION_CHARS = 500, 500
+MARGIN = 3.0  # nats
+
+
+class AskError(FtlibError, ValueError):
+    """The title or the question cannot be asked; the message says what is allowed.
+
+    `reason`: empty_title, long_title or long_question, with `values` for whoever says it in another language.
+    """
+
+    REASONS = {
+        "empty_title": "the title is empty; write the product's title as a shop would",
+        "long_title": "the title has {length} characters; allowed are at most {limit}",
+        "long_question": "the question has {length} characters; allowed are at most {limit}",
+    }
+
+    def __init__(self, reason: str, **values: int):
+        super().__init__(self.REASONS[reason].format(**values))
+        self.reason, self.values = reason, values
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both models with what they need to answer. `models`: {'base': model, 'tuned': model}."""
+
+    models: dict
+    tokenizer: object
+    generation: object
+    row_length: int
+    index: Index | None = None
+    open_rows: int = 2
+
+
+def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
+    """Base and merged model of a run, and its index if it has one. Raises StageMissing, StageDamaged."""
+    merged, index = run.stage("merged").sound(), run.stage("index")
+    dtype, _ = hardware.compute_dtype()
+    places = {"base": cfg.model.name, "tuned": str(merged)}
+    models = {system: load_plain(fetch(places[system]), dtype) for system in systems}
+    opened = Index.open(load_dataset(run), index.sound()) if index.whole else None
+    return Pair(
+        models,
+        load_tokenizer(cfg.model.name),
+        cfg.generation,
+        cfg.train.max_length,
+        opened,
+        cfg.evaluation.open_rows,
+    )
+
+
+def check_asked(title: str, question: str) -> tuple[str, str]:
+    """Title and question on one line each, default question if it is empty. Raises AskError if one cannot be asked."""
+    title, question = (" ".join(text.split()) for text in (title, question))
+    if not title:
+        raise AskError("empty_title")
+    for name, text, limit in (("title", title, TITLE_CHARS), ("question", question, QUESTION_CHARS)):
+        if len(text) > limit:
+            raise AskError(f"long_{name}", length=len(text), limit=limit)
+    return title, question or QUESTIONS["reference"]
+
+
+def sources_of(pair: Pair, title: str, question: str = "", k: int = 3) -> list[Source]:
+    """The rows of the catalogue that belong to a title and a question, best first; [] if none does. Raises AskError."""
+    title, question = check_asked(title, question)
+    return pair.index.sources(title, question, k) if pair.index else []
+
+
+def language_note(question: str) -> str:
+    """What to tell somebody who asks in Portuguese; '' for English, and for a question too short to tell.
+
+    The library py3langid (Lui and Baldwin 2012) compares the two; a question is Portuguese if that is `MARGIN` nats likelier.
+    """
+    import py3langid
+
+    if question in QUESTIONS.values() or not question.strip():
+        return ""
+    py3langid.set_languages(["en", "pt"])
+    likely = dict(py3langid.rank(question))
+    if likely["pt"] - likely["en"] < MARGIN:
+        return ""
+    return "The catalogue is in English, and so is the answer. / O catálogo está em inglês, e a resposta também."
+
+
+def stream_one(
+    pair: Pair, system: str, title: str, question: str = "", entries: Entries = (), generation=None
+) -> Iterator[str]:
+    """Yield one model's answer piece by piece. Raises AskError before anything is generated.
+
+    entries: rows of the catalogue that stand in the prompt (open book). generation: other settings than the pair's.
+    """
+    title, question = check_asked(title, question)
+    prompt = open_prompt(build_prompt(cut_title(pair.tokenizer, title), question), entries)
+    return stream_answer(pair.models[system], pair.tokenizer, prompt, generation or pair.generation)
+
+
+def entries_of(pair: Pair, sources: Sequence[Source]) -> Entries:
+    """The rows that an open book shows: the first of the sources."""
+    return [(source.title, source.content) for source in sources[: pair.open_rows]]
+
+
+def stream_together(
+    pair: Pair, title: str, question: str = "", entries: Entries = (), generation=None
+) -> Iterator[tuple[str, str]]:
+    """Yield (system, piece) of all models in turn, so that both columns fill at once. Closing it ends both answers."""
+    title, question = check_asked(title, question)
+    streams = {system: stream_one(pair, system, title, question, entries, generation) for system in pair.models}
+    try:
+        while streams:
+            for system in list(streams):
+                piece = next(streams[system], None)
+                if piece is None:
+                    del streams[system]
+                else:
+                    yield system, piece
+    finally:
+        for stream in streams.values():
+            stream.close()
+
+
+def summary(title: str, question: str, answers: dict[str, str], sources: Sequence[Source]) -> dict:
+    """What was asked and answered, as `ftlib ask --json` prints it.
+
+    `sentences` are those of the tuned model's answer, or of the only one; `sentence` is the one that an answer rests on most.
+    """
+    found = rests_on(answers.values(), sources)
+    shown = answers.get("tuned") or next(iter(answers.values()), "")
+    return {
+        "title": title,
+        "question": question,
+        "answers": answers,
+        "sources": [
+            {
+                "uid": source.uid,
+                "title": source.title,
+                "score": source.score,
+                "split": source.split,
+                "sentence": source.sentences[0] if source.sentences else "",
+            }
+            for source in found
+        ],
+        "sentences": [{"text": each.text, "supported": each.supported} for each in mark(shown, sources)],
+    }
+
+
+def print_both(pair: Pair, title: str, question: str = "", entries: Entries = ()) -> dict[str, str]:
+    """Stream the answers to the console one after the other, without control characters; returns {system: text}."""
+    answers = dict.fromkeys(pair.models, "")
+    for system in answers:
+        print(f"--- {system}", flush=True)
+        for piece in stream_one(pair, system, title, question, entries):
+            answers[system] += piece
+            print(plain(piece), end="", flush=True)
+        print("\n", flush=True)
+    return answers
+
+
+def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> list[float]:
+    """Does a model give two similar titles their own descriptions? 1.0 or 0.0 for each of the first `count` rows.
+
+    Each is paired with the row among all `rows` whose title is most similar. Right if both true pairs together are likelier
+    than the same two descriptions swapped. Each text is scored under both titles, so a text that is likely anyway, or long,
+    gains nothing. A coin would be right in half of the cases.
+    """
+    others = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbours()
+    examples = []
+    for row, other in zip(rows[:count], (rows[place] for place in others[:count]), strict=True):
+        for title, text in ((row, row), (other, other), (row, other), (other, row)):
+            examples.append(_example(pair, title["title"], text["content"]))
+    sums, _ = answer_nll(pair.models[system], examples, pair.tokenizer.pad_token_id, pair.row_length)
+    fours = [sums[start : start + 4] for start in range(0, len(sums), 4)]
+    return [float(own + others_own < swapped + back) for own, others_own, swapped, back in fours]
+
+
+def closed_and_open(
+    pair: Pair, cfg: Config, rows: list[dict], entries: Mapping[str, Entries]
+) -> Iterator[tuple[str, str, dict]]:
+    """(system, which book, interval in nats per token) of the rows' true descriptions, closed, open, and the difference.
+
+    entries: {uid: rows in the prompt}, see `evaluation.entries_for`.
+    """
+    train, size = cfg.train.as_measured(), cfg.evaluation.bootstrap
+    for system, model in pair.models.items():
+        sums = {}
+        for book, shown in (("closed book", {}), ("open book", entries)):
+            examples = encode_rows(pair.tokenizer, rows, train, entries=shown)
+            longest = max(train.max_length, *(len(example["input_ids"]) for example in examples))
+            sums[book] = answer_nll(model, examples, pair.tokenizer.pad_token_id, longest)
+            yield system, book, ratio_interval(*sums[book], size)
+        yield system, "open book - closed", paired_ratio_difference(*sums["open book"], *sums["closed book"], size)
+
+
+def _example(pair: Pair, title: str, text: str) -> dict:
+    return encode_example(pair.tokenizer, title, QUESTIONS["reference"], text, max_length=pair.row_length)

@@ -1,0 +1,94 @@
+"""`ftlib doctor`: what this machine has, which profile fits it and why, what is missing and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from ftlib.config.settings import Config, profile_description
+from ftlib.models.base_models import cache_dir
+from ftlib.models.loading import precision
+from ftlib.pipeline.run_admin import list_runs, runs_root, size_mb
+from ftlib.runtime import hardware
+from ftlib.runtime.errors import FtlibError
+
+NEEDED = (
+    "torch",
+    "transformers",
+    "peft",
+    "bitsandbytes",
+    "datasets",
+    "evaluate",
+    "rouge_score",
+    "sacrebleu",
+    "bm25s",
+    "gguf",
+)
+FREE_GB = 5  # a merged TinyLlama has 2.2 GB, its base as much
+
+
+def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
+    """(facts, problems), a line each; every problem says how to mend it. one_gpu: what `use_one_gpu` did, if anything."""
+    missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
+    problems = [f"{name} is not installed: pip install -e . -c constraints.txt" for name in missing]
+    facts = [f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
+    facts += [f"{name} {version}" for name, version in hardware.versions().items() if name != "python"]
+    if not missing:  # the rest needs them
+        facts += _device(one_gpu)
+        chosen, wrong = _profile()
+        facts, problems = facts + chosen, problems + wrong
+    facts += [f"runs: {runs_root()} ({len(list_runs())} runs)", _folder("cache", cache_dir())]
+    return facts, problems + _disk(runs_root())
+
+
+def _device(one_gpu: str | None) -> list[str]:
+    """Words for the device and its memory."""
+    return [
+        f"device: {hardware.device_name()}",
+        hardware.free_memory(),
+        *([one_gpu] if one_gpu else []),
+        *_other_devices(),
+    ]
+
+
+def _profile() -> tuple[list[str], list[str]]:
+    """(facts, problems) of the profile that fits and of the choices it leaves to the machine."""
+    facts = []
+    try:
+        cfg = Config.load()
+        facts.append(f"profile {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
+        facts += [f"{key} = {reason}" for key, reason in precision(cfg).reasons.items()]
+    except FtlibError as error:
+        return facts, [str(error)]
+    return facts, []
+
+
+def _other_devices() -> list[str]:
+    """Words for the machines that are not fully served."""
+    import torch
+
+    words = []
+    if torch.backends.mps.is_available():
+        words.append(
+            "Apple GPU (MPS): not used; bitsandbytes' NF4 does not train there. The cpu profile runs on this machine"
+        )
+    if platform.system() == "Windows":
+        words.append("Windows: the cpu profile runs; for a GPU use WSL2, where the rest of the course was tested")
+    return words
+
+
+def _folder(name: str, path: Path) -> str:
+    return f"{name}: {path} ({size_mb(path) if path.exists() else 0} MB)"
+
+
+def _disk(path: Path) -> list[str]:
+    place = next(folder for folder in (path.resolve(), *path.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    if free >= FREE_GB:
+        return []
+    return [
+        f"only {free:.1f} GB are free at {place}: free some (`ftlib runs clean NAME`), or move the runs with FTLIB_RUNS"
+    ]

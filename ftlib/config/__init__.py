@@ -1,0 +1,1 @@
+"""One validated configuration for the whole pipeline, with profiles as YAML files."""

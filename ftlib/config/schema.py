@@ -1,0 +1,172 @@
+"""What each setting may be: its type, its bounds, and which combinations cannot work.
+
+Why apart from `config`: this is the list that a reader looks things up in; how the layers (profile, environment, command
+line) are laid over each other is another matter. No value stands here: sizes and recipes are in `profiles/`, and only there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from ftlib.prompts.encoding import questions_of
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value, info):
+        """Python counts True as 1, so `train.learning_rate=yes` would train with a rate of 1."""
+        annotation = cls.model_fields[info.field_name].annotation
+        if isinstance(value, bool) and not {bool} & {annotation, *get_args(annotation)}:
+            raise PydanticCustomError("switch", "true and false are not allowed here")
+        return value
+
+
+class CleanConfig(Section):
+    """Which cleaning steps run; the steps themselves are functions of `ftlib.data.cleaning`."""
+
+    unescape: bool
+    tags: bool
+    unicode: bool
+    whitespace: bool
+    boilerplate: bool
+    same_as_title: bool
+
+
+class DataConfig(Section):
+    path: str
+    seed: Seed
+    train_size: Count
+    validation_size: Count
+    test_size: Count
+    max_malformed_share: Share
+    use_damaged: bool
+    min_title_chars: CountOrZero
+    min_content_chars: CountOrZero
+    clean: CleanConfig
+    deduplicate: bool
+    split: Literal["group", "random"]
+    drop_adult: bool
+    questions: Annotated[list[str], Field(min_length=1)]
+
+    @field_validator("questions")
+    @classmethod
+    def _known(cls, names):
+        questions_of(names)
+        return names
+
+
+class ModelConfig(Section):
+    name: str
+    quantization: Literal["nf4", "none", "auto"]
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class LoraConfig(Section):
+    r: CountOrZero
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    target_modules: str | list[str]
+    modules_to_save: list[str]
+    tie_saved_modules: bool
+
+    @model_validator(mode="after")
+    def _combinations(self):
+        if self.r == 0 and self.modules_to_save:
+            raise ValueError(
+                f"lora.r = 0 trains all weights, so lora.modules_to_save = {self.modules_to_save} adds nothing: set []"
+            )
+        return self
+
+
+class TrainConfig(Section):
+    seed: Seed
+    learning_rate: Positive
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"]
+    warmup_share: Annotated[float, Field(ge=0, lt=1)]
+    warmup_from: Literal["zero", "first"]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Positive
+    optimizer: Literal["adamw_torch_fused", "adamw_torch", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]
+    examples_per_step: Count
+    micro_batch: Count | None
+    epochs: Positive
+    max_steps: Count | None
+    loss_on: Literal["answer", "all"]
+    label_eos: bool
+    batching: Literal["packed", "grouped", "padded"]
+    max_length: Annotated[int, Field(ge=64)]
+    checkpointing: bool
+    compile: bool
+    fp16: bool | None
+    bf16: bool | None
+    eval_steps: Count | None
+    eval_rows: Count
+    save_steps: Count
+    log_steps: Count
+    early_stopping: Count | None
+
+    def as_measured(self) -> TrainConfig:
+        """These settings with the labels that every recipe is measured by: the answer and its end, however it was trained."""
+        return self.model_copy(update={"loss_on": "answer", "label_eos": True})
+
+    @model_validator(mode="after")
+    def _combinations(self):
+        if self.fp16 and self.bf16:
+            raise ValueError("train.fp16 = true and train.bf16 = true: only one of them can be on")
+        if self.micro_batch and self.examples_per_step % self.micro_batch:
+            raise ValueError(
+                f"train.micro_batch = {self.micro_batch}: it must divide train.examples_per_step = {self.examples_per_step}"
+            )
+        if self.compile and (self.batching != "packed" or self.micro_batch or self.checkpointing):
+            raise ValueError(
+                "train.compile = true: it needs train.batching = packed, train.micro_batch = null and train.checkpointing = false"
+            )
+        if self.eval_steps and self.save_steps % self.eval_steps:
+            raise ValueError(
+                f"train.save_steps = {self.save_steps}: it must be a multiple of train.eval_steps = {self.eval_steps}, "
+                "so that the best checkpoint is one that was saved"
+            )
+        if self.early_stopping and not self.eval_steps:
+            raise ValueError(f"train.early_stopping = {self.early_stopping}: it needs train.eval_steps to be set")
+        return self
+
+
+class MergeConfig(Section):
+    onto: Literal["auto", "base", "dequantized"]
+    dtype: Literal["float16", "bfloat16"]
+    proof_prompts: Count
+
+
+class GenerationConfig(Section):
+    max_new_tokens: Count
+    do_sample: bool
+    temperature: Positive
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    min_p: Annotated[float, Field(ge=0, lt=1)]
+    repetition_penalty: Positive
+    no_repeat_ngram: CountOrZero
+    length_decay: tuple[CountOrZero, Annotated[float, Field(ge=1)]] | None
+    beams: Count
+    seed: Seed
+    batch_tokens: Annotated[int, Field(ge=256)]
+
+
+class EvaluationConfig(Section):
+    rows: Count
+    seen_rows: CountOrZero
+    one_shot: bool
+    open_book: bool
+    open_rows: Annotated[int, Field(ge=1, le=5)]
+    bootstrap: Annotated[int, Field(ge=100)]

@@ -1,0 +1,275 @@
+"""One validated configuration for the whole pipeline.
+
+What: `Config.load(profile, **overrides)` lays a profile over `profiles/default.yaml`, then the environment
+(`FTLIB_TRAIN__LEARNING_RATE=3e-4`), then the caller's overrides (`--set train.learning_rate=3e-4`), and checks the result
+against `schema`. Why: a misspelt key that is silently ignored costs an hour of training. A wrong key, type or combination
+stops here, before anything is loaded, and says the field, the value and what is allowed.
+How: `ftlib config --profile t4` prints the resolved settings with where each came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from importlib import resources
+from typing import Any
+
+import yaml
+from pydantic import PrivateAttr, ValidationError
+
+from ftlib.config.schema import (
+    CleanConfig,
+    DataConfig,
+    EvaluationConfig,
+    GenerationConfig,
+    LoraConfig,
+    MergeConfig,
+    ModelConfig,
+    Section,
+    TrainConfig,
+)
+from ftlib.runtime.errors import FtlibError
+
+NAMES = ("data.path", "model.name")  # taken as they are: in a file name # and quotes mean nothing
+PROFILES = ("smoke", "cpu", "t4", "gpu", "seed")
+
+
+class ConfigError(FtlibError, ValueError):
+    """A setting that cannot be used: the message says field, value and what is allowed."""
+
+
+class Config(Section):
+    """All settings of a run. Build it with `Config.load`; read it as `cfg.train.learning_rate`."""
+
+    data: DataConfig
+    model: ModelConfig
+    lora: LoraConfig
+    train: TrainConfig
+    merge: MergeConfig
+    generation: GenerationConfig
+    evaluation: EvaluationConfig
+
+    _profile: str = PrivateAttr(default="")
+    _profile_reason: str = PrivateAttr(default="")
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls,
+        profile: str | None = None,
+        inherited: dict | None = None,
+        env: dict | None = None,
+        reason: str = "asked for",
+        **overrides,
+    ) -> Config:
+        """Resolve and check the settings: overrides over environment over inherited over profile over default.yaml.
+
+        profile: one of PROFILES; None takes FTLIB_PROFILE, else the one that fits the machine.
+        inherited: {section: {key: value}} recorded by an earlier stage of the run; keys that are gone are left out.
+        reason: why this profile, in words.
+        overrides: `train__learning_rate=3e-4` or `**{"train.learning_rate": 3e-4}`.
+        Raises ConfigError (field, value, what is allowed).
+        """
+        env = dict(os.environ) if env is None else env
+        name, reason = (profile, reason) if profile else pick_profile(env)
+        values, sources = _read_yaml("default"), {}
+        _overlay(values, sources, flatten(_read_profile(name)), f"profile {name}")
+        known = flatten(values)
+        recorded = {key: value for key, value in flatten(inherited or {}).items() if key in known}
+        _overlay(values, sources, recorded, "recorded in this run")
+        _overlay(values, sources, _from_environment(env), "environment")
+        _overlay(values, sources, {k.replace("__", "."): v for k, v in overrides.items()}, "set by you")
+        try:
+            cfg = cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(_explain(error, sources)) from None
+        cfg._profile, cfg._profile_reason, cfg._sources = name, reason, sources
+        return cfg
+
+    @property
+    def profile(self) -> str:
+        return self._profile
+
+    @property
+    def profile_reason(self) -> str:
+        return self._profile_reason
+
+    def source(self, key: str) -> str:
+        """Where a value came from: 'default', 'profile cpu', 'recorded in this run', 'environment' or 'set by you'."""
+        return self._sources.get(key, "default")
+
+    def set_by_user(self, key: str) -> bool:
+        """True if the user asked for this value, so it must be kept or refused, never quietly changed."""
+        return self.source(key) in ("environment", "set by you")
+
+    def get(self, key: str) -> Any:
+        """The value of a dotted key."""
+        value: Any = self
+        for part in key.split("."):
+            value = getattr(value, part)
+        return value
+
+    def to_dict(self) -> dict[str, dict]:
+        return self.model_dump(mode="json")
+
+
+def pick_profile(env: dict) -> tuple[str, str]:
+    """The profile that fits this machine, with the reason in words. Looks at the GPU only if FTLIB_PROFILE is unset."""
+    if env.get("FTLIB_PROFILE"):
+        return env["FTLIB_PROFILE"], "FTLIB_PROFILE is set"
+    from ftlib.runtime import hardware
+
+    capability = hardware.cuda_capability()
+    if capability is None:
+        return "cpu", "no CUDA GPU is visible"
+    text = f"{hardware.device_name()} has compute capability {capability[0]}.{capability[1]}"
+    if capability < (8, 0):
+        return "t4", f"{text}: no bfloat16 in hardware"
+    return "gpu", f"{text}: bfloat16 in hardware"
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """'train.learning_rate=3e-4' -> ('train.learning_rate', '3e-4'); lists and null as in YAML. Raises ConfigError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: write it as section.key=value, for example --set train.learning_rate=3e-4")
+    return key.strip(), _value(key.strip(), value, f"--set {text}") if value else ""
+
+
+def _value(key: str, text: str, whole: str) -> Any:
+    """The value of a setting: YAML, but for names of files and models that are not in quotes."""
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text if key in NAMES and not quoted else _yaml_value(text, whole)
+
+
+def _yaml_value(text: str, whole: str) -> Any:
+    try:
+        return plain_yaml(text, _NoAliases)
+    except yaml.YAMLError:
+        raise ConfigError(f"{whole}: {text!r} is not a YAML value; close its brackets, or put it in quotes") from None
+
+
+class _NoAliases(yaml.SafeLoader):
+    """A setting is one value; a few aliases can stand for gigabytes, or for a list that holds itself."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not allowed")
+        return super().compose_node(parent, index)
+
+
+def plain_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """The value of a YAML text, of which no code is run. Raises yaml.YAMLError, whatever is wrong with the text."""
+    try:
+        return yaml.load(text, loader)  # noqa: S506 (it is a SafeLoader)
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # a 13th month, a list as a key, a deep nest
+        raise yaml.YAMLError(f"{type(error).__name__}: {error}") from None
+
+
+def flatten(values: dict, prefix: str = "") -> dict[str, Any]:
+    """{'train': {'seed': 1}} -> {'train.seed': 1}."""
+    flat = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """What changed between two {section: {...}} dicts, one line a key: 'train.seed was 1, now 2'."""
+    before, after = flatten(old), flatten(new)
+    keys = sorted(before.keys() | after.keys())
+    return [
+        f"{key} was {before.get(key)!r}, now {after.get(key)!r}" for key in keys if before.get(key) != after.get(key)
+    ]
+
+
+def render(cfg: Config, reasons: dict[str, str]) -> str:
+    """The whole configuration as YAML, each line with where it came from or the reason of an automatic choice."""
+    lines = [f"# profile {cfg.profile}: {cfg.profile_reason}"]
+    for section, values in cfg.to_dict().items():
+        lines.append(f"{section}:")
+        for key, value in flatten(values).items():
+            text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
+            note = reasons.get(f"{section}.{key}") or cfg.source(f"{section}.{key}")
+            lines.append(f"  {key}: {text}".ljust(48) + f"  # {note}")
+    return "\n".join(lines)
+
+
+def _read_yaml(name: str) -> dict:
+    return yaml.safe_load((resources.files("ftlib.config.profiles") / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def _read_profile(name: str) -> dict:
+    if name not in PROFILES:
+        raise ConfigError(f"profile = {name!r}: allowed are {', '.join(PROFILES)}")
+    values = _read_yaml(name)
+    values.pop("description")
+    return values
+
+
+def profile_description(name: str) -> str:
+    return _read_yaml(name)["description"]
+
+
+def _from_environment(env: dict) -> dict[str, Any]:
+    """FTLIB_TRAIN__LEARNING_RATE -> train.learning_rate. The double underscore tells a setting from FTLIB_RUNS and the like."""
+    settings = {}
+    for name, text in sorted(env.items()):  # FTLIB_DATA__CLEAN comes before FTLIB_DATA__CLEAN__TAGS
+        if name.startswith("FTLIB_") and "__" in name:
+            key = name.removeprefix("FTLIB_").lower().replace("__", ".")
+            settings[key] = _value(key, text, f"{name}={text}")
+    return settings
+
+
+def _overlay(values: dict, sources: dict, flat: dict[str, Any], source: str) -> None:
+    """Write dotted keys into the nested `values`, remembering who set each. Raises ConfigError for an unknown key."""
+    for key, value in flat.items():
+        if key == "data.clean" and isinstance(value, bool):  # one switch for all steps
+            _overlay(values, sources, {f"data.clean.{step}": value for step in CleanConfig.model_fields}, source)
+            continue
+        *path, last = key.split(".")
+        place: Any = values
+        for part in path:
+            place = place.get(part) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last not in place:
+            raise ConfigError(_unknown(key, value, values, source))
+        if isinstance(place[last], dict):
+            switch = "true, false, or " if key == "data.clean" else ""
+            raise ConfigError(
+                f"{key} = {value!r} ({source}): this is a section; allowed are {switch}its keys, "
+                f"as in {key}.KEY=VALUE: {', '.join(place[last])}"
+            )
+        place[last] = value
+        sources[key] = source
+
+
+def _unknown(key: str, value: Any, values: dict, source: str) -> str:
+    known = list(flatten(values))
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else "."
+    section = key.split(".")[0]
+    allowed = [k for k in known if k.startswith(section + ".")] or sorted(values)
+    return f"{key} = {value!r} ({source}): there is no such setting{hint} Allowed: {', '.join(allowed)}"
+
+
+def _explain(error: ValidationError, sources: dict) -> str:
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"] if part not in ("str", "list[str]"))
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "list_type":
+            message += ", as in [one, two]"
+        if item["type"] == "value_error":  # a combination: the message names the fields itself
+            lines.append(message)
+        else:
+            source = next((sources[known] for known in sources if f"{key}.".startswith(f"{known}.")), "default")
+            lines.append(f"{key} = {item['input']!r} ({source}): {message}")
+    return "\n".join(dict.fromkeys(lines))

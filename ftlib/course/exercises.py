@@ -1,0 +1,307 @@
+"""Checkers of the exercises: `exercises.ex_1_1(answer)` is for the first exercise of notebook 01, and so on.
+
+What: each takes what the reader wrote, tries it on small inputs and gives a `Verdict`. Why properties, one after the other, and
+not a list of expected outputs: the order goes from the plain case to the fault that the notebook warns of, so the first property
+that fails is the next thing to think about.
+How: end the cell with `exercises.ex_1_1(without_links)`; in a script, `print(exercises.ex_1_1(without_links))`.
+
+Where ftlib computes the expected value itself, it is called. Torch is imported by the exercises that need it and not here.
+"""
+
+from __future__ import annotations
+
+from ftlib.course.grading import INTEGERS, LIST, NUMBER, TEXT, TRUTH, exercise, pair_of, tensor_of
+from ftlib.prompts.encoding import IGNORED
+
+
+@exercise(
+    r"re.sub with (?:https?://|www\.)\S+ and re.IGNORECASE finds the addresses; ftlib.data.cleaning.whitespace mends the blanks."
+)
+def ex_1_1(answer):
+    """`without_links(text)`: the text without web addresses, all other words as they were, single blanks between them."""
+    for text, want in (
+        ("Manual at https://example.com/a?b=1 in colour", "Manual at in colour"),
+        ("Visit www.example.com and http://example.org/shop for more", "Visit and for more"),
+        ("HTTP://EXAMPLE.COM has the Manual", "has the Manual"),
+    ):
+        got = answer(text, kind=TEXT)
+        answer.must(
+            "example" not in got.lower(), "an address is left. A model that reads addresses makes some up.", want
+        )
+        answer.must(got.split() == want.split(), "the other words must stay. An address ends at the next blank.", want)
+        answer.must(
+            got == want, "a blank too many. Where an address goes, the blanks beside it must not pile up.", want
+        )
+    for text in (
+        "A cup, e.g. for tea. Vol.2, 3.5 in.; and/or Blue",
+        "Reads http and https: all of the www",
+        "Über-café",
+    ):
+        got = answer(text, kind=TEXT)
+        answer.must(
+            got == text, "a text without an address must stay unchanged. A step that eats more harms good rows."
+        )
+
+
+@exercise("Put the normalised training titles into a set, then count the test titles whose normalised form is in it.")
+def ex_1_2(answer):
+    """`leaked(train_titles, test_titles)`: how many test titles stand in training, case and punctuation aside."""
+    from ftlib.data.exploration import leaks
+
+    for train, test, rule in (
+        (["Blue Cup", "Pot"], ["Blue Cup", "Jug"], "a title that stands in both splits counts"),
+        (["Blue Cup"], ["Blue Cup with Lid", "Cup"], "a title that only shares words does not count"),
+        (["Blue Cup, large", "TEA POT"], ["blue cup (Large)", "Tea-Pot!"], "case and punctuation must not matter"),
+        (["Pot"], ["Pot", "Pot", "Jug"], "every row of the test split counts, also where a title comes twice"),
+        (["Pot", "Pot", "pot"], ["Pot"], "rows of the training split must not be counted"),
+    ):
+        splits = {"train": {"title": train, "content": []}, "test": {"title": test, "content": []}}
+        want = leaks(splits)["title"]
+        got = answer(train, test, kind=NUMBER)
+        answer.must(got == want, f"{rule}. On each leaked row the model may answer from memory.", want)
+
+
+@exercise(f"The labels are as many {IGNORED} as the prompt has ids, followed by the answer's ids and the end.")
+def ex_2_1(answer):
+    """`labels(prompt_ids, answer_ids, end_id)`: (input_ids, labels), the prompt not trained on, answer and end trained on."""
+    for prompt, said, end in (([5, 6, 7], [8, 9], 2), ([1, 2, 7, 9], [7, 8, 9], 2), ([2], [], 2)):
+        inputs, n = (list(prompt), list(said), end), len(prompt)
+        ids, labels = answer(*inputs, kind=pair_of(INTEGERS))
+        answer.must(ids == prompt + said + [end], "the ids must be prompt, answer and end, in this order.")
+        answer.must(
+            len(labels) == len(ids), "both must have equal lengths. No label is shifted: the model does that itself."
+        )
+        answer.must(
+            labels[:n] == [IGNORED] * n,
+            f"the prompt must be masked: its {n} labels are {IGNORED}, or it is trained on.",
+        )
+        answer.must(
+            labels[n:-1] == said, "the answer must be labelled. Its place decides what is masked, not the id.", said
+        )
+        answer.must(
+            labels[-1] == end, f"the end must be labelled {end}. A model that never sees its end never learns to stop."
+        )
+        answer.must(
+            inputs == (prompt, said, end), "the lists handed in must stay unchanged, or the next call sees other rows."
+        )
+
+
+@exercise("For each length, add list(range(length)) to the end of one list.")
+def ex_2_2(answer):
+    """`positions(lengths)`: the position_ids of one packed row, as the packing of the course makes them."""
+    from ftlib.prompts.packing import PackingCollator
+
+    for lengths in ([3], [4, 2], [5, 3, 3, 1]):
+        parts = [{"input_ids": [1] * length, "labels": [1] * length} for length in lengths]  # longest first, as packed
+        want = PackingCollator(0, sum(lengths))(parts)["position_ids"][0].tolist()
+        got = answer(list(lengths), kind=INTEGERS)
+        answer.must(len(got) == len(want), "the length must be the sum: one position for each token of the row.", want)
+        starts = [place for place, position in enumerate(want) if position == 0]
+        begins = all(got[place] == 0 for place in starts)
+        answer.must(begins, "every part must begin again at 0, or one product reads the description of another.", want)
+        answer.must(
+            got == want, "inside a part the positions rise by one. The model reads the order of words from them.", want
+        )
+
+
+@exercise("Compute x @ W.T and add alpha / r times x @ (B @ A).T; no += on W.")
+def ex_3_1(answer):
+    """`adapted(x, W, A, B, alpha, r)`: the output of a layer with LoRA, x (W + alpha/r B A)^T; W stays as it is."""
+    import torch
+
+    from ftlib.training.lora_math import lora_pair
+
+    generator = torch.Generator().manual_seed(3)
+    x, W, B = (torch.randn(*shape, generator=generator) for shape in ((4, 8), (6, 8), (6, 2)))
+    A, zero = lora_pair(6, 8, r=2)
+    base, change, W_before = x @ W.T, x @ (B @ A).T, W.clone()
+    for b, alpha, want, rule in (
+        (zero, 2, base, "with B = 0 the output must be the base's, x @ W.T. Training begins at the base model."),
+        (B, 2, base + change, "with alpha = r the output must be x @ (W + B A).T."),
+        (B, 8, base + 4 * change, "the change must have the scale alpha / r. It keeps the step size when r changes."),
+    ):
+        got = answer(x, W, A, b, alpha, 2, kind=tensor_of((4, 6)))
+        gap = float((got - want).abs().max())
+        answer.must(gap < 1e-4, rule, given=f"values off by up to {gap:.3g}")
+        same = torch.equal(W, W_before)
+        answer.must(
+            same, "W must stay unchanged. It is frozen: the next call would add the change twice.", given="another W"
+        )
+
+
+@exercise("Add up all sums, add up all counts, divide once.")
+def ex_3_2(answer):
+    """`step_loss(sums, counts)`: nats per token over one optimiser step, from the micro-batches' loss sums and token counts."""
+    from ftlib.models.likelihood import mean_nll
+
+    for sums, counts, rule in (
+        ([6.0], [3], "the loss of one micro-batch is its sum / its count"),
+        ([6.0, 2.0], [2, 2], "with equal counts it is the mean of the two losses"),
+        (
+            [30.0, 1.0],
+            [10, 1],
+            "every token must weigh the same. In a mean of means those of a short micro-batch weigh more",
+        ),
+        ([4.0, 0.0], [2, 0], "an empty micro-batch must change nothing. A row may have no labelled token"),
+    ):
+        got, want = answer(list(sums), list(counts), kind=NUMBER), mean_nll(sums, counts)
+        answer.must(
+            abs(got - want) < 1e-6, f"{rule}. How rows are dealt out must not change the loss of the step.", want
+        )
+
+
+@exercise("total = W.float() + alpha / r * B.float() @ A.float(), then total.to(W.dtype).")
+def ex_4_1(answer):
+    """`merged(W, A, B, alpha, r)`: W + alpha/r B A, added in float32, rounded once to W's type; W stays as it is."""
+    import torch
+
+    # Few enough bits that float32 holds the sum exactly, in whatever order it is formed: only the last rounding is left.
+    generator = torch.Generator().manual_seed(4)
+    sizes = ((24, 16), 1024), ((2, 16), 128), ((24, 2), 128)
+    W, A, B = (torch.randint(-127, 128, shape, generator=generator) / steps for shape, steps in sizes)
+    change, W_before, shape = B @ A, W.clone(), tensor_of((24, 16))
+    for b, alpha, want, rule in (
+        (B * 0, 2, W, "with B = 0 the result must be W."),
+        (B, 2, W + change, "with alpha = r the result must be W + B A."),
+        (B, 8, W + 4 * change, "the change must have the scale alpha / r, as in training."),
+    ):
+        gap = float((answer(W, A, b, alpha, 2, kind=shape) - want).abs().max())
+        answer.must(gap < 1e-5, rule, given=f"values off by up to {gap:.3g}")
+        same = torch.equal(W, W_before)
+        answer.must(same, "W must stay unchanged. In float32, W.float() is W itself: += changes it.", given="another W")
+    for kind, factors in ((k, f) for k in (torch.float16, torch.bfloat16) for f in (torch.float32, k)):
+        got = answer(W.to(kind), A.to(factors), B.to(factors), 2, 2, kind=shape)
+        answer.must(got.dtype == kind, f"the type must be that of W, {kind}. In 32 bits the file is twice as large.")
+        wrong = f"{int((got != (W + change).to(kind)).sum())} wrong weights of {got.numel()}"
+        rule = "the sum must be formed in float32 and rounded once, at the end. Each rounding before it loses a part."
+        answer.must(wrong.startswith("0 "), rule, given=wrong)
+
+
+@exercise(
+    "(a - b).abs().max() for the first condition, torch.equal of the two argmax(-1) for the second; both must hold."
+)
+def ex_4_2(answer):
+    """`same_model(logits_a, logits_b, tolerance)`: is the largest difference within tolerance and every greedy choice equal?"""
+    import torch
+
+    a = torch.randn(5, 9, generator=torch.Generator().manual_seed(5))
+    a[3, :2] = torch.tensor([6.0, 6.0004])  # nearly a tie: a small difference turns the choice
+    far, turned, broken = a.clone(), a.clone(), a.clone()
+    far[2, 4] -= 1.0
+    turned[3, 0] += 0.0008
+    broken[1, 1] = float("nan")
+    for b, want, rule in (
+        (a.clone(), True, "equal logits are the same model."),
+        (a + 0.0001, True, "a difference within the tolerance must be allowed. Rounding alone makes one."),
+        (far, False, "the LARGEST difference decides, whatever its sign. One far value hides in a mean."),
+        (turned, False, "the greedy choice must be equal at every position. After another word all else differs."),
+        (
+            broken,
+            False,
+            "nan must never count as the same. A merge that overflows gives nan, and nan > tolerance is False.",
+        ),
+    ):
+        for pair in ((a, b), (b, a)):
+            got, gap = answer(*pair, 0.001, kind=TRUTH), float((a - b).abs().max())
+            equal = int((a.argmax(-1) == b.argmax(-1)).sum())
+            found = f"{got} where the largest difference is {gap:.3g} and {equal} of {len(a)} greedy choices are equal"
+            answer.must(got == want, rule, want, given=found)
+
+
+@exercise(
+    "Per row take tuned - base; draw row numbers with default_rng(seed).integers; np.percentile of the means at 2.5 and 97.5."
+)
+def ex_5_1(answer):
+    """`difference_interval(base, tuned, resamples, seed)`: (low, high) of mean(tuned - base), 95 %, rows drawn together."""
+    import numpy as np
+
+    from ftlib.evaluation.bootstrap import paired_difference
+
+    rng, resamples = np.random.default_rng(5), 4000
+    base = 3.5 + 0.8 * rng.normal(size=80)  # the rows differ far more than the two systems do
+    tuned = base - 0.3 + 0.1 * rng.normal(size=80)
+    right = paired_difference(tuned, base, resamples, 0)
+    other, again, (low, high) = (answer(base, tuned, resamples, s, kind=pair_of(NUMBER)) for s in (1, 0, 0))
+    answer.given = f"({low:.3f}, {high:.3f})"
+    wide = (high - low) / (right["ci95"][1] - right["ci95"][0])
+    answer.must(low < high, "low must come first and lie below high.")
+    mean = f"it must contain the mean of tuned - base, {right['mean']:.3f}. Its sign says which system is lower."
+    answer.must(low < right["mean"] < high, mean)
+    paired = f"{wide:.1f} times as wide as the paired interval. Draw the SAME rows for both and take the mean of each resample."
+    answer.must(wide < 1.14, paired)
+    narrow = f"only {wide:.2f} times as wide as the 95 % interval. Draw as many rows as there are; take percentiles 2.5 and 97.5."
+    answer.must(wide > 0.88, narrow)
+    second = f"{low} as low end, and {again[0]} at the second call"
+    answer.must(
+        (low, high) == again, "the same seed must give the same interval, or nobody can check it.", given=second
+    )
+    answer.must(
+        (low, high) != other, "and the same with seed 1: the seed is not used. Rows must be drawn at random, from it."
+    )
+
+
+@exercise("ftlib.evaluation.metrics.numbers(text) gives the set of a text's numbers; sets can be subtracted.")
+def ex_5_2(answer):
+    """`invented(title, answer)`: the different numbers of the answer that the title does not give, as a list or set."""
+    from ftlib.evaluation.metrics import numbers
+
+    for title, text, rule in (
+        ("Blue cup", "It holds 350 ml and is 9.5 cm high.", "every number that the title lacks must be found"),
+        ("Blue cup, 350 ml", "A cup of 350 ml.", "a number that the title gives is not invented"),
+        ("Cups, set of 12", "A set of 2 cups.", "numbers must be compared whole: 2 does not stand in 12"),
+        ("Puzzle, 1,000 pieces, .5 m", "It has 1000 pieces, 0.50 m wide.", "the spelling of a number must not matter"),
+        ("Music player", "It plays MP3 files.", "a digit inside a word is no number"),
+        ("Lamp", "12 months, yes, 12 months.", "a number said twice is invented once"),
+    ):
+        want, got = numbers(text) - numbers(title), [str(item) for item in answer(title, text, kind=LIST)]
+        right = len(got) == len(want) and {number for item in got for number in numbers(item)} == want
+        answer.must(
+            right, f"{rule}. A number that the model cannot know is a guess in the voice of a fact.", sorted(want)
+        )
+
+
+@exercise("names = list(answers); random.Random(seed).shuffle(names); then take the texts in the order of names.")
+def ex_6_1(answer):
+    """`blind(answers, seed)`: (shown, key), two texts in an order drawn from the seed, and the systems' names in that order."""
+    answers, first = {"base": "A cup.", "tuned": "Description: A blue cup."}, []
+    for texts in (answers, {"base": "Same.", "tuned": "Same."}):
+        for seed in range(100):
+            again, (shown, key) = (answer(dict(texts), seed, kind=pair_of(LIST)) for _ in range(2))
+            named = sorted(map(str, key)) == sorted(texts)
+            answer.must(
+                named, "the key must name each system once, also where both texts are equal, or a vote is lost."
+            )
+            fits = shown == [texts[name] for name in key]
+            answer.must(
+                fits,
+                "the key must name the system of each text, in the same order. Else the wrong model gets the vote.",
+            )
+            answer.must(
+                (shown, key) == again,
+                "the same seed must give the same order, so that the key can be made again.",
+                again,
+            )
+            first.append(key[0])
+    share, answer.call = first[:100].count("base"), f"{answer.name}(answers, seed)"
+    rule = "both orders must occur about equally often. Whoever reads two texts tends to favour one place."
+    answer.must(25 <= share <= 75, rule, given=f"base first for {share} of the seeds 0 to 99")
+
+
+@exercise("Add math.comb(n, k) for k from 0 to min(wins, losses), divide by 2**n, double it, and take min(1, ...).")
+def ex_6_2(answer):
+    """`p_value(wins, losses)`: two-sided exact sign test, the chance of a result at least as uneven if both were equally good."""
+    known = {(5, 0): 2 / 32, (8, 2): 112 / 1024, (10, 0): 2 / 1024, (9, 4): 2186 / 8192, (4, 4): 1.0, (0, 0): 1.0}
+    for (wins, losses), want in known.items():
+        swapped, p = answer(losses, wins, kind=NUMBER), answer(wins, losses, kind=NUMBER)
+        answer.must(
+            0 <= p <= 1,
+            "a p-value lies between 0 and 1. Doubling counts the middle twice where wins equal losses.",
+            want,
+        )
+        same, both = (
+            "it must be symmetrical. Nobody knew which model would win.",
+            f"{p:.4g}, and {swapped:.4g} exchanged",
+        )
+        answer.must(abs(p - swapped) < 1e-9, same, given=both)
+        exact = "it must be exact and two-sided: add the chances of all results at least as uneven, in both directions."
+        answer.must(abs(p - want) < 1e-9, exact, want)

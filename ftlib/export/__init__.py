@@ -1,0 +1,1 @@
+"""Give the model to others: GGUF files, the Hugging Face hub, a model card."""

@@ -1,0 +1,312 @@
+"""The merged model as GGUF files for llama.cpp and Ollama, with a Modelfile, and proof that the file says the same words.
+
+What: `export(cfg, dataset, merged, folder)` writes `model-f16.gguf`, `model-q8_0.gguf`, a `Modelfile` for Ollama, `proof.json`.
+Why our own lines and not llama.cpp's converter: it is a script of that repository and no package; the `gguf` package (llama.cpp's
+own) has the names, types and writer. What is proved: the file read back by transformers gives the same prompt ids and, for f16,
+the same greedy words on every prompt; how many for q8_0, which rounds the weights to 8 bits, is printed.
+How: `ftlib export gguf --run RUN`, then `ollama create NAME -f RUN/gguf/Modelfile`.
+Sources: the GGUF specification (github.com/ggml-org/ggml, docs/gguf.md); Ollama's Modelfile reference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+from jinja2 import TemplateError
+
+from ftlib.config.settings import Config
+from ftlib.generation.batched import answer_prompts
+from ftlib.models.loading import load_plain, load_tokenizer
+from ftlib.pipeline.run_admin import replacing, write_json, write_text
+from ftlib.prompts.encoding import encode_prompt, end_ids, end_of_turn_id
+from ftlib.runtime import hardware
+from ftlib.runtime.errors import FtlibError
+
+TYPES = {  # name: (type of the matrices, type of the file)
+    "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
+    "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
+}
+BLOCK = 32  # weights of a q8_0 block: a row must hold whole blocks
+PRE_TOKENIZERS = {
+    "ByteLevel": "gpt-2",
+    "Digits ByteLevel": "smollm",
+    "Split ByteLevel": "llama-bpe",
+}  # llama.cpp's names
+SPACE = "▁"  # how SentencePiece writes a space
+PROOF_TOKENS = 48
+# what all engines do alike: the likeliest token, and nothing that shifts the likelihoods
+PLAIN_GREEDY = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram": 0, "length_decay": None, "beams": 1}
+
+
+class ExportError(FtlibError):
+    """The model cannot be written as GGUF, or the file does not say what the model says; the message says what to do."""
+
+
+def export(
+    cfg: Config, dataset, merged: Path, folder: Path, types: tuple[str, ...] = ("f16", "q8_0"), prompts: int = 20
+) -> dict:
+    """Write the files into `folder` and prove them on `prompts` rows of the test split; returns the proof. Raises ExportError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer, model = load_tokenizer(cfg.model.name), load_plain(str(merged), "float32")
+    check(model.config)
+    asked = list(dataset["test"].select(range(min(prompts, len(dataset["test"]))))["input_text"])
+    generation = cfg.generation.model_copy(
+        update=PLAIN_GREEDY | {"max_new_tokens": min(PROOF_TOKENS, cfg.generation.max_new_tokens)}
+    )
+    words, ends = answer_prompts(model, tokenizer, asked, generation), end_ids(tokenizer, model)
+    proof: dict = {"prompts": len(asked), "new_tokens": generation.max_new_tokens}
+    for name in types:
+        path = folder / f"model-{name}.gguf"
+        write(model, tokenizer, path, name, cfg.model.name)
+        found = read_back(path, tokenizer, asked, generation, words, ends)
+        proof[name] = {"bytes": path.stat().st_size, **found}
+        same = f"{found['same_words']} of {len(asked)} prompts answered alike"
+        print(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {same} by transformers", flush=True)
+        if not found["same_ids"]:
+            raise ExportError(
+                f"{path.name}: its tokenizer reads the prompts differently; report this model's tokenizer"
+            )
+        if name == "f16" and found["same_words"] < len(asked):
+            raise ExportError(f"{path.name}: {same}, and all must be: do not use this file, and report this model")
+    write_text(folder / "Modelfile", modelfile(cfg, tokenizer, f"model-{types[0]}.gguf", ends))
+    write_json(folder / "proof.json", proof)
+    return proof
+
+
+def check(config) -> None:
+    """Raises ExportError unless this is a Llama without what our writer leaves out."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    if config.model_type != "llama":
+        raise ExportError(
+            f"a {config.model_type} model: ftlib writes Llamas only; llama.cpp's convert_hf_to_gguf.py knows others"
+        )
+    if rope.get("rope_type", "default") != "default":
+        raise ExportError(
+            f"rope_type = {rope['rope_type']}: only plain rotary embeddings are written; use convert_hf_to_gguf.py"
+        )
+    if config.attention_bias or config.mlp_bias:
+        raise ExportError("this Llama has biases, which are not written; use llama.cpp's convert_hf_to_gguf.py")
+
+
+def write(model, tokenizer, path: Path, kind: str, base: str) -> None:
+    """Write one file, complete or not at all. kind: a name of TYPES; vectors stay in float32."""
+    with replacing(path) as partial, contextlib.closing(gguf.GGUFWriter(str(partial), "llama")) as writer:
+        _fill(writer, model, tokenizer, kind, base)
+
+
+def _fill(writer: gguf.GGUFWriter, model, tokenizer, kind: str, base: str) -> None:
+    matrices, file_type = TYPES[kind]
+    config = model.config
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    writer.add_name(f"{Path(base).stem} with ftlib")
+    writer.add_file_type(file_type)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(size)
+    writer.add_value_length(size)
+    writer.add_rope_dimension_count(size)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    add_tokenizer(writer, tokenizer, config.vocab_size, end_ids(tokenizer, model))
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    tied = config.tie_word_embeddings
+    for name, weight in model.state_dict().items():
+        if name.endswith("rotary_emb.inv_freq") or (tied and name == "lm_head.weight"):
+            continue
+        values = weight.detach().float().cpu().numpy()
+        if name.endswith("q_proj.weight"):
+            values = paired(values, config.num_attention_heads)
+        elif name.endswith("k_proj.weight"):
+            values = paired(values, config.num_key_value_heads)
+        place = names.get_name(name, try_suffixes=(".weight",))
+        if place is None:
+            raise ExportError(f"{name}: this tensor has no name in a GGUF file of a Llama; report this model")
+        wanted = matrices if values.ndim > 1 else gguf.GGMLQuantizationType.F32
+        if wanted == gguf.GGMLQuantizationType.Q8_0 and values.shape[-1] % BLOCK:
+            wanted = gguf.GGMLQuantizationType.F16
+        data = gguf.quantize(values, wanted)
+        if wanted == gguf.GGMLQuantizationType.F16 and not np.isfinite(data).all():
+            raise ExportError(
+                f"{name} overflows float16, which GGUF's f16 is; the model was merged as bfloat16: use convert_hf_to_gguf.py"
+            )
+        writer.add_tensor(place, data, raw_dtype=wanted)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+
+
+def paired(weight: np.ndarray, heads: int) -> np.ndarray:
+    """Rows in llama.cpp's order: its rotary embedding turns neighbours, transformers' turns the two halves of a head."""
+    rows = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
+    return rows.swapaxes(1, 2).reshape(weight.shape)
+
+
+def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]) -> None:
+    """Write vocabulary, merges or scores, special tokens and chat template. ends: the tokens at which an answer stops.
+
+    Raises ExportError for a kind of tokenizer that it does not know.
+    """
+    parts = json.loads(tokenizer.backend_tokenizer.to_str())
+    model = parts["model"]
+    if model["type"] != "BPE":
+        raise ExportError(
+            f"a {model['type']} tokenizer: byte-pair encodings are written only; use convert_hf_to_gguf.py"
+        )
+    added = {token["id"]: token for token in parts["added_tokens"]}
+    tokens = {place: token for token, place in model["vocab"].items()} | {
+        i: token["content"] for i, token in added.items()
+    }
+    merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
+    kinds, listed = [], []
+    for place in range(size):
+        token = tokens.get(place)
+        listed.append(f"[PAD{place}]" if token is None else token)
+        if token is None:
+            kinds.append(gguf.TokenType.UNUSED)
+        elif place in added:
+            unknown = model["byte_fallback"] and token == tokenizer.unk_token
+            kinds.append(
+                gguf.TokenType.UNKNOWN
+                if unknown
+                else gguf.TokenType.CONTROL
+                if added[place]["special"]
+                else gguf.TokenType.USER_DEFINED
+            )
+        else:
+            is_byte = model["byte_fallback"] and len(token) == 6 and token.startswith("<0x")
+            kinds.append(gguf.TokenType.BYTE if is_byte else gguf.TokenType.NORMAL)
+    if model["byte_fallback"]:  # SentencePiece: which pair is joined first stands in scores
+        rank = {merge.replace(" ", ""): -float(place) for place, merge in reversed(list(enumerate(merges)))}
+        writer.add_tokenizer_model("llama")
+        writer.add_token_list(listed)
+        writer.add_token_scores([rank.get(token, -float(len(merges))) for token in listed])
+    else:
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre(pre_tokenizer(parts["pre_tokenizer"]))
+        writer.add_token_list(listed)
+        writer.add_token_merges(merges)
+    writer.add_token_types(kinds)
+    if tokenizer.bos_token_id is not None:
+        writer.add_bos_token_id(tokenizer.bos_token_id)
+    end = end_of_turn_id(tokenizer)
+    writer.add_eos_token_id(end)
+    for other in [token for token in ends if token != end][:1]:  # a GGUF file has one more slot
+        writer.add_eot_token_id(other)
+    writer.add_pad_token_id(tokenizer.pad_token_id)
+    if tokenizer.unk_token_id is not None:
+        writer.add_unk_token_id(tokenizer.unk_token_id)
+    writer.add_add_bos_token(adds_bos(tokenizer))
+    writer.add_chat_template(tokenizer.chat_template)
+
+
+def pre_tokenizer(parts: dict | None) -> str:
+    """llama.cpp's name for how the text is cut before merging. Raises ExportError for one that it has no name for."""
+    steps = (parts or {}).get("pretokenizers", [parts or {}])
+    found = " ".join(str(step.get("type")) for step in steps)
+    if found not in PRE_TOKENIZERS:
+        raise ExportError(
+            f"the tokenizer cuts text by {found}; ftlib knows {', '.join(PRE_TOKENIZERS)}; use convert_hf_to_gguf.py"
+        )
+    return PRE_TOKENIZERS[found]
+
+
+def adds_bos(tokenizer) -> bool:
+    """True if plain text gets a BOS in front, which llama.cpp must then do as well."""
+    return tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+
+
+def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list, ends: list[int]) -> dict:
+    """What the file says when transformers reads it: whether the prompts' ids are the same, and how many answers."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    read = AutoTokenizer.from_pretrained(**place)
+    plain = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    same_ids = plain == [read(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    model = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).to(hardware.device()).eval()
+    model.hf_quantizer, model.is_quantized = None, False  # all its tensors are plain
+    model.generation_config.eos_token_id = ends  # the file has room for two of them
+    answers = answer_prompts(model, tokenizer, prompts, generation)
+    found = {"same_ids": same_ids, "same_words": sum(a == b for a, b in zip(answers, words, strict=True))}
+    return found | llama_cpp(path, tokenizer, prompts, generation, words, ends)
+
+
+def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list, ends: list[int]) -> dict:
+    """The same with llama.cpp itself, if its Python package is installed: {'llama_cpp_same_words': ...}, else {}.
+
+    Told and not required: it multiplies in other number formats, so that two tokens that are nearly equally likely may swap.
+    """
+    try:
+        from llama_cpp import Llama
+    except ImportError:
+        return {}
+    room = max(len(encode_prompt(tokenizer, text)) for text in prompts) + generation.max_new_tokens
+    model = Llama(str(path), n_ctx=room, verbose=False, logits_all=False)
+    same = 0
+    for text, answer in zip(prompts, words, strict=True):
+        ids: list[int] = []
+        for token in model.generate(encode_prompt(tokenizer, text), temp=0.0, repeat_penalty=1.0):
+            if token in ends or len(ids) == generation.max_new_tokens:
+                break
+            ids.append(token)
+        same += tokenizer.decode(ids, skip_special_tokens=True).strip() == answer.text
+    print(f"  {path.name}: {same} of {len(prompts)} prompts answered alike by llama.cpp", flush=True)
+    return {"llama_cpp_same_words": same}
+
+
+def modelfile(cfg: Config, tokenizer, file: str, ends: list[int]) -> str:
+    """Return Ollama's Modelfile: the chat template in Ollama's words, where answers stop, the decoding of `cfg.generation`."""
+    generation = cfg.generation
+    parameters = {
+        "temperature": generation.temperature if generation.do_sample else 0,
+        "top_p": generation.top_p if generation.do_sample else 1,
+        "repeat_penalty": generation.repetition_penalty,  # Ollama's own default is 1.1
+        "num_predict": generation.max_new_tokens,
+        "num_ctx": cfg.train.max_length + generation.max_new_tokens,
+    }
+    lines = [f"FROM ./{file}", f'TEMPLATE """{ollama_template(tokenizer)}"""']
+    lines += [f"# {line}" for line in without_counterpart(generation)]
+    lines += [f"PARAMETER stop {json.dumps(tokenizer.decode([end]), ensure_ascii=False)}" for end in ends]
+    return "\n".join([*lines, *(f"PARAMETER {name} {value}" for name, value in parameters.items())]) + "\n"
+
+
+def without_counterpart(generation) -> list[str]:
+    """Sentences about decoding settings that Ollama does not know, so that its answers are not taken for the measured ones."""
+    set_here = {
+        "length_decay": generation.length_decay,
+        "no_repeat_ngram": generation.no_repeat_ngram,
+        "beams": generation.beams > 1,
+    }
+    return [
+        f"generation.{name} was set when the model was evaluated; Ollama has nothing like it, so some answers will be longer"
+        for name, value in set_here.items()
+        if value
+    ]
+
+
+def ollama_template(tokenizer) -> str:
+    """The chat template as Ollama's: rendered once with placeholders, with and without a system message."""
+
+    def rendered(*roles: tuple[str, str]) -> str:
+        turns = [{"role": role, "content": text} for role, text in roles]
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        # llama.cpp puts the BOS in front itself, and a second one would change the answer
+        return text.removeprefix(tokenizer.bos_token) if adds_bos(tokenizer) else text
+
+    user = ("user", "{{ .Prompt }}")
+    plain = ruled = rendered(user)
+    with contextlib.suppress(TemplateError):  # some templates (Gemma) refuse a system message
+        ruled = rendered(("system", "{{ .System }}"), user)
+    asked = plain if "{{ .System }}" not in ruled else f"{{{{ if .System }}}}{ruled}{{{{ else }}}}{plain}{{{{ end }}}}"
+    return asked + "{{ .Response }}" + tokenizer.decode([end_of_turn_id(tokenizer)])

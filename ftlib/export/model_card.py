@@ -1,0 +1,160 @@
+"""A model card in the hub's format, written from what the run recorded, and the upload with it.
+
+Why from the manifests: a card typed by hand outlives the model that it described. Figures come from `metrics.json` alone; a run
+that was not evaluated has a card without figures, and it says so by having none.
+How: `ftlib study card --run RUN` prints it; `ftlib export hub OWNER/NAME --run RUN --dry-run` shows what would go up.
+Format: huggingface.co/docs/hub/model-cards.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from ftlib.models import hub_errors
+from ftlib.models.hub_errors import HubError
+from ftlib.pipeline.run_admin import Run, read_json
+from ftlib.reporting import html_report
+
+KINDS = ("merged", "adapter")
+LEFT_HERE = (
+    "manifest.json",
+    "started.json",
+    "README.md",
+    "trained_uids.txt",
+)  # a manifest names folders of this machine; the card is ours
+SCORES = {"rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge", "chrf": "chrf"}  # the hub's names of the metrics
+USAGE = """from transformers import AutoModelForCausalLM, AutoTokenizer
+{imports}
+tokenizer = AutoTokenizer.from_pretrained("{place}")
+{load}
+messages = [{{"role": "user", "content": {prompt!r}}}]
+inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+answer = model.generate(**inputs, max_new_tokens={tokens}, do_sample=False)
+print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))"""
+
+
+def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
+    """The card's text. kind: 'merged' or 'adapter'. place: the repository's name on the hub. Raises StageMissing."""
+    import jinja2
+    from huggingface_hub import ModelCardData
+
+    run.stage(kind).manifest()  # a clear error if it was never made
+    manifests = run.manifests()
+    data, adapter = manifests["dataset"], manifests["adapter"]
+    config = data["config"] | adapter["config"]
+    metrics = _metrics(run)
+    base, name = config["model"]["name"], place.split("/")[-1]
+    front = ModelCardData(
+        base_model=None if base.startswith(("pypi:", "tiny:")) or Path(base).exists() else base,
+        library_name="peft" if kind == "adapter" and config["lora"]["r"] else "transformers",
+        pipeline_tag="text-generation",
+        language="en",
+        tags=["product-descriptions", "fine-tuned"],
+        model_name=name if metrics else None,
+        eval_results=_results(metrics, data["file"]) or None,
+    )
+    shown = [split for split in ("unseen", "seen") if split in metrics]
+    text = (resources.files("ftlib.export") / "card.md.jinja").read_text(encoding="utf-8")
+    # the page is Markdown, and holds no text of the rows
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701
+    return environment.from_string(text).render(
+        front=front.to_yaml(), title=name, base=base, config=config, data=data, adapter=adapter,
+        usage=_usage(kind, base, place, config, run), header=html_report.header(metrics["unseen"]) if metrics else [],
+        versions=", ".join(f"{name} {version}" for name, version in adapter["versions"].items()),
+        proof=manifests.get("merged", {}).get("proof") if kind == "merged" and config["lora"]["r"] else None,
+        splits=[{"title": html_report.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],
+                 "rows": html_report.table_rows(metrics[split])} for split in shown],
+        findings=html_report.findings(metrics) if metrics else [],
+    )  # fmt: skip
+
+
+def _metrics(run: Run) -> dict:
+    path = run.stage("evaluation").path / "metrics.json"
+    return html_report.under_definitions(read_json(path)) if run.stage("evaluation").whole else {}
+
+
+def _results(metrics: dict, file: str) -> list:
+    """The tuned model's scores on unseen titles, as the hub's tables want them."""
+    from huggingface_hub import EvalResult
+
+    if not metrics:
+        return []
+    found = metrics["unseen"]["systems"]["tuned"]
+    return [
+        EvalResult(
+            "text-generation", file, f"{file}, unseen titles", kind, round(found[name]["mean"], 4), metric_name=name
+        )
+        for name, kind in SCORES.items()
+    ]
+
+
+def _usage(kind: str, base: str, place: str, config: dict, run: Run) -> str:
+    from ftlib.pipeline.stages import load_dataset
+
+    prompt = load_dataset(run)["test"][0]["input_text"] if run.manifests()["dataset"]["sample"] else None
+    adapted = kind == "adapter" and config["lora"]["r"]
+    load = f'model = AutoModelForCausalLM.from_pretrained("{base if adapted else place}")'
+    if adapted:
+        load += f'\nmodel = PeftModel.from_pretrained(model, "{place}")'
+    return USAGE.format(
+        imports="from peft import PeftModel\n" if adapted else "",
+        place=place,
+        load=load,
+        prompt=prompt or "<the prompt, made by ftlib.prompts.encoding.build_prompt(title)>",
+        tokens=config.get("generation", {}).get("max_new_tokens", 256),
+    )
+
+
+def files(run: Run, kind: str) -> list[Path]:
+    """What goes up, beside the card. Raises StageMissing."""
+    folder = run.stage(kind).path
+    run.stage(kind).manifest()
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name not in LEFT_HERE)
+
+
+def upload(run: Run, place: str, kind: str = "merged", private: bool = True, dry_run: bool = False) -> str:
+    """Put model and card on the hub; returns the address. dry_run: only print what would go up.
+
+    Raises HubError with what to do: no token, no right to write there, no network. The same command goes on after a failure.
+    """
+    from huggingface_hub import HfApi
+
+    hub_errors.check_name(place)
+    text, sent = card(run, kind, place), files(run, kind)
+    size = sum(path.stat().st_size for path in sent) / 2**20
+    what = "\n".join(f"  {path.name}: {path.stat().st_size / 2**20:.1f} MiB" for path in sent)
+    print(
+        f"to {place} ({'private' if private else 'public'}), {size:.0f} MiB and the card README.md:\n{what}", flush=True
+    )
+    if dry_run:
+        print(text)
+        return ""
+    api = HfApi()
+    try:
+        address = _repository(api, place, private)
+        api.upload_folder(
+            repo_id=place,
+            folder_path=run.stage(kind).sound(),
+            allow_patterns=[path.name for path in sent],
+            commit_message=f"{kind} model, made with ftlib",
+        )
+        api.upload_file(
+            path_or_fileobj=text.encode(), path_in_repo="README.md", repo_id=place, commit_message="Model card"
+        )
+    except Exception as error:
+        said = hub_errors.explain(error, place, writing=True)
+        if said is None:
+            raise
+        raise HubError(said) from error
+    return str(address)
+
+
+def _repository(api, place: str, private: bool):
+    """Create the repository, or take the one that is there: a token for one repository may not create any."""
+    try:
+        return api.create_repo(place, private=private, exist_ok=True)
+    except Exception as error:
+        if hub_errors.status_of(error) == 403 and api.repo_exists(place):
+            return f"{hub_errors.endpoint()}/{place}"
+        raise

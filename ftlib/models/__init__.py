@@ -1,0 +1,1 @@
+"""Load base models and tokenizers, and compute the likelihood of texts."""

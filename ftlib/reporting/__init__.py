@@ -1,0 +1,1 @@
+"""Render results: tables, figures and the HTML report."""

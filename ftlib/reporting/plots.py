@@ -1,0 +1,307 @@
+"""Every figure of the course, one function each (matplotlib, drawn to a file without a screen).
+
+Figures are readable in black and white: lines differ by dash and mark as well as by colour. Each one says in words what it
+shows (`figure.alt`): screen readers get it in notebooks and in the book, and so does a console that shows no pictures.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from ftlib.pipeline.run_admin import replacing
+from ftlib.reporting import speed
+
+BASE, TUNED, GREY = "#8c6d1f", "#1f5f8b", "#777777"
+STYLES = {
+    "base": (BASE, "o"),
+    "base_one_shot": (BASE, "v"),
+    "base_open": (BASE, "P"),
+    "tuned": (TUNED, "s"),
+    "tuned_open": (TUNED, "X"),
+    "copy_title": (GREY, "^"),
+    "nearest": ("#5a5a9e", "D"),
+}
+
+
+class Picture(Figure):
+    """A figure that a notebook shows by itself, with its alternative text: no pyplot, so it is drawn alike everywhere."""
+
+    alt = ""
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        picture = base64.b64encode(as_png(self)).decode()
+        return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+
+def as_png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def _new(width: float = 5.8, height: float = 3.5) -> tuple[Figure, object]:
+    figure = Picture(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
+    """Training and validation loss over steps, from the lines of `train_log.jsonl`; saved as PNG if a path is given."""
+    figure, axes = _new()
+    train = [(line["step"], line["loss"]) for line in log if "loss" in line]
+    validation = [(line["step"], line["validation_loss"]) for line in log if "validation_loss" in line]
+    if train:
+        axes.plot(
+            *zip(*train, strict=True),
+            color=TUNED,
+            linewidth=1.5,
+            label="training",
+        )
+    if validation:
+        axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", label="validation")
+        step, best = min(validation, key=lambda point: point[1])
+        axes.annotate(f"best {best:.3f}", (step, best), textcoords="offset points", xytext=(0, -14), ha="right")
+    axes.set(xlabel="optimiser step", ylabel="loss (nats per answer token)", title="Loss while training")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    alt = "Line plot of the loss over optimiser steps."
+    if train:
+        alt += f" Training loss: {train[0][1]:.3f} at step {train[0][0]}, {train[-1][1]:.3f} at step {train[-1][0]}."
+    if validation:
+        alt += f" Validation loss: {validation[0][1]:.3f} at first, lowest {best:.3f} at step {step}."
+    return _done(figure, alt, path)
+
+
+def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
+    """Rows in, rows lost at each step, rows kept, from `dataset/funnel.json`: one bar each, with its number."""
+    malformed = sum(entry["count"] for entry in funnel["malformed"].values())
+    bars = [("rows in", funnel["rows_in"]), ("malformed", -malformed)]
+    bars += [(name.replace("_", " "), -count) for name, count in sorted(funnel["dropped"].items(), key=lambda x: -x[1])]
+    bars += [("kept", funnel["kept"]), *((name, size) for name, size in funnel["splits"].items())]
+    figure, axes = _new(height=0.34 * len(bars) + 1.2)
+    colours = [BASE if value < 0 else (TUNED if name in ("rows in", "kept") else GREY) for name, value in bars]
+    hatches = ["//" if value < 0 else "" for _, value in bars]
+    drawn = axes.barh(
+        range(len(bars)), [abs(value) for _, value in bars], color=colours, hatch=hatches, edgecolor="white"
+    )
+    axes.bar_label(drawn, [f"{value:,}" for _, value in bars], padding=4)
+    axes.set_yticks(range(len(bars)), [name for name, _ in bars])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set(xlabel="rows (hatched: lost at this step)", title="From raw rows to three splits")
+    alt = "Bar chart from raw rows to splits. " + ", ".join(f"{name}: {value:,}" for name, value in bars) + "."
+    return _done(figure, alt, path)
+
+
+def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
+    """One metric of every system on unseen and seen titles, mean and 95 % interval, from `metrics.json`."""
+    splits = [split for split in ("unseen", "seen") if split in metrics]
+    points = [
+        (split, system, metrics[split]["systems"][system][name])
+        for split in splits
+        for system in STYLES
+        if name in metrics[split]["systems"].get(system, {})
+    ]
+    figure, axes = _new(height=0.42 * len(points) + 1.2)
+    for place, (_, system, found) in enumerate(points):
+        colour, mark = STYLES[system]
+        low, high = found["ci95"]
+        axes.plot([low, high], [place, place], color=colour, linewidth=2)
+        axes.plot(found["mean"], place, marker=mark, color=colour, markersize=7)
+        axes.annotate(
+            f"{found['mean']:.3f}",
+            (found["mean"], place),
+            textcoords="offset points",
+            xytext=(0, 7),
+            ha="center",
+            fontsize=9,
+        )
+    axes.set_yticks(range(len(points)), [f"{system} ({split}, n={metrics[split]['n']})" for split, system, _ in points])
+    axes.invert_yaxis()
+    axes.margins(y=0.12)
+    axes.grid(axis="x", alpha=0.25)
+    axes.set(xlabel=f"{name}: mean and 95 % interval", title=name)
+    alt = f"Mean {name} with 95 % interval. " + "; ".join(
+        f"{system}, {split}: {_interval(found)}" for split, system, found in points
+    )
+    return _done(figure, alt, path)
+
+
+def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> Figure:
+    """Share of real tokens among the slots computed, one bar for each way to make batches (see `explore.slots`)."""
+    figure, axes = _new(height=0.5 * len(slots) + 1.2)
+    shares = [tokens / count for count in slots.values()]
+    drawn = axes.barh(range(len(slots)), shares, color=TUNED)
+    axes.barh(
+        range(len(slots)), [1 - share for share in shares], left=shares, color="white", edgecolor=GREY, hatch="///"
+    )
+    axes.bar_label(drawn, [f"{share:.0%} text" for share in shares], label_type="center", color="white")
+    axes.set_yticks(range(len(slots)), list(slots))
+    axes.invert_yaxis()
+    axes.set(
+        xlabel="share of the computed slots (hatched: padding)", title="What the model spends its work on", xlim=(0, 1)
+    )
+    alt = "Bar chart, share of real text among the computed slots. " + ", ".join(
+        f"{name}: {share:.0%}" for name, share in zip(slots, shares, strict=True)
+    )
+    return _done(figure, alt, path)
+
+
+def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
+    """Training loss of several short runs over steps; {label: lines of train_log.jsonl}."""
+    figure, axes = _new()
+    losses = {}
+    for (label, log), style, mark in zip(logs.items(), ("-", "--", ":", "-."), "os^D", strict=False):
+        points = [(line["step"], line["loss"]) for line in log if "loss" in line]
+        losses[label] = [loss for _, loss in points]
+        axes.plot(*zip(*points, strict=True), linestyle=style, marker=mark, markersize=4, label=label)
+    axes.set(
+        xlabel="optimiser step", ylabel="loss (nats per answer token)", title="Three learning rates, the same rows"
+    )
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    alt = "Line plot of the training loss over steps for several learning rates. " + ", ".join(
+        f"{label}: from {lines[0]:.3f} to {lines[-1]:.3f}" for label, lines in losses.items()
+    )
+    return _done(figure, alt, path)
+
+
+def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> Figure:
+    """Tokens/s of each recipe in its order, for one model shape, on a log axis (see `speed.recorded`).
+
+    Name and figures stand above each bar, not beside it: so the bars keep the whole width of a phone.
+    """
+    found = speed.of_shape(rows, shape)
+    figure, axes = _new(height=0.44 * len(found) + 1.2)
+    if not found:
+        nothing = f"Nothing to draw: no speed of {shape} is recorded yet."
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, nothing, ha="center")
+        return _done(figure, nothing, path)
+    colours = [BASE, *[TUNED] * (len(found) - 1)]
+    hatches = ["//", *[""] * (len(found) - 1)]
+    bars = axes.barh(
+        range(len(found)),
+        [row["tokens_per_s"] for row in found],
+        height=0.4,
+        color=colours,
+        hatch=hatches,
+        edgecolor="white",
+    )
+    for row, bar in zip(found, bars, strict=True):
+        figures = f"{row['tokens_per_s']:,}/s   {row['times']:.1f} ×   {row['roof_share']:.1%}"
+        for place, side, text in ((0, "left", row["recipe"]), (1, "right", figures)):
+            axes.text(
+                place, bar.get_y() - 0.06, text, transform=axes.get_yaxis_transform(), ha=side, va="bottom", fontsize=9
+            )
+    axes.set_yticks([])
+    axes.set(xscale="log", ylim=(len(found) - 0.6, -1), title=f"Training speed, one change at a time ({shape})")
+    axes.set_xlim(min(row["tokens_per_s"] for row in found) / 2)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("tokens/s (log axis); right: times the first recipe, share of the roof")
+    alt = f"Bar chart of training speed on a log axis, {shape}, one recipe a bar. " + "; ".join(
+        f"{row['recipe']}: {row['tokens_per_s']:,} tokens/s, {row['times']:.1f} times the first, "
+        f"{row['roof_share']:.1%} of the roof"
+        for row in found
+    )
+    return _done(figure, alt, path)
+
+
+def growing_interval_plot(found: dict[int, dict], path: Path | None = None) -> Figure:
+    """Mean and 95 % interval of a difference for growing numbers of rows (see `reading.growing_interval`)."""
+    figure, axes = _new()
+    for place, interval in enumerate(found.values()):
+        axes.plot([place, place], interval["ci95"], color=TUNED, linewidth=2)
+        axes.plot(place, interval["mean"], marker="s", color=TUNED)
+    axes.axhline(0, color=GREY, linestyle=":")
+    axes.set_xticks(range(len(found)), [str(size) for size in found])
+    axes.margins(x=0.15)
+    axes.set(
+        xlabel="rows (K)", ylabel="ROUGE-L, tuned minus base", title="What K rows can tell: mean and 95 % interval"
+    )
+    alt = "Mean and 95 % interval of the difference for the first K rows. " + "; ".join(
+        f"K = {size}: {_interval(interval)}" for size, interval in found.items()
+    )
+    return _done(figure, alt, path)
+
+
+def forest_plot(
+    name: str, found: dict[str, dict], first: str, spread: float | None, path: Path | None = None
+) -> Figure:
+    """Difference of each run to the first one in one metric: mean and 95 % interval, {run: paired difference}.
+
+    spread: between the seeds of the first run (largest mean minus smallest), drawn as a band around 0; None if unknown.
+    """
+    figure, axes = _new(height=0.34 * len(found) + 1.4)
+    if spread is not None:
+        axes.axvspan(-spread, spread, color=GREY, alpha=0.2, linewidth=0)
+    axes.axvline(0, color=GREY, linestyle=":")
+    for place, interval in enumerate(found.values()):
+        axes.plot(interval["ci95"], [place, place], color=TUNED, linewidth=2)
+        axes.plot(interval["mean"], place, marker="s", color=TUNED)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.grid(axis="x", alpha=0.25)
+    band = "" if spread is None else "; grey: spread of its seeds"
+    axes.set(xlabel=f"{name} minus that of {first}{band}", title=f"{name}: difference to {first}")
+    alt = f"Difference in {name} to {first}, mean and 95 % interval. " + "; ".join(
+        f"{run}: {_interval(interval)}" for run, interval in found.items()
+    )
+    if spread is not None:
+        alt += f". The seeds of {first} differ by {spread:.3f}"
+    return _done(figure, alt, path)
+
+
+def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: Path | None = None) -> Figure:
+    """Histogram of token counts for each text column; `limit` draws the line where a row is cut."""
+    figure, axes = _new()
+    longest = max(max(values) for values in lengths.values())
+    bins = [longest * step / 40 for step in range(41)]
+    for (column, values), (colour, style) in zip(lengths.items(), ((BASE, "--"), (TUNED, "-")), strict=False):
+        axes.hist(values, bins=bins, histtype="step", linewidth=1.8, color=colour, linestyle=style, label=column)
+    if limit:
+        axes.axvline(limit, color=GREY, linestyle=":", label=f"rows are cut at {limit} tokens, prompt included")
+    axes.set(xlabel="tokens", ylabel="rows", title="How long the texts are")
+    axes.legend(frameon=False)
+    alt = "Histogram of token counts. " + "; ".join(
+        f"{column}: median {sorted(values)[len(values) // 2]}, longest {max(values)}"
+        for column, values in lengths.items()
+    )
+    return _done(figure, alt, path)
+
+
+def growth_plot(found: list[dict], path: Path | None = None) -> Figure:
+    """Seconds and highest memory of `ftlib prepare` over the rows of the file. found: [{rows, seconds, peak_mb}]."""
+    figure = Picture(figsize=(7.2, 3.2), layout="constrained")
+    rows = [line["rows"] / 1e6 for line in found]
+    for axes, key, title in zip(
+        figure.subplots(1, 2), ("seconds", "peak_mb"), ("seconds", "highest memory, MB"), strict=True
+    ):
+        axes.plot(rows, [line[key] for line in found], marker="o")
+        axes.set(xlabel="million rows", ylabel=title, xlim=(0, None), ylim=(0, None))
+    points = "; ".join(
+        f"{n:.2f} million rows {line['seconds']:.0f} s, {line['peak_mb']:.0f} MB"
+        for n, line in zip(rows, found, strict=True)
+    )
+    return _done(figure, f"Time and memory of ftlib prepare by the size of the file: {points}.", path)
+
+
+def _done(figure: Picture, alt: str, path: Path | None) -> Picture:
+    """The figure with its alternative text, saved as PNG if a path is given."""
+    figure.alt = alt
+    if path is not None:
+        with replacing(path) as partial:
+            figure.savefig(partial, format="png", dpi=120, metadata={"Description": alt})
+    return figure
+
+
+def _interval(found: dict) -> str:
+    return f"{found['mean']:.3f} [{found['ci95'][0]:.3f}, {found['ci95'][1]:.3f}]"

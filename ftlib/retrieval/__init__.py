@@ -1,0 +1,1 @@
+"""Find catalog rows by title and question, and attribute sentences to them."""

@@ -1,0 +1,340 @@
+"""The first half of a study, on the machine with the GPU: data sets, trainings, answers; all of it in one work folder.
+
+    studies-shared/datasets/<key>/dataset/   rows, once for all runs with the same data settings
+    studies-shared/models/<key>/adapter/     one training, for all runs that differ in decoding and evaluation only
+    studies-shared/base/<key>/               the untuned model's likelihoods and answers, for all runs that ask the same
+    study-<name>/<run>-s<seed>/              the tuned model's: answers.jsonl, train_log.jsonl, manifest.json
+
+Why stage folders as in a run (`ftlib.pipeline.run_admin`): a manifest written last says that a part is complete, so an
+interrupted study resumes, and a work folder that was copied to another machine is scored there, see `score`.
+How: `Work(folder, study, data).answer(job)`.
+"""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from pathlib import Path
+
+from ftlib.config.settings import Config, flatten
+from ftlib.data.cleaning import clean_text, normalise, steps_of
+from ftlib.evaluation.runner import (
+    ANSWERS,
+    choose_rows,
+    ends_in_time,
+    model_answers,
+    read_answers,
+    scored_bytes,
+    shown_before,
+    trained_uids,
+    untuned,
+)
+from ftlib.pipeline import stages
+from ftlib.pipeline.run_admin import FORMAT, Run, Stage, fingerprint, read_json, write_json
+from ftlib.prompts.encoding import Turns, build_prompt, question_for
+from ftlib.study.study_file import Job, Study, StudyError, settings
+
+# {uid: [UTF-8 bytes of the scored part, whether it ends in time]}: written with the answers, because it needs the tokenizer
+REFERENCES = "references.json"
+SAME_SPLITS = {"train_size", "questions"}  # data settings that leave every row where it is
+DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
+TRAINING_FIGURES = (
+    "steps stopped_at_step best_step validation_loss examples cut_examples mean_tokens tokens tokens_per_s train_seconds "
+    "trained_rows trained_epochs encode_seconds peak_gib base_mib padding_efficiency trainable_parameters precision seed "
+    "device git_commit finished"
+).split()
+
+
+class Trained(Run):
+    """A run folder whose data set lies elsewhere, shared with other runs."""
+
+    def __init__(self, path: Path, data: Run):
+        super().__init__(path, wait=True)
+        self.data = data
+
+    def stage(self, name: str) -> Stage:
+        return self.data.stage(name) if name == "dataset" else super().stage(name)
+
+
+def answers_of(folder: Path, study: Study) -> Path:
+    """Where a study's answers lie in a work folder."""
+    return folder / f"study-{study.name}"
+
+
+def recorded_data(folder: Path, study: Study) -> str | None:
+    """The data that a study's answers were made on, so that a copy of them needs no --data; None if there are none."""
+    found = sorted(answers_of(folder, study).glob("*/manifest.json"))
+    return read_json(found[0])["config"]["data"]["path"] if found else None
+
+
+class Work:
+    """A study's work folder; `data` as in `data.path`. Raises what the stages raise."""
+
+    def __init__(self, folder: Path, study: Study, data: str):
+        self.folder, self.study, self.shared = answers_of(folder, study), study, folder / "studies-shared"
+        self.cfg = settings(study, data)
+        self._said: set[str] = set()
+        self._datasets: dict[str, Run] = {}  # those that were looked at, so that each is checked (and spoken of) once
+
+    # data sets
+
+    @cached_property
+    def own_data(self) -> Run:
+        """The study's own data set: its validation and test rows are those of all runs."""
+        return self._prepared(self.cfg)
+
+    def training_data(self, job: Job) -> Run:
+        """The data set that a job trains on: training rows by the run's settings, held-out rows by the study's.
+
+        A run that cleans differently, say, would otherwise be measured on other rows, and might train on the held-out ones.
+        """
+        if _data_settings(job.cfg) == _data_settings(self.cfg) and not job.run.leaks:
+            return self.own_data
+        source = self._prepared(self._source_settings(job))
+        key = fingerprint(
+            [
+                FORMAT,
+                _key_of(self.own_data),
+                _key_of(source),
+                job.cfg.data.train_size,
+                job.run.leaks,
+                _data_settings(self.cfg),
+            ]
+        )
+        if key not in self._datasets:
+            run = Run(self.shared / "datasets" / key, wait=True)
+            self._compose(run.stage("dataset"), key, source, job)
+            self._datasets[key] = run
+        return self._datasets[key]
+
+    def _source_settings(self, job: Job) -> Config:
+        """Settings of the rows that a job's training rows are taken from.
+
+        Where the run's settings leave the splits as they are, its own; else all rows, to be parted from the study's held-out.
+        """
+        own, wanted = _data_settings(self.cfg), _data_settings(job.cfg)
+        if not job.run.leaks and {key for key in own | wanted if own.get(key) != wanted.get(key)} <= SAME_SPLITS:
+            return job.cfg
+        rows = self.own_data.stage("dataset").manifest()["rows_in"]
+        everything = {"train_size": rows, "test_size": 1, "validation_size": 1}
+        return Config.load(job.cfg.profile, inherited={"data": job.cfg.to_dict()["data"] | everything}, env={})
+
+    def _prepared(self, cfg: Config) -> Run:
+        key = fingerprint([cfg.data.path, _data_settings(cfg)])  # what the file holds is checked by `ensure`
+        if key not in self._datasets:
+            run = Run(self.shared / "datasets" / key, wait=True)
+            stages.ensure("dataset", cfg, run)
+            self._datasets[key] = run
+        return self._datasets[key]
+
+    def _compose(self, stage: Stage, key: str, source: Run, job: Job) -> None:
+        from datasets import DatasetDict, disable_progress_bars
+
+        disable_progress_bars()
+        config = {"data": job.cfg.to_dict()["data"]}
+        if stage.why_stale(key, config, {}) is None:
+            return
+        with stage.lock(), stage.writing(key, config, {}, job.cfg.profile) as result:
+            own, rows = stages.load_dataset(self.own_data), stages.load_dataset(source)["train"]
+            held_out = [row for split in ("validation", "test") for row in own[split]]
+            kept = list(not_held_out(rows, held_out, self.cfg, job.run.leaks))[: job.cfg.data.train_size]
+            if not kept:
+                raise StudyError(f"run {job.run.name}: no training row is left beside the study's held-out rows")
+            made = DatasetDict({"train": rows.select(kept), "validation": own["validation"], "test": own["test"]})
+            made.save_to_disk(str(stage.path))
+            about = self.own_data.stage("dataset").manifest()
+            result |= {name: about[name] for name in ("file", "sample")}
+            result["splits"] = {split: len(found) for split, found in made.items()}
+        print(f"{job.run.name}: {len(kept)} training rows of its own; the held-out rows are the study's", flush=True)
+
+    def dataset(self, job: Job):
+        """The rows that a job trains on and is asked, as a DatasetDict."""
+        return stages.load_dataset(self.training_data(job))
+
+    def rows(self, job: Job) -> dict[str, list[dict]]:
+        """{'unseen': ..., 'seen': ...}: the rows that a job is asked, in the wording that it is asked with."""
+        dataset = self.dataset(job)
+        rows, notes = choose_rows(job.cfg, dataset, dataset["train"]["uid"], job.study.evaluate_on)
+        for note in set(notes) - self._said:
+            print(f"  note: {note}", flush=True)
+        self._said |= set(notes)
+        names = job.run.questions
+        if names is None:
+            return rows
+        return {split: [reworded(row, job.cfg.data.seed, names) for row in found] for split, found in rows.items()}
+
+    def _check_seen(self, job: Job, trained: Collection[str] | None = None) -> None:
+        """Refuse 'seen' rows that were not trained on: before the training by its length, after it by the rows in its steps.
+
+        All seeds and runs are asked the same rows, so each must have trained on all of them. Raises StudyError.
+        """
+        t, count = job.cfg.train, job.cfg.evaluation.seen_rows
+        rows = len(self.dataset(job)["train"])
+        enough = t.max_steps * t.examples_per_step >= 0.95 * rows if t.max_steps else t.epochs >= 1
+        missed = 0 if trained is None else len({row["uid"] for row in self.rows(job).get("seen", [])} - set(trained))
+        if count and (not enough or missed):
+            said = f"{missed} of them were not trained on" if missed else "the training is shorter than an epoch"
+            raise StudyError(f"{job.name}: evaluation.seen_rows = {count}, and {said}; set it to 0, or train longer")
+
+    # what each part depends on; no part of the machine, so that a copied folder is still whole
+
+    def trained(self, job: Job) -> Trained:
+        data = self.training_data(job)
+        return Trained(self.shared / "models" / stages.wanted("adapter", job.cfg, data)[0], data)
+
+    def key(self, job: Job) -> str:
+        """The fingerprint of a job's answers: training, merge, decoding, rows."""
+        merge, trained = job.cfg.merge, self.trained(job).path.name
+        plain = merge.onto == "base" or job.cfg.model.quantization == "none"  # there is but one base to merge onto
+        dtype = merge.dtype if plain else [merge.dtype, merge.onto]
+        return fingerprint([FORMAT, trained, dtype, *_asking(job), self.rows(job)])
+
+    def base_keys(self, job: Job) -> dict[tuple[str, str], str]:
+        """{(system, split): fingerprint} of the untuned model's answers."""
+        rows, model = self.rows(job), job.cfg.model.name
+        return {
+            (system, split): fingerprint([FORMAT, model, *_asking(job), split, found, self._shown(job, system)])
+            for system in untuned(job.cfg)
+            for split, found in rows.items()
+        }
+
+    def _shown(self, job: Job, system: str) -> Turns:
+        return shown_before(system, stages.load_dataset(self.own_data), self.rows(job))
+
+    def base(self, key: str) -> Stage:
+        return Stage(self.shared / "base" / key, wait=True)
+
+    def stage(self, job: Job) -> Stage:
+        return Stage(self.folder / job.name)
+
+    def is_answered(self, job: Job) -> bool:
+        """True if this folder holds the answers of base and tuned model to all that the job asks."""
+        return self._tuned_answered(job) and all(self.base(key).whole for key in self.base_keys(job).values())
+
+    def _tuned_answered(self, job: Job) -> bool:
+        stage = self.stage(job)
+        return stage.whole and stage.manifest()["fingerprint"] == self.key(job)
+
+    # the work
+
+    def answer(self, job: Job) -> None:
+        """Train (or take up a training) and let base and tuned model answer; what is there already is not done again."""
+        if self.is_answered(job):
+            print(f"{job.name}: answered, {self.stage(job).manifest()['finished']}", flush=True)
+            return
+        self._check_seen(job)
+        for (system, split), key in self.base_keys(job).items():
+            self._answer_base(job, system, split, self.base(key), key)
+        if self._tuned_answered(job):
+            return
+        stage, trained, key = self.stage(job), self.trained(job), self.key(job)
+        adapter = stages.ensure_one("adapter", job.cfg, trained)
+        free()
+        self._check_seen(job, trained_uids(adapter.path))
+        read = {"adapter": trained.path.name, "dataset": _key_of(trained)}
+        with stage.writing(key, job.cfg.to_dict(), read, job.cfg.profile, stages.KEPT["evaluation"]) as result:
+            from ftlib.merging import merged_in_memory
+
+            rows = self.rows(job)
+            dtype = self._ask(
+                job, "tuned", rows, stage, key, lambda dtype: merged_in_memory(job.cfg, adapter.path, dtype)
+            )
+            shutil.copy(adapter.path / "train_log.jsonl", stage.path)
+            made = adapter.manifest()
+            data = trained.stage("dataset").manifest()
+            result |= {
+                "answers_in": dtype,
+                "data": {name: data[name] for name in DATA_FIGURES},
+                "training": {name: made[name] for name in TRAINING_FIGURES if name in made},
+            }
+
+    def _answer_base(self, job: Job, system: str, split: str, stage: Stage, key: str) -> None:
+        from ftlib.models.base_models import fetch
+        from ftlib.models.loading import load_plain, load_tokenizer
+
+        found = self.rows(job)[split]
+        with stage.lock():  # another process of the same study may be at it
+            if stage.whole:
+                return
+            with stage.writing(key, {}, {}, job.cfg.profile, stages.KEPT["evaluation"]) as result:
+                place = fetch(job.cfg.model.name)
+                shown = self._shown(job, system)
+                result["answers_in"] = self._ask(
+                    job, system, {split: found}, stage, key, lambda dtype: load_plain(place, dtype), shown
+                )
+                tokenizer = load_tokenizer(job.cfg.model.name)
+                about = zip(
+                    scored_bytes(tokenizer, job.cfg, found), ends_in_time(tokenizer, job.cfg, found), strict=True
+                )
+                write_json(stage.path / REFERENCES, {row["uid"]: each for row, each in zip(found, about, strict=True)})
+
+    def _ask(self, job: Job, system: str, rows: dict, stage: Stage, key: str, load, shown: Turns = ()) -> str:
+        """Answers of one model into the stage's answers.jsonl; returns the dtype that it answered in."""
+        from ftlib.runtime import hardware
+
+        dtype, _ = hardware.compute_dtype()
+        done = read_answers(stage.path, {system: fingerprint([key, dtype])})
+        model_answers(lambda: load(dtype), system, job.cfg, rows, done, stage.path, job.study.text_rows, shown)
+        if not (stage.path / ANSWERS).exists():
+            raise StudyError(f"{job.name}: nothing is asked; set evaluation.rows")
+        return dtype
+
+
+def free() -> None:
+    """Give back what is not needed any more: a model, and the layers that were compiled for it (torch keeps only a few).
+
+    Without it the next training's peak would count what this one left, and its layers might not be compiled at all.
+    """
+    import torch
+
+    torch.compiler.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _data_settings(cfg: Config) -> dict:
+    """What decides a data set, apart from the file."""
+    flat = flatten(cfg.to_dict()["data"])
+    flat.pop("path")
+    if not flat["use_damaged"]:  # off: the same rows as before the setting existed
+        flat.pop("use_damaged")
+    return flat
+
+
+def _key_of(run: Run) -> str:
+    return run.stage("dataset").manifest()["fingerprint"]
+
+
+def _asking(job: Job) -> list:
+    """The settings by which rows are asked and their references scored."""
+    generation = job.cfg.generation.model_dump(exclude={"batch_tokens"})
+    return [generation, job.cfg.train.max_length, job.study.text_rows]
+
+
+def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterator[int]:
+    """Places of the rows that may be trained on: no held-out row itself and, unless `leaks`, none that shares its title or text.
+
+    cfg: the study's settings; rows are cleaned by them before they are compared.
+    """
+    steps = steps_of(cfg.data.clean)
+
+    def parts(row: dict) -> set[tuple[str, str]]:
+        found = {}
+        for column in ("title", "content"):
+            text = clean_text(row[column], steps, lambda *_: None)
+            found[column] = normalise(text) or text
+        return set(found.items())
+
+    uids = {row["uid"] for row in held_out}
+    taken = set() if leaks else set().union(*map(parts, held_out))
+    for place, row in enumerate(rows):
+        if row["uid"] not in uids and not (parts(row) & taken):
+            yield place
+
+
+def reworded(row: dict, seed: int, names: list[str]) -> dict:
+    """The row, asked in one of these wordings."""
+    return row | {"input_text": build_prompt(row["title"], question_for(row["uid"], seed, names))}

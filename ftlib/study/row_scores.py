@@ -1,0 +1,152 @@
+"""A number for each row, metric and system: what is left of the answers once they are scored, and all that means are made of.
+
+Why kept: means over seeds and differences between two runs are taken row by row, and results/ holds no rows. The file
+(`rows.npz`, in the work folder) has hashes of the uids and figures, no text.
+How: `mean_over_seeds([...])`, then `metrics_of(...)`; `against(run, first)` for the paired differences of two runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ftlib.data.scan import hashes64
+from ftlib.evaluation.runner import MEDIANS, paired, summarise
+from ftlib.pipeline.run_admin import replacing
+
+Metrics = dict[str, dict[str, np.ndarray]]
+
+
+@dataclass
+class RowValues:
+    """Row values of one split. The first rows were answered in words and have text metrics; all have a likelihood.
+
+    uids: 64-bit hashes, shape (n,). values: {system: {metric: shape (text_n,)}}. references: {metric: shape (text_n,)}, the
+    references' own values (see `evaluation.reference_rows`). likelihoods: {system: {metric: shape (2, n)}},
+    numerators and denominators (see `evaluation.likelihood_sums`).
+    """
+
+    uids: np.ndarray
+    values: Metrics
+    likelihoods: Metrics
+    references: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        return len(self.uids)
+
+    @property
+    def text_n(self) -> int:
+        return len(next(iter(next(iter(self.values.values())).values())))
+
+
+def hashed(uids: list[str]) -> np.ndarray:
+    return hashes64(uid.encode() for uid in uids)
+
+
+def save(path: Path, key: str, splits: dict[str, RowValues]) -> None:
+    """Write the rows of all splits, with the fingerprint of what they were made from."""
+    arrays = {"key": np.array(key)}
+    for split, rows in splits.items():
+        arrays[f"{split}/uids"] = rows.uids
+        for kind, metrics in (("values", rows.values), ("likelihoods", rows.likelihoods)):
+            arrays |= {f"{split}/{kind}/{s}/{name}": v for s, found in metrics.items() for name, v in found.items()}
+        arrays |= {f"{split}/references/{name}": v for name, v in rows.references.items()}
+    with replacing(path) as partial, open(partial, "wb") as file:  # numpy would add an ending to a name
+        np.savez_compressed(file, **arrays)
+
+
+def load(path: Path) -> tuple[str | None, dict[str, RowValues]]:
+    """(fingerprint, {split: rows}) of a file that `save` wrote; (None, {}) if there is none."""
+    if not path.exists():
+        return None, {}
+    splits: dict[str, RowValues] = {}
+    with np.load(path) as arrays:
+        for name in arrays.files:
+            split, _, rest = name.partition("/")
+            if rest == "uids":
+                splits[split] = RowValues(arrays[name], {}, {})
+        for name in arrays.files:
+            if name.count("/") == 2:
+                split, _, metric = name.split("/")
+                splits[split].references[metric] = arrays[name]
+            if name.count("/") == 3:
+                split, kind, system, metric = name.split("/")
+                getattr(splits[split], kind).setdefault(system, {})[metric] = arrays[name]
+        return str(arrays["key"]), splits
+
+
+def mean_over_seeds(seeds: list[RowValues]) -> RowValues:
+    """Each row's mean over several seeds, for the systems and metrics that all of them have. Raises ValueError for other rows."""
+    first = seeds[0]
+    for other in seeds[1:]:
+        if not np.array_equal(other.uids, first.uids) or other.text_n != first.text_n:
+            raise ValueError(
+                "the seeds of one run were asked different rows; remove its folders and run the study again"
+            )
+
+    def mean(found: list[Metrics]) -> Metrics:
+        return {
+            system: {
+                name: np.mean([each[system][name] for each in found], axis=0)
+                for name in found[0][system]
+                if all(name in each[system] for each in found)
+            }
+            for system in found[0]
+        }
+
+    return RowValues(
+        first.uids, mean([s.values for s in seeds]), mean([s.likelihoods for s in seeds]), first.references
+    )
+
+
+def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
+    """Means and differences with intervals, in the schema of metrics.json, and what a study needs beside them.
+
+    text_n: rows that were answered in words.
+    """
+    return {
+        split: {"n": rows.n, "text_n": rows.text_n}
+        | summarise(rows.values, rows.likelihoods, resamples, rows.references)
+        for split, rows in splits.items()
+    }
+
+
+def medians_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:
+    """{metric: median} of one system, for the metrics that are shown as medians."""
+    return {name: float(np.median(rows.values[system][name])) for name in MEDIANS if name in rows.values[system]}
+
+
+def means_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:
+    """{metric: mean} of one system, without intervals."""
+    means = {name: float(values.mean()) for name, values in rows.values[system].items()}
+    return means | {name: float(top.sum() / below.sum()) for name, (top, below) in rows.likelihoods[system].items()}
+
+
+def against(run: dict[str, RowValues], first: dict[str, RowValues], resamples: int, system: str = "tuned") -> dict:
+    """{split: {metric: paired difference run - first}} on the rows that both were asked; a split without any is left out."""
+    found = {}
+    for split in run.keys() & first.keys():
+        a, b = run[split], first[split]
+        in_words, scored = _shared(a.uids[: a.text_n], b.uids[: b.text_n]), _shared(a.uids, b.uids)
+        if not len(in_words[0]):
+            continue
+        values = [_at(each.values[system], rows) for each, rows in zip((a, b), in_words, strict=True)]
+        likelihoods = [_at(each.likelihoods[system], rows) for each, rows in zip((a, b), scored, strict=True)]
+        references = {name: own[in_words[0]] for name, own in a.references.items()}
+        about = {"n": len(scored[0]), "text_n": len(in_words[0])}
+        found[split] = about | paired(*values, *likelihoods, resamples, references)
+    return found
+
+
+def _shared(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the uids that both have, in the order of `a`."""
+    _, in_a, in_b = np.intersect1d(a, b, return_indices=True)
+    order = np.argsort(in_a)
+    return in_a[order], in_b[order]
+
+
+def _at(metrics: dict[str, np.ndarray], places: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[..., places] for name, values in metrics.items()}

@@ -1,0 +1,257 @@
+"""The second half of a study, on any CPU: answers to figures. It needs the work folder's answers and data sets, and no weights.
+
+What: `Scorer.score(job)` measures every row (`rows.npz` beside the answers); `write_results(...)` makes of them
+`results/studies/<study>/<run>-s<seed>.json` and `summary.json`, where each run is the mean of its seeds and stands beside the
+study's first run. Why no text in results/: the rows may not be ours to publish.
+How: `ftlib study run STUDY.yaml` scores what is answered; with `--no-score` it only trains and answers.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ftlib.config.settings import flatten
+from ftlib.evaluation import embedding_similarity
+from ftlib.evaluation.metrics import CopiedRun
+from ftlib.evaluation.runner import (
+    ANSWERS,
+    Record,
+    baseline_records,
+    forced,
+    forces_ends,
+    likelihood_sums,
+    mark_forced,
+    reference_rows,
+    row_values,
+    systems_of,
+    untuned,
+)
+from ftlib.pipeline.run_admin import DEFINITIONS, fingerprint, read_json, read_jsonl, write_json
+from ftlib.study.answers import REFERENCES, Work
+from ftlib.study.row_scores import (
+    RowValues,
+    against,
+    hashed,
+    load,
+    mean_over_seeds,
+    means_of,
+    medians_of,
+    metrics_of,
+    save,
+)
+from ftlib.study.study_file import Job, Study
+
+ROWS, SCORED, SUMMARY = "rows.npz", "scored.json", "summary.json"
+SCORING = 2  # raise it when the files of a score change; what a metric means: `runs.DEFINITIONS`
+
+
+def results_of(results: Path, study: Study) -> Path:
+    """The folder of a study's figures under `results/`."""
+    return results / "studies" / study.name
+
+
+def recorded(results: Path, job: Job) -> dict:
+    """A job's result as it stands in `results/`; {} if there is none."""
+    path = results_of(results, job.study) / f"{job.name}.json"
+    return read_json(path) if path.exists() else {}
+
+
+class Scorer:
+    """Scores the jobs of a study. What several jobs share (base, baselines, the index of the training texts) is done once."""
+
+    def __init__(self, work: Work):
+        self.work, self.cosine = work, embedding_similarity.cosine()
+        self._shared: dict[str, object] = {}
+
+    def key(self, job: Job) -> str:
+        return fingerprint([SCORING, DEFINITIONS, self.work.key(job), *self.work.base_keys(job).values()])
+
+    def score(self, job: Job) -> None:
+        """Write `rows.npz`, unless it is there and of these answers. Raises StageMissing if the answers are not there."""
+        folder, key = self.work.stage(job).path, self.key(job)
+        found, splits = load(folder / ROWS)
+        has_cosine = all("cosine" in rows.values["tuned"] for rows in splits.values())
+        if found == key and (has_cosine or self.cosine is None):
+            print(f"{job.name}: scored", flush=True)
+            return
+        print(f"{job.name}: scoring", flush=True)
+        started, rows = time.perf_counter(), self.work.rows(job)
+        measured = {split: self._split(job, split, rows[split]) for split in rows}
+        for split, found in rows.items():
+            measured[split].references = self._reference(job, split, found)
+        write_json(folder / SCORED, {"seconds": round(time.perf_counter() - started, 2)})
+        save(folder / ROWS, key, measured)
+
+    def _split(self, job: Job, split: str, rows: list[dict]) -> RowValues:
+        """Row values of all systems on one split."""
+        keys = {system: self.work.base_keys(job)[system, split] for system in untuned(job.cfg)}
+        data_key = self.work.training_data(job).path.name
+        answers = _records(self.work.stage(job).path / ANSWERS, split)
+        records = {system: self._base(keys[system], system, rows) for system in keys}
+        records["tuned"] = [answers["tuned", row["uid"]] for row in rows]
+        sizes = [size for size, _ in self._references(keys["base"], rows)]
+        in_words = rows[: sum(record.text is not None for record in records["base"])]
+        values = {}
+        for system in systems_of(job.cfg):
+
+            def measure(system=system):
+                found = records[system] if system in records else self._baselines(job, split, in_words)[system]
+                return row_values(in_words, found[: len(in_words)], self._copied(job), self.cosine)
+
+            # the baselines and the base answer alike for all jobs with these rows and this training data
+            key = f"values {system} {data_key} {keys.get(system, keys['base'])}"
+            found = measure() if system == "tuned" else self._once(key, measure)
+            values[system] = {name: np.asarray(column) for name, column in found.items()}
+        likelihoods = {
+            system: {name: np.asarray(pair, dtype=float) for name, pair in likelihood_sums(found, sizes).items()}
+            for system, found in records.items()
+        }
+        return RowValues(hashed([row["uid"] for row in rows]), values, likelihoods)
+
+    def _base(self, key: str, system: str, rows: list[dict]) -> list[Record]:
+        answers = self._once(f"answers {key}", lambda: _records(self.work.base(key).path / ANSWERS))
+        return [answers[system, row["uid"]] for row in rows]
+
+    def _references(self, key: str, rows: list[dict]) -> list[tuple[int, bool]]:
+        """What is known of each reference, see `work.REFERENCES`."""
+        found = self._once(f"references {key}", lambda: read_json(self.work.base(key).path / REFERENCES))
+        return [found[row["uid"]] for row in rows]
+
+    def _baselines(self, job: Job, split: str, rows: list[dict]) -> dict[str, list[Record]]:
+        found: dict[str, list[Record]] = {}
+        for record in baseline_records({split: rows}, self.work.dataset(job)):
+            found.setdefault(record.system, []).append(record)
+        return found
+
+    def _copied(self, job: Job) -> CopiedRun:
+        key = f"copied {self.work.training_data(job).path.name}"
+        return self._once(key, lambda: CopiedRun(list(self.work.dataset(job)["train"]["content"])))
+
+    def _reference(self, job: Job, split: str, rows: list[dict]) -> dict[str, np.ndarray]:
+        rows = rows[: job.study.text_rows]
+        ends = [end for _, end in self._references(self.work.base_keys(job)["base", split], rows)]
+        found = reference_rows(rows, ends, self._copied(job))
+        return {name: np.asarray(values) for name, values in found.items()}
+
+    def _once(self, key: str, make):
+        if key not in self._shared:
+            self._shared[key] = make()
+        return self._shared[key]
+
+
+def _records(path: Path, split: str | None = None) -> dict[tuple[str, str], Record]:
+    """{(system, uid): record}; of two for the same row the later one counts."""
+    records = (Record(**line) for line in read_jsonl(path))
+    return {(r.system, r.uid): r for r in records if split in (None, r.split)}
+
+
+def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) -> None:
+    """A JSON file for each scored job, and the study's `summary.json`. jobs: all of the study.
+
+    A run that was scored elsewhere keeps what `results/` says of it.
+    """
+    folder, rows = results_of(results, work.study), {}
+    for job in jobs:
+        key, splits = load(work.stage(job).path / ROWS)
+        if splits and key == scorer.key(job):  # else they are of other settings
+            rows[job] = splits
+    for job, splits in rows.items():
+        first = next((j for j in rows if j.run is work.study.runs[0] and j.seed == job.seed), None)
+        write_json(folder / f"{job.name}.json", result(work, job, splits, first, rows.get(first)))
+    path = folder / SUMMARY
+    about = summary(work.study, rows, read_json(path) if path.exists() else {})
+    finished = [work.stage(job).manifest()["finished"] for job in rows] + [about.get("finished", "")]
+    write_json(path, about | {"finished": max(finished)})
+
+
+def result(work: Work, job: Job, splits: dict[str, RowValues], first: Job | None, of_first) -> dict:
+    """What is recorded of one job: settings, machine, costs and metrics; no text of any row."""
+    manifest, scored = work.stage(job).manifest(), read_json(work.stage(job).path / SCORED)
+    config, resamples = manifest["config"], job.cfg.evaluation.bootstrap
+    config["data"]["path"] = manifest["data"]["file"]  # where the file lay on that machine is nobody's business
+    metrics = metrics_of(splits, resamples)
+    for split in metrics.values():
+        mark_forced(split, job.cfg.generation.model_dump())
+    about = {
+        "study": work.study.name,
+        "run": job.run.name,
+        "seed": job.seed,
+        "evaluate_on": work.study.evaluate_on,
+        "text_rows": work.study.text_rows,
+        "changes": changes(work.study, job),
+        "fingerprint": manifest["fingerprint"],
+        "profile": manifest["profile"],
+        "config": config,
+        "data": manifest["data"],
+        **{key: manifest[key] for key in ("git_commit", "device", "versions", "finished", "answers_in", "training")},
+        "seconds": {
+            "train": manifest["training"]["train_seconds"],
+            "answer": manifest["seconds"],
+            "score": scored["seconds"],
+        },
+        "base_seconds": {key: work.base(key).manifest()["seconds"] for key in work.base_keys(job).values()},
+        "metrics": metrics,
+    }
+    if first is not None and first is not job:
+        changes_by_split = against(splits, of_first, resamples)
+        _mark_forced(changes_by_split, job, first)
+        about["against"] = {"run": first.run.name, "seed": first.seed} | changes_by_split
+    return about
+
+
+def changes(study: Study, job: Job) -> dict:
+    """What a run sets beyond the study, by dotted key."""
+    extra = {"questions": job.run.questions, "leaks": job.run.leaks or None}
+    return flatten(job.run.set) | {key: value for key, value in extra.items() if value is not None}
+
+
+def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict) -> dict:
+    """Each run as the mean of its seeds, row by row, with its paired difference to the first run on the seeds both have.
+
+    before: the summary as it was; runs without rows here are taken from it. seeds: each seed's means; an interval over rows
+    says nothing of other trainings, so tables print the range of the seeds beside it.
+    """
+    runs = {}
+    of_run = {run.name: {job: splits for job, splits in rows.items() if job.run is run} for run in study.runs}
+    first = of_run[study.runs[0].name]
+    for run in study.runs:
+        own = of_run[run.name]
+        if not own:
+            runs |= {run.name: before["runs"][run.name]} if run.name in before.get("runs", {}) else {}
+            continue
+        job = next(iter(own))
+        resamples, merged = job.cfg.evaluation.bootstrap, _mean(list(own.values()))
+        metrics = metrics_of(merged, resamples)
+        for split in metrics:
+            mark_forced(metrics[split], job.cfg.generation.model_dump())
+            metrics[split]["seeds"] = {
+                str(j.seed): {
+                    "base": means_of(splits[split], "base"),
+                    "tuned": means_of(splits[split]),
+                    "tuned_medians": medians_of(splits[split]),
+                }
+                for j, splits in own.items()
+            }
+        runs[run.name] = {"seeds": [j.seed for j in own], "changes": changes(study, job), "metrics": metrics}
+        if first and run is not study.runs[0]:
+            seeds = {j.seed for j in own} & {j.seed for j in first}
+            a, b = ([s for j, s in each.items() if j.seed in seeds or not seeds] for each in (own, first))
+            changes_by_split = against(_mean(a), _mean(b), resamples)
+            _mark_forced(changes_by_split, job, next(iter(first)))
+            runs[run.name]["against"] = {"seeds": sorted(seeds)} | changes_by_split
+    about = {"study": study.name, "profile": study.profile, "evaluate_on": study.evaluate_on, "set": flatten(study.set)}
+    return about | {"finished": before.get("finished", ""), "first": study.runs[0].name, "runs": runs}
+
+
+def _mark_forced(changes_by_split: dict, *jobs: Job) -> None:
+    """Mark the difference in `stops` where the decoding of one of both runs forces the end."""
+    if any(forces_ends(job.cfg.generation.model_dump()) for job in jobs):
+        for found in changes_by_split.values():
+            forced(found)
+
+
+def _mean(seeds: list[dict[str, RowValues]]) -> dict[str, RowValues]:
+    return {split: mean_over_seeds([each[split] for each in seeds]) for split in seeds[0]}

@@ -1,0 +1,158 @@
+"""What a study is: a file that names configurations and seeds, read and checked whole before any of them is trained.
+
+What: `load_study(path)` reads STUDY.yaml, `make_jobs(study, data)` gives one `Job` a run and seed with its resolved settings.
+Why checked whole: a misspelt key in the last of thirty runs must not be found after an hour on a GPU.
+How: the files in `studies/`; the keys are the fields of `Study` and `StudyRun`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from ftlib.config.schema import Count, Section, Seed
+from ftlib.config.settings import Config, ConfigError, flatten, plain_yaml
+from ftlib.prompts.encoding import questions_of
+from ftlib.runtime.errors import FtlibError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # names become files
+
+
+class StudyError(FtlibError, ValueError):
+    """A study file that cannot be used: the message says where, and what is allowed."""
+
+
+class StudyRun(Section):
+    """One configuration of a study: what it sets on top of the study's own settings, and the seeds it is trained with.
+
+    seeds: none given means the profile's `train.seed`. questions: the wordings in which this run's evaluation rows are
+    asked (default: as the study's data set asks them). leaks: training rows may share a title or a description with
+    held-out rows, which is otherwise prevented whatever the run's data settings are. expected, lesson: sentences without figures
+    for the report: what was thought before the run, and what a learner takes from what came out.
+    """
+
+    name: Name
+    set: dict[str, Any] = {}
+    seeds: list[Seed] = []
+    questions: list[str] | None = None
+    leaks: bool = False
+    expected: str = ""
+    lesson: str = ""
+
+    @field_validator("questions")
+    @classmethod
+    def _known(cls, names):
+        if names is not None:
+            questions_of(names)
+        return names
+
+
+class Study(Section):
+    """A study. Its first run is the one that the others are compared with. expected: as in a run, of the study as a whole.
+
+    evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for what is reported of a choice.
+    text_rows: how many rows of each split are answered in words (default: all); the likelihood is taken on all
+    `evaluation.rows`. The study's own data settings decide the held-out rows of all runs.
+    """
+
+    name: Name
+    profile: str
+    evaluate_on: Literal["validation", "test"] = "validation"
+    text_rows: Count | None = None
+    expected: str = ""
+    set: dict[str, Any] = {}
+    runs: Annotated[list[StudyRun], Field(min_length=1)]
+
+    @field_validator("runs")
+    @classmethod
+    def _told_apart(cls, runs):
+        names = [run.name for run in runs]
+        for run in runs:
+            if names.count(run.name) > 1:
+                raise ValueError(f"the name {run.name} stands twice; give each run its own")
+            if len(set(run.seeds)) < len(run.seeds):
+                raise ValueError(f"the run {run.name} has a seed twice: {run.seeds}")
+        return runs
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run of a study with one seed. Made once, so two are the same only if they are one."""
+
+    study: Study
+    run: StudyRun
+    seed: int
+    cfg: Config
+
+    @property
+    def name(self) -> str:
+        return f"{self.run.name}-s{self.seed}"
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a study file. Raises StudyError."""
+    try:
+        values = plain_yaml(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise StudyError(
+            f"{path}: {error.strerror}; give the path of a study file, such as studies/headline.yaml"
+        ) from None
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise StudyError(f"{path}: not a study; it needs the keys name, profile and runs, as in studies/headline.yaml")
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        raise StudyError("\n".join(f"{path}: {line}" for line in _explain(error))) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for item in error.errors():
+        place = ".".join(map(str, item["loc"]))
+        if item["type"] == "extra_forbidden":
+            kind = StudyRun if item["loc"][0] == "runs" else Study
+            lines.append(f"{place}: there is no such key; allowed are {', '.join(kind.model_fields)}")
+        elif item["type"] == "missing":
+            lines.append(f"{place} is missing")
+        else:
+            lines.append(f"{place} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+    return lines
+
+
+def settings(study: Study, data: str, run: StudyRun | None = None, seed: int | None = None) -> Config:
+    """The settings of a run with a seed, or without a run those of the study itself. Raises StudyError.
+
+    The environment does not count: the file and the profile say all. A seed is that of the training (first weights,
+    order of the rows, dropout) and of sampled answers; the rows are the same for all seeds.
+    """
+    wanted = flatten(study.set) | flatten(run.set if run else {})
+    where = f"study {study.name}" + (f", run {run.name}" if run else "")
+    if "data.path" in wanted:
+        raise StudyError(f"{where}: data.path cannot be set in a study; name the file with --data")
+    try:
+        cfg = Config.load(study.profile, env={}, **wanted | {"data.path": data})
+        if seed is not None:
+            seeds = {"train.seed": seed} | ({"generation.seed": seed} if cfg.generation.do_sample else {})
+            cfg = Config.load(study.profile, env={}, **wanted | {"data.path": data} | seeds)
+    except ConfigError as error:
+        raise StudyError(f"{where}: {error}") from None
+    if cfg.evaluation.open_book:
+        raise StudyError(f"{where}: evaluation.open_book: a study looks no rows up; `ftlib evaluate --open-book` does")
+    return cfg
+
+
+def make_jobs(study: Study, data: str) -> list[Job]:
+    """Every run with every seed, in the order of the file. Raises StudyError for settings that cannot be used."""
+    jobs = []
+    for run in study.runs:
+        for seed in run.seeds or [settings(study, data, run).train.seed]:
+            jobs.append(Job(study, run, seed, settings(study, data, run, seed)))
+    return jobs

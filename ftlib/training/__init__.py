@@ -1,0 +1,1 @@
+"""Fine-tune with LoRA or QLoRA."""

@@ -1,0 +1,309 @@
+"""The fast step: shapes that never change, layers compiled once, and the whole forward and backward pass as one CUDA graph.
+
+Why: on a fast GPU a step of 16 examples waits for Python, which starts some thousand small kernels one by one. Compiling a
+decoder layer fuses most of them (all layers share the compiled code, so it takes seconds and not minutes); recording the pass as
+a CUDA graph starts the rest with one call. Both need fixed shapes: a step has a fixed number of packed rows whose mean is
+`train.examples_per_step` examples (see `batching.PackedSteps`). Logits are computed at labelled positions only.
+How: `train.compile=true`; `FixedTrainer` is the Trainer with this step. Sources: regional compilation in the PyTorch recipes;
+torch.cuda.graph in the PyTorch notes on CUDA.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Iterator
+
+import torch
+from torch.nn import functional
+from torch.utils.data import SequentialSampler
+
+from ftlib.config.settings import Config, ConfigError
+from ftlib.models.loading import Precision
+from ftlib.prompts.encoding import IGNORED
+from ftlib.prompts.packing import PackedSteps, plan_steps, rows_for
+from ftlib.runtime import distributed, hardware
+from ftlib.training import fused_lora
+from ftlib.training.trainer import ExamplesTrainer
+
+# Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+WARM_UP = 3  # passes before recording, as the CUDA notes ask for; the first one compiles
+GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts")
+
+
+def can_compile(cfg: Config, chosen: Precision, model) -> bool:
+    """True if `train.compile` is on and this model and precision allow it; a profile's wish is dropped with a line.
+
+    Raises ConfigError if the user asked for what cannot be.
+    """
+    if not cfg.train.compile:
+        return False
+    family, against = model.config.model_type, None
+    if family not in FAMILIES:
+        against = f"the fast step knows {', '.join(FAMILIES)}, and this model is {family}"
+    elif chosen.fp16:
+        against = "float16 needs its losses scaled from step to step, which a recorded step cannot; bfloat16 would do"
+    elif distributed.sharded():
+        against = "a base that is spread over several GPUs is put together layer by layer, which a recorded step cannot"
+    if against is None:
+        return True
+    if cfg.set_by_user("train.compile"):
+        raise ConfigError(f"train.compile = true: {against}; leave it off")
+    print(f"  note: trained without train.compile: {against}", flush=True)
+    return False
+
+
+def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Additive attention mask of shape (rows, 1, length, length): a token sees what came before it in its own part."""
+    part = (position_ids == 0).cumsum(1)
+    length = position_ids.shape[1]
+    before = torch.ones(length, length, dtype=torch.bool, device=position_ids.device).tril()
+    seen = (part[:, None, :, None] == part[:, None, None, :]) & before
+    return torch.zeros((), dtype=dtype, device=position_ids.device).where(seen, torch.finfo(dtype).min)
+
+
+def labelled_loss(
+    hidden: torch.Tensor, weight: torch.Tensor, where: torch.Tensor, targets: torch.Tensor, dtype: torch.dtype
+) -> torch.Tensor:
+    """Cross entropy summed over the labelled positions. hidden: (tokens, width); where, targets: (capacity,).
+
+    dtype: of the product with the output layer, whose weight is `weight`; the rest is computed in float32.
+    """
+    logits = functional.linear(hidden.index_select(0, where).to(dtype), weight.to(dtype))
+    return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+
+
+def base_of(model):
+    """The model under an adapter; the model itself if it has none."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model
+
+
+class PlainLayers:
+    """transformers' own decoder with PEFT's layers, in autocast: for quantised bases and every family in FAMILIES."""
+
+    def __init__(self, model, dtype: torch.dtype | None, compiled: bool):
+        base = base_of(model)
+        self.decoder, self.dtype = base.get_decoder(), dtype
+        self.mask_dtype = dtype or base.get_output_embeddings().weight.dtype
+        for module in model.modules():
+            if hasattr(module, "cast_input_dtype_enabled"):
+                # autocast does it, without a float32 copy of every input
+                module.cast_input_dtype_enabled = dtype is None
+        if compiled:
+            for layer in self.decoder.layers:
+                layer.compile(dynamic=False)
+
+    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states after the last norm, (rows * length, width)."""
+        with torch.autocast(embedded.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
+            out = self.decoder(inputs_embeds=embedded, position_ids=position_ids, attention_mask=mask, use_cache=False)
+        return out.last_hidden_state.flatten(0, 1)
+
+
+class FlatWeights:
+    """All trainable weights as one vector, with its gradient: adding over processes, clipping and AdamW start few kernels.
+
+    The model's weights become views of the vector, so whatever reads or loads them in place goes on working.
+    """
+
+    def __init__(self, weights: list[torch.nn.Parameter]):
+        self.weights = weights
+        self.vector = torch.nn.Parameter(
+            torch.empty_like(torch.cat([weight.detach().reshape(-1) for weight in weights]))
+        )
+        self.vector.grad = torch.zeros_like(self.vector)
+        self.tie()
+
+    def tie(self) -> None:
+        """Make the weights views of the vector, which takes over their values; again if they were moved since."""
+        parts = self._parts(self.vector.detach())
+        for weight, part in zip(self.weights, parts, strict=True):
+            if weight.data_ptr() != part.data_ptr():
+                part.copy_(weight.detach())
+                weight.data = part
+
+    def _parts(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        pieces = vector.split([weight.numel() for weight in self.weights])
+        return [piece.view(weight.shape) for piece, weight in zip(pieces, self.weights, strict=True)]
+
+    @torch.no_grad()
+    def take_gradients(self) -> None:
+        """Gradients of the weights into that of the vector; the weights' own are dropped."""
+        torch.cat([weight.grad.reshape(-1) for weight in self.weights], out=self.vector.grad)
+        for weight in self.weights:
+            weight.grad = None
+
+
+class FixedStep:
+    """Loss and gradients of one fixed-shape step. On CUDA with `graph`, recorded at the first call and replayed after."""
+
+    def __init__(
+        self, model, dtype: torch.dtype | None, compiled: bool, graph: bool, join: bool = True, longest: int = 512
+    ):
+        """model: the PEFT model. dtype: of autocast; None for none. compiled: compile layers and loss. join: use `fused`
+        where it fits. longest: tokens of the longest example at most.
+        """
+        base = base_of(model)
+        self.model, self.decoder = model, base.get_decoder()
+        self.head, self.embeddings = base.get_output_embeddings(), base.get_input_embeddings()
+        self.graph_wanted, self.graph = graph, None
+        self.flat = FlatWeights([weight for weight in model.parameters() if weight.requires_grad])
+        if join and fused_lora.fits(model, dtype):
+            self.layers = fused_lora.FusedLayers(model, compiled, longest)
+        else:
+            self.layers = PlainLayers(model, dtype, compiled)
+        self.dtype = dtype or self.head.weight.dtype
+        self.loss_function = torch.compile(labelled_loss, dynamic=False) if compiled else labelled_loss
+
+    def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
+        """Nats over the labelled tokens of the batch, divided by `count`."""
+        # gradients asked for here, which nobody needs, make the first layer like the others: one compilation less
+        embedded = self.embeddings(batch["input_ids"]).requires_grad_()
+        wanted = self.layers.mask_dtype
+        parts = batch["starts"] if wanted is None else block_mask(batch["position_ids"], wanted)
+        hidden = self.layers(embedded, batch["position_ids"], parts)
+        return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"], self.dtype) / count
+
+    def __call__(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
+        """The loss, detached; its gradient lies in `flat.vector.grad` afterwards."""
+        if not self.graph_wanted:
+            return self._compute(batch, count)
+        if self.graph is None:
+            self._record(batch, count)
+        for name in GRAPH_INPUTS:
+            self.inputs[name].copy_(batch[name], non_blocking=True)
+        self.count.copy_(count, non_blocking=True)
+        self.graph.replay()
+        return self.recorded_loss.clone()
+
+    def _compute(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
+        loss = self.loss(batch, count)
+        loss.backward()
+        self.flat.take_gradients()
+        return loss.detach()
+
+    def _record(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> None:
+        self.inputs = {name: batch[name].clone() for name in GRAPH_INPUTS}
+        self.count = count.clone()
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP):
+                self._compute(self.inputs, self.count)
+        torch.cuda.current_stream().wait_stream(aside)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.recorded_loss = self._compute(self.inputs, self.count)
+
+
+@contextlib.contextmanager
+def eager(layers) -> Iterator[None]:
+    """Uncompiled layers, for passes in other shapes: each new shape would compile again."""
+    compiled = {layer: layer._compiled_call_impl for layer in layers}
+    for layer in compiled:
+        layer._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for layer, call in compiled.items():
+            layer._compiled_call_impl = call
+
+
+class FixedTrainer(ExamplesTrainer):
+    """The Trainer with the fast step; its data set is a `PackedSteps`, taken in its order.
+
+    The step clips by itself (`max_norm`), and the Trainer does not: both would walk over all modules to find the weights.
+    """
+
+    def __init__(self, *args, step_function: FixedStep, max_norm: float, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.step_function, self.max_norm, self.norm = step_function, max_norm, None
+        # No DistributedDataParallel: gradients are added up below, and its hooks, which live on another stream, end a recording
+        self.accelerator.prepare_model = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
+        self.model.zero_grad = lambda *_, **__: None  # nothing to do: every step overwrites its gradient
+
+    def places(self, step):
+        """Return the positions of the rows in a step's items, each of which is a process's share of the step."""
+        return [place for batch in step for item in batch for row in self.train_dataset.share(item) for place in row]
+
+    def _get_train_sampler(self, train_dataset=None):
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def create_optimizer(self, *_):
+        if self.optimizer is None:
+            kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            flat = [self.step_function.flat.vector]
+            self.optimizer = kind(flat, weight_decay=self.args.weight_decay, **arguments)
+        return self.optimizer
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        if self.norm is None:
+            self.step_function.flat.tie()  # with several CPU processes accelerate moves the model to "cpu:0", which copies it
+            if distributed.world() > 1:
+                torch.distributed.broadcast(self.step_function.flat.vector.detach(), src=0)
+        if not model.training:
+            model.train()
+        inputs = self._prepare_inputs(inputs)
+        self.count_tokens(inputs)
+        loss, vector = self.step_function(inputs, num_items_in_batch), self.step_function.flat.vector
+        if distributed.world() > 1:
+            torch.distributed.all_reduce(vector.grad)
+        self.norm = torch.nn.utils.clip_grad_norm_([vector], self.max_norm or math.inf)
+        # the Trainer logs the mean over processes, and each of them has its part of the sum
+        return loss * distributed.world()
+
+    def log(self, logs: dict, *args, **kwargs):
+        if "loss" in logs and self.norm is not None:
+            logs["grad_norm"] = float(self.norm)
+        super().log(logs, *args, **kwargs)
+
+    def score(self, examples):
+        with eager(self.step_function.decoder.layers):
+            return super().score(examples)
+
+    def floating_point_ops(self, inputs) -> int:
+        """Not counted: the Trainer would walk over all weights in every step."""
+        return 0
+
+
+def only(items: list):
+    """The collator of items that are whole batches already."""
+    return items[0]
+
+
+def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]]]:
+    """Steps of `rows` rows for `train.max_steps` or `train.epochs`; every epoch has an order of its own, drawn from the seed."""
+    t, order = cfg.train, []
+    generator = torch.Generator().manual_seed(t.seed)
+
+    def more(count: int) -> None:
+        order.extend(torch.randperm(len(lengths), generator=generator)[:count].tolist())
+
+    if not t.max_steps:
+        left = round(t.epochs * len(lengths))
+        while left > 0:
+            more(left)
+            left -= len(lengths)
+        return plan_steps(lengths, order, rows, t.max_length)
+    steps: list = []
+    while len(steps) <= t.max_steps:  # the last step of a plan may not be full
+        more(len(lengths))
+        steps = plan_steps(lengths, order, rows, t.max_length)
+    return steps[: t.max_steps]
+
+
+def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: int) -> dict:
+    """What `FixedTrainer` needs beyond the Trainer's arguments: data set, collator and step."""
+    lengths = [len(example["input_ids"]) for example in examples]
+    parts = distributed.world()
+    rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length) / parts) * parts
+    dtype = torch.bfloat16 if chosen.bf16 else None
+    on_gpu = hardware.cuda_capability() is not None
+    return {
+        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, parts),
+        "data_collator": only,
+        "step_function": FixedStep(model, dtype, on_gpu, on_gpu, longest=cfg.train.max_length),
+        "max_norm": cfg.train.max_grad_norm,
+    }

@@ -1,0 +1,211 @@
+"""Five steps before the training: how long will it take, and how much memory does it need?
+
+What: `probe(trainer)` takes the two largest steps of the coming training (memory, and warm-up) and three typical ones (time),
+and a batch of the validation, then puts everything back: weights, random numbers, counters.
+Why on this machine: figures of another GPU tell little, and a training that runs out of memory at step 400 has cost an evening.
+How: `ftlib train` does it by itself (see `ladder`) and prints `expected: ...` before the training, `took: ...` after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+from ftlib.models.likelihood import ROWS_PER_BATCH
+from ftlib.prompts.packing import pack
+from ftlib.runtime import distributed, hardware
+from ftlib.training.compiled_step import FixedTrainer
+from ftlib.training.trainer import CHECKPOINTING, ExamplesTrainer
+
+LARGEST, TYPICAL = 2, 3  # the second of the largest steps finds the optimiser's state there, as all later steps do
+
+
+def plan(trainer: ExamplesTrainer) -> list[list[list[int]]]:
+    """The coming training's steps in this process: [step][batch] -> places in the data set."""
+    loader, size, epoch, steps = trainer.get_train_dataloader(), trainer.args.gradient_accumulation_steps, 0, []
+    while len(steps) < trainer.args.max_steps:
+        loader.set_epoch(epoch)
+        batches = list(loader.batch_sampler)
+        steps += [batches[i : i + size] for i in range(0, len(batches), size)]
+        epoch += 1
+    return steps[: trainer.args.max_steps]
+
+
+def choose(trainer: ExamplesTrainer, steps: list) -> tuple[list, list]:
+    """(the steps with the largest batches, steps of the mean size); in a large step its largest batch comes last.
+
+    Last, because the gradients of the batches before it are in memory then.
+    """
+
+    def slots(batch: list[int]) -> int:
+        if isinstance(trainer, FixedTrainer):
+            return 0  # all steps have one shape
+        return trainer.data_collator.slots([len(trainer.train_dataset[place]["input_ids"]) for place in batch])
+
+    sizes = [[slots(batch) for batch in step] for step in steps]
+    mean = sum(map(sum, sizes)) / len(sizes)
+    by_peak = sorted(range(len(steps)), key=lambda i: -max(sizes[i]))[:LARGEST]
+    by_mean = sorted(range(len(steps)), key=lambda i: abs(sum(sizes[i]) - mean))[:TYPICAL]
+    return [sorted(steps[i], key=slots) for i in by_peak], [steps[i] for i in by_mean]
+
+
+@contextlib.contextmanager
+def put_back(trainer: ExamplesTrainer) -> Iterator:
+    """Yield the model as training will call it (in mixed precision); then weights, random numbers and counters are as before."""
+    model, counters = trainer.model, (trainer.counted, trainer.slots)
+    kept = [(weight, weight.detach().to("cpu", copy=True)) for weight in model.parameters() if weight.requires_grad]
+    training, attributes = model.training, dict(model.__dict__)
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        try:
+            # evaluation_mode: without the wrapper of several processes
+            yield trainer.accelerator.prepare_model(model, evaluation_mode=True)
+        finally:
+            for name in set(model.__dict__) - set(attributes):  # the forward in mixed precision; `train` makes its own
+                delattr(model, name)
+            for weight, before in kept:
+                with torch.no_grad():
+                    weight.copy_(before)
+                weight.grad = None
+            model.train(training)
+            trainer.counted, trainer.slots = counters
+            if isinstance(trainer, FixedTrainer):
+                trainer.norm = None  # as before its first step
+
+
+def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
+    """Measure five steps and a batch of the validation before `trainer.train()`, which then goes as if nothing had been.
+
+    done: steps that a checkpoint holds already. Returns steps (that are left), seconds_per_step, validations,
+    seconds_per_validation, expected_seconds and peak_gib (on the GPU; without one, of the process so far). Counted are forward
+    and backward pass, the optimiser and every validation; left out are saving, and messages between processes in plain steps.
+    The fast step is compiled and recorded here. Raises torch.OutOfMemoryError, in all processes alike.
+    """
+    hardware.forget_peak()
+    with put_back(trainer) as model:
+        if getattr(trainer.args, CHECKPOINTING):
+            getattr(model, CHECKPOINTING + "_enable")()
+        model.train()
+        fast = isinstance(trainer, FixedTrainer)  # it clips by itself, and its one gradient is overwritten
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        kind, options = trainer.get_optimizer_cls_and_kwargs(trainer.args, model)
+        optimizer = kind([trainer.step_function.flat.vector] if fast else weights, **options)
+
+        def update() -> None:
+            if not fast:
+                torch.nn.utils.clip_grad_norm_(weights, trainer.args.max_grad_norm)
+            optimizer.step()
+            if not fast:
+                optimizer.zero_grad()
+
+        largest, typical = choose(trainer, plan(trainer))
+        prepared = [_samples(trainer, step) for step in largest]
+        fits = True
+        try:  # between here and the vote no process waits for another, or one that fails would leave the others waiting
+            for samples, count in prepared:
+                for inputs in samples:
+                    _passes(trainer, model, inputs, count)
+                update()
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            fits = False
+        if distributed.total([float(not fits)])[0]:
+            raise torch.OutOfMemoryError("the largest step does not fit in the memory")
+
+        def step(places: list) -> None:
+            samples, count = _samples(trainer, places)
+            for inputs in samples:
+                trainer.training_step(model, inputs, count)
+            update()
+
+        seconds = sorted(_seconds(lambda places=places: step(places)) for places in typical)[len(typical) // 2]
+        batches, per_batch = _validation(trainer)
+    left, validations = trainer.args.max_steps - done, _validations(trainer.args, done)
+    return {
+        "steps": left,
+        "seconds_per_step": seconds,
+        "validations": validations,
+        "seconds_per_validation": batches * per_batch,
+        "expected_seconds": left * seconds + validations * batches * per_batch,
+        "peak_gib": hardware.peak_gib(),
+    }
+
+
+def _samples(trainer: ExamplesTrainer, step: list):
+    """(batches of a step as tensors, the number of labelled tokens in it), as the Trainer makes them."""
+    batches = [trainer.data_collator([trainer.train_dataset[place] for place in batch]) for batch in step]
+    return trainer.get_batch_samples(iter(batches), len(batches), trainer.args.device)
+
+
+def _passes(trainer: ExamplesTrainer, model, inputs, count) -> None:
+    """Forward and backward pass of one batch, without a message to other processes."""
+    if isinstance(trainer, FixedTrainer):
+        trainer.step_function(trainer._prepare_inputs(inputs), count)
+    else:
+        trainer.training_step(model, inputs, count)
+
+
+def _seconds(work: Callable) -> float:
+    """Seconds that `work` takes, the GPU's part included."""
+    _finish()
+    started = time.perf_counter()
+    work()
+    _finish()
+    return time.perf_counter() - started
+
+
+def _finish() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _validation(trainer: ExamplesTrainer) -> tuple[int, float]:
+    """(batches of one validation in this process, seconds of a batch: the second of two, as the first one warms up)."""
+    examples = distributed.mine(trainer.validation)
+    if trainer.args.eval_strategy == "no" or not examples:
+        return 0, 0.0
+    rows = pack([len(example["input_ids"]) for example in examples], trainer.max_length)
+    batch = [examples[place] for row in rows[:ROWS_PER_BATCH] for place in row]
+    return math.ceil(len(rows) / ROWS_PER_BATCH), [_seconds(lambda: trainer.score(batch)) for _ in range(2)][1]
+
+
+def _validations(args, done: int) -> int:
+    """Validations that are still to come: one every `eval_steps`, and one after the last step."""
+    if args.eval_strategy == "no":
+        return 0
+    return sum(step > done for step in {*range(0, args.max_steps, int(args.eval_steps)), args.max_steps})
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """True if memory ran out, also where another error came of it (a recording that breaks off reports its own)."""
+    while error is not None and not isinstance(error, torch.OutOfMemoryError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def in_words(seconds: float) -> str:
+    """'45 s', '2 min 10 s', '1 h 5 min'."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def peak_in_words(gib: float) -> str:
+    kind = "GPU memory" if torch.cuda.is_available() else "memory"
+    return f"peak {kind} {gib:.1f} GiB of {hardware.memory_gib():.1f}"
+
+
+def expectation(found: dict) -> str:
+    """What `probe` found, in words, with what it leaves out."""
+    parts = [f"{found['seconds_per_step']:.2g} s a step, measured over {TYPICAL}"]
+    if found["validations"]:
+        parts.append(f"{found['validations']} validations of {found['seconds_per_validation']:.2g} s")
+    parts.append("saving left out")
+    expected = f"expected: {in_words(found['expected_seconds'])} for {found['steps']} steps"
+    return f"{expected} ({', '.join(parts)}), {peak_in_words(found['peak_gib'])}"

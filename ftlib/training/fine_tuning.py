@@ -1,0 +1,350 @@
+"""Fine-tune with LoRA or QLoRA: small trainable matrices beside a frozen base (Hu et al. 2021; Dettmers et al. 2023).
+
+What: `train(cfg, dataset, folder)` writes the adapter, `train_log.jsonl` and `loss.png`. Why the Hugging Face Trainer: its
+loop, resuming and mixed precision are well kept; what the course teaches (labels, packing, the loss) is ours and passed in.
+A step counts examples, not rows: 16 by default, as in the reference, packed into as few rows as they need.
+How: `ftlib train`; run it again after an interruption and it goes on from the last checkpoint by itself.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from pathlib import Path
+
+import torch
+from peft import get_peft_model
+from transformers import EarlyStoppingCallback, TrainerState, TrainingArguments, set_seed
+
+from ftlib.config.settings import Config, ConfigError
+from ftlib.models import fsdp
+from ftlib.models.loading import Precision, check_model, load_base, load_tokenizer, lora_config, precision, weight_bytes
+from ftlib.pipeline.preflight import check_base
+from ftlib.pipeline.run_admin import TRAINED_UIDS, read_json, read_jsonl, write_json, write_text
+from ftlib.prompts.packing import make_collator
+from ftlib.reporting.plots import loss_plot
+from ftlib.runtime import distributed, hardware
+from ftlib.runtime.errors import FtlibError
+from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
+from ftlib.training.dry_run import in_words, peak_in_words, plan
+from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, smaller
+from ftlib.training.token_cache import encoded
+from ftlib.training.trainer import CHECKPOINTING, Diverged, ExamplesTrainer, Progress
+
+SHOWN_UIDS = 20  # rows of a failed step that are named
+CHECKPOINTS = "checkpoints"  # inside the stage folder, removed when training is done
+
+
+def add_adapter(model, cfg: Config):
+    """The frozen base with LoRA matrices; B starts at zero, so the model answers as before until the first step.
+
+    Trainable weights are kept in float32 whatever the base's type: 16-bit updates of 1e-5 would round to nothing, and fp16
+    training refuses to unscale fp16 gradients (peft#341 is this recipe). With `lora.r` = 0 there is no adapter: the model itself
+    comes back with all its weights in float32, to be trained.
+    """
+    set_seed(cfg.train.seed)  # the random A matrices
+    if cfg.lora.r == 0:
+        return model.float().requires_grad_()
+    adapted = get_peft_model(model, lora_config(cfg, model))
+    for weight in adapted.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+    return adapted
+
+
+def count_steps(cfg: Config, examples: int) -> int:
+    """Optimiser steps: `train.max_steps`, or as many as `train.epochs` need."""
+    return cfg.train.max_steps or whole_steps(cfg.train.epochs * math.ceil(examples / cfg.train.examples_per_step))
+
+
+def whole_steps(steps: float) -> int:
+    """Round up to whole steps, but not for a rounding error: 7 % of 100 is 7.000000000000001 in floating point."""
+    return math.ceil(round(steps, 6))
+
+
+def share_of_step(cfg: Config) -> int:
+    """Examples of one step in this process, so that the step stays the same with any number of them. Raises ConfigError."""
+    t, processes = cfg.train, distributed.world()
+    if t.examples_per_step % processes or (t.micro_batch and t.examples_per_step // processes % t.micro_batch):
+        micro = f" and train.micro_batch = {t.micro_batch}" if t.micro_batch else ""
+        raise ConfigError(
+            f"train.examples_per_step = {t.examples_per_step}{micro}: cannot be shared by {processes} processes"
+        )
+    return t.examples_per_step // processes
+
+
+def training_arguments(
+    cfg: Config, chosen: Precision, folder: Path, steps: int, fast: bool = False
+) -> TrainingArguments:
+    """Our settings in the Trainer's words. fast: an item of the data set is a whole step (see `stepping`)."""
+    t = cfg.train
+    micro = 1 if fast else t.micro_batch or share_of_step(cfg)
+    return TrainingArguments(
+        output_dir=str(folder / CHECKPOINTS),
+        max_steps=steps,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=1 if fast else share_of_step(cfg) // micro,
+        ddp_find_unused_parameters=False,
+        learning_rate=t.learning_rate,
+        lr_scheduler_type=t.scheduler,
+        warmup_steps=whole_steps(t.warmup_share * steps),
+        weight_decay=t.weight_decay,
+        max_grad_norm=0.0 if fast else t.max_grad_norm,  # the fast step clips by itself
+        optim=t.optimizer,
+        fp16=chosen.fp16,
+        bf16=chosen.bf16,
+        use_cpu=hardware.device() == "cpu",
+        seed=t.seed,
+        data_seed=t.seed,
+        train_sampling_strategy="group_by_length" if t.batching == "grouped" else "random",
+        eval_strategy="steps" if t.eval_steps else "no",
+        eval_steps=t.eval_steps,
+        save_strategy="steps",
+        save_steps=t.save_steps,
+        save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,  # else early stopping counts its patience from 0 after a restart
+        load_best_model_at_end=bool(t.eval_steps),
+        metric_for_best_model="eval_loss" if t.eval_steps else None,
+        greater_is_better=False if t.eval_steps else None,
+        logging_steps=t.log_steps,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # it reads the loss back in every step; weights are checked when they are saved
+        disable_tqdm=True,  # Progress draws the bar
+        report_to="none",
+        remove_unused_columns=False,
+        # a copy that waits for the GPU would keep Python from running ahead of it
+        accelerator_config={"non_blocking": hardware.device() != "cpu"},
+        label_names=["labels"],
+        **{CHECKPOINTING: t.checkpointing},
+    )
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the newest complete checkpoint (trainer_state.json is written last), or None."""
+    complete = [state.parent for state in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
+    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def best_checkpoint(checkpoint: Path, state: TrainerState) -> Path | None:
+    """Return the best checkpoint that `state`, read from `checkpoint`, names; None if there is none or it was deleted.
+
+    The Trainer records a path. It is looked up beside `checkpoint`, because a run folder may have been moved or named
+    relative to another working directory since; the Trainer would then keep the last weights instead of the best ones.
+    """
+    if not state.best_model_checkpoint:
+        return None
+    path = checkpoint.parent / Path(state.best_model_checkpoint).name
+    return path if path.is_dir() else None
+
+
+def is_finished(state: TrainerState, steps: int) -> bool:
+    """Return True if a checkpoint's training took its last step: all of `steps`, or early stopping ended it."""
+    control = state.stateful_callbacks.get("TrainerControl", {})
+    return state.global_step >= steps or bool(control.get("args", {}).get("should_training_stop"))
+
+
+def finish(trainer: ExamplesTrainer, checkpoint: Path, state: TrainerState) -> None:
+    """Load the weights that a finished training ends with: those of the best checkpoint, else of the last.
+
+    Training on from such a checkpoint would take one step too many: the Trainer checks for the end after a step only.
+    """
+    trainer.state = state
+    trainer._load_from_checkpoint(str(best_checkpoint(checkpoint, state) or checkpoint))
+
+
+def resume(trainer: ExamplesTrainer, checkpoint: Path | None, steps: int) -> None:
+    """Train to the end, from a checkpoint if there is one."""
+    if checkpoint is None:
+        trainer.train()
+        return
+    state_path = checkpoint / "trainer_state.json"
+    state = TrainerState.load_from_json(str(state_path))
+    best = best_checkpoint(checkpoint, state)
+    if best and distributed.first() and state.best_model_checkpoint != str(best):
+        state.best_model_checkpoint = str(best)
+        write_json(state_path, read_json(state_path) | {"best_model_checkpoint": str(best)})
+    distributed.wait()
+    if is_finished(state, steps):
+        print(f"training: all {state.global_step} steps are done (found at the last checkpoint)", flush=True)
+        finish(trainer, checkpoint, state)
+        return
+    print(f"training: resumes after step {state.global_step} (interrupted earlier)", flush=True)
+    trainer.train(resume_from_checkpoint=str(checkpoint))
+
+
+def times_trained(trainer: ExamplesTrainer, rows: int) -> list[int]:
+    """Return how often each of the `rows` training rows was in a step of the saved weights, in the order of the split.
+
+    Steps after the best checkpoint do not count: their weights were dropped.
+    """
+    last = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
+    times = torch.zeros(rows)
+    for step in plan(trainer)[: last or trainer.state.global_step]:
+        for place in trainer.places(step):
+            times[place] += 1
+    return [int(count) for count in distributed.total(times.tolist())]
+
+
+def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> tuple[ExamplesTrainer, dict]:
+    """Everything up to the first step: model, encoded rows, arguments. Returns the trainer and what is known so far.
+
+    kept: where encoded rows are kept for the next training (see `encoded`), or None.
+    """
+    check_base(cfg)
+    check_model(cfg)
+    same_bits = hardware.be_deterministic()
+    chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
+    started = time.perf_counter()
+    examples = encoded(tokenizer, dataset["train"], cfg.train, kept)
+    held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
+    validation = list(encoded(tokenizer, held_out, cfg.train.as_measured(), kept))
+    encode_seconds = time.perf_counter() - started
+    base = load_base(cfg, chosen)
+    base_bytes = weight_bytes(base)
+    model = add_adapter(base, cfg)
+    if distributed.sharded():
+        fsdp.leave_base_alone(model)
+    fast = can_compile(cfg, chosen, model)
+    if fast:
+        parts = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
+        kind, steps = FixedTrainer, len(parts["train_dataset"].steps)
+    else:
+        collator = make_collator(cfg.train.batching, tokenizer.pad_token_id, cfg.train.max_length)
+        kind, steps = ExamplesTrainer, count_steps(cfg, len(examples))
+        parts = {"train_dataset": examples, "data_collator": collator}
+    progress = Progress(folder / "train_log.jsonl")
+    stopping = [EarlyStoppingCallback(cfg.train.early_stopping)] if cfg.train.early_stopping else []
+    trainer = kind(
+        model=model,
+        args=training_arguments(cfg, chosen, folder, steps, fast),
+        eval_dataset=validation,
+        callbacks=[progress, *stopping],
+        validation=validation,
+        pad_id=tokenizer.pad_token_id,
+        max_length=cfg.train.max_length,
+        warmup_from=cfg.train.warmup_from,
+        **parts,
+    )
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)  # prints raw dicts beside our bar
+    progress.trainer, trainer.progress, trainer.tokenizer_for_saving = trainer, progress, tokenizer
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    about = {
+        "seed": cfg.train.seed,
+        "deterministic": same_bits,
+        "precision": {
+            "dtype": chosen.dtype,
+            "quantization": chosen.quantization,
+            "fp16": chosen.fp16,
+            "bf16": chosen.bf16,
+        },
+        "reasons": chosen.reasons,
+        "trainable_parameters": trainable,
+        "base_mib": round(base_bytes / 2**20, 1),
+        "examples": len(examples),
+        "cut_examples": int(examples.cut.sum()),
+        "mean_tokens": round(len(examples.ids) / len(examples), 1),
+        "encode_seconds": round(encode_seconds, 2),
+        "steps": steps,
+    }
+    return trainer, about
+
+
+def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
+    """Train and write the adapter into `folder`; returns what the manifest records. Goes on from a checkpoint in the folder.
+
+    kept: as in `build_trainer`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        checkpoint = distributed.agree(last_checkpoint(folder) if distributed.first() else None)
+        done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+        trainer, about = fit(
+            cfg, lambda settings: build_trainer(settings, dataset, folder, kept), folder / CHECKPOINTS, done
+        )
+        hardware.forget_peak()
+        started = time.perf_counter()
+        try:
+            resume(trainer, checkpoint, about["steps"])
+            break
+        except Diverged as error:
+            raise not_a_number(error, cfg, dataset, trainer) from error
+        except torch.OutOfMemoryError as error:
+            if not auto_batch() or distributed.world() > 1:
+                raise OutOfMemory(
+                    f"the memory ran out in training: run the same command with --auto-batch, or set train.checkpointing=true or "
+                    f"a smaller train.micro_batch; or {advice(cfg)}"
+                ) from error
+        # outside of the handler, whose error holds tensors
+        smaller(cfg, trainer, about, folder / CHECKPOINTS)
+        del trainer
+        free()
+    seconds, peak = time.perf_counter() - started, hardware.peak_gib()
+    print(f"took: {in_words(seconds)}, {peak_in_words(peak)}", flush=True)
+    times = times_trained(trainer, about["examples"])
+    if distributed.first():
+        save_adapter(trainer, cfg, folder)
+        uids = (uid for uid, count in zip(dataset["train"]["uid"], times, strict=True) if count)
+        write_text(folder / TRAINED_UIDS, "".join(f"{uid}\n" for uid in uids))
+        loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
+    distributed.wait()  # a checkpoint may still be read by another process
+    if distributed.first():
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    best, tokens = trainer.state.best_metric, int(distributed.total([trainer.tokens])[0])
+    return about | {
+        "resumed_from_step": done or None,
+        "stopped_at_step": trainer.state.global_step,
+        "best_step": trainer.state.best_global_step,
+        "trained_rows": sum(map(bool, times)),
+        "trained_epochs": round(sum(times) / len(times), 2),
+        "validation_loss": round(best, 4) if best is not None else None,
+        "train_seconds": round(seconds, 2),
+        "peak_gib": peak,
+        "processes": distributed.world(),
+        "tokens": tokens,
+        "tokens_per_s": round(tokens / trainer.progress.step_seconds) if tokens else last_rate(folder),
+        "padding_efficiency": round(trainer.tokens / trainer.slots, 4) if tokens else None,  # no step was taken here
+        "files": sorted(path.name for path in folder.iterdir() if path.name != "started.json"),
+    }
+
+
+def last_rate(folder: Path) -> int | None:
+    """Return the tokens/s that the log names last: those before an interruption, if all steps were done by then."""
+    rates = [line["tokens_per_s"] for line in read_jsonl(folder / "train_log.jsonl")]
+    return rates[-1] if rates else None
+
+
+class TrainingFailed(FtlibError):
+    """The training cannot go on; the message says what to try."""
+
+
+def not_a_number(error: Diverged, cfg: Config, dataset, trainer: ExamplesTrainer) -> TrainingFailed:
+    """What to say when the loss is no number: since when, in which rows, and what to try."""
+    ids, owners = (error.batch[name].flatten().cpu() for name in ("input_ids", "owners"))
+    asked = {tuple(ids[owners == member].tolist()) for member in owners[owners >= 0].unique()}
+    examples = encoded(trainer.tokenizer_for_saving, dataset["train"], cfg.train, None)
+    uids = [dataset["train"][place]["uid"] for place, row in enumerate(examples) if tuple(row["input_ids"]) in asked]
+    since = f"steps {error.first} to {error.step}" if error.first < error.step else f"step {error.step}"
+    rows = f"rows {', '.join(uids[:SHOWN_UIDS])}{' and others' if len(uids) > SHOWN_UIDS else ''}"
+    fp16 = ", train.bf16=true on a GPU that has it" if trainer.args.fp16 else ""
+    return TrainingFailed(
+        f"the loss of {since} is {error.logged['loss']}, so nothing can be learnt any more (the last step held {rows}): "
+        f"try a smaller train.learning_rate (now {cfg.train.learning_rate}), a smaller train.max_grad_norm "
+        f"(now {cfg.train.max_grad_norm}){fp16}, or look at those rows"
+    )
+
+
+def save_adapter(trainer: ExamplesTrainer, cfg: Config, folder: Path) -> None:
+    """The adapter and its tokenizer. The base is written down by its name, not by a folder of this machine."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    for weight_name, weight in model.named_parameters():
+        if weight.requires_grad and not torch.isfinite(weight).all():
+            raise RuntimeError(
+                f"{weight_name} is not finite after training: lower train.learning_rate or train.max_grad_norm"
+            )
+    for peft_config in getattr(model, "peft_config", {}).values():
+        peft_config.base_model_name_or_path = cfg.model.name
+    model.save_pretrained(folder, save_embedding_layers=False, state_dict=fsdp.trained(model))
+    trainer.tokenizer_for_saving.save_pretrained(folder)

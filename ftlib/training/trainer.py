@@ -1,0 +1,205 @@
+"""The Hugging Face Trainer as the course uses it: our loss, our validation, a count of real tokens, and a log that is drawn from.
+
+Why a file of its own: plain steps (`training`) and fast ones (`stepping`) are both built on it. Several processes each have
+their share of a step; the first one speaks and writes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Sampler
+from tqdm import tqdm
+from transformers import SchedulerType, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from ftlib.models import fsdp
+from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
+from ftlib.pipeline.run_admin import read_jsonl, write_text
+from ftlib.runtime import distributed
+
+# transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
+CHECKPOINTING = (
+    "activation_checkpointing"
+    if "activation_checkpointing" in TrainingArguments.__dataclass_fields__
+    else "gradient_checkpointing"
+)
+
+
+def _loss(outputs, labels, num_items_in_batch=None):
+    """Our loss in the form that the Trainer calls: summed over the step's labelled tokens, divided by their number."""
+    return answer_loss(outputs.logits, labels, num_items_in_batch)
+
+
+class ExamplesTrainer(Trainer):
+    """The Trainer with our loss, our validation (the NLL that evaluation reports) and a count of real tokens."""
+
+    def __init__(self, *args, validation: list, pad_id: int, max_length: int, warmup_from: str = "first", **kwargs):
+        super().__init__(*args, compute_loss_func=_loss, **kwargs)
+        self.warmup_from = warmup_from
+        self.validation, self.pad_id, self.max_length = validation, pad_id, max_length
+        self.counted, self.slots, self.paused, self.last = None, 0, 0.0, None
+
+    def count_tokens(self, inputs) -> None:
+        """Add a batch's tokens and slots. The sum stays on the device: reading it would make the GPU wait for Python."""
+        self.last = inputs
+        real = (inputs["owners"] >= 0).sum()
+        self.counted = real if self.counted is None else self.counted + real
+        self.slots += inputs["owners"].numel()
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens that this process has trained on so far, padding left out."""
+        return 0 if self.counted is None else int(self.counted)
+
+    def places(self, step: list[list[int]]) -> list[int]:
+        """Return the positions of a step's training rows. step: batches of items, as `probe.plan` lists them."""
+        return [place for batch in step for place in batch]
+
+    def _get_train_sampler(self, train_dataset=None):
+        rows = train_dataset if train_dataset is not None else self.train_dataset
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(rows)
+        return GroupedSampler(rows, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed)
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None):
+        """Create the learning-rate schedule; with `warmup_from` = first, step k of the warm-up has k / warm-up of the rate.
+
+        transformers starts the warm-up at a rate of 0, so that its first step changes no weight.
+        """
+        if self.lr_scheduler is not None:
+            return self.lr_scheduler
+        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        if self.warmup_from == "first" and warmup and self.args.lr_scheduler_type != SchedulerType.CONSTANT:
+            usual = scheduler.lr_lambdas[0]
+            for group, rate in zip(scheduler.optimizer.param_groups, scheduler.base_lrs, strict=True):
+                group["lr"] = rate
+            self.lr_scheduler = LambdaLR(
+                scheduler.optimizer, lambda step: (step + 1) / warmup if step < warmup else usual(step)
+            )
+        return self.lr_scheduler
+
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        self.count_tokens(inputs)
+        return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "owners"}, *args, **kwargs)
+
+    def score(self, examples: list) -> tuple[list[float], list[int]]:
+        """(nats, labelled tokens) of each example under the model as it is."""
+        return answer_nll(self.model, examples, self.pad_id, self.max_length)
+
+    def evaluate(self, *_, **__):
+        """Nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
+        started = time.perf_counter()
+        # processes that share the base must go through it equally often: then each of them scores all rows
+        sums, counts = self.score(self.validation if distributed.sharded() else distributed.mine(self.validation))
+        metrics = {"eval_loss": mean_nll(*([total] for total in distributed.total([sum(sums), sum(counts)])))}
+        self.paused += time.perf_counter() - started
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _save(self, output_dir=None, state_dict=None):
+        super()._save(output_dir, state_dict or fsdp.trained(self.model))
+
+    def _save_checkpoint(self, *args, **kwargs):
+        started = time.perf_counter()
+        trained = (weight for weight in self.model.parameters() if weight.requires_grad)
+        if not all(bool(weight.isfinite().all()) for weight in trained):
+            # a training that is taken up again must not begin with weights that are no numbers
+            raise Diverged(self.state.global_step, self.args.logging_steps, {"loss": float("nan")}, self.last)
+        super()._save_checkpoint(*args, **kwargs)
+        self.paused += time.perf_counter() - started
+
+
+class GroupedSampler(Sampler):
+    """Training rows in an order that groups like lengths, drawn from (seed, epoch).
+
+    transformers' own sampler draws from the global generator, so a training that resumes would see another order.
+    """
+
+    def __init__(self, rows, batch_size: int, seed: int):
+        self.lengths = [len(row["input_ids"]) for row in rows]
+        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
+
+
+class Diverged(Exception):
+    """The loss is no number any more. `training.train` says so with the uids of the rows in `batch`, the last step's inputs."""
+
+    def __init__(self, step: int, every: int, logged: dict, batch: dict):
+        super().__init__(f"the loss of step {step} is {logged['loss']}")
+        self.step, self.first, self.logged, self.batch = step, max(step - every + 1, 1), logged, batch
+
+
+class Progress(TrainerCallback):
+    """A progress bar with loss, tokens/s and time left, and the JSONL log that the loss plot is drawn from."""
+
+    def __init__(self, log_path: Path):
+        self.log_path, self.trainer = log_path, None
+        self.step_seconds, self.bar, self._last, self._first, self._began = 0.0, None, {}, 0, 0.0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self._first, self._began = state.global_step, time.perf_counter()
+        if not distributed.first():
+            return
+        keep = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
+        write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in keep))
+        self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.bar:
+            self.bar.update(1)
+        if state.global_step >= state.max_steps and args.eval_strategy != "no":
+            control.should_evaluate = control.should_save = True  # the last weights must be able to win
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if not distributed.first():
+            return
+        names = {
+            "loss": "loss",
+            "eval_loss": "validation_loss",
+            "learning_rate": "learning_rate",
+            "grad_norm": "grad_norm",
+        }
+        entry = {names[key]: value for key, value in logs.items() if key in names}
+        if not entry:
+            return
+        if not math.isfinite(entry.get("loss", 0.0)):
+            raise Diverged(state.global_step, args.logging_steps, entry, self.trainer.last)
+        # the loss that is logged has been computed, so the GPU is done with all steps up to here
+        self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
+        rate = round(
+            self.trainer.tokens * distributed.world() / self.step_seconds
+        )  # every process has about the same share
+        entry = {"step": state.global_step, **entry, "tokens_per_s": rate}
+        with open(self.log_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        self._last |= {k: f"{v:.3f}" for k, v in entry.items() if k in ("loss", "validation_loss")}
+        self.bar.set_postfix(self._last | {"tokens/s": rate})
+        if self.bar.disable:
+            shown = ", ".join(f"{k} {v}" for k, v in self._last.items())
+            steps = max(state.global_step - self._first, 1)
+            left = self.step_seconds / steps * (state.max_steps - state.global_step)
+            print(
+                f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left", flush=True
+            )
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
+        if self.bar:
+            self.bar.close()
