@@ -61,7 +61,8 @@ def products():
 def smoke_run():
     """The whole pipeline once, by the command that the README names, at smoke size."""
     from ftlib.cli.entry import main
-    from ftlib.pipeline.run_admin import Run, runs_root
+    from ftlib.pipeline.stage import Run
+    from ftlib.runtime.files import runs_root
 
     assert main(["run"]) == 0
     return Run(runs_root() / "smoke")

@@ -20,8 +20,8 @@ from pathlib import Path
 from shapes import SMOLLM2, rows_of
 
 from ftlib.config.settings import Config
-from ftlib.pipeline.run_admin import read_json, write_json
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, provenance
+from ftlib.runtime.files import read_json, write_json
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "cpu_speed.json"
 STEPS = 4
@@ -141,5 +141,5 @@ if __name__ == "__main__":
         found |= {"steps": STEPS, "model": SMOLLM2, "rows": training(args.data)}
     if args.only != "train":
         found |= {"model": SMOLLM2, "evaluation": evaluation(args.data, args.prompts, args.new_tokens, args.rows)}
-    found |= {"device": device, "versions": hardware.versions(), "finished": hardware.now()}
+    found |= {"device": device, "versions": provenance.versions(), "finished": provenance.now()}
     write_json(args.out, found)

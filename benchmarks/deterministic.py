@@ -17,8 +17,9 @@ from pathlib import Path
 
 from shapes import SMOLLM2
 
-from ftlib.pipeline.run_admin import Run, file_fingerprint, write_json
-from ftlib.runtime import hardware
+from ftlib.pipeline.stage import Run
+from ftlib.runtime import provenance
+from ftlib.runtime.files import file_fingerprint, write_json
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "deterministic.json"
 KEPT = ("deterministic", "steps", "tokens", "tokens_per_s", "train_seconds", "peak_gib", "device", "git_commit")
@@ -62,6 +63,6 @@ if __name__ == "__main__":
         for mode, (first, second) in (("as_it_is", rows[:2]), ("deterministic", rows[2:]))
     }
     cost = 1 - sum(found["deterministic"]["tokens_per_s"]) / sum(found["as_it_is"]["tokens_per_s"])
-    found |= {"slower_by": round(cost, 4), "runs": rows, "set": settings[1:], "versions": hardware.versions()}
-    write_json(args.out, found | {"device": rows[0]["device"], "finished": hardware.now()})
+    found |= {"slower_by": round(cost, 4), "runs": rows, "set": settings[1:], "versions": provenance.versions()}
+    write_json(args.out, found | {"device": rows[0]["device"], "finished": provenance.now()})
     print({mode: found[mode] for mode in ("as_it_is", "deterministic")}, f"slower by {cost:.1%}")

@@ -17,9 +17,9 @@ from ftlib.config.settings import Config
 from ftlib.evaluation.bootstrap import paired_ratio_difference
 from ftlib.models.likelihood import answer_nll, mean_nll
 from ftlib.models.loading import load_tokenizer
-from ftlib.pipeline.run_admin import write_json
 from ftlib.prompts.encoding import encode_rows
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, provenance
+from ftlib.runtime.files import write_json
 from ftlib.training.fine_tuning import build_trainer
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "equal_quality.json"
@@ -57,5 +57,5 @@ if __name__ == "__main__":
         })  # fmt: skip
         print(lines[-1], flush=True)
     found = {"model": cfg.model.name, "validation_rows": len(validation), "set": fixed | extra, "rows": lines}
-    found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
+    found |= {"device": hardware.device_name(), "versions": provenance.versions(), "finished": provenance.now()}
     write_json(RESULT, found)

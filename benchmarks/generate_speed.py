@@ -25,9 +25,9 @@ from ftlib.generation.batched import _answer_fast, generate_batch, settings
 from ftlib.generation.cuda_graph_decoder import Decoder
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_nf4, load_plain, load_tokenizer
-from ftlib.pipeline.run_admin import read_json, write_json
 from ftlib.prompts.encoding import encode_prompt
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, provenance
+from ftlib.runtime.files import read_json, write_json
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "generate_speed.json"
 NEW_TOKENS = 150
@@ -175,5 +175,5 @@ if __name__ == "__main__":
         found["agreement"] = agreement(args.data, args.prompts)
     if args.evaluation:
         found["evaluation"] = evaluation(args.evaluation, args.rows)
-    found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
+    found |= {"device": hardware.device_name(), "versions": provenance.versions(), "finished": provenance.now()}
     write_json(RESULT, found)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ftlib.config.settings import Config
 from ftlib.merging import compare_ways
-from ftlib.pipeline.run_admin import Run, write_json
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset, recorded_settings
+from ftlib.runtime.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ftlib.pipeline.run_admin import Run, write_json
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
 from ftlib.runtime import hardware
+from ftlib.runtime.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = 7899

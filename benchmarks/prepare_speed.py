@@ -27,9 +27,10 @@ from pathlib import Path
 import psutil
 from make_catalog import REAL_ROWS, write
 
-from ftlib.pipeline.run_admin import Run, read_json, write_json
+from ftlib.pipeline.stage import Run
 from ftlib.reporting.plots import growth_plot
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, provenance
+from ftlib.runtime.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "prepare_speed.json"
@@ -39,7 +40,7 @@ EVERY = 0.03  # seconds between two looks at the memory
 
 def straightforward(path: Path) -> None:
     """The reference's way to get its 12,000 rows."""
-    from ftlib.prompts.encoding import build_prompt, build_target
+    from ftlib.prompts.templates import build_prompt, build_target
 
     rows = []
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
@@ -153,6 +154,6 @@ if __name__ == "__main__":
         if path != plain:
             path.unlink()
     shutil.rmtree(args.folder / "run")
-    found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
+    found |= {"device": hardware.device_name(), "versions": provenance.versions(), "finished": provenance.now()}
     write_json(args.out, found)
     growth_plot(found["growth"], args.out.with_name("prepare_growth.png"))

@@ -10,7 +10,8 @@ import argparse
 import shutil
 from pathlib import Path
 
-from ftlib.pipeline.run_admin import STAGES, Run, write_json
+from ftlib.pipeline.stage import STAGES, Run
+from ftlib.runtime.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 

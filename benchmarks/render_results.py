@@ -11,21 +11,22 @@ from pathlib import Path
 from shapes import JOB_EXAMPLES, SHAPES
 
 from ftlib.evaluation.bootstrap import SMALL
+from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.recorded import upgraded, widened
-from ftlib.pipeline.run_admin import DEFINITIONS, read_json, write_json
 from ftlib.reporting import plots, speed
-from ftlib.reporting.html_report import (
+from ftlib.reporting.findings import findings
+from ftlib.reporting.tables import (
     LABELS,
     SPLIT_TITLES,
     between,
     center,
-    findings,
     interval,
     markdown,
     marked,
     rerun_note,
     trained_on,
 )
+from ftlib.runtime.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = (

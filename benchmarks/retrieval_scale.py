@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from ftlib.data.text import fold
-from ftlib.pipeline.run_admin import read_json, write_json
 from ftlib.retrieval.bm25_index import Index, build
 from ftlib.retrieval.threshold import TYPED
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, provenance
+from ftlib.runtime.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 LOST = 1.6  # raw rows a row that is kept: the sample has the real file's dirt
@@ -39,7 +39,7 @@ def make(rows: int, work: Path, queries: int) -> None:
 
     from ftlib.config.settings import Config
     from ftlib.data.sample.generate import write_sample
-    from ftlib.pipeline.run_admin import Run
+    from ftlib.pipeline.stage import Run
     from ftlib.pipeline.stages import ensure, load_dataset
 
     raw, prepared = work / "catalogue.jsonl", work / f"dataset-{rows}"
@@ -141,4 +141,4 @@ if __name__ == "__main__":
         )
         print(json.dumps(found, indent=1))
         if args.rows >= 1_000_000:
-            write_json(ROOT / "results" / "retrieval_scale.json", found | {"versions": hardware.versions()})
+            write_json(ROOT / "results" / "retrieval_scale.json", found | {"versions": provenance.versions()})

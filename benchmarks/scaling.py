@@ -22,8 +22,8 @@ from pathlib import Path
 from shapes import model_of, rows_of
 
 from ftlib.config.settings import Config
-from ftlib.pipeline.run_admin import read_json, write_json
-from ftlib.runtime import distributed, hardware
+from ftlib.runtime import distributed, hardware, provenance
+from ftlib.runtime.files import read_json, write_json
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "scaling.json"
 SHAPE = "tinyllama-1.1b"
@@ -122,5 +122,5 @@ if __name__ == "__main__":
             lines.append(line | {"ratio": round(line["tokens_per_s"] / (lines or [line])[0]["tokens_per_s"], 2)})
             print(" | ".join(f"{key} {value}" for key, value in lines[-1].items()), flush=True)
     found = {"model": args.model or f"{SHAPE}, random weights", "examples_per_step": args.examples, "rows": lines}
-    found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
+    found |= {"device": hardware.device_name(), "versions": provenance.versions(), "finished": provenance.now()}
     write_json(args.out, found)

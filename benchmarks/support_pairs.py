@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ftlib.data.sample.pairs import Pair, make_inventions, make_pairs, make_strangers
 from ftlib.evaluation.bootstrap import wilson
-from ftlib.pipeline.run_admin import write_json
 from ftlib.retrieval import attribution
+from ftlib.runtime.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 CHOSEN_ON, COUNTED_ON = 1, 2  # seeds

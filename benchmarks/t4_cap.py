@@ -18,8 +18,8 @@ from pathlib import Path
 from shapes import model_of, rows_of
 
 from ftlib.cli.entry import main
-from ftlib.pipeline.run_admin import read_json, write_json
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, provenance
+from ftlib.runtime.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "t4_cap.json"
@@ -78,8 +78,8 @@ if __name__ == "__main__":
         **{key: made[key] for key in KEPT},
         "train": made["config"]["train"],
         "set": args.set,
-        "versions": hardware.versions(),
-        "finished": hardware.now(),
+        "versions": provenance.versions(),
+        "finished": provenance.now(),
     }
     write_json(args.out, found)
     print(f"written to {args.out}: " + ", ".join(f"{key} {found[key]}" for key in found if key.startswith("peak")))

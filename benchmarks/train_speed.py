@@ -21,8 +21,8 @@ from shapes import JOB_EXAMPLES, SHAPES, model_of, roof_tflops, rows_of
 from transformers import TrainerCallback
 
 from ftlib.config.settings import Config
-from ftlib.pipeline.run_admin import read_json, write_json
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, provenance
+from ftlib.runtime.files import read_json, write_json
 from ftlib.training import compiled_step
 from ftlib.training.fine_tuning import build_trainer
 
@@ -178,7 +178,7 @@ def keep(change: dict) -> None:
     found["rows"] = [rows[key] for key in order if key in rows]
     jobs = {(line["profile"], *line["extra"]): line for line in found["jobs"] + change.get("jobs", [])}
     found["jobs"] = list(jobs.values())
-    found |= {"device": hardware.device_name(), "versions": hardware.versions(), "finished": hardware.now()}
+    found |= {"device": hardware.device_name(), "versions": provenance.versions(), "finished": provenance.now()}
     write_json(RESULT, found)
 
 

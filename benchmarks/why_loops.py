@@ -16,11 +16,13 @@ import torch
 
 from ftlib.config.settings import Config
 from ftlib.evaluation.bootstrap import mean_interval
+from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.models.loading import load_plain, load_tokenizer
-from ftlib.pipeline.run_admin import DEFINITIONS, Run, write_json
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset, recorded_settings
 from ftlib.prompts.encoding import encode_prompt, end_of_turn_id
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, provenance
+from ftlib.runtime.files import write_json
 
 RESULT = Path(__file__).resolve().parent.parent / "results" / "loops.json"
 TIMES = 6  # repetitions that are looked at
@@ -104,6 +106,6 @@ if __name__ == "__main__":
         "model": cfg.model.name,
         "training_steps": trained,
         "device": hardware.device_name(),
-        "finished": hardware.now(),
+        "finished": provenance.now(),
     }
     write_json(args.out, found)

@@ -23,10 +23,10 @@ from ftlib.config.settings import Config
 from ftlib.models.base_models import fetch
 from ftlib.models.likelihood import answer_nll, mean_nll
 from ftlib.models.loading import load_nf4, load_plain, load_tokenizer, precision
-from ftlib.pipeline.run_admin import write_json
 from ftlib.prompts.encoding import encode_prompt, encode_rows, end_ids, end_of_turn_id
 from ftlib.runtime import hardware
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import write_json
 
 TOLERANCE = (
     1e-3  # largest logit difference allowed between merged and adapter in float32; logits are of the order of 10

@@ -12,7 +12,8 @@ import atheris
 with atheris.instrument_imports(include=["ftlib"]):
     from ftlib.config.settings import Config
     from ftlib.data import raw_reader
-    from ftlib.data.scan import Funnel, keep
+    from ftlib.data.funnel import Funnel
+    from ftlib.data.scan import keep
 
 CFG = Config.load("smoke", env={})
 GOOD = b'{"uid": "a", "title": "Lamp &amp; <b>cord</b>", "content": "It shines  for a long time.", "target_ind": [1]}\n'

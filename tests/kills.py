@@ -29,6 +29,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from ftlib.runtime import provenance
+
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "ctrl-c": signal.SIGINT}
 OPTIONS = ["--set", "evaluation.open_book=true", "--set", "train.save_steps=1", "--set", "train.eval_steps=1"]
 SCHEDULERS = ("cosine", "linear", "constant_with_warmup")
@@ -116,7 +118,7 @@ def wait(child: int, seconds: float) -> int | None:
 
 def made(run: Path, stage: str) -> dict:
     """What a stage is compared by: bytes of data, weights and index, and the figures of the evaluation."""
-    from ftlib.pipeline.run_admin import file_fingerprint, read_json
+    from ftlib.runtime.files import file_fingerprint, read_json
 
     folder = run / stage
     if stage == "evaluation":
@@ -130,7 +132,7 @@ def made(run: Path, stage: str) -> dict:
 
 def copied(whole: Path, stage: str, folder: Path) -> Path:
     """Copy a run without a stage and those after it."""
-    from ftlib.pipeline.run_admin import STAGES
+    from ftlib.pipeline.stage import STAGES
 
     run = folder / "run"
     shutil.copytree(whole, run)
@@ -167,7 +169,7 @@ def trial(
 
     moment, how: seconds after the start and the signal; or point: stage folder -> what makes the child die by itself.
     """
-    from ftlib.pipeline.run_admin import STAGES
+    from ftlib.pipeline.stage import STAGES
 
     run, log = copied(whole, stage, folder), folder / "log"
     child = start(run, log, scheduler, point(run / stage) if point else lambda: None)
@@ -221,7 +223,8 @@ Trial = tuple[str, str, str, str | None]  # stage, label, scheduler, what went w
 
 def kill_stage(args, place: Path, scheduler: str, stage: str) -> list[Trial]:
     """All kills of one stage under one scheduler, on copies of its undisturbed run."""
-    from ftlib.pipeline.run_admin import STAGES, read_json
+    from ftlib.pipeline.stage import STAGES
+    from ftlib.runtime.files import read_json
 
     draw, whole = random.Random(f"{args.seed} {scheduler} {stage}"), place / f"whole-{scheduler}"
     expected, found = {name: made(whole, name) for name in STAGES}, []
@@ -248,7 +251,7 @@ def kill_stage(args, place: Path, scheduler: str, stage: str) -> list[Trial]:
 
 def start_together(args, place: Path, scheduler: str) -> tuple[int, int, list[str]]:
     """Start several runs at once: (how many, how many were refused, what went wrong)."""
-    from ftlib.pipeline.run_admin import STAGES
+    from ftlib.pipeline.stage import STAGES
 
     expected, refused, failures = {name: made(place / f"whole-{scheduler}", name) for name in STAGES}, 0, []
     for _ in range(args.together):
@@ -304,8 +307,9 @@ def main() -> None:
     import ftlib.evaluation.runner
     import ftlib.pipeline.preflight
     import ftlib.training.fine_tuning  # noqa: F401
-    from ftlib.pipeline.run_admin import STAGES, write_json
+    from ftlib.pipeline.stage import STAGES
     from ftlib.runtime import hardware
+    from ftlib.runtime.files import write_json
 
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(args.jobs, get_context("fork")) as pool:
         place = Path(folder)
@@ -320,7 +324,7 @@ def main() -> None:
     found |= {
         "seconds": round(time.monotonic() - started),
         "device": hardware.device_name(),
-        "finished": hardware.now(),
+        "finished": provenance.now(),
     }
     if args.out:
         write_json(args.out, found)

@@ -9,7 +9,8 @@ from tokenizers import AddedToken
 
 from ftlib.config.settings import Config
 from ftlib.models.loading import load_tokenizer
-from ftlib.prompts.encoding import QUESTIONS, encode_example
+from ftlib.prompts.encoding import encode_example
+from ftlib.prompts.templates import QUESTIONS
 
 QUESTION = QUESTIONS["reference"]
 # The turn formats of model families, written down from their documentation. None writes what another does.
@@ -116,7 +117,7 @@ def examples(count: int = 6, family: str = "zephyr", **options):
 
 def rows(count: int = 40) -> list[dict]:
     """Rows as the data set holds them."""
-    from ftlib.prompts.encoding import build_prompt, build_target
+    from ftlib.prompts.templates import build_prompt, build_target
 
     made = []
     for n in range(count):

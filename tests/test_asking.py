@@ -17,7 +17,7 @@ from ftlib.generation.batched import answer_prompts
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_plain
 from ftlib.pipeline.stages import load_dataset
-from ftlib.prompts.encoding import QUESTIONS, build_prompt
+from ftlib.prompts.templates import QUESTIONS, build_prompt
 
 
 @pytest.fixture(scope="module")

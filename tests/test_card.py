@@ -5,7 +5,8 @@ from huggingface_hub import ModelCard
 from huggingface_hub.errors import LocalTokenNotFoundError
 
 from ftlib.export.model_card import HubError, card, files, upload
-from ftlib.pipeline.run_admin import Run, StageMissing, read_json
+from ftlib.pipeline.stage import Run, StageMissing
+from ftlib.runtime.files import read_json
 
 
 class Hub:

@@ -8,9 +8,10 @@ import pytest
 from ftlib.data.cleaning import normalise
 from ftlib.data.dataset import SPLITS, data_path, on_sample, prepare
 from ftlib.data.raw_reader import DataError
-from ftlib.pipeline.run_admin import Run, read_json
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import ensure
-from ftlib.prompts.encoding import QUESTIONS, split_prompt
+from ftlib.prompts.templates import QUESTIONS, split_prompt
+from ftlib.runtime.files import read_json
 
 SIZES = {"data.train_size": 10, "data.validation_size": 3, "data.test_size": 3}
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ftlib.course import exercises
-from ftlib.course import grading
+from ftlib.course import exercises, grading
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 CELLS = [cell for path in sorted(FOLDER.glob("*.ipynb")) for cell in nbformat.read(path, as_version=4).cells]
@@ -33,7 +32,7 @@ SOLUTIONS = found(
     r"<summary>Solution of exercise (\d\.\d)</summary>\n\n```python\n(.*?)\n```\n\n\S.*</details>", "solution"
 )
 HINTS = found(r"^### Exercise (\d\.\d): .*<details><summary>Hint</summary>\n\n(.*?)\n\n</details>")
-exercises = pytest.mark.parametrize("name", STUBS)
+each_exercise = pytest.mark.parametrize("name", STUBS)
 WRONG = []  # (exercise, a word that its message must have, function); the function's name is the mistake
 
 
@@ -54,14 +53,14 @@ def answer_of(source: str, name: str):
     return space[re.search(rf"exercises\.{name}\((\w+)\)", STUBS[name])[1]]
 
 
-@exercises
+@each_exercise
 def test_the_notebooks_solution_passes(name):
     """A reader who copies the printed solution and is told "not yet" trusts neither."""
     found = getattr(exercises, name)(answer_of(SOLUTIONS[name], name))
     assert found.passed, found
 
 
-@exercises
+@each_exercise
 def test_the_stub_cell_runs_and_is_not_yet_passed(name):
     """A stub that raises stops "Run all" in the middle; one that passes teaches nothing."""
     *lines, last = ast.parse(STUBS[name]).body
@@ -497,14 +496,14 @@ def forgets_the_title(title, answer):
 
 @wrong("ex_5_2", "digit inside a word")
 def finds_digits_anywhere(title, answer):
-    from ftlib.evaluation.metrics import numbers
+    from ftlib.data.words import numbers
 
     return (numbers(answer) | set(re.findall(r"(?<=[a-zA-Z])\d", answer))) - numbers(title)
 
 
 @wrong("ex_5_2", "said twice")
 def counts_each_time(title, answer):
-    from ftlib.evaluation.metrics import numbers
+    from ftlib.data.words import numbers
 
     return [n for n in check_numbers(answer) if n in numbers(answer) - numbers(title)] or numbers(answer) - numbers(
         title

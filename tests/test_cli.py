@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ftlib.cli.entry import main
-from ftlib.pipeline.run_admin import Run
+from ftlib.pipeline.stage import Run
 
 
 def python(code: str) -> str:

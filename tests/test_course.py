@@ -8,11 +8,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from ftlib.course import badges, notebook_files, record, site, student
-from ftlib.course.notebook_files import CourseError
+from ftlib.course import badges, record, site, student
 from ftlib.course.notebook_lint import problems
-from ftlib.pipeline.run_admin import Run, read_json, write_json
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import expected
+from ftlib.reporting import notebook_files
+from ftlib.reporting.notebook_files import CourseError
+from ftlib.runtime.files import read_json, write_json
 
 CODE = "import os\nprint(os.getcwd())\n6 * 7"
 

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from ftlib.cli.entry import main
-from ftlib.pipeline import run_admin
-from ftlib.pipeline.run_admin import Run, StageDamaged
+from ftlib.pipeline import stage
+from ftlib.pipeline.stage import Run, StageDamaged
 
 BROKEN = {  # stage: one of its files
     "dataset": "train/data-00000-of-00001.arrow",
@@ -19,7 +19,7 @@ BROKEN = {  # stage: one of its files
 @pytest.fixture
 def copy(smoke_run, tmp_path, monkeypatch):
     """A copy of a finished run, which this process has not looked at yet."""
-    monkeypatch.setattr(run_admin, "_FOUND_SOUND", set())
+    monkeypatch.setattr(stage, "_FOUND_SOUND", set())
     return Run(shutil.copytree(smoke_run.path, tmp_path / "run"))
 
 

@@ -15,9 +15,10 @@ from ftlib.data import file_search
 from ftlib.data.file_search import data_path, describe, search
 from ftlib.data.raw_reader import DataError, check_file
 from ftlib.models.base_models import cache_dir
-from ftlib.pipeline.run_admin import Run, home_path, runs_root, write_json
+from ftlib.pipeline.stage import Run
 from ftlib.runtime import environment
 from ftlib.runtime.errors import storage_problem
+from ftlib.runtime.files import home_path, runs_root, write_json
 
 LINE = json.dumps({"uid": "a", "title": "Lamp", "content": "A lamp with a cord and a bulb."}) + "\n"
 

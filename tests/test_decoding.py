@@ -8,7 +8,8 @@ from ftlib.generation import batched as generation_module
 from ftlib.generation.batched import answer_prompts, generate_batch, stream_answer, to_answer
 from ftlib.generation.batched import settings as arguments_of
 from ftlib.generation.cuda_graph_decoder import Decoder
-from ftlib.prompts.encoding import build_prompt, encode_prompt
+from ftlib.prompts.encoding import encode_prompt
+from ftlib.prompts.templates import build_prompt
 
 PROMPTS = [build_prompt("Kettle blue " * (n % 9 + 1) + str(n)) for n in range(30)]
 

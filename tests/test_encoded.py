@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from ftlib.pipeline import run_admin
-from ftlib.pipeline.run_admin import Run
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import ensure, load_dataset
 from ftlib.prompts import encoding
 from ftlib.prompts.packing import PackedSteps, PackingCollator, PaddingCollator, flatten, plan_steps

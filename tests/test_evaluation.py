@@ -8,16 +8,19 @@ import pytest
 import smoke
 
 from ftlib.cli.entry import main
-from ftlib.evaluation import runner
+from ftlib.evaluation import answers, runner, summary, systems, verdicts
+from ftlib.evaluation.answers import Record
 from ftlib.evaluation.embedding_similarity import model_folder
-from ftlib.evaluation.metrics import METRICS
-from ftlib.evaluation.runner import Record
+from ftlib.evaluation.metric_table import METRICS
 from ftlib.generation import batched as generation
 from ftlib.pipeline import stages
-from ftlib.pipeline.run_admin import Run, read_json, write_json
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
-from ftlib.prompts.encoding import IGNORED, encode_answer, encode_example, shorten
-from ftlib.reporting import html_report
+from ftlib.prompts.encoding import IGNORED, encode_answer, encode_example
+from ftlib.prompts.templates import shorten
+from ftlib.reporting import findings, html_report, tables
+from ftlib.runtime.files import read_json, write_json
+from ftlib.training import trained_rows
 
 
 def lines_of(run: Run) -> list[dict]:
@@ -76,7 +79,7 @@ def test_an_interrupted_evaluation_asks_only_for_what_is_missing(smoke_run, monk
     asked = []
     honest = generation.answer_prompts
     monkeypatch.setattr(
-        runner,
+        answers,
         "answer_prompts",
         lambda m, t, prompts, *rest: asked.append(len(prompts)) or honest(m, t, prompts, *rest),
     )
@@ -109,15 +112,15 @@ def test_answers_of_another_model_or_setting_do_not_count(tmp_path):
     """After a new training, the old model's answers in the table would be a lie."""
     record = Record("1", "unseen", "tuned", "a", 1, True, 1.0, 1)
     (tmp_path / "answers.jsonl").write_text(
-        "".join(runner._line(r) for r in (record, Record("1", "unseen", "nearest", "b")))
+        "".join(answers._line(r) for r in (record, Record("1", "unseen", "nearest", "b")))
     )
     (tmp_path / "answers.keys.json").write_text(json.dumps({"tuned": "old", "nearest": "same"}))
-    found = runner.read_answers(tmp_path, {"tuned": "new", "nearest": "same"})
+    found = answers.read_answers(tmp_path, {"tuned": "new", "nearest": "same"})
     assert list(found) == [("unseen", "nearest", "1")]
     cfg, other = smoke.config(), smoke.config(generation__max_new_tokens=5)
-    keys, changed = (runner.answer_keys(c, "data", "merged", "float32") for c in (cfg, other))
+    keys, changed = (answers.answer_keys(c, "data", "merged", "float32") for c in (cfg, other))
     assert keys["tuned"] != changed["tuned"] and keys["nearest"] == changed["nearest"]
-    retrained = runner.answer_keys(cfg, "data", "merged again", "float32")
+    retrained = answers.answer_keys(cfg, "data", "merged again", "float32")
     assert keys["base"] == retrained["base"] and keys["tuned"] != retrained["tuned"]
 
 
@@ -147,12 +150,12 @@ def test_the_parts_of_an_answer_are_those_of_its_text(family):
     for content in ("A kettle of steel.", "12 cups: blue"):
         example = encode_example(tokenizer, "Kettle", smoke.QUESTION, content)
         answer = [token for token in example["labels"] if token != IGNORED]
-        found = runner.likelihood_parts(tokenizer, example, torch.ones(len(answer)))
+        found = answers.likelihood_parts(tokenizer, example, torch.ones(len(answer)))
         prefix = tokenizer.decode(answer[: found["nll_prefix_tokens"]])
         assert prefix.strip() == "Description:" and found["nll_end_tokens"] == 1
         assert found["nll_sum"] == found["nll_tokens"] == len(answer)
         cut = example | {"cut": True, "labels": example["labels"][:-1]}
-        assert runner.likelihood_parts(tokenizer, cut, torch.ones(len(answer) - 1))["nll_end_tokens"] == 0
+        assert answers.likelihood_parts(tokenizer, cut, torch.ones(len(answer) - 1))["nll_end_tokens"] == 0
 
 
 def test_older_evaluations_are_scored_again_and_their_answers_kept(smoke_run, monkeypatch, capsys):
@@ -166,9 +169,9 @@ def test_older_evaluations_are_scored_again_and_their_answers_kept(smoke_run, mo
     assert "answers.jsonl" in stages.KEPT["evaluation"]
 
 
-def summary(base: dict, tuned: dict, references: dict, generation: dict | None = None) -> dict:
-    split = runner.summarise({"base": base, "tuned": tuned}, {}, 200, references)
-    runner.mark_forced(split, generation or {})
+def summarized(base: dict, tuned: dict, references: dict, generation: dict | None = None) -> dict:
+    split = summary.summarise({"base": base, "tuned": tuned}, {}, 200, references)
+    summary.mark_forced(split, generation or {})
     return split
 
 
@@ -176,26 +179,24 @@ def test_a_row_is_won_by_the_answer_that_is_nearer_to_its_own_reference():
     """A base that repeats the title word for word wins every row of title_coverage against a description that does not."""
     rows = 120
     base, tuned, own = ([value] * rows for value in (1.0, 0.6, 0.5))
-    found = summary({"title_coverage": base}, {"title_coverage": tuned}, {"title_coverage": own})
+    found = summarized({"title_coverage": base}, {"title_coverage": tuned}, {"title_coverage": own})
     change = found["differences"]["tuned-base"]["title_coverage"]
     assert (change["mean"], change["wins"], change["losses"]) == (pytest.approx(-0.4), rows, 0)
-    assert (
-        change["nearer"]["mean"] == pytest.approx(-0.4) and html_report.verdict_of(change, "title_coverage") == "better"
-    )
-    (row,) = (row for row in html_report.table_rows(found) if row[0] == "title_coverage")
-    assert dict(zip(html_report.header(found), row, strict=True))["the reference"] == "0.500"
+    assert change["nearer"]["mean"] == pytest.approx(-0.4) and verdicts.verdict_of(change, "title_coverage") == "better"
+    (row,) = (row for row in tables.table_rows(found) if row[0] == "title_coverage")
+    assert dict(zip(tables.header(found), row, strict=True))["the reference"] == "0.500"
     assert f"{rows}/0/0" in row
-    without = summary({"copied_run": base}, {"copied_run": tuned}, {})["differences"]["tuned-base"]["copied_run"]
-    assert "wins" not in without and html_report.verdict_of(without, "copied_run") is None
+    without = summarized({"copied_run": base}, {"copied_run": tuned}, {})["differences"]["tuned-base"]["copied_run"]
+    assert "wins" not in without and verdicts.verdict_of(without, "copied_run") is None
 
 
 def test_a_length_ratio_is_shown_as_a_median():
     """One answer that loops to 80 times the reference's length makes the model look long-winded."""
     usual = [1.0, 0.8, 1.2, 0.9, 1.1] * 20
-    found = summary({"length_ratio": [80.0, *usual[1:]]}, {"length_ratio": usual}, {"length_ratio": [1.0] * 100})
+    found = summarized({"length_ratio": [80.0, *usual[1:]]}, {"length_ratio": usual}, {"length_ratio": [1.0] * 100})
     value = found["systems"]["base"]["length_ratio"]
     assert value["mean"] > 1.7 and value["median"] == 1.0
-    (row,) = (row for row in html_report.table_rows(found) if row[0] == "length_ratio")
+    (row,) = (row for row in tables.table_rows(found) if row[0] == "length_ratio")
     assert row[1].startswith("1.000 [0.9") and row[3].startswith("0.000 [") and row[5] == "1.000"
 
 
@@ -203,13 +204,13 @@ def test_an_end_that_the_decoding_forces_is_shown_as_forced():
     """stops 1.000 under a length penalty looks like a model that has learned where descriptions end."""
     ends = {"stops": [1.0] * 40}
     decoding = {"length_decay": [200, 1.02], "max_new_tokens": 512}
-    found = summary(ends, ends, ends, decoding)
-    (row,) = (row for row in html_report.table_rows(found) if row[0] == "stops")
+    found = summarized(ends, ends, ends, decoding)
+    (row,) = (row for row in tables.table_rows(found) if row[0] == "stops")
     assert row[1:5] == ["forced (1.000)", "forced (1.000)", "forced (0.000)", "–"]
     assert "wins" not in found["differences"]["tuned-base"]["stops"]
     for free in ({"length_decay": None}, {"length_decay": [200, 1.02], "max_new_tokens": 96}):
-        found = summary(ends, ends, ends, free)
-        assert html_report.table_rows(found)[0][1] == "1.000 [0.912, 1.000]"
+        found = summarized(ends, ends, ends, free)
+        assert tables.table_rows(found)[0][1] == "1.000 [0.912, 1.000]"
 
 
 def test_side_by_side_has_the_contract_columns(smoke_run):
@@ -271,30 +272,30 @@ def metrics():
 
 def test_findings_say_what_the_figures_say(metrics):
     """A report that praises a run whatever its figures is worse than none."""
-    said = " ".join(html_report.findings(metrics))
+    said = " ".join(findings.findings(metrics))
     assert "NLL per token fell" in said and "ROUGE-L rose" in said and "98% after" in said
     assert "copying the title, and nothing else, scores ROUGE-L 0.150" in said
     metrics["unseen"]["differences"]["tuned-base"]["rougeL"] = {"mean": -0.02, "ci95": [-0.03, -0.01]}
-    said = " ".join(html_report.findings(metrics))
+    said = " ".join(findings.findings(metrics))
     assert "ROUGE-L fell" in said and "ROUGE-L shows no gain" in said
     metrics["unseen"]["differences"]["tuned-base"]["nll"] = {"mean": -0.1, "ci95": [-0.3, 0.1]}
     metrics["unseen"]["n"] = 12
-    said = " ".join(html_report.findings(metrics))
+    said = " ".join(findings.findings(metrics))
     assert "did not change beyond chance" in said and "Only 12 rows" in said
     metrics["unseen"] |= {"reference": {"stops": {"mean": 0.65, "ci95": [0.55, 0.74]}}}
-    assert "only 65% of the references fit in the longest answer" in " ".join(html_report.findings(metrics))
+    assert "only 65% of the references fit in the longest answer" in " ".join(findings.findings(metrics))
     for system in metrics["unseen"]["systems"].values():
         system["stops"] = {"mean": 1.0, "ci95": [0.9, 1.0], "forced": True}
-    assert "forces every answer to end" in " ".join(html_report.findings(metrics))
+    assert "forces every answer to end" in " ".join(findings.findings(metrics))
 
 
 def test_one_row_has_no_interval(metrics):
     """`--rows 1` prints an interval without width, which reads as certainty."""
     values = {"rougeL": [0.3], "length_ratio": [1.5]}
-    found = summary(values, {name: [0.5] for name in values}, {"length_ratio": [1.0]}) | {"n": 1}
-    assert all("[" not in cell for row in html_report.table_rows(found) for cell in row)
+    found = summarized(values, {name: [0.5] for name in values}, {"length_ratio": [1.0]}) | {"n": 1}
+    assert all("[" not in cell for row in tables.table_rows(found) for cell in row)
     metrics["unseen"]["n"] = 1
-    said = " ".join(html_report.findings(metrics))
+    said = " ".join(findings.findings(metrics))
     assert "NLL per token cannot be judged by one row" in said and "rose" not in said
 
 
@@ -307,15 +308,15 @@ def test_the_range_of_the_seeds_stands_beside_an_interval_over_rows():
     change = {"tuned-base": {"stops": {"mean": 0.28, "ci95": [0.2, 0.3]}}}
     seeds = {str(n): {"tuned": {"stops": value}} for n, value in enumerate((0.73, 0.76, 0.85))}
     split = {"systems": systems, "differences": change, "seeds": seeds}
-    assert html_report.seed_range(split, "stops") == (0.73, 0.85)
-    assert html_report.with_seeds(systems["tuned"]["stops"], html_report.seed_range(split, "stops")) == (
+    assert verdicts.seed_range(split, "stops") == (0.73, 0.85)
+    assert tables.with_seeds(systems["tuned"]["stops"], verdicts.seed_range(split, "stops")) == (
         "0.780 [0.750, 0.800], seeds 0.730 to 0.850"
     )
-    assert html_report.seed_range(split, "stops", "tuned", "base") == (pytest.approx(0.23), pytest.approx(0.35))
-    assert html_report.seeds_agree(split, "stops", "tuned", "base")
+    assert verdicts.seed_range(split, "stops", "tuned", "base") == (pytest.approx(0.23), pytest.approx(0.35))
+    assert verdicts.seeds_agree(split, "stops", "tuned", "base")
     seeds["0"]["tuned"]["stops"] = 0.4  # one training ends less often than the base
-    assert not html_report.seeds_agree(split, "stops", "tuned", "base")
-    assert html_report.seed_range(split | {"seeds": {}}, "stops") is None
+    assert not verdicts.seeds_agree(split, "stops", "tuned", "base")
+    assert verdicts.seed_range(split | {"seeds": {}}, "stops") is None
 
 
 def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
@@ -326,7 +327,7 @@ def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
         asked.append(args[-1])
         return honest(*args)
 
-    monkeypatch.setattr(runner, "answer_prompts", listen)
+    monkeypatch.setattr(answers, "answer_prompts", listen)
     options = ["--profile", "smoke", "--data", "sample", "--run", str(tmp_path / "run")]
     assert main(["run", *options, "--set", "evaluation.one_shot=true", "--set", "train.max_steps=2"]) == 0
     run = Run(tmp_path / "run")
@@ -334,7 +335,7 @@ def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
     unseen = metrics["unseen"]
     assert list(unseen["systems"]) == ["base", "base_one_shot", "tuned", "copy_title", "nearest"]
     assert {"nll", "stops", "rougeL"} <= set(unseen["systems"]["base_one_shot"])
-    assert "tuned-base_one_shot" in unseen["differences"] and "base, one shot" in html_report.table(metrics)
+    assert "tuned-base_one_shot" in unseen["differences"] and "base, one shot" in tables.table(metrics)
     (before, (turn,), after) = asked
     assert before == after == () and turn[1].startswith("Description: ")
     seen = {line["uid"] for line in lines_of(run) if line["split"] == "seen"}
@@ -361,7 +362,7 @@ def test_an_open_book_holds_no_answer_of_its_own_row(tmp_path, monkeypatch):
         asked.setdefault(rest[1].split(":")[0], []).extend(prompts)
         return honest(model, tokenizer, prompts, *rest)
 
-    monkeypatch.setattr(runner, "answer_prompts", listen)
+    monkeypatch.setattr(answers, "answer_prompts", listen)
     options = ["--profile", "smoke", "--data", "sample", "--run", str(tmp_path / "run"), "--set", "train.max_steps=2"]
     assert main(["evaluate", *options, "--open-book", "--rows", "24"]) == 0
     run = Run(tmp_path / "run")
@@ -370,7 +371,7 @@ def test_an_open_book_holds_no_answer_of_its_own_row(tmp_path, monkeypatch):
     assert {"tuned_open-tuned", "base_open-base", "tuned_open-nearest"} <= metrics["differences"].keys()
     assert {"nll", "rougeL", "unsupported_numbers"} <= metrics["differences"]["tuned_open-tuned"].keys()
     data = load_dataset(run)
-    seen = set(runner.trained_uids(run.stage("adapter").path))
+    seen = set(trained_rows.trained_uids(run.stage("adapter").path))
     rows = [*data["test"], *[row for row in data["train"] if row["uid"] in seen][:6]]
     trained = {row["title"] for row in data["train"]}
     for row, closed, opened in zip(rows, asked["tuned"], asked["tuned_open"], strict=True):
@@ -386,14 +387,14 @@ def test_seen_rows_are_rows_that_were_trained_on(settings):
     data = smoke.dataset(train=20)
     cfg = settings(**{"evaluation.rows": 4})
     uids = data["train"]["uid"]
-    rows, notes = runner.choose_rows(cfg, data, uids[::-3])
+    rows, notes = systems.choose_rows(cfg, data, uids[::-3])
     assert [row["uid"] for row in rows["seen"]] == [uid for uid in uids if uid in uids[::-3]][
         : cfg.evaluation.seen_rows
     ]
     assert not notes and [row["uid"] for row in rows["unseen"]] == data["test"]["uid"][:4]
-    whole, _ = runner.choose_rows(cfg, data, uids)
+    whole, _ = systems.choose_rows(cfg, data, uids)
     assert [row["uid"] for row in whole["seen"]] == uids[: cfg.evaluation.seen_rows]  # an epoch: the first of the split
-    few, notes = runner.choose_rows(cfg, data, uids[7:9])
+    few, notes = systems.choose_rows(cfg, data, uids[7:9])
     assert [row["uid"] for row in few["seen"]] == uids[7:9]
     assert notes == [f"evaluation.seen_rows is 2 instead of {cfg.evaluation.seen_rows}: no more rows were trained on"]
 
@@ -401,17 +402,14 @@ def test_seen_rows_are_rows_that_were_trained_on(settings):
 def test_how_much_was_trained_on_is_said_where_results_are_shown(smoke_run, capsys):
     """'Seen' means little without it: 640 of 1,781 rows."""
     made, metrics = smoke_run.manifests()["adapter"], read_json(smoke_run.path / "evaluation" / "metrics.json")
-    said = html_report.trained_on(metrics["settings"])
+    said = tables.trained_on(metrics["settings"])
     assert (
         said
         == f"6 steps of 16 examples: {made['trained_rows']} of 200 training rows, {made['trained_epochs']:g} epochs"
     )
     assert 0 < made["trained_rows"] <= 96 and made["trained_rows"] == len(
-        runner.trained_uids(smoke_run.stage("adapter").path)
+        trained_rows.trained_uids(smoke_run.stage("adapter").path)
     )
-    assert (
-        said in html_report.table(metrics, "seen")
-        and said in (smoke_run.path / "evaluation" / "report.html").read_text()
-    )
+    assert said in tables.table(metrics, "seen") and said in (smoke_run.path / "evaluation" / "report.html").read_text()
     old = {key: value for key, value in metrics["settings"].items() if not key.startswith("trained_")}
-    assert html_report.trained_on(old) == "6 steps of 16 examples, drawn from 200 training rows"
+    assert tables.trained_on(old) == "6 steps of 16 examples, drawn from 200 training rows"

@@ -13,12 +13,14 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from ftlib.cli.entry import main
 from ftlib.export import gguf as exporting
-from ftlib.export.gguf import ExportError, add_tokenizer, check, ollama_template, pre_tokenizer
+from ftlib.export.gguf import ExportError, add_tokenizer, ollama_template, pre_tokenizer
 from ftlib.generation.batched import Answer
 from ftlib.models.base_models import fetch
+from ftlib.models.checks import gguf_problem
 from ftlib.models.loading import load_plain
-from ftlib.pipeline.run_admin import read_json
-from ftlib.prompts.encoding import build_prompt, encode_prompt, end_ids
+from ftlib.prompts.encoding import encode_prompt, end_ids
+from ftlib.prompts.templates import build_prompt
+from ftlib.runtime.files import read_json
 
 
 @pytest.fixture(scope="module")
@@ -145,11 +147,10 @@ def test_llama_cpp_is_asked_where_it_is_installed(monkeypatch):
 def test_what_cannot_be_written_is_refused_with_the_way_out():
     """A file that loads and answers nonsense is worse than none."""
     config = smoke.sharp_model().config
-    check(config)
+    assert gguf_problem(config) is None
     for change in ({"model_type": "qwen2"}, {"rope_parameters": {"rope_type": "llama3"}}, {"attention_bias": True}):
         other = type("Config", (), {"mlp_bias": False, **config.to_dict(), "model_type": "llama", **change})()
-        with pytest.raises(ExportError, match="convert_hf_to_gguf"):
-            check(other)
+        assert "convert_hf_to_gguf" in gguf_problem(other)
     with pytest.raises(ExportError, match="convert_hf_to_gguf"):
         pre_tokenizer({"type": "Whitespace"})
     assert pre_tokenizer({"pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}) == "smollm"

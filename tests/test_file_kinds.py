@@ -17,8 +17,9 @@ import pandas
 import pytest
 
 from ftlib.cli.entry import main
+from ftlib.data.content_kinds import KINDS, Kind
 from ftlib.data.dataset import SPLITS, prepare
-from ftlib.data.file_formats import KINDS, Kind, identify
+from ftlib.data.file_formats import identify
 from ftlib.data.raw_reader import DataError, Malformed, check_file, read_rows
 
 SIZES = {"data.train_size": 10, "data.validation_size": 3, "data.test_size": 3}
@@ -342,7 +343,7 @@ def test_a_damaged_file_is_refused_unless_its_use_is_asked_for(settings, tmp_pat
 
 def test_use_damaged_makes_no_data_set_stale(settings, tmp_path, write_rows, products):
     """A setting that is off and was not there before must not cost anybody a night's training again."""
-    from ftlib.pipeline.run_admin import Run
+    from ftlib.pipeline.stage import Run
     from ftlib.pipeline.stages import wanted
 
     path = write_rows(products(20))

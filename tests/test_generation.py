@@ -4,7 +4,8 @@ import pytest
 import smoke
 
 from ftlib.generation.batched import Answer, answer_prompts, generate_batch, make_batches, stream_answer, to_answer
-from ftlib.prompts.encoding import build_prompt, encode_prompt
+from ftlib.prompts.encoding import encode_prompt
+from ftlib.prompts.templates import build_prompt
 
 PROMPTS = [build_prompt("Kettle " * n) for n in (1, 9, 3, 14, 5)]
 

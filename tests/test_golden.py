@@ -6,8 +6,9 @@ import json
 import pytest
 
 from ftlib.config.settings import Config
-from ftlib.data.dataset import choose, first_pass, second_pass
-from ftlib.data.scan import Funnel
+from ftlib.data.dataset import first_pass, second_pass
+from ftlib.data.funnel import Funnel
+from ftlib.data.splits import choose
 
 # Of the made-up sample. A change of these is a change of every result that was ever recorded: it needs a reason.
 GOLDEN = {

@@ -7,8 +7,9 @@ import torch
 from ftlib.generation.batched import generate_batch, settings, to_answer
 from ftlib.generation.cuda_graph_decoder import Decoder, suits
 from ftlib.models.loading import load_base, precision
-from ftlib.prompts.encoding import IGNORED, build_prompt, encode_prompt
+from ftlib.prompts.encoding import IGNORED, encode_prompt
 from ftlib.prompts.packing import PackedSteps, plan_steps
+from ftlib.prompts.templates import build_prompt
 from ftlib.training.compiled_step import FixedStep
 from ftlib.training.fine_tuning import add_adapter
 

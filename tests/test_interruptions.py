@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from kills import POINTS, SCHEDULERS
 
-from ftlib.pipeline.run_admin import STAGES
+from ftlib.pipeline.stage import STAGES
 
 KILLS = Path(__file__).with_name("kills.py")
 pytestmark = pytest.mark.slow

@@ -14,8 +14,8 @@ from ftlib.config.settings import ConfigError
 from ftlib.models.base_models import fetch
 from ftlib.models.likelihood import answer_nll, mean_nll
 from ftlib.models.loading import load_nf4, load_plain
-from ftlib.pipeline.run_admin import read_json
 from ftlib.prompts.encoding import encode_prompt, end_of_turn_id
+from ftlib.runtime.files import read_json
 from ftlib.training import fine_tuning
 
 

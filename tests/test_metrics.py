@@ -8,22 +8,10 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu import sentence_chrf
 
-from ftlib.evaluation.metrics import (
-    METRICS,
-    Chrf,
-    CopiedRun,
-    Form,
-    Grounding,
-    Rouge,
-    Shape,
-    Verbatim,
-    given_numbers,
-    numbers,
-    score_rows,
-    strip_prefix,
-    unsupported,
-    words,
-)
+from ftlib.data.words import given_numbers, numbers, unsupported, words
+from ftlib.evaluation.metric_table import METRICS
+from ftlib.evaluation.metrics import Chrf, CopiedRun, Form, Grounding, Rouge, Shape, Verbatim, score_rows
+from ftlib.prompts.templates import strip_prefix
 
 ANSWERS = [
     "Description: This cotton shirt was washed twice. It comes in 3 colours! Buy the shirt.",

@@ -13,11 +13,12 @@ from safetensors.torch import load_file, save_file
 from ftlib.cli.entry import main
 from ftlib.config.settings import ConfigError
 from ftlib.models.base_models import ModelError, build_tiny
+from ftlib.models.checks import check_base, safetensors_problem
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.pipeline import preflight
-from ftlib.pipeline.preflight import check_base, check_run, safetensors_problem
-from ftlib.pipeline.run_admin import read_json, write_json
+from ftlib.pipeline.preflight import check_run
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import read_json, write_json
 
 SHORT = (
     "train.max_steps=2 train.eval_steps=2 train.save_steps=2 train.examples_per_step=4 evaluation.rows=4 "

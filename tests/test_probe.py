@@ -5,10 +5,10 @@ import smoke
 import torch
 from safetensors.torch import load_file
 
-from ftlib.pipeline.run_admin import read_json
 from ftlib.runtime import hardware
 from ftlib.runtime.errors import FtlibError
-from ftlib.training import fine_tuning, oom_fallback
+from ftlib.runtime.files import read_json
+from ftlib.training import checkpoints, fine_tuning, oom_fallback
 from ftlib.training.dry_run import choose, expectation, in_words, plan, probe
 from ftlib.training.oom_fallback import OutOfMemory
 from ftlib.training.trainer import ExamplesTrainer
@@ -185,7 +185,7 @@ def test_an_interrupted_training_goes_on_with_the_rung_that_it_was_begun_with(tm
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, **{"train.batching": "padded"})
     monkeypatch.undo()
-    kept = read_json(tmp_path / fine_tuning.CHECKPOINTS / oom_fallback.ADJUSTED)
+    kept = read_json(tmp_path / checkpoints.CHECKPOINTS / oom_fallback.ADJUSTED)
     assert kept["micro_batch"]["value"] == 2
     result, _ = trained(tmp_path, **{"train.batching": "padded"})
     assert result["resumed_from_step"] == 2 and result["adjusted"] == {"train.micro_batch": 2}

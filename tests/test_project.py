@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 
 from ftlib.cli.entry import build_parser
-from ftlib.pipeline.run_admin import read_json, write_json
 from ftlib.reporting import plots, speed
+from ftlib.runtime.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,21 +9,23 @@ from smoke import QUESTION, TEMPLATES, config, tokenizer
 
 from ftlib.generation.batched import settings
 from ftlib.prompts.encoding import (
-    ENTRY_CHARS,
     IGNORED,
-    QUESTIONS,
     TITLE_TOKENS,
     PromptTooLong,
-    build_prompt,
-    build_target,
     encode_example,
     encode_prompt,
     end_ids,
     end_of_turn_id,
+    render_labels,
+)
+from ftlib.prompts.templates import (
+    ENTRY_CHARS,
+    QUESTIONS,
+    build_prompt,
+    build_target,
     open_prompt,
     question_for,
     questions_of,
-    render_labels,
     shorten,
     split_prompt,
 )

@@ -14,8 +14,9 @@ from transformers.distributed.configuration_utils import DistributedConfig
 from ftlib.cli.entry import main
 from ftlib.config.settings import ConfigError
 from ftlib.models.loading import precision
-from ftlib.pipeline.run_admin import Run, read_json, read_jsonl
+from ftlib.pipeline.stage import Run
 from ftlib.runtime import distributed
+from ftlib.runtime.files import read_json, read_jsonl
 from ftlib.training import fine_tuning
 from ftlib.training.fine_tuning import share_of_step
 

@@ -5,18 +5,19 @@ import json
 import shutil
 
 from ftlib.evaluation.analysis import extremes, growing_interval, rows_of, verdicts
-from ftlib.pipeline.run_admin import Run, read_json, read_jsonl, write_text
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
+from ftlib.runtime.files import read_json, read_jsonl, write_text
 
 
 def test_rows_and_extremes_of_a_finished_run(smoke_run):
     """The best and the worst row are the first that a reader asks for; swapped, they would tell the opposite story."""
-    lines = rows_of(smoke_run)
+    lines = rows_of(smoke_run.path / "evaluation", load_dataset(smoke_run))
     assert len(lines) == 12 and all(isinstance(line["delta"], float) for line in lines)
     found = extremes(lines)
     assert list(found) == ["best", "worst", "random 1", "random 2", "random 3"]
     assert found["best"]["delta"] == max(line["delta"] for line in lines) >= found["worst"]["delta"]
-    assert len(rows_of(smoke_run, "seen")) == 6
+    assert len(rows_of(smoke_run.path / "evaluation", load_dataset(smoke_run), "seen")) == 6
 
 
 def test_rows_are_read_from_the_answers_not_from_the_spreadsheet(smoke_run, tmp_path):
@@ -28,7 +29,7 @@ def test_rows_are_read_from_the_answers_not_from_the_spreadsheet(smoke_run, tmp_
     for line in lines:
         line["text"] = changed[line["uid"]] if line["system"] == "tuned" else line["text"]
     write_text(answers, "".join(json.dumps(line) + "\n" for line in lines))
-    found = rows_of(run)
+    found = rows_of(run.path / "evaluation", load_dataset(run))
     assert [line["tuned"] for line in found] == [changed[line["uid"]] for line in found]
     titles = {row["uid"]: row["title"] for row in load_dataset(run)["test"]}
     assert all(line["title"] == titles[line["uid"]] for line in found)
@@ -37,7 +38,7 @@ def test_rows_are_read_from_the_answers_not_from_the_spreadsheet(smoke_run, tmp_
     assert [line["uid"] for line in written] == [line["uid"] for line in found]
     assert [float(line["rougeL_base"]) for line in written] == [line["rougeL_base"] for line in found]
     (run.path / "evaluation" / "rows.json").unlink()  # an evaluation from before
-    assert rows_of(run) == found
+    assert rows_of(run.path / "evaluation", load_dataset(run)) == found
 
 
 def test_interval_is_given_for_the_sizes_there_are_and_narrows():

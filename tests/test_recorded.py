@@ -5,7 +5,8 @@ import copy
 import pytest
 
 from ftlib.evaluation.recorded import upgraded, upgraded_changes
-from ftlib.reporting.html_report import frame, rerun_note, table, table_rows, verdict_of
+from ftlib.evaluation.verdicts import verdict_of
+from ftlib.reporting.tables import frame, rerun_note, table, table_rows
 
 
 def value(mean, low=None, high=None, **more):

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from smoke import FAST
 
-from ftlib.pipeline.run_admin import read_json, read_jsonl, write_json
 from ftlib.prompts.encoding import encode_rows
-from ftlib.training import fine_tuning
+from ftlib.runtime.files import read_json, read_jsonl, write_json
+from ftlib.training import checkpoints, fine_tuning
 from ftlib.training.trainer import ExamplesTrainer, Progress
 
 SAME = ("stopped_at_step", "best_step", "trained_rows", "trained_epochs", "validation_loss")
@@ -52,7 +52,7 @@ def kill_before_adapter(monkeypatch, cfg, data, folder) -> None:
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(fine_tuning, "save_adapter", kill)
         fine_tuning.train(cfg, data, folder)
-    assert (folder / fine_tuning.CHECKPOINTS).exists()
+    assert (folder / checkpoints.CHECKPOINTS).exists()
 
 
 def kill_after_step(step: int, monkeypatch, cfg, data, folder) -> None:
@@ -199,9 +199,9 @@ def test_a_checkpoint_names_its_best_one_by_where_it_lies(tmp_path):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
         write_json(folder / "trainer_state.json", {"best_model_checkpoint": "elsewhere/checkpoint-2"})
-    state = fine_tuning.TrainerState(
+    state = checkpoints.TrainerState(
         best_model_checkpoint=read_json(folder / "trainer_state.json")["best_model_checkpoint"]
     )
-    assert fine_tuning.best_checkpoint(folder, state) == tmp_path / "checkpoint-2"
+    assert checkpoints.best_checkpoint(folder, state) == tmp_path / "checkpoint-2"
     shutil.rmtree(tmp_path / "checkpoint-2")
-    assert fine_tuning.best_checkpoint(folder, state) is None
+    assert checkpoints.best_checkpoint(folder, state) is None

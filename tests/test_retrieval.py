@@ -8,9 +8,9 @@ import sys
 import pytest
 from datasets import Dataset, DatasetDict
 
-from ftlib.pipeline.run_admin import read_json, write_json
 from ftlib.retrieval import threshold as calibration
 from ftlib.retrieval.bm25_index import Index, Nearest, build
+from ftlib.runtime.files import read_json, write_json
 
 TITLES = ["Red wool hat", "Steel kettle 2 l", "Steel kettle 5 l", "Red wool hat", "???"]
 TEXTS = ["hat", "small kettle", "large kettle", "other hat", "nothing"]

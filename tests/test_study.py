@@ -13,8 +13,8 @@ from PIL import Image
 
 from ftlib.cli.entry import main
 from ftlib.data.sample import SAMPLE_PATH
-from ftlib.evaluation import runner
-from ftlib.pipeline.run_admin import read_json, read_jsonl, write_text
+from ftlib.evaluation import answers as answer_store
+from ftlib.runtime.files import read_json, read_jsonl, write_text
 from ftlib.study import log, report, scoring
 from ftlib.study.answers import Work, not_held_out
 from ftlib.study.row_scores import RowValues, against, hashed, load, mean_over_seeds, means_of, save
@@ -66,15 +66,15 @@ def made(tmp_path_factory):
     place.study, place.answers = write_study(folder), place.work / "study-tiny"
     place.command = ["study", "run", str(place.study), "--work", str(place.work), "--results", str(place.results)]
     with pytest.MonkeyPatch.context() as patch:
-        place.trainings, honest = count_trainings(patch), runner.answer_prompts
+        place.trainings, honest = count_trainings(patch), answer_store.answer_prompts
 
         def interrupted(*args):
             if len(place.trainings) == 2:
-                patch.setattr(runner, "answer_prompts", honest)
+                patch.setattr(answer_store, "answer_prompts", honest)
                 raise KeyboardInterrupt
             return honest(*args)
 
-        patch.setattr(runner, "answer_prompts", interrupted)
+        patch.setattr(answer_store, "answer_prompts", interrupted)
         assert main([*place.command, "--data", str(data)]) == 130
         assert not (place.answers / "plain-s2" / "manifest.json").exists()
         assert main(place.command) == 0

@@ -7,9 +7,9 @@ import pytest
 
 from ftlib.data.sample.pairs import make_pairs
 from ftlib.data.text import sentences
-from ftlib.pipeline.run_admin import read_json
 from ftlib.retrieval import attribution
 from ftlib.retrieval.bm25_index import Source
+from ftlib.runtime.files import read_json
 
 ROOT = Path(__file__).resolve().parent.parent
 CUP = Source("u1", "Blue Enamel Cup, 300 ml", 1.0, "train", 0, (), "It holds 300 ml. A steel rim keeps it in shape.")

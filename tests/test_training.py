@@ -13,10 +13,10 @@ from torch import nn
 from ftlib.models.base_models import fetch
 from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
 from ftlib.models.loading import check_model, load_base, load_nf4, load_plain, precision, weight_bytes
-from ftlib.pipeline.run_admin import read_jsonl
 from ftlib.prompts.encoding import encode_rows
 from ftlib.prompts.packing import make_collator
-from ftlib.training import fine_tuning
+from ftlib.runtime.files import read_jsonl
+from ftlib.training import checkpoints, fine_tuning
 
 
 def weights(folder) -> dict[str, torch.Tensor]:
@@ -91,7 +91,8 @@ def test_interrupted_training_ends_with_the_weights_of_an_unbroken_one(tmp_path,
 def test_training_writes_what_the_manifest_and_the_reader_need(tmp_path):
     """A run without its log, its plot or its costs cannot be compared with another."""
     result = fine_tuning.train(smoke.config(**FAST), smoke.dataset(), tmp_path)
-    assert {"adapter_config.json", "adapter_model.safetensors", "train_log.jsonl", "loss.png"} <= set(result["files"])
+    written = {path.name for path in tmp_path.iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors", "train_log.jsonl", "trained_uids.txt"} <= written
     assert not (tmp_path / "checkpoints").exists()
     assert result["stopped_at_step"] == 4 and result["tokens"] > 0 and result["tokens_per_s"] > 0
     assert 0.3 < result["padding_efficiency"] <= 1
@@ -183,8 +184,8 @@ def test_a_half_written_checkpoint_is_not_resumed_from(tmp_path):
         folder.mkdir(parents=True)
         if whole:
             (folder / "trainer_state.json").write_text("{}")
-    assert fine_tuning.last_checkpoint(tmp_path).name == "checkpoint-10"
-    assert fine_tuning.last_checkpoint(tmp_path / "nothing") is None
+    assert checkpoints.last_checkpoint(tmp_path).name == "checkpoint-10"
+    assert checkpoints.last_checkpoint(tmp_path / "nothing") is None
 
 
 def test_early_stopping_stops(tmp_path):

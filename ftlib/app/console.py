@@ -22,7 +22,7 @@ from ftlib.app.model_pair import (
     summary,
 )
 from ftlib.data.text import plain
-from ftlib.prompts.encoding import Entries
+from ftlib.prompts.templates import Entries
 from ftlib.retrieval.attribution import rests_on
 
 NO_SOURCE = (

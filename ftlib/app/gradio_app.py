@@ -27,7 +27,7 @@ from ftlib.app import html
 from ftlib.app.guard import Guard, allowed_hosts
 from ftlib.app.model_pair import QUESTION_CHARS, TITLE_CHARS, Pair
 from ftlib.app.session import LONGEST, Desk, chosen_decoding, language
-from ftlib.pipeline.run_admin import Run
+from ftlib.pipeline.stage import Run
 
 QUEUE = 64  # people who may wait; more are told to come back
 SESSIONS = 1000  # visitors of whom something is kept: the newest

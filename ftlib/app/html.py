@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 import yaml
 
-from ftlib.evaluation.metrics import FUNCTION_WORDS, strip_prefix, words
+from ftlib.data.words import FUNCTION_WORDS, words
+from ftlib.prompts.templates import strip_prefix
 from ftlib.retrieval.attribution import Marked
 from ftlib.retrieval.bm25_index import Source
 

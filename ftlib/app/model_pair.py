@@ -19,9 +19,10 @@ from ftlib.generation.batched import stream_answer
 from ftlib.models.base_models import fetch
 from ftlib.models.likelihood import answer_nll
 from ftlib.models.loading import load_plain, load_tokenizer
-from ftlib.pipeline.run_admin import Run
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
-from ftlib.prompts.encoding import QUESTIONS, Entries, build_prompt, cut_title, encode_example, encode_rows, open_prompt
+from ftlib.prompts.encoding import cut_title, encode_example, encode_rows
+from ftlib.prompts.templates import QUESTIONS, Entries, build_prompt, open_prompt
 from ftlib.retrieval.attribution import mark, rests_on
 from ftlib.retrieval.bm25_index import Index, Nearest, Source
 from ftlib.runtime import hardware

@@ -12,8 +12,8 @@ import html
 import time
 
 from ftlib.app.model_pair import SYSTEMS, AskError, Pair, check_asked, stream_one
-from ftlib.pipeline.run_admin import Run
-from ftlib.prompts.encoding import QUESTIONS
+from ftlib.pipeline.stage import Run
+from ftlib.prompts.templates import QUESTIONS
 
 BOX = (
     '<div role="region" aria-live="polite" aria-label="answer of the {system} model" style="border:1px solid #888;'

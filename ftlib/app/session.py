@@ -19,8 +19,8 @@ from starlette.responses import HTMLResponse
 from ftlib.app import html
 from ftlib.app.model_pair import AskError, Pair, check_asked, entries_of, language_note, sources_of, stream_together
 from ftlib.app.votes import Votes, asked_key, pair_key
-from ftlib.evaluation.metrics import PREFIX, strip_prefix
-from ftlib.pipeline.run_admin import Run
+from ftlib.pipeline.stage import Run
+from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.retrieval.attribution import mark, rests_on
 
 EVERY = 0.1  # seconds between two pictures of an answer

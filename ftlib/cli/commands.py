@@ -33,9 +33,10 @@ def _resolve(args, stage: str | None):
     """(cfg, run). A stage command takes the settings of the stages before it from the run, unless they are set again."""
     from ftlib.config.settings import Config
     from ftlib.data.file_search import describe
-    from ftlib.pipeline.run_admin import Run, home_path
+    from ftlib.pipeline.stage import Run
     from ftlib.pipeline.stages import default_run, recorded_settings
     from ftlib.runtime import hardware
+    from ftlib.runtime.files import home_path
 
     if getattr(args, "auto_batch", False):
         os.environ["FTLIB_AUTO_BATCH"] = "1"
@@ -70,12 +71,13 @@ def do_stage(args) -> None:
 
 
 def _build(stage: str, cfg, run, also: tuple[str, ...] = ()) -> None:
-    from ftlib.pipeline.run_admin import read_json
     from ftlib.pipeline.stages import ensure
+    from ftlib.runtime.files import read_json
 
     made = ensure(stage, cfg, run, also)
     if stage == "evaluation":
-        from ftlib.reporting.html_report import findings, table
+        from ftlib.reporting.findings import findings
+        from ftlib.reporting.tables import table
 
         metrics = read_json(made.path / "metrics.json")
         for split in ("unseen", "seen"):
@@ -174,7 +176,9 @@ def do_sample(args) -> None:
 
 
 def _find_runs(names: list[str]):
-    from ftlib.pipeline.run_admin import Run, StageMissing, list_runs, runs_root
+    from ftlib.pipeline.run_admin import list_runs
+    from ftlib.pipeline.stage import Run, StageMissing
+    from ftlib.runtime.files import runs_root
 
     found = []
     for name in names:
@@ -187,7 +191,8 @@ def _find_runs(names: list[str]):
 
 
 def do_runs_list(args) -> None:
-    from ftlib.pipeline.run_admin import headline, list_runs, runs_root, size_mb
+    from ftlib.pipeline.run_admin import headline, list_runs, size_mb
+    from ftlib.runtime.files import runs_root
 
     found = list_runs()
     if not found:
@@ -269,7 +274,7 @@ def do_study_report(args) -> None:
 
 def _results() -> Path:
     """`results/` beside `runs/`: at the root of the repository, else in the current folder."""
-    from ftlib.pipeline.run_admin import repository
+    from ftlib.runtime.files import repository
 
     return repository() / "results"
 

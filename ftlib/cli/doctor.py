@@ -11,9 +11,10 @@ from pathlib import Path
 from ftlib.config.settings import Config, profile_description
 from ftlib.models.base_models import cache_dir
 from ftlib.models.loading import precision
-from ftlib.pipeline.run_admin import list_runs, runs_root, size_mb
-from ftlib.runtime import hardware
+from ftlib.pipeline.run_admin import list_runs, size_mb
+from ftlib.runtime import hardware, provenance
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import runs_root
 
 NEEDED = (
     "torch",
@@ -35,7 +36,7 @@ def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
     missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
     problems = [f"{name} is not installed: pip install -e . -c constraints.txt" for name in missing]
     facts = [f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
-    facts += [f"{name} {version}" for name, version in hardware.versions().items() if name != "python"]
+    facts += [f"{name} {version}" for name, version in provenance.versions().items() if name != "python"]
     if not missing:  # the rest needs them
         facts += _device(one_gpu)
         chosen, wrong = _profile()

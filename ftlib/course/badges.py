@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ftlib.course import notebook_files
-from ftlib.course.notebook_files import CourseError
-from ftlib.pipeline.run_admin import write_text
+from ftlib.reporting import notebook_files
+from ftlib.reporting.notebook_files import CourseError
+from ftlib.runtime.files import write_text
 
 
 def rewrite(repository: str | None = None, ref: str | None = None, root: Path = notebook_files.ROOT) -> tuple[str, str]:

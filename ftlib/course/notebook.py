@@ -15,9 +15,9 @@ from collections.abc import Callable
 from ftlib import colab
 from ftlib.config.settings import Config, profile_description
 from ftlib.data.file_search import describe
-from ftlib.pipeline.run_admin import Run
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import default_run, ensure
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, provenance
 
 SHOWN = ("python", "torch", "transformers", "peft", "bitsandbytes")
 
@@ -30,7 +30,7 @@ def report_environment(keep_on_drive: bool = False) -> Config:
     said = hardware.use_one_gpu()
     if said:
         print(said)
-    cfg, versions = Config.load(), hardware.versions()
+    cfg, versions = Config.load(), provenance.versions()
     print(f"device: {hardware.device_name()}; {hardware.free_memory()}")
     print(f"profile: {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
     print(", ".join(f"{name} {versions[name]}" for name in SHOWN))

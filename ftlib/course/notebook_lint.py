@@ -11,8 +11,8 @@ import json
 import re
 from pathlib import Path
 
-from ftlib.course import notebook_files
 from ftlib.course.record import PROFILE
+from ftlib.reporting import notebook_files
 
 LARGEST_KB = 600
 ABSOLUTE = re.compile(r"(?<![\w.:/~-])/(?:home|root|Users|tmp|var|mnt|opt|srv|private)/[\w.-]+|[A-Z]:\\\\?Users\\")

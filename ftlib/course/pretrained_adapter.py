@@ -14,8 +14,10 @@ from pathlib import Path
 
 from ftlib.config.settings import Config
 from ftlib.data.sample import SAMPLE_PATH
-from ftlib.pipeline.run_admin import TRAINED_UIDS, Run, file_fingerprint, read_json, write_json
+from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import default_run, ensure, wanted
+from ftlib.runtime.files import file_fingerprint, read_json, write_json
+from ftlib.training.trained_rows import TRAINED_UIDS
 
 FOLDER = SAMPLE_PATH.parent / "adapter"
 WEIGHTS = "adapter_model.safetensors"

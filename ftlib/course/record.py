@@ -19,10 +19,11 @@ from pathlib import Path
 
 import nbformat
 
-from ftlib.course import notebook_files
-from ftlib.course.notebook_files import CourseError
-from ftlib.pipeline.run_admin import Run, read_json, write_json, write_text
-from ftlib.runtime import environment, hardware
+from ftlib.pipeline.stage import Run
+from ftlib.reporting import notebook_files
+from ftlib.reporting.notebook_files import CourseError
+from ftlib.runtime import environment, provenance
+from ftlib.runtime.files import read_json, write_json, write_text
 
 STAGE_TIMES = Path("ftlib") / "config" / "profiles" / "times.json"
 PROFILE = "cpu"  # whose outputs are committed
@@ -58,7 +59,7 @@ def record(
         raise CourseError(
             f"--set {' '.join(settings)}: the committed outputs are those of the {PROFILE} profile as it is"
         )
-    commit = hardware.git_commit()
+    commit = provenance.git_commit()
     with tempfile.TemporaryDirectory(prefix="ftlib-record-") as folder:
         for path in chosen:
             print(f"{path.stem}: running at the {profile} profile", flush=True)
@@ -117,8 +118,8 @@ def stamp(notebook, profile: str, commit: str | None, measured: dict, root: Path
         "data": "sample",
         "parent_commit": commit,
         "ftlib": ftlib_hash(root),
-        "finished": hardware.now(),
-        "versions": hardware.versions(),
+        "finished": provenance.now(),
+        "versions": provenance.versions(),
         **measured,
     }
 
@@ -160,7 +161,7 @@ def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
     """Write what one notebook took into results/course.json."""
     found = notebook_files.times(root)
     kept = ("seconds", "peak_memory_mb", "device", "note")
-    entry = {key: measured[key] for key in kept if key in measured} | {"finished": hardware.now()}
+    entry = {key: measured[key] for key in kept if key in measured} | {"finished": provenance.now()}
     found.setdefault(profile, {})[name] = entry
     write_json(root / notebook_files.TIMES, {key: dict(sorted(found[key].items())) for key in sorted(found)})
 

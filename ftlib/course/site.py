@@ -18,8 +18,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
-from ftlib.course import notebook_files
-from ftlib.pipeline.run_admin import write_text
+from ftlib.reporting import notebook_files
+from ftlib.runtime.files import write_text
 
 REVEAL = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1"  # MIT; `npm pack reveal.js@5.2.1` gives a copy for offline use
 SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # of a printed result on a slide; the book has all of it

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.course import notebook_files
+from ftlib.reporting import notebook_files
 
 
 def without_solutions(notebook):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ftlib.config.settings import Config
 from ftlib.data.cleaning import looks_adult, normalise, steps_of
+from ftlib.data.funnel import clean_rows, why_dropped
 from ftlib.data.raw_reader import Malformed, Row, read_rows
-from ftlib.data.scan import clean_rows, why_dropped
 from ftlib.prompts.packing import pack
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftlib.config.settings import Config
-from ftlib.data.file_formats import DATA_NAME
+from ftlib.data.archives import DATA_NAME
 from ftlib.data.sample import SAMPLE_PATH
-from ftlib.pipeline.run_admin import home_path
+from ftlib.runtime.files import home_path
 
 FILE_NAMES = ("trn.json", "trn.json.gz", "LF-Amazon-1.3M.raw.zip")  # as the file is distributed; these are taken first
 # the same packed in other ways, or under a name that a browser, Drive or Windows gave to a copy

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 
-from ftlib.data import file_formats
+from ftlib.data import archives, content_kinds, file_formats
 from ftlib.runtime.errors import DataError
 
 FIRST_LINES = 5  # line numbers kept for each kind of malformed line
@@ -69,7 +69,7 @@ class Malformed:
         """Count the line that was looked at last. line: the first of a kind is looked at for a better reason."""
         entry = self.kinds.setdefault(kind, {"count": 0, "first_lines": []})
         if kind not in self.why:
-            self.why[kind] = (line and file_formats.line_problem(line)) or why
+            self.why[kind] = (line and content_kinds.line_problem(line)) or why
         entry["count"] += 1
         if len(entry["first_lines"]) < FIRST_LINES:
             entry["first_lines"].append(self.lines)
@@ -155,7 +155,7 @@ def _read(file: BinaryIO, malformed: Malformed, size: int) -> bytes:
         # read1 gives what there is: what was unpacked before an error is not lost
         return file.read1(size)
     except Exception as error:
-        if not file_formats.is_damage(error):
+        if not archives.is_damage(error):
             raise
         malformed.cut = str(error)
         malformed.incomplete = isinstance(error, EOFError) or "unexpected end" in malformed.cut

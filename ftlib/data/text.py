@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 
-from ftlib.prompts.encoding import QUESTIONS
+from ftlib.prompts.templates import QUESTIONS
 
 _TOKEN = re.compile(r"\w+")
 _ABBREVIATED = re.compile(

@@ -2,34 +2,35 @@
 
 Why apart from `evaluation`: these functions generate nothing, they read the answers that it left. Why not from
 `side_by_side.csv`: its cells are escaped for spreadsheets, so a title that begins with "-" is another title there.
-How: `lines = rows_of(run)`, then `extremes(lines)` and `growing_interval([line["delta"] for line in lines], (12, 50, 100))`.
+How: `lines = rows_of(folder, dataset)`, then
+`extremes(lines)` and `growing_interval([line["delta"] for line in lines], (12, 50, 100))`.
 """
 
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
+from ftlib.evaluation.answers import ANSWERS, ROWS, Record
 from ftlib.evaluation.bootstrap import mean_interval
-from ftlib.evaluation.metrics import METRICS, Rouge
-from ftlib.evaluation.runner import ANSWERS, ROWS, Record
-from ftlib.pipeline.run_admin import Run, read_json, read_jsonl
-from ftlib.pipeline.stages import load_dataset
-from ftlib.reporting.html_report import has_verdict, seeds_agree, side_by_side, verdict_of
+from ftlib.evaluation.metric_table import METRICS
+from ftlib.evaluation.metrics import Rouge
+from ftlib.evaluation.verdicts import has_verdict, seeds_agree, verdict_of
+from ftlib.prompts.templates import split_prompt
+from ftlib.runtime.files import read_json, read_jsonl
 
 
-def rows_of(run: Run, split: str = "unseen") -> list[dict]:
-    """The rows of one split with the columns of `side_by_side.csv`, as they were written. Raises StageMissing.
+def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
+    """Return the rows of one split with the columns of `side_by_side.csv`, unescaped.
 
-    Read from answers.jsonl and the data set; ROUGE-L is computed again.
+    folder: of a finished evaluation. Texts come from answers.jsonl and the data set; ROUGE-L is computed again.
     """
-    stage = run.stage("evaluation")
-    stage.manifest()
-    records = {(r.split, r.system, r.uid): r for r in (Record(**line) for line in read_jsonl(stage.path / ANSWERS))}
-    metrics = read_json(stage.path / "metrics.json").get(split, {"n": 0, "systems": {}})
+    records = {(r.split, r.system, r.uid): r for r in (Record(**line) for line in read_jsonl(folder / ANSWERS))}
+    metrics = read_json(folder / "metrics.json").get(split, {"n": 0, "systems": {}})
     uids = [uid for part, system, uid in records if (part, system) == (split, "copy_title")][: metrics["n"]]
-    if (stage.path / ROWS).exists():  # not beside older evaluations
-        uids = read_json(stage.path / ROWS).get(split, [])
-    by_uid = {row["uid"]: row for part in load_dataset(run).values() for row in part if row["uid"] in set(uids)}
+    if (folder / ROWS).exists():  # not beside older evaluations
+        uids = read_json(folder / ROWS).get(split, [])
+    by_uid = {row["uid"]: row for part in dataset.values() for row in part if row["uid"] in set(uids)}
     rows = [by_uid[uid] for uid in uids]
     references, scores = [row["content"] for row in rows], {}
     for system in metrics["systems"] if rows else ():
@@ -54,8 +55,8 @@ def extremes(lines: list[dict], at_random: int = 3, seed: int = 0) -> dict[str, 
 def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> dict[str, list[str]]:
     """Metrics by what they say of a pair, the tuned model against the base: 'better', 'worse', 'no difference shown'.
 
-    A difference is shown if its interval leaves 0 out and no seed says the contrary; which direction is better, or that nearer
-    to the reference is, stands in `ftlib.evaluation.metrics.METRICS`. A metric without a direction, or a forced one, is left out.
+    A difference is shown if its interval leaves 0 out and no seed says the contrary; which direction is better stands in
+    `metric_table.METRICS`. A metric without a direction, or a forced one, is left out.
     """
     found: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
     changes, (system, other) = metrics[split]["differences"][pair], pair.split("-")
@@ -67,3 +68,22 @@ def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> 
         said = verdict_of(change, column.name) if shown else None
         found[said or "no difference shown"].append(column.name)
     return found
+
+
+def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
+    """One dict a row: uid, split, title, question, reference, each system's answer, rougeL_<system>, delta (tuned - base)."""
+    lines = []
+    for split, found in rows.items():
+        for place, row in enumerate(found):
+            systems = per_row[split]
+            line = {
+                "uid": row["uid"],
+                "split": split,
+                "title": row["title"],
+                "question": split_prompt(row["input_text"])[1],
+            }
+            line |= {"reference": row["content"]} | {s: done[split, s, row["uid"]].text for s in systems}
+            line |= {f"rougeL_{s}": round(systems[s]["rougeL"][place], 4) for s in systems}
+            line["delta"] = round(line["rougeL_tuned"] - line["rougeL_base"], 4)
+            lines.append(line)
+    return lines

@@ -17,11 +17,9 @@ from __future__ import annotations
 
 import multiprocessing
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
-from typing import NamedTuple
 
 import datasets
 import evaluate
@@ -30,177 +28,17 @@ from nltk.stem.porter import PorterStemmer
 from rouge_score import rouge_scorer, tokenize, tokenizers
 from sacrebleu.metrics import CHRF
 
+from ftlib.data.words import FUNCTION_WORDS, unsupported, words
+from ftlib.evaluation.metric_table import _ROUGE, GRAM, LONG_GRAM
+from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.runtime import hardware
 
-PREFIX = "Description:"
-GRAM = 5  # shortest run that counts as copied
-LONG_GRAM = 8  # words in a row that nobody writes twice by chance
 SHARE = 125  # rows a process should have at least: starting one takes as long as scoring some hundred rows
 
 Rows = dict[str, list[float]]
 
 
-class Column(NamedTuple):
-    """One metric as a table shows it.
-
-    better: "higher", "lower", or "reference" for a metric in which the reference has a value of its own: nearer to it is
-    better, from either side. "neutral" says that no direction is.
-    """
-
-    name: str
-    better: str
-    description: str
-
-
-_ROUGE = {
-    "rouge1": "words shared with the reference",
-    "rouge2": "word pairs shared with the reference",
-    "rougeL": "longest common subsequence of words with the reference",
-    "rougeLsum": "the same, sentence by sentence",
-}
-METRICS = [
-    *(Column(name, "higher", f"{text} (F1, 0 to 1)") for name, text in _ROUGE.items()),
-    *(
-        Column(f"{name}_{letter}", "higher", f"{text} ({word}, 0 to 1)")
-        for name, text in _ROUGE.items()
-        for letter, word in (("p", "precision"), ("r", "recall"))
-    ),
-    Column(
-        "gram8_r", "higher", f"share of the reference's {LONG_GRAM}-word sequences that the answer has word for word"
-    ),
-    Column("chrf", "higher", "character n-grams shared with the reference (chrF2, 0 to 100)"),
-    Column("cosine", "higher", "closeness in meaning to the reference (all-MiniLM-L6-v2, -1 to 1; extra `semantic`)"),
-    Column(
-        "nll", "lower", "nats a token of the reference costs the model, prefix and end included (sum / sum of tokens)"
-    ),
-    Column("nll_content", "lower", "the same without the prefix and the end of the answer: the description alone"),
-    Column("bits_per_byte", "lower", "`nll` in bits per UTF-8 byte of the answer, comparable between tokenizers"),
-    Column("format", "higher", f'share of answers that begin with "{PREFIX}"'),
-    Column("stops", "higher", "share of answers the model ended by itself"),
-    Column("length_ratio", "reference", "words of the answer / words of the reference; tables show the median"),
-    Column("distinct1", "reference", "different words / words of the answer (falls as answers get longer)"),
-    Column("distinct2", "reference", "different word pairs / word pairs of the answer"),
-    Column("rep4", "lower", "share of the answer's 4-word sequences that repeat an earlier one"),
-    Column("title_coverage", "reference", "share of the title's content words and numbers that the answer names"),
-    Column("unsupported_numbers", "reference", "different numbers in the answer that the title does not give"),
-    Column("copied_run", "reference", f"longest run of words that stands in one training description (0 below {GRAM})"),
-]
-BETTER = {column.name: column.better for column in METRICS}
-SHARES = ("format", "stops")  # 0 or 1 a row
-BETTER_TEXT = {
-    "higher": "higher is better",
-    "lower": "lower is better",
-    "reference": "nearer to the reference is better",
-    "neutral": "",
-}
-
-_GROUPED = r"\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d{1,3}(?:\.\d{3}){2,}(?![\d.])(?:,\d+)?|\d{1,3}\.\d{3},\d+(?![\d,])"
-_FRACTION = r"(?:\d{1,4}[ -])?\d{1,3}/\d{1,3}(?![\d/])"  # 1/2, 1 1/2, 1-1/2: if `_is_fraction`
-_WORD = re.compile(
-    rf"""(?P<number>(?<![\d/.,]){_FRACTION}|{_GROUPED}|(?<![\d,])\d+,\d{{1,2}}(?![\d,])|\d+(?:\.\d+)?|(?<![\w.])\.\d+)
-    |(?<=\d)[^\W\d_]+                                # what follows a number: the x of 10x12, the gb of 8GB
-    |[^\W\d_][^\W_]*(?:'[^\W\d_]+|(?<=\d)\.\d+)*        # a word; digits inside it are its own: mp3, usb3.0""",
-    re.VERBOSE,
-)
-_PARTS = re.compile(r"\d+(?:\.\d+)?")
-_VULGAR = re.compile("[¼-¾⅐-⅞↉]")  # one character: ½
-_DENOMINATORS = frozenset(
-    {2, 3, 4, 5, 6, 8, 10, 12, 16, 32, 64}
-)  # of inches, cups and spoons; 24/7 and 9/11 are two numbers
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
-FUNCTION_WORDS = frozenset(
-    "a an and are as at be by for from in into is it its no not of off on or our out so that the their this to up was"
-    " we were with without you your".split()
-)
-
-
-def strip_prefix(text: str) -> str:
-    """The text without the "Description:" it may begin with (case as written, white space around it ignored)."""
-    return text.strip().removeprefix(PREFIX).lstrip()
-
-
-def words(text: str) -> list[str]:
-    """The lower-case words and numbers of a text, in order; numbers normalised: 1,000 -> 1000, 0.50 and ½ -> 0.5."""
-    found = []
-    for match in _matches(text):
-        found += _readings(match[0])[0] if match["number"] else [match[0]]
-    return found
-
-
-def numbers(text: str) -> set[str]:
-    """The different numbers of a text, normalised as in `words`.
-
-    Read as people write them: "1,000", "1.000" and "1.234,50" have thousands, "1,5" is 1.5, "1/2" and "½" are 0.5, "1 1/2" is
-    1.5. "8GB" and "10x12" hold the numbers 8, 10 and 12; "MP3" and "two" hold none. "24/7" is read as 24 and 7.
-    """
-    return {number for match in _matches(text) if match["number"] for number in _readings(match[0])[0]}
-
-
-def given_numbers(text: str) -> set[str]:
-    """All numbers that a text gives to whoever repeats them: each in every way it can be read, and those inside codes.
-
-    "1.250" gives 1250 and 1.25, "1/2" gives 0.5, 1 and 2, "XJ9000" gives 9000.
-    """
-    found: set[str] = set()
-    for match in _matches(text):
-        readings = _readings(match[0]) if match["number"] else [tuple(map(_decimal, _PARTS.findall(match[0])))]
-        found.update(*readings)
-    return found
-
-
-def unsupported(answer: str, source: str) -> set[str]:
-    """The numbers of `answer` that `source` does not give, in no way in which either of them can be read."""
-    given, found = given_numbers(source), set()
-    for match in _matches(answer):
-        readings = _readings(match[0]) if match["number"] else []
-        if readings and not any(given.issuperset(reading) for reading in readings):
-            found.update(number for number in readings[0] if number not in given)
-    return found
-
-
-def _matches(text: str) -> Iterator[re.Match]:
-    """The words and numbers of a text; ½ is written out before, as is every sign that NFKC writes with a fraction slash."""
-    text = _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[0])} ", text.lower().replace("’", "'"))
-    for match in _WORD.finditer(text.replace("⁄", "/")):
-        if "/" in match[0] and not _is_fraction(match[0]):
-            yield from _WORD.finditer(match[0].replace("/", " "))
-        else:
-            yield match
-
-
-def _is_fraction(text: str) -> bool:
-    above, below = map(int, re.split("[ -]", text)[-1].split("/"))
-    return below in _DENOMINATORS and 0 < above < below
-
-
-@lru_cache(maxsize=2**16)
-def _readings(text: str) -> list[tuple[str, ...]]:
-    """What a number can mean, the likeliest first; each reading is the numbers that it consists of, normalised.
-
-    One dot before three digits is a thousand if the last of them is 0: nobody ends a decimal fraction with it.
-    """
-    if "/" in text:
-        *whole, part = re.split("[ -]", text)
-        above, below = map(int, part.split("/"))
-        value = sum(map(int, whole)) + above / below
-        return [(_decimal(f"{value:.6f}"),), tuple(map(_decimal, [*whole, str(above), str(below)]))]
-    if "," in text and "." in text:
-        thousands, point = (",", ".") if text.rindex(".") > text.rindex(",") else (".", ",")
-        return [(_decimal(text.replace(thousands, "").replace(point, ".")),)]
-    if text.count(".") > 1:
-        return [(_decimal(text.replace(".", "")),)]
-    if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", text):
-        readings = [(_decimal(text.replace(".", "")),), (_decimal(text),)]
-        return readings if text.endswith("0") else readings[::-1]
-    if re.fullmatch(r"\d+,\d{1,2}", text):
-        return [(_decimal(text.replace(",", ".")),), tuple(map(_decimal, text.split(",")))]
-    return [(_decimal(text.replace(",", "")),)]
-
-
-def _decimal(number: str) -> str:
-    whole, _, fraction = number.partition(".")
-    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
-    return f"{whole}.{fraction}" if fraction else whole
 
 
 class RowMetric(evaluate.Metric):
@@ -309,7 +147,7 @@ class Form(RowMetric):
     keep_prefix = True
 
     def rows(self, answers, references, stopped: Sequence[bool] | None = None):
-        rows = {"format": [float(answer.lstrip().startswith(PREFIX)) for answer in answers]}
+        rows = {"format": [float(answer.lstrip().startswith(PREFIX.strip())) for answer in answers]}
         return rows if stopped is None else rows | {"stops": [float(stop) for stop in stopped]}
 
 

@@ -12,9 +12,8 @@ import copy
 from collections.abc import Mapping
 
 from ftlib.evaluation.bootstrap import SMALL, Z, newcombe, t_quantile, wilson
-from ftlib.evaluation.metrics import BETTER, SHARES
-from ftlib.evaluation.runner import forced, mark_forced
-from ftlib.pipeline.run_admin import DEFINITIONS
+from ftlib.evaluation.metric_table import BETTER, DEFINITIONS, SHARES
+from ftlib.evaluation.summary import forced, mark_forced
 
 # Metrics that read numbers in words, which version 2 reads otherwise, and those that older answers have not recorded.
 NUMBERS_READ = ("title_coverage", "unsupported_numbers")

@@ -21,11 +21,12 @@ from jinja2 import TemplateError
 
 from ftlib.config.settings import Config
 from ftlib.generation.batched import answer_prompts
+from ftlib.models.checks import gguf_problem
 from ftlib.models.loading import load_plain, load_tokenizer
-from ftlib.pipeline.run_admin import replacing, write_json, write_text
 from ftlib.prompts.encoding import encode_prompt, end_ids, end_of_turn_id
 from ftlib.runtime import hardware
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import replacing, write_json, write_text
 
 TYPES = {  # name: (type of the matrices, type of the file)
     "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
@@ -53,7 +54,8 @@ def export(
     """Write the files into `folder` and prove them on `prompts` rows of the test split; returns the proof. Raises ExportError."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer, model = load_tokenizer(cfg.model.name), load_plain(str(merged), "float32")
-    check(model.config)
+    if problem := gguf_problem(model.config):
+        raise ExportError(problem)
     asked = list(dataset["test"].select(range(min(prompts, len(dataset["test"]))))["input_text"])
     generation = cfg.generation.model_copy(
         update=PLAIN_GREEDY | {"max_new_tokens": min(PROOF_TOKENS, cfg.generation.max_new_tokens)}
@@ -76,21 +78,6 @@ def export(
     write_text(folder / "Modelfile", modelfile(cfg, tokenizer, f"model-{types[0]}.gguf", ends))
     write_json(folder / "proof.json", proof)
     return proof
-
-
-def check(config) -> None:
-    """Raises ExportError unless this is a Llama without what our writer leaves out."""
-    rope = getattr(config, "rope_parameters", None) or {}
-    if config.model_type != "llama":
-        raise ExportError(
-            f"a {config.model_type} model: ftlib writes Llamas only; llama.cpp's convert_hf_to_gguf.py knows others"
-        )
-    if rope.get("rope_type", "default") != "default":
-        raise ExportError(
-            f"rope_type = {rope['rope_type']}: only plain rotary embeddings are written; use convert_hf_to_gguf.py"
-        )
-    if config.attention_bias or config.mlp_bias:
-        raise ExportError("this Llama has biases, which are not written; use llama.cpp's convert_hf_to_gguf.py")
 
 
 def write(model, tokenizer, path: Path, kind: str, base: str) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ftlib.models import hub_errors
 from ftlib.models.hub_errors import HubError
-from ftlib.pipeline.run_admin import Run, read_json
-from ftlib.reporting import html_report
+from ftlib.pipeline.stage import Run
+from ftlib.reporting import findings, tables
+from ftlib.runtime.files import read_json
 
 KINDS = ("merged", "adapter")
 LEFT_HERE = (
@@ -60,18 +61,18 @@ def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701
     return environment.from_string(text).render(
         front=front.to_yaml(), title=name, base=base, config=config, data=data, adapter=adapter,
-        usage=_usage(kind, base, place, config, run), header=html_report.header(metrics["unseen"]) if metrics else [],
+        usage=_usage(kind, base, place, config, run), header=tables.header(metrics["unseen"]) if metrics else [],
         versions=", ".join(f"{name} {version}" for name, version in adapter["versions"].items()),
         proof=manifests.get("merged", {}).get("proof") if kind == "merged" and config["lora"]["r"] else None,
-        splits=[{"title": html_report.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],
-                 "rows": html_report.table_rows(metrics[split])} for split in shown],
-        findings=html_report.findings(metrics) if metrics else [],
+        splits=[{"title": tables.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],
+                 "rows": tables.table_rows(metrics[split])} for split in shown],
+        findings=findings.findings(metrics) if metrics else [],
     )  # fmt: skip
 
 
 def _metrics(run: Run) -> dict:
     path = run.stage("evaluation").path / "metrics.json"
-    return html_report.under_definitions(read_json(path)) if run.stage("evaluation").whole else {}
+    return tables.under_definitions(read_json(path)) if run.stage("evaluation").whole else {}
 
 
 def _results(metrics: dict, file: str) -> list:
@@ -101,7 +102,7 @@ def _usage(kind: str, base: str, place: str, config: dict, run: Run) -> str:
         imports="from peft import PeftModel\n" if adapted else "",
         place=place,
         load=load,
-        prompt=prompt or "<the prompt, made by ftlib.prompts.encoding.build_prompt(title)>",
+        prompt=prompt or "<the prompt, made by ftlib.prompts.templates.build_prompt(title)>",
         tokens=config.get("generation", {}).get("max_new_tokens", 256),
     )
 

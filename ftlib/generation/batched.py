@@ -17,7 +17,8 @@ from tqdm import tqdm
 from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer, TextStreamer
 
 from ftlib.generation.cuda_graph_decoder import Decoder, suits
-from ftlib.prompts.encoding import Turns, encode_prompt, end_ids
+from ftlib.prompts.encoding import encode_prompt, end_ids
+from ftlib.prompts.templates import Turns
 
 KEPT_DECODERS = 4  # a model: one for each way of decoding that is asked for, with its cache
 

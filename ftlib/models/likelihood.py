@@ -11,8 +11,9 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from ftlib.prompts.encoding import IGNORED, PREFIX, Example
+from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.prompts.packing import PackingCollator, pack
+from ftlib.prompts.templates import PREFIX
 
 ROWS_PER_BATCH = 8  # packed rows that are scored at once
 

@@ -7,21 +7,15 @@ that PEFT itself says what it refuses. `pipeline.ensure` calls `check_run`; noth
 
 from __future__ import annotations
 
-import copy
-import json
 import shutil
-import struct
 import tempfile
 from pathlib import Path
 
-from ftlib.config.settings import Config, ConfigError
-from ftlib.models.base_models import ModelError, fetch
-from ftlib.models.loading import SUPPORTED, count_parameters, load_model_config, load_tokenizer, lora_config, shape_of
-from ftlib.prompts.encoding import build_prompt, encode_prompt, end_of_turn_id, questions_of
+from ftlib.config.settings import Config
+from ftlib.models.checks import check_base, gguf_problem
+from ftlib.models.loading import count_parameters, load_model_config
 from ftlib.runtime.errors import FtlibError, storage_problem
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
-LFS = b"version https://git-lfs"
 SPARE_BYTES = 200 * 2**20  # for answers, logs and what else a run writes
 
 
@@ -32,21 +26,12 @@ def check_run(cfg: Config, folder: Path, merges: bool) -> None:
     """
     check_folder(folder)
     check_base(cfg)
-    if not (folder / "adapter" / "manifest.json").exists() and (reason := not_exported(cfg.model.name)):
+    if not (folder / "adapter" / "manifest.json").exists() and (
+        reason := gguf_problem(load_model_config(cfg.model.name))
+    ):
         print(f"  note: {cfg.model.name} cannot be exported as GGUF ({reason}); everything else works", flush=True)
     if merges and not (folder / "merged" / "manifest.json").exists():
         check_space(cfg, folder)
-
-
-def not_exported(name: str) -> str | None:
-    """Return why `ftlib export gguf` will refuse a model, said before hours of training and not after; None if it will not."""
-    from ftlib.export.gguf import ExportError, check
-
-    try:
-        check(load_model_config(name))
-    except ExportError as error:
-        return str(error)
-    return None
 
 
 def check_folder(folder: Path) -> None:
@@ -69,163 +54,4 @@ def check_space(cfg: Config, folder: Path) -> None:
         raise FtlibError(
             f"{folder}: {free / 1e9:.1f} GB are free, and a run with {cfg.model.name} writes about {needed / 1e9:.1f} GB: "
             "free some space (`ftlib runs clean NAME`), or move the runs with FTLIB_RUNS"
-        )
-
-
-def check_base(cfg: Config) -> None:
-    """Check the base model's files, tokenizer, template and layers against the settings. Raises ModelError or ConfigError."""
-    name = cfg.model.name
-    path = Path(fetch(name))
-    if path.is_dir():
-        check_weight_files(path, name)
-        if not any((path / file).exists() for file in TOKENIZER_FILES):
-            raise ModelError(
-                f"model.name = {name}: no tokenizer ({', '.join(TOKENIZER_FILES[:3])}) in that folder; copy the base model's "
-                "tokenizer files into it, or give a folder saved with tokenizer.save_pretrained"
-            )
-    config, tokenizer = load_model_config(name), load_tokenizer(name)
-    if getattr(config.get_text_config(), "attn_logit_softcapping", None):
-        raise ModelError(
-            f"model.name = {name}: a {config.model_type} model caps its attention logits, which SDPA leaves out without a word; "
-            f"supported are {SUPPORTED}"
-        )
-    check_tokenizer(tokenizer, config, name)
-    check_layers(cfg)
-    check_lengths(cfg, tokenizer, config)
-
-
-def check_weight_files(folder: Path, name: str) -> None:
-    """Raises ModelError unless the folder holds complete safetensors weights."""
-    files = [folder / "model.safetensors"]
-    index_path = folder / "model.safetensors.index.json"
-    if not files[0].exists() and index_path.exists():
-        try:
-            files = [
-                folder / file for file in sorted(set(json.loads(index_path.read_text("utf-8"))["weight_map"].values()))
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"model.name = {name}: {index_path.name} is damaged ({error}); {_again(name)}") from error
-    if len(files) == 1 and not files[0].exists():
-        found = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".gguf", ".h5"))
-        if found:
-            raise ModelError(
-                f"model.name = {name}: its weights are {', '.join(found[:3])}; allowed are safetensors only, since pickled files "
-                "run code when they are loaded: load it once with transformers and call save_pretrained"
-            )
-        raise ModelError(f"model.name = {name}: there is no model.safetensors in that folder; {_again(name)}")
-    for path in files:
-        if problem := safetensors_problem(path):
-            raise ModelError(f"model.name = {name}: {path.name} {problem}; {_again(name)}")
-
-
-def safetensors_problem(path: Path) -> str | None:
-    """Return what is wrong with a safetensors file, or None. Reads its header alone.
-
-    Source: the format's README: 8 bytes with the header's length, a JSON header, the tensors' bytes.
-    """
-    if not path.exists():
-        return "is missing"
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        first = file.read(8)
-        if first + file.read(len(LFS) - 8) == LFS:
-            return "is a Git LFS pointer, not the weights: run `git lfs pull`"
-        if len(first) < 8 or (length := struct.unpack("<Q", first)[0]) > size - 8:
-            return f"has {size:,} bytes and no complete header"
-        file.seek(8)
-        try:
-            header = json.loads(file.read(length))
-            end = max((tensor["data_offsets"][1] for key, tensor in header.items() if key != "__metadata__"), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            return "has a damaged header"
-    if 8 + length + end != size:
-        return f"has {size:,} bytes of {8 + length + end:,}"
-    return None
-
-
-def _again(name: str) -> str:
-    return "download it again" if "/" in name else "save it again"
-
-
-def check_tokenizer(tokenizer, config, name: str) -> None:
-    """Raises ModelError unless chats can be encoded, answers can end, and every token has an embedding."""
-    from jinja2 import TemplateError
-
-    mark = "a question"
-    try:
-        turns = [{"role": "user", "content": mark}, {"role": "assistant", "content": "an answer"}]
-        rendered = tokenizer.apply_chat_template(turns, tokenize=False)
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"model.name = {name}: its chat template fails ({error}); use an instruction-tuned model"
-        ) from error
-    if mark not in rendered or "an answer" not in rendered:
-        raise ModelError(
-            f"model.name = {name}: its chat template drops what it is given; use an instruction-tuned model"
-        )
-    if end_of_turn_id(tokenizer) is None:
-        raise ModelError(
-            f"model.name = {name}: no token ends an answer (neither the chat template writes one, nor has the tokenizer an EOS), "
-            "so the model could not learn to stop; set eos_token in tokenizer_config.json"
-        )
-    rows = config.get_text_config().vocab_size
-    beyond = max(tokenizer.get_vocab().values(), default=0)
-    if beyond >= rows:
-        raise ModelError(
-            f"model.name = {name}: its tokenizer has token {beyond}, and the model has embeddings for 0 to {rows - 1}; use the "
-            "tokenizer that belongs to it"
-        )
-
-
-def check_layers(cfg: Config) -> None:
-    """Raises ModelError or ConfigError if the adapter of `cfg.lora` cannot be put onto the base.
-
-    PEFT passes over a name that no module has as long as another one fits; then less is trained than was asked for.
-    """
-    import torch
-    from peft import get_peft_model
-    from transformers.pytorch_utils import Conv1D
-
-    name = cfg.model.name
-    shape = shape_of(name)
-    names = [path for path, _ in shape.named_modules()]
-    if any(isinstance(module, Conv1D) for module in shape.modules()):
-        raise ModelError(
-            f"model.name = {name}: a {shape.config.model_type} model has Conv1D layers, which NF4 and the merge would turn "
-            f"around; supported are {SUPPORTED}"
-        )
-    if not cfg.lora.r:
-        return
-    listed = [] if isinstance(cfg.lora.target_modules, str) else cfg.lora.target_modules
-    linear = sorted({path.rsplit(".", 1)[-1] for path, m in shape.named_modules() if isinstance(m, torch.nn.Linear)})
-    for key, modules in (("target_modules", listed), ("modules_to_save", cfg.lora.modules_to_save)):
-        for module in modules:
-            if not any(path == module or path.endswith("." + module) for path in names):
-                known = ", ".join(linear if key == "target_modules" else ["lm_head", "embed_tokens"])
-                raise ConfigError(f"lora.{key} = {modules}: {name} has no module {module}; it has {known}")
-    try:
-        with torch.device("meta"):
-            get_peft_model(copy.deepcopy(shape), lora_config(cfg, shape))
-    except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise ConfigError(
-            f"lora.target_modules = {cfg.lora.target_modules}: {reason} Linear layers of {name}: {', '.join(linear)}"
-        ) from error
-
-
-def check_lengths(cfg: Config, tokenizer, config) -> None:
-    """Raises ConfigError if prompts or answers of the configured lengths do not fit."""
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
-    for key in ("train.max_length", "generation.max_new_tokens"):
-        if positions and cfg.get(key) > positions:
-            raise ConfigError(
-                f"{key} = {cfg.get(key)}: {cfg.model.name} has {positions} positions; allowed is at most that"
-            )
-    longest = max(
-        len(encode_prompt(tokenizer, build_prompt("a", question))) for question in questions_of(cfg.data.questions)
-    )
-    if longest >= cfg.train.max_length:
-        raise ConfigError(
-            f"train.max_length = {cfg.train.max_length}: the prompt alone has {longest} tokens and more; allowed is at least "
-            f"{longest + 64}"
         )

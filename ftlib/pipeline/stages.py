@@ -16,17 +16,10 @@ from importlib import resources
 from pathlib import Path
 
 from ftlib.config.settings import Config, flatten
-from ftlib.pipeline.run_admin import (
-    DEFINITIONS,
-    FORMAT,
-    STAGES,
-    Run,
-    Stage,
-    fingerprint,
-    large_file_fingerprint,
-    runs_root,
-)
+from ftlib.evaluation.metric_table import DEFINITIONS
+from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage
 from ftlib.runtime import distributed
+from ftlib.runtime.files import fingerprint, large_file_fingerprint, read_jsonl, runs_root
 
 # Which sections of the configuration a stage depends on, and which stages it reads.
 SECTIONS = {
@@ -140,7 +133,7 @@ def _check(name: str, cfg: Config, run: Run) -> None:
 
 def _check_rows(cfg: Config, run: Run) -> None:
     """Refuse an evaluation of more rows than there are before the training, not after it. Raises ConfigError."""
-    from ftlib.evaluation.runner import row_counts
+    from ftlib.evaluation.systems import row_counts
 
     row_counts(cfg, run.stage("dataset").manifest()["splits"])
 
@@ -248,9 +241,13 @@ def _index(cfg: Config, run: Run, folder: Path) -> dict:
 
 
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
+    from ftlib.reporting.plots import loss_plot
     from ftlib.training.fine_tuning import train
 
-    return train(cfg, load_dataset(run), folder, run.stage("dataset").path / "encoded")
+    result = train(cfg, load_dataset(run), folder, run.stage("dataset").path / "encoded")
+    if distributed.first():
+        loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
+    return result
 
 
 def _merge(cfg: Config, run: Run, folder: Path) -> dict:
@@ -262,8 +259,10 @@ def _merge(cfg: Config, run: Run, folder: Path) -> dict:
 
 
 def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
-    from ftlib.evaluation.runner import evaluate, trained_uids
+    from ftlib.evaluation.runner import evaluate
+    from ftlib.reporting.html_report import write_files
     from ftlib.retrieval.bm25_index import Index
+    from ftlib.training.trained_rows import trained_uids
 
     manifests = run.manifests()
     data, adapter = manifests["dataset"], manifests["adapter"]
@@ -284,8 +283,11 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
     fingerprints = data["fingerprint"], manifests["merged"]["fingerprint"]
     dataset, trained = load_dataset(run), trained_uids(run.stage("adapter").sound())
     index = Index.open(dataset, run.stage("index").path) if cfg.evaluation.open_book else None
-    metrics = evaluate(cfg, dataset, run.stage("merged").path, folder, *fingerprints, about, trained, index)
-    return {"rows": {split: metrics[split]["n"] for split in ("unseen", "seen") if split in metrics}}
+    found = evaluate(cfg, dataset, run.stage("merged").path, folder, *fingerprints, about, trained, index)
+    if found is None:  # of several processes, the first one scores
+        return {}
+    write_files(folder, *found)
+    return {"rows": {split: found.metrics[split]["n"] for split in ("unseen", "seen") if split in found.metrics}}
 
 
 BUILDERS = {"dataset": _prepare, "index": _index, "adapter": _train, "merged": _merge, "evaluation": _evaluate}

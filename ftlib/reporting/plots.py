@@ -13,8 +13,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from ftlib.pipeline.run_admin import replacing
 from ftlib.reporting import speed
+from ftlib.runtime.files import replacing
 
 BASE, TUNED, GREY = "#8c6d1f", "#1f5f8b", "#777777"
 STYLES = {

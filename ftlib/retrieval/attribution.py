@@ -23,7 +23,8 @@ import yaml
 from nltk.stem.porter import PorterStemmer
 
 from ftlib.data.text import sentences
-from ftlib.evaluation.metrics import FUNCTION_WORDS, given_numbers, numbers, strip_prefix, unsupported, words
+from ftlib.data.words import FUNCTION_WORDS, given_numbers, numbers, unsupported, words
+from ftlib.prompts.templates import strip_prefix
 from ftlib.retrieval.bm25_index import Source
 
 OVERLAP = 0.3

@@ -25,7 +25,7 @@ from rapidfuzz.distance import OSA
 from tqdm import tqdm
 
 from ftlib.data.text import fitting, fold, neighbours, question_words
-from ftlib.pipeline.run_admin import read_json
+from ftlib.runtime.files import read_json
 
 
 def _without_jax():

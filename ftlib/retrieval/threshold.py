@@ -13,8 +13,8 @@ import string
 from collections.abc import Callable
 from pathlib import Path
 
-from ftlib.pipeline.run_admin import write_json
 from ftlib.retrieval.bm25_index import FIELDS, Index, build
+from ftlib.runtime.files import write_json
 
 ROWS = 400  # validation rows that are tried at most
 

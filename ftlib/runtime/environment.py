@@ -23,12 +23,12 @@ def prepare() -> None:
         if hasattr(stream, "reconfigure"):  # a notebook's streams have none, and print every character
             stream.reconfigure(errors=errors)
     if not home():
-        from ftlib.pipeline.run_admin import runs_root
+        from ftlib.runtime.files import runs_root
 
         # transformers, matplotlib and torch put their caches there too
         os.environ["HOME"] = str((runs_root() / HOMELESS).absolute())
     elif not writable(home() / ".cache" / "huggingface"):
-        from ftlib.pipeline.run_admin import runs_root
+        from ftlib.runtime.files import runs_root
 
         os.environ.setdefault("HF_HOME", str((runs_root() / HOMELESS / "huggingface").absolute()))
     try:

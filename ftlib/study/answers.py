@@ -20,21 +20,15 @@ from pathlib import Path
 
 from ftlib.config.settings import Config, flatten
 from ftlib.data.cleaning import clean_text, normalise, steps_of
-from ftlib.evaluation.runner import (
-    ANSWERS,
-    choose_rows,
-    ends_in_time,
-    model_answers,
-    read_answers,
-    scored_bytes,
-    shown_before,
-    trained_uids,
-    untuned,
-)
+from ftlib.evaluation.answers import ANSWERS, model_answers, read_answers
+from ftlib.evaluation.runner import ends_in_time, scored_bytes
+from ftlib.evaluation.systems import choose_rows, shown_before, untuned
 from ftlib.pipeline import stages
-from ftlib.pipeline.run_admin import FORMAT, Run, Stage, fingerprint, read_json, write_json
-from ftlib.prompts.encoding import Turns, build_prompt, question_for
+from ftlib.pipeline.stage import FORMAT, Run, Stage
+from ftlib.prompts.templates import Turns, build_prompt, question_for
+from ftlib.runtime.files import fingerprint, read_json, write_json
 from ftlib.study.study_file import Job, Study, StudyError, settings
+from ftlib.training.trained_rows import trained_uids
 
 # {uid: [UTF-8 bytes of the scored part, whether it ends in time]}: written with the answers, because it needs the tokenizer
 REFERENCES = "references.json"

@@ -8,19 +8,19 @@ How: `ftlib study report` writes the file and puts the table into REPORT.md, REA
 from __future__ import annotations
 
 from ftlib.evaluation.analysis import verdicts
-from ftlib.reporting.html_report import (
+from ftlib.evaluation.verdicts import seed_range
+from ftlib.reporting.findings import findings
+from ftlib.reporting.tables import (
     BASELINES,
     LABELS,
     SHOWN,
     SPLIT_TITLES,
     center,
-    findings,
     interval,
     markdown,
     marked,
     number,
     rerun_note,
-    seed_range,
     with_seeds,
 )
 

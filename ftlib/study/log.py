@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.reporting.html_report import has_verdict, interval, seed_range, verdict_of, with_seeds
+from ftlib.evaluation.verdicts import has_verdict, seed_range, verdict_of
+from ftlib.reporting.tables import interval, with_seeds
 from ftlib.study.study_file import Study, load_study
 
 PAGE = "LOG.md"

@@ -9,21 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.course import notebook_files
+from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.recorded import upgraded, upgraded_changes
-from ftlib.pipeline.run_admin import DEFINITIONS, read_json, write_json, write_text
-from ftlib.reporting import plots
-from ftlib.reporting.html_report import (
-    between,
-    center,
-    interval,
-    markdown,
-    marked,
-    number,
-    rerun_note,
-    seed_range,
-    with_seeds,
-)
+from ftlib.evaluation.verdicts import seed_range
+from ftlib.reporting import notebook_files, plots
+from ftlib.reporting.tables import between, center, interval, markdown, marked, number, rerun_note, with_seeds
+from ftlib.runtime.files import read_json, write_json, write_text
 from ftlib.study import headline, log
 from ftlib.study.scoring import SUMMARY
 from ftlib.study.study_file import Study

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ftlib.data.scan import hashes64
-from ftlib.evaluation.runner import MEDIANS, paired, summarise
-from ftlib.pipeline.run_admin import replacing
+from ftlib.data.funnel import hashes64
+from ftlib.evaluation.summary import MEDIANS, paired, summarise
+from ftlib.runtime.files import replacing
 
 Metrics = dict[str, dict[str, np.ndarray]]
 

@@ -12,9 +12,9 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from ftlib.pipeline.run_admin import runs_root
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import runs_root
 from ftlib.study.answers import Work, free, recorded_data
 from ftlib.study.scoring import Scorer, recorded, results_of, write_results
 from ftlib.study.study_file import Job, StudyError, load_study, make_jobs

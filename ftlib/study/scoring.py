@@ -15,21 +15,13 @@ import numpy as np
 
 from ftlib.config.settings import flatten
 from ftlib.evaluation import embedding_similarity
+from ftlib.evaluation.answers import ANSWERS, Record, baseline_records
+from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.metrics import CopiedRun
-from ftlib.evaluation.runner import (
-    ANSWERS,
-    Record,
-    baseline_records,
-    forced,
-    forces_ends,
-    likelihood_sums,
-    mark_forced,
-    reference_rows,
-    row_values,
-    systems_of,
-    untuned,
-)
-from ftlib.pipeline.run_admin import DEFINITIONS, fingerprint, read_json, read_jsonl, write_json
+from ftlib.evaluation.runner import likelihood_sums, reference_rows, row_values
+from ftlib.evaluation.summary import forced, forces_ends, mark_forced
+from ftlib.evaluation.systems import systems_of, untuned
+from ftlib.runtime.files import fingerprint, read_json, read_jsonl, write_json
 from ftlib.study.answers import REFERENCES, Work
 from ftlib.study.row_scores import (
     RowValues,

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from ftlib.config.schema import Count, Section, Seed
 from ftlib.config.settings import Config, ConfigError, flatten, plain_yaml
-from ftlib.prompts.encoding import questions_of
+from ftlib.prompts.templates import questions_of
 from ftlib.runtime.errors import FtlibError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # names become files

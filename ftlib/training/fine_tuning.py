@@ -15,25 +15,25 @@ from pathlib import Path
 
 import torch
 from peft import get_peft_model
-from transformers import EarlyStoppingCallback, TrainerState, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 
 from ftlib.config.settings import Config, ConfigError
 from ftlib.models import fsdp
+from ftlib.models.checks import check_base
 from ftlib.models.loading import Precision, check_model, load_base, load_tokenizer, lora_config, precision, weight_bytes
-from ftlib.pipeline.preflight import check_base
-from ftlib.pipeline.run_admin import TRAINED_UIDS, read_json, read_jsonl, write_json, write_text
 from ftlib.prompts.packing import make_collator
-from ftlib.reporting.plots import loss_plot
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import read_jsonl, write_text
+from ftlib.training.checkpoints import CHECKPOINTS, last_checkpoint, resume
 from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
-from ftlib.training.dry_run import in_words, peak_in_words, plan
+from ftlib.training.dry_run import in_words, peak_in_words
 from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, smaller
 from ftlib.training.token_cache import encoded
+from ftlib.training.trained_rows import TRAINED_UIDS, times_trained
 from ftlib.training.trainer import CHECKPOINTING, Diverged, ExamplesTrainer, Progress
 
 SHOWN_UIDS = 20  # rows of a failed step that are named
-CHECKPOINTS = "checkpoints"  # inside the stage folder, removed when training is done
 
 
 def add_adapter(model, cfg: Config):
@@ -118,72 +118,6 @@ def training_arguments(
         label_names=["labels"],
         **{CHECKPOINTING: t.checkpointing},
     )
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the newest complete checkpoint (trainer_state.json is written last), or None."""
-    complete = [state.parent for state in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
-    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
-
-
-def best_checkpoint(checkpoint: Path, state: TrainerState) -> Path | None:
-    """Return the best checkpoint that `state`, read from `checkpoint`, names; None if there is none or it was deleted.
-
-    The Trainer records a path. It is looked up beside `checkpoint`, because a run folder may have been moved or named
-    relative to another working directory since; the Trainer would then keep the last weights instead of the best ones.
-    """
-    if not state.best_model_checkpoint:
-        return None
-    path = checkpoint.parent / Path(state.best_model_checkpoint).name
-    return path if path.is_dir() else None
-
-
-def is_finished(state: TrainerState, steps: int) -> bool:
-    """Return True if a checkpoint's training took its last step: all of `steps`, or early stopping ended it."""
-    control = state.stateful_callbacks.get("TrainerControl", {})
-    return state.global_step >= steps or bool(control.get("args", {}).get("should_training_stop"))
-
-
-def finish(trainer: ExamplesTrainer, checkpoint: Path, state: TrainerState) -> None:
-    """Load the weights that a finished training ends with: those of the best checkpoint, else of the last.
-
-    Training on from such a checkpoint would take one step too many: the Trainer checks for the end after a step only.
-    """
-    trainer.state = state
-    trainer._load_from_checkpoint(str(best_checkpoint(checkpoint, state) or checkpoint))
-
-
-def resume(trainer: ExamplesTrainer, checkpoint: Path | None, steps: int) -> None:
-    """Train to the end, from a checkpoint if there is one."""
-    if checkpoint is None:
-        trainer.train()
-        return
-    state_path = checkpoint / "trainer_state.json"
-    state = TrainerState.load_from_json(str(state_path))
-    best = best_checkpoint(checkpoint, state)
-    if best and distributed.first() and state.best_model_checkpoint != str(best):
-        state.best_model_checkpoint = str(best)
-        write_json(state_path, read_json(state_path) | {"best_model_checkpoint": str(best)})
-    distributed.wait()
-    if is_finished(state, steps):
-        print(f"training: all {state.global_step} steps are done (found at the last checkpoint)", flush=True)
-        finish(trainer, checkpoint, state)
-        return
-    print(f"training: resumes after step {state.global_step} (interrupted earlier)", flush=True)
-    trainer.train(resume_from_checkpoint=str(checkpoint))
-
-
-def times_trained(trainer: ExamplesTrainer, rows: int) -> list[int]:
-    """Return how often each of the `rows` training rows was in a step of the saved weights, in the order of the split.
-
-    Steps after the best checkpoint do not count: their weights were dropped.
-    """
-    last = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
-    times = torch.zeros(rows)
-    for step in plan(trainer)[: last or trainer.state.global_step]:
-        for place in trainer.places(step):
-            times[place] += 1
-    return [int(count) for count in distributed.total(times.tolist())]
 
 
 def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> tuple[ExamplesTrainer, dict]:
@@ -288,7 +222,6 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
         save_adapter(trainer, cfg, folder)
         uids = (uid for uid, count in zip(dataset["train"]["uid"], times, strict=True) if count)
         write_text(folder / TRAINED_UIDS, "".join(f"{uid}\n" for uid in uids))
-        loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
     distributed.wait()  # a checkpoint may still be read by another process
     if distributed.first():
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
@@ -306,7 +239,6 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
         "tokens": tokens,
         "tokens_per_s": round(tokens / trainer.progress.step_seconds) if tokens else last_rate(folder),
         "padding_efficiency": round(trainer.tokens / trainer.slots, 4) if tokens else None,  # no step was taken here
-        "files": sorted(path.name for path in folder.iterdir() if path.name != "started.json"),
     }
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from ftlib.config.settings import Config
-from ftlib.pipeline.run_admin import read_json, write_json
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import read_json, write_json
 from ftlib.training.compiled_step import FixedTrainer
 from ftlib.training.dry_run import expectation, probe
 from ftlib.training.trainer import ExamplesTrainer

@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ftlib.pipeline.run_admin import file_fingerprint, fingerprint, made_once
-from ftlib.prompts import encoding
+from ftlib.prompts import encoding, templates
 from ftlib.prompts.packing import Flat, flatten
 from ftlib.runtime import distributed
+from ftlib.runtime.files import file_fingerprint, fingerprint, made_once
 
 
 def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
@@ -47,7 +47,8 @@ def key_of(tokenizer, rows, train_config) -> str | None:
             "rows": rows_are,
             "tokenizer": [content, tokenizer.chat_template, tokenizer.bos_token_id, tokenizer.eos_token_id],
             "settings": encoding.encoding_settings(train_config),
-            "code": [file_fingerprint(Path(encoding.__file__)), transformers.__version__, tokenizers.__version__],
+            "code": [file_fingerprint(Path(module.__file__)) for module in (encoding, templates)],
+            "versions": [transformers.__version__, tokenizers.__version__],
         }
     )
 

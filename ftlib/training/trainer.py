@@ -20,8 +20,8 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from ftlib.models import fsdp
 from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
-from ftlib.pipeline.run_admin import read_jsonl, write_text
 from ftlib.runtime import distributed
+from ftlib.runtime.files import read_jsonl, write_text
 
 # transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
 CHECKPOINTING = (

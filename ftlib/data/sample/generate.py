@@ -30,8 +30,8 @@ from ftlib.data.sample import dirt
 from ftlib.data.sample.goods import draw_goods
 from ftlib.data.sample.media import draw_adult, draw_book, draw_gift_card, draw_music
 from ftlib.data.sample.writing import Product
-from ftlib.pipeline.run_admin import replacing
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import replacing
 
 # Part of all rows, in the order of the file. As in the real file, kinds lie together: books first, gift cards last.
 SHARES = {

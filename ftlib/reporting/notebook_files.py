@@ -16,10 +16,10 @@ from pathlib import Path
 
 import nbformat
 
-from ftlib.pipeline.run_admin import read_json, replacing
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import read_json, replacing
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TIMES = Path("results") / "course.json"
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BADGE_LINK = "https://colab.research.google.com/github"

@@ -1,0 +1,67 @@
+"""Decide from an interval, a metric's direction and the seeds whether a difference is shown."""
+
+from __future__ import annotations
+
+from ftlib.evaluation.metric_table import BETTER
+
+
+def seed_range(split: dict, name: str, system: str = "tuned", other: str | None = None) -> tuple[float, float] | None:
+    """Lowest and highest of the seeds' means (medians) of a metric, or of their differences to `other`; None with one seed.
+
+    The interval beside it is over rows and says nothing of other trainings. A handful of seeds is too few to resample: three
+    of them give a 95 % interval either no honest width or that of a t with two degrees of freedom, so they are shown.
+    """
+    values = []
+    for seed in split.get("seeds", {}).values():
+        own, others = (_of_seed(split, seed, each, name) for each in (system, other))
+        if own is None or (other is not None and others is None):
+            return None
+        values.append(own - (others or 0.0))
+    return (min(values), max(values)) if len(values) > 1 else None
+
+
+def seeds_agree(split: dict, name: str, system: str, other: str) -> bool:
+    """Whether every seed says of a difference what their mean says: the same sign, or the same side nearer to the reference."""
+    if BETTER[name] != "reference":
+        found = seed_range(split, name, system, other)
+        return found is None or not found[0] <= 0 <= found[1]
+    own, whole = split.get("reference", {}).get(name), split.get("systems", {})
+    seeds = seed_range(split, name, system)
+    if own is None or seeds is None or name not in whole.get(other, {}):
+        return True
+    target = own.get("median", own["mean"])
+    far = abs(whole[other][name].get("median", whole[other][name]["mean"]) - target)
+    return len({abs(value - target) < far for value in seeds}) == 1
+
+
+def _of_seed(split: dict, seed: dict, system: str | None, name: str) -> float | None:
+    """The figure of one seed; of a system that was not trained, which all seeds share, the split's own."""
+    if system is None:
+        return None
+    whole = split.get("systems", {}).get(system, {}).get(name)
+    if whole is None:
+        return None
+    if "median" in whole:
+        return seed.get(f"{system}_medians", {}).get(name) if system.startswith("tuned") else whole["median"]
+    if system in seed:
+        return seed[system].get(name)
+    return None if system.startswith("tuned") else whole["mean"]
+
+
+def has_verdict(change: dict, name: str) -> bool:
+    """False for a metric without a direction, a forced one, and one whose distance to the reference was not recorded."""
+    known = "nearer" in change if BETTER[name] == "reference" else BETTER[name] != "neutral"
+    return known and not change.get("forced")
+
+
+def verdict_of(change: dict, name: str) -> str | None:
+    """'better', 'worse' or None (no difference shown) for a paired difference: by its interval and the metric's direction.
+
+    A metric whose reference has a value of its own is better where the distance to it is smaller.
+    """
+    if not has_verdict(change, name):
+        return None
+    low, high = (change["nearer"] if BETTER[name] == "reference" else change)["ci95"]
+    if low <= 0 <= high:
+        return None
+    return "better" if (low > 0) == (BETTER[name] == "higher") else "worse"

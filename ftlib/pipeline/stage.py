@@ -1,0 +1,278 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ftlib.config.settings import differences
+from ftlib.runtime import hardware, provenance
+from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.files import file_fingerprint, read_json, write_json
+
+STAGES = ("dataset", "index", "adapter", "merged", "evaluation")
+
+
+FORMAT = 1  # raise it when a stage's files change meaning: older stages are then rebuilt
+
+
+class StageBusy(FtlibError):
+    """Another process is writing this stage; the message says which."""
+
+
+class StageDamaged(FtlibError):
+    """A file of a stage is not what was written there; the message names it and says what to do."""
+
+
+class StageMissing(FtlibError):
+    """A stage that is needed has not been made; the message says which command makes it."""
+
+
+_FOUND_SOUND: set[tuple[Path, str]] = set()  # stages whose files this process has compared already
+
+
+class Stage:
+    """One stage folder of a run."""
+
+    def __init__(self, path: Path, wait: bool = False):
+        self.path, self.name, self.wait = path, path.name, wait
+        self._manifest_path = path / "manifest.json"
+        self._started_path = path / "started.json"
+        self._before = path.parent / f".{path.name}.before"  # a whole result, until the one that replaces it is whole
+        self._lock = FileLock(path.parent / f".{path.name}.lock")
+
+    @property
+    def whole(self) -> bool:
+        return self._manifest_path.exists()
+
+    @property
+    def begun(self) -> bool:
+        """True if ftlib made this folder: it is whole, or an attempt was interrupted."""
+        return self.whole or self._started_path.exists()
+
+    def manifest(self) -> dict:
+        """The stage's manifest. Raises StageMissing with the command that makes it."""
+        if not self.whole:
+            commands = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}
+            own = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
+            raise StageMissing(f"{self.path} is not there or not finished: run {own} first")
+        try:
+            found = read_json(self._manifest_path)
+        except ValueError as error:  # no JSON, or no text
+            found = error
+        if not isinstance(found, dict):
+            raise StageDamaged(f"{self._manifest_path} is damaged ({str(found)[:80]}): {self._way_out()}")
+        return found
+
+    def sound(self) -> Path:
+        """The stage's folder, after each of its files was compared with what was written; once a process.
+
+        Raises StageMissing, or StageDamaged with the file's name and what to do.
+        """
+        manifest = self.manifest()
+        known = (self.path.resolve(), manifest["finished"])
+        if known not in _FOUND_SOUND:
+            for name, expected in manifest.get("sums", {}).items():
+                path = self.path / name
+                if not path.is_file():
+                    raise StageDamaged(f"{path} is missing: {self._way_out()}")
+                if file_fingerprint(path) != expected:
+                    raise StageDamaged(
+                        f"{path} is not what was written there (damaged, or changed by hand): {self._way_out()}"
+                    )
+            _FOUND_SOUND.add(known)
+        return self.path
+
+    def _way_out(self) -> str:
+        return (
+            f"bring it back from a copy, or remove {self.path} and run `ftlib run` again, which makes this stage anew"
+        )
+
+    def _sums(self) -> dict[str, str]:
+        """{name: fingerprint} of the files that were written."""
+        own = {self._manifest_path, self._started_path}
+        files = sorted(path for path in self.path.rglob("*") if path.is_file() and path not in own)
+        return {path.relative_to(self.path).as_posix(): file_fingerprint(path) for path in files}
+
+    def why_stale(self, key: str, config: dict, read: dict) -> str | None:
+        """None if the stage on disk was made with this fingerprint, else the reason why it must be (re)built.
+
+        key: the wanted fingerprint. config: the settings that it depends on. read: {name: fingerprint} of its inputs.
+        """
+        if not self.whole:
+            return "interrupted earlier" if self._started_path.exists() else "not made yet"
+        manifest = self.manifest()
+        if manifest["fingerprint"] == key:
+            return None
+        changed = differences(manifest["config"], config)
+        changed += [f"{name} changed" for name in read if manifest["read"].get(name) != read[name]]
+        return "; ".join(changed) or "it was made by another version of ftlib"
+
+    def can_resume(self, key: str) -> bool:
+        """True if an interrupted attempt with the same fingerprint left something to go on from."""
+        return not self.whole and self._started_path.exists() and read_json(self._started_path)["fingerprint"] == key
+
+    @contextlib.contextmanager
+    def writing(self, key: str, config: dict, read: dict, profile: str, keep: tuple[str, ...] = ()) -> Iterator[dict]:
+        """Hold the stage's lock, set aside what is stale, yield a dict for results, then write the manifest.
+
+        A whole result is removed only when the new one is whole: see `settle`.
+        keep: names inside the folder that survive although the settings changed (a file that checks itself).
+        Raises StageBusy if another process holds the lock and this one does not wait.
+        """
+        with self.lock():
+            for partial in self.path.rglob("*.partial"):
+                if partial.is_file():  # a kill inside a rename left it; it must not be counted among the stage's files
+                    partial.unlink()
+            if not self.can_resume(key):
+                self._set_aside(keep)
+            write_json(self._started_path, {"fingerprint": key, "started": provenance.now()})
+            started, result = time.perf_counter(), {}
+            yield result
+            manifest = {
+                "stage": self.name,
+                "fingerprint": key,
+                "config": config,
+                "read": read,
+                "profile": profile,
+                "versions": provenance.versions(),
+                "git_commit": provenance.git_commit(),
+                "device": hardware.device_name(),
+                "finished": provenance.now(),
+                "seconds": round(time.perf_counter() - started, 2),
+                "peak_memory_mb": hardware.peak_memory_mb(),
+                "sums": self._sums(),
+                **result,
+            }
+            write_json(self._manifest_path, manifest)
+            self._started_path.unlink()
+            _remove_stage(self._before)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """One writer a stage, who may ask again. The operating system frees the lock when its holder dies."""
+        if self._lock.is_locked:
+            yield
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        holder_path = self.path.parent / f".{self.name}.holder.json"
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            who = _holder(holder_path)
+            if not self.wait:
+                raise StageBusy(
+                    f"{self.path} is being written by {who}: wait for it, or use --run with another folder"
+                ) from None
+            print(f"{self.path} is being written by {who}; waiting for it", flush=True)
+            self._lock.acquire()
+        try:
+            write_json(holder_path, {"pid": os.getpid(), "host": socket.gethostname(), "since": provenance.now()})
+            yield
+        finally:
+            holder_path.unlink(missing_ok=True)
+            self._lock.release()
+
+    @property
+    def replaced(self) -> bool:
+        """True if the result before an attempt that did not end is still there."""
+        return self._before.exists()
+
+    def settle(self, key: str) -> bool:
+        """Put back the result that an unfinished attempt was to replace, if it is the wanted one; true if it was.
+
+        key: the wanted fingerprint. The caller holds the lock. Removes that result if a newer one is whole.
+        """
+        before = Stage(self._before)
+        if self.whole or not before.whole:
+            _remove_stage(self._before)
+            return False
+        if before.manifest()["fingerprint"] != key:
+            return False
+        self._clear(())
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.rename(self._before, self.path)
+        return True
+
+    def _set_aside(self, keep: tuple[str, ...]) -> None:
+        """Make room for a new attempt: a whole result moves aside, copies of `keep` stay; anything else is cleared."""
+        if not self.whole:
+            self._clear(keep)
+            return
+        _remove_stage(self._before)
+        os.rename(self.path, self._before)
+        write_json(self._started_path, {"fingerprint": None, "started": provenance.now()})
+        for name in keep:
+            if (self._before / name).exists():
+                shutil.copy2(self._before / name, self.path / name)
+
+    def remove(self) -> None:
+        """Delete the folder if ftlib made it; the caller holds the lock."""
+        _remove_stage(self._before)
+        if self.begun:
+            self._clear(())
+            shutil.rmtree(self.path)
+
+    def _clear(self, keep: tuple[str, ...]) -> None:
+        """Empty the folder, but only one that a stage made: `--run` may point anywhere.
+
+        `started.json` comes first and stays: a half-emptied folder counts as interrupted, not whole, not foreign.
+        """
+        if not self.path.exists():
+            return
+        own = self._started_path.name + ".partial"  # a kill before its rename leaves it alone in the folder
+        content = [entry for entry in self.path.iterdir() if entry.name != own]
+        if content and not self.begun:
+            raise StageMissing(
+                f"{self.path} holds files but no manifest.json, so ftlib did not make it and will not empty it: "
+                "move them away, or use --run with another folder"
+            )
+        write_json(self._started_path, {"fingerprint": None, "started": provenance.now()})
+        self._manifest_path.unlink(missing_ok=True)
+        for entry in content:
+            if entry.name in (*keep, self._started_path.name, self._manifest_path.name):
+                continue
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _remove_stage(folder: Path) -> None:
+    """Delete a stage's folder, its manifest first: what is half deleted must not look whole."""
+    if folder.exists():
+        (folder / "manifest.json").unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, in words; the holder may just have gone, or not have signed yet."""
+    try:
+        holder = read_json(path)
+    except (OSError, ValueError):
+        return "another process"
+    return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+
+
+class Run:
+    """A run folder. wait: a notebook waits for a stage that another process writes, the command line refuses."""
+
+    def __init__(self, path: Path | str, wait: bool = False):
+        self.path, self.wait = Path(path), wait
+        # fsspec, by which datasets writes, takes these for addresses and chains of them
+        if "::" in str(path) or re.match(r"\w{2,}:/", str(path)):
+            raise FtlibError(
+                f"{path} is no folder on a disk (it has :: or ://): give another one with --run or FTLIB_RUNS"
+            )
+
+    def stage(self, name: str) -> Stage:
+        return Stage(self.path / name, wait=self.wait)
+
+    def manifests(self) -> dict[str, dict]:
+        """{stage: manifest} of the stages that are whole."""
+        return {name: self.stage(name).manifest() for name in STAGES if self.stage(name).whole}

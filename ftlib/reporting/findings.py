@@ -1,0 +1,64 @@
+"""Generate sentences from metrics.
+
+Why computed: a sentence typed by hand outlives the run that it described."""
+
+from __future__ import annotations
+
+from ftlib.evaluation.verdicts import seed_range
+from ftlib.reporting.tables import number, with_seeds
+
+NEARLY_ALL = 0.95  # of the references fit in the longest answer: then `stops` has room
+
+
+def findings(metrics: dict) -> list[str]:
+    """What the figures say, in sentences made from them: gains, losses and what is not shown."""
+    said = []
+    for split in ("unseen", "seen"):
+        if split not in metrics:
+            continue
+        systems, change = metrics[split]["systems"], metrics[split]["differences"]["tuned-base"]
+        n = metrics[split]["n"]
+        where = f"{split.capitalize()} titles (n = {n})"
+        nll, rouge = change["nll"], change["rougeL"]
+        beside = with_seeds(nll, seed_range(metrics[split], "nll", "tuned", "base"))
+        said.append(f"{where}: the references' NLL per token {_verdict(nll, n)} ({beside} nats).")
+        base, tuned = systems["base"]["format"]["mean"], systems["tuned"]["format"]["mean"]
+        said.append(f'{where}: {base:.0%} of the answers began with "Description:" before, {tuned:.0%} after.')
+        beside = with_seeds(rouge, seed_range(metrics[split], "rougeL", "tuned", "base"))
+        said.append(f"{where}: ROUGE-L {_verdict(rouge, n)} ({beside}).")
+        if rouge["ci95"][0] <= 0:
+            echo = [f"{systems[s]['title_coverage']['mean']:.0%}" for s in ("base", "tuned")]
+            said.append(
+                f"{where}: ROUGE-L shows no gain. It rewards repeating the title (copying it, and nothing else, scores "
+                f"{number(systems['copy_title']['rougeL']['mean'])}), and the answers name {echo[0]} of the title's words before "
+                f"and {echo[1]} after; a short training can lose here what it gains in likelihood."
+            )
+        elif systems["copy_title"]["rougeL"]["mean"] >= systems["tuned"]["rougeL"]["mean"]:
+            said.append(
+                f"{where}: copying the title, and nothing else, scores ROUGE-L "
+                f"{number(systems['copy_title']['rougeL']['mean'])}, no less than "
+                "the tuned model: ROUGE-L alone proves little here."
+            )
+        said += [f"{where}: {sentence}" for sentence in _about_ends(metrics[split])]
+    if 1 < metrics["unseen"]["n"] < 100:
+        said.append(f"Only {metrics['unseen']['n']} rows: read the intervals, not the means.")
+    return said
+
+
+def _about_ends(split: dict) -> list[str]:
+    """Why `stops` says less than it seems to."""
+    if split["systems"]["tuned"].get("stops", {}).get("forced"):
+        return ["the length penalty forces every answer to end, so `stops` says nothing of the model."]
+    own = split.get("reference", {}).get("stops", {}).get("mean", 1.0)
+    if own < NEARLY_ALL:
+        return [f"only {own:.0%} of the references fit in the longest answer, so more than that can hardly stop."]
+    return []
+
+
+def _verdict(change: dict, n: int) -> str:
+    low, high = change["ci95"]
+    if n == 1:
+        return "cannot be judged by one row, which has no interval"
+    if low <= 0 <= high:
+        return "did not change beyond chance"
+    return "fell" if high < 0 else "rose"
