@@ -20,6 +20,8 @@ from ftlib.runtime.files import read_json, read_jsonl
 from ftlib.training import fine_tuning
 from ftlib.training.fine_tuning import share_of_step
 
+pytestmark = pytest.mark.integration
+
 COARSE = ["--set", "generation.max_new_tokens=4"]
 PLAIN = ["--set", "model.quantization=none"]
 

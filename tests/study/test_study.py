@@ -21,7 +21,7 @@ from ftlib.study.row_scores import RowValues, against, hashed, load, mean_over_s
 from ftlib.study.study_file import StudyError, load_study, make_jobs
 from ftlib.training import fine_tuning
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TINY = {
     "name": "tiny",
     "profile": "smoke",

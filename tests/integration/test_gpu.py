@@ -13,7 +13,11 @@ from ftlib.prompts.templates import build_prompt
 from ftlib.training.compiled_step import FixedStep
 from ftlib.training.fine_tuning import add_adapter
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+]
 ROW = 256
 
 

@@ -10,6 +10,8 @@ from ftlib.data.dataset import first_pass, second_pass
 from ftlib.data.funnel import Funnel
 from ftlib.data.splits import choose
 
+pytestmark = pytest.mark.integration
+
 # Of the made-up sample. A change of these is a change of every result that was ever recorded: it needs a reason.
 GOLDEN = {
     "smoke": "56e6f57cb2a6cb8b",

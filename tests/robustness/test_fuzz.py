@@ -252,7 +252,7 @@ def test_a_hundred_thousand_inputs_of_atheris():
     pytest.importorskip("atheris")
     command = [
         sys.executable,
-        Path(__file__).with_name("fuzz_reader.py"),
+        Path(__file__).parents[1] / "helpers" / "fuzz_reader.py",
         "-atheris_runs=100000",
         "-seed=1",
         "-max_len=300",

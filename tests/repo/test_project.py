@@ -17,7 +17,7 @@ from ftlib.cli.entry import build_parser
 from ftlib.reporting import plots, speed
 from ftlib.runtime.files import read_json, write_json
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

@@ -13,7 +13,7 @@ import torch
 
 from ftlib.course import exercises, grading
 
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 CELLS = [cell for path in sorted(FOLDER.glob("*.ipynb")) for cell in nbformat.read(path, as_version=4).cells]
 CHECKERS = sorted(name for name in dir(exercises) if re.fullmatch(r"ex_\d_\d", name))
 

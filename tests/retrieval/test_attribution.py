@@ -11,7 +11,7 @@ from ftlib.retrieval import attribution
 from ftlib.retrieval.bm25_index import Source
 from ftlib.runtime.files import read_json
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CUP = Source("u1", "Blue Enamel Cup, 300 ml", 1.0, "train", 0, (), "It holds 300 ml. A steel rim keeps it in shape.")
 HAT = Source("u2", "Red Wool Hat", 0.9, "test", 0, (), "Knitted from merino wool. Two sizes fit most heads.")
 

@@ -14,6 +14,8 @@ from ftlib.models.base_models import ModelError, fetch
 from ftlib.models.hub_errors import HubError, explain
 from ftlib.models.loading import load_model_config, load_plain, load_tokenizer
 
+pytestmark = pytest.mark.integration
+
 
 @functools.cache
 def tiny_files() -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 What: each input is a block of lines; every line is a row or counted, and lines that are decoded together give the same rows as
 one by one. Then the rows are cleaned. Why beside hypothesis: it keeps what reached new code and goes on from there.
-How: pip install -e ".[fuzz]"; python tests/fuzz_reader.py -atheris_runs=100000. `pytest -m slow` does it where atheris is.
+How: pip install -e ".[fuzz]"; python tests/helpers/fuzz_reader.py -atheris_runs=100000. `pytest -m slow` runs it.
 """
 
 import sys

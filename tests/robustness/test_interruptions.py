@@ -1,7 +1,7 @@
-"""A run that is killed at any moment resumes, and ends as if nobody had disturbed it (the work is done by kills.py).
+"""A run that is killed at any moment resumes, and ends as if nobody had disturbed it (the work is done by helpers/kills.py).
 
-All of it belongs to the long run. The default suite holds the mechanisms: test_resume.py (training) and
-test_runs.py::test_prepare_survives_a_kill_at_every_rename.
+All of it belongs to the long run. The default suite holds the mechanisms: training/test_checkpoints.py (training) and
+pipeline/test_stage.py::test_prepare_survives_a_kill_at_every_rename.
 """
 
 import json
@@ -14,7 +14,7 @@ from kills import POINTS, SCHEDULERS
 
 from ftlib.pipeline.stage import STAGES
 
-KILLS = Path(__file__).with_name("kills.py")
+KILLS = Path(__file__).parents[1] / "helpers" / "kills.py"
 pytestmark = pytest.mark.slow
 
 

@@ -20,7 +20,11 @@ from ftlib.pipeline.stages import load_dataset
 
 CHROMIUM = os.environ.get("FTLIB_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs a browser: apt-get install chromium, or set FTLIB_CHROMIUM")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="needs a browser: apt-get install chromium, or set FTLIB_CHROMIUM"),
+]
 W = html.wordings()["en"]
 WATCH = """() => {
     const left = document.querySelector('#left'); window.seen = [];

@@ -1,6 +1,6 @@
 """The static gate: what every notebook and page must be, checked without running it and without torch, in seconds.
 
-`pytest tests/test_notebooks.py` is the whole gate; `pytest --nbmake` runs the notebooks.
+`pytest tests/repo/test_notebooks.py` is the whole gate; `pytest --nbmake` runs the notebooks.
 """
 
 import ast
@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 notebooks = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 BADGE = re.compile(r"\(https://colab\.research\.google\.com/github/([^/]+/[^/]+)/blob/([^/]+)/notebooks/([^)]+)\)")
