@@ -64,11 +64,11 @@ class Pair:
 
 def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
     """Base and merged model of a run, and its index if it has one. Raises StageMissing, StageDamaged."""
-    merged, index = run.stage("merged").sound(), run.stage("index")
+    merged, index = run.stage("merged").verified(), run.stage("index")
     dtype, _ = hardware.compute_dtype()
     places = {"base": cfg.model.name, "tuned": str(merged)}
     models = {system: load_plain(fetch(places[system]), dtype) for system in systems}
-    opened = Index.open(load_dataset(run), index.sound()) if index.whole else None
+    opened = Index.open(load_dataset(run), index.verified()) if index.complete else None
     return Pair(
         models,
         load_tokenizer(cfg.model.name),

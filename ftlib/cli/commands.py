@@ -53,7 +53,7 @@ def _resolve(args, stage: str | None):
         inherited = recorded_settings(run, stage)
         cfg = Config.load(cfg.profile, inherited=inherited, reason=cfg.profile_reason, **_overrides(args))
     dataset = run.stage("dataset")
-    data = describe(cfg, dataset.manifest() if dataset.whole else None)
+    data = describe(cfg, dataset.manifest() if dataset.complete else None)
     print(f"profile {cfg.profile} ({cfg.profile_reason}), run folder {run.path}, {data}", flush=True)
     if said:
         print(said, flush=True)
@@ -298,7 +298,7 @@ def do_export_gguf(args) -> None:
     from ftlib.pipeline.stages import load_dataset
 
     cfg, run = _resolve(args, "evaluation")
-    merged, folder = run.stage("merged").sound(), args.out or run.path / "gguf"
+    merged, folder = run.stage("merged").verified(), args.out or run.path / "gguf"
     export(cfg, load_dataset(run), merged, folder, tuple(args.type))
     print(f"written to {folder}; for Ollama: ollama create NAME -f {shlex.quote(str(folder / 'Modelfile'))}")
 

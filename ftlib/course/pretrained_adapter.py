@@ -15,7 +15,7 @@ from pathlib import Path
 from ftlib.config.settings import Config
 from ftlib.data.sample import SAMPLE_PATH
 from ftlib.pipeline.stage import Run
-from ftlib.pipeline.stages import default_run, ensure, wanted
+from ftlib.pipeline.stages import default_run, ensure, stage_key
 from ftlib.runtime.files import file_fingerprint, read_json, write_json
 from ftlib.training.trained_rows import TRAINED_UIDS
 
@@ -32,17 +32,17 @@ def take(cfg: Config, run: Run, **overrides) -> tuple[Config, Run]:
     """
     from ftlib.data.dataset import on_sample
 
-    if run.stage("adapter").begun or cfg.profile == "smoke" or not on_sample(cfg) or not FOLDER.exists():
+    if run.stage("adapter").started or cfg.profile == "smoke" or not on_sample(cfg) or not FOLDER.exists():
         return cfg, run
     lent = Config.load(
         PROFILE, reason=f"no adapter of profile {cfg.profile} is here yet; one of this ships", **overrides
     )
     place = run if cfg.profile == PROFILE else Run(default_run(lent), wait=True)
-    if place.stage("adapter").begun:
+    if place.stage("adapter").started:
         return lent, place
     ensure("dataset", lent, place)
     manifest = read_json(FOLDER / "manifest.json")
-    if manifest["fingerprint"] != wanted("adapter", lent, place)[0]:
+    if manifest["fingerprint"] != stage_key("adapter", lent, place).fingerprint:
         return cfg, run  # other settings than the shipped one was trained with: this one is trained
     put(place, manifest)
     return lent, place
@@ -63,7 +63,7 @@ def put(run: Run, manifest: dict) -> None:
 def forget(run: Run) -> None:
     """Remove a shipped adapter, and what was made of it, from a run, so that the next `ensure` trains. Keeps a trained one."""
     stage = run.stage("adapter")
-    if not stage.whole or "shipped" not in stage.manifest():
+    if not stage.complete or "shipped" not in stage.manifest():
         return
     for name in ("evaluation", "merged", "adapter"):
         with run.stage(name).lock():

@@ -120,12 +120,13 @@ def second_pass(cfg: Config, kept: Kept, chosen: dict[str, list[int]]) -> dict[s
 
 
 def dataset_row(row: Row, cfg: Config) -> dict[str, str]:
-    """One row of the data set: uid, title, content, input_text (the prompt) and target_text (the answer)."""
+    """Return one row of the data set: uid, title, question, content, input_text (the prompt), target_text (the answer)."""
     title, content = row.title.strip(), row.content.strip()
     question = question_for(row.uid, cfg.data.seed, cfg.data.questions)
     return {
         "uid": row.uid,
         "title": title,
+        "question": question,
         "content": content,
         "input_text": build_prompt(title, question),
         "target_text": build_target(content),

@@ -16,7 +16,6 @@ from ftlib.evaluation.bootstrap import mean_interval
 from ftlib.evaluation.metric_table import METRICS
 from ftlib.evaluation.metrics import Rouge
 from ftlib.evaluation.verdicts import has_verdict, seeds_agree, verdict_of
-from ftlib.prompts.templates import split_prompt
 from ftlib.runtime.files import read_json, read_jsonl
 
 
@@ -80,7 +79,7 @@ def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
                 "uid": row["uid"],
                 "split": split,
                 "title": row["title"],
-                "question": split_prompt(row["input_text"])[1],
+                "question": row["question"],
             }
             line |= {"reference": row["content"]} | {s: done[split, s, row["uid"]].text for s in systems}
             line |= {f"rougeL_{s}": round(systems[s]["rougeL"][place], 4) for s in systems}

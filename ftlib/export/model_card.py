@@ -72,7 +72,7 @@ def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
 
 def _metrics(run: Run) -> dict:
     path = run.stage("evaluation").path / "metrics.json"
-    return tables.under_definitions(read_json(path)) if run.stage("evaluation").whole else {}
+    return tables.under_definitions(read_json(path)) if run.stage("evaluation").complete else {}
 
 
 def _results(metrics: dict, file: str) -> list:
@@ -136,7 +136,7 @@ def upload(run: Run, place: str, kind: str = "merged", private: bool = True, dry
         address = _repository(api, place, private)
         api.upload_folder(
             repo_id=place,
-            folder_path=run.stage(kind).sound(),
+            folder_path=run.stage(kind).verified(),
             allow_patterns=[path.name for path in sent],
             commit_message=f"{kind} model, made with ftlib",
         )

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -21,7 +22,7 @@ from ftlib.runtime.files import file_fingerprint, read_json, write_json
 STAGES = ("dataset", "index", "adapter", "merged", "evaluation")
 
 
-FORMAT = 1  # raise it when a stage's files change meaning: older stages are then rebuilt
+FORMAT = 2  # raise it when a stage's files change meaning: older stages are then rebuilt
 
 
 class StageBusy(FtlibError):
@@ -36,7 +37,21 @@ class StageMissing(FtlibError):
     """A stage that is needed has not been made; the message says which command makes it."""
 
 
-_FOUND_SOUND: set[tuple[Path, str]] = set()  # stages whose files this process has compared already
+_VERIFIED: set[tuple[Path, str]] = set()  # stages whose files this process has compared already
+
+
+class StageKey(NamedTuple):
+    """What a stage must match to be reused.
+
+    Attributes:
+        fingerprint: of the settings and of the inputs.
+        config: {section: {key: value}} that the stage depends on.
+        inputs: {name: fingerprint} of what it reads.
+    """
+
+    fingerprint: str
+    config: dict
+    inputs: dict
 
 
 class Stage:
@@ -46,21 +61,21 @@ class Stage:
         self.path, self.name, self.wait = path, path.name, wait
         self._manifest_path = path / "manifest.json"
         self._started_path = path / "started.json"
-        self._before = path.parent / f".{path.name}.before"  # a whole result, until the one that replaces it is whole
+        self._backup = path.parent / f".{path.name}.before"  # a whole result, until the one that replaces it is whole
         self._lock = FileLock(path.parent / f".{path.name}.lock")
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         return self._manifest_path.exists()
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """True if ftlib made this folder: it is whole, or an attempt was interrupted."""
-        return self.whole or self._started_path.exists()
+        return self.complete or self._started_path.exists()
 
     def manifest(self) -> dict:
         """The stage's manifest. Raises StageMissing with the command that makes it."""
-        if not self.whole:
+        if not self.complete:
             commands = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}
             own = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
             raise StageMissing(f"{self.path} is not there or not finished: run {own} first")
@@ -72,14 +87,14 @@ class Stage:
             raise StageDamaged(f"{self._manifest_path} is damaged ({str(found)[:80]}): {self._way_out()}")
         return found
 
-    def sound(self) -> Path:
+    def verified(self) -> Path:
         """The stage's folder, after each of its files was compared with what was written; once a process.
 
         Raises StageMissing, or StageDamaged with the file's name and what to do.
         """
         manifest = self.manifest()
         known = (self.path.resolve(), manifest["finished"])
-        if known not in _FOUND_SOUND:
+        if known not in _VERIFIED:
             for name, expected in manifest.get("sums", {}).items():
                 path = self.path / name
                 if not path.is_file():
@@ -88,7 +103,7 @@ class Stage:
                     raise StageDamaged(
                         f"{path} is not what was written there (damaged, or changed by hand): {self._way_out()}"
                     )
-            _FOUND_SOUND.add(known)
+            _VERIFIED.add(known)
         return self.path
 
     def _way_out(self) -> str:
@@ -102,26 +117,23 @@ class Stage:
         files = sorted(path for path in self.path.rglob("*") if path.is_file() and path not in own)
         return {path.relative_to(self.path).as_posix(): file_fingerprint(path) for path in files}
 
-    def why_stale(self, key: str, config: dict, read: dict) -> str | None:
-        """None if the stage on disk was made with this fingerprint, else the reason why it must be (re)built.
-
-        key: the wanted fingerprint. config: the settings that it depends on. read: {name: fingerprint} of its inputs.
-        """
-        if not self.whole:
-            return "interrupted earlier" if self._started_path.exists() else "not made yet"
+    def stale_reason(self, key: StageKey) -> str | None:
+        """Return why the stage on disk must be (re)built to match `key`, or None if it matches."""
+        if not self.complete:
+            return "interrupted earlier" if self._started_path.exists() else "not built yet"
         manifest = self.manifest()
-        if manifest["fingerprint"] == key:
+        if manifest["fingerprint"] == key.fingerprint:
             return None
-        changed = differences(manifest["config"], config)
-        changed += [f"{name} changed" for name in read if manifest["read"].get(name) != read[name]]
-        return "; ".join(changed) or "it was made by another version of ftlib"
+        changed = differences(manifest["config"], key.config)
+        changed += [f"{name} changed" for name in key.inputs if manifest["read"].get(name) != key.inputs[name]]
+        return "; ".join(changed) or "it was built by another version of ftlib"
 
     def can_resume(self, key: str) -> bool:
         """True if an interrupted attempt with the same fingerprint left something to go on from."""
-        return not self.whole and self._started_path.exists() and read_json(self._started_path)["fingerprint"] == key
+        return not self.complete and self._started_path.exists() and read_json(self._started_path)["fingerprint"] == key
 
     @contextlib.contextmanager
-    def writing(self, key: str, config: dict, read: dict, profile: str, keep: tuple[str, ...] = ()) -> Iterator[dict]:
+    def writing(self, key: StageKey, profile: str, keep: tuple[str, ...] = ()) -> Iterator[dict]:
         """Hold the stage's lock, set aside what is stale, yield a dict for results, then write the manifest.
 
         A whole result is removed only when the new one is whole: see `settle`.
@@ -132,16 +144,16 @@ class Stage:
             for partial in self.path.rglob("*.partial"):
                 if partial.is_file():  # a kill inside a rename left it; it must not be counted among the stage's files
                     partial.unlink()
-            if not self.can_resume(key):
-                self._set_aside(keep)
-            write_json(self._started_path, {"fingerprint": key, "started": provenance.now()})
+            if not self.can_resume(key.fingerprint):
+                self._back_up(keep)
+            write_json(self._started_path, {"fingerprint": key.fingerprint, "started": provenance.now()})
             started, result = time.perf_counter(), {}
             yield result
             manifest = {
                 "stage": self.name,
-                "fingerprint": key,
-                "config": config,
-                "read": read,
+                "fingerprint": key.fingerprint,
+                "config": key.config,
+                "read": key.inputs,
                 "profile": profile,
                 "versions": provenance.versions(),
                 "git_commit": provenance.git_commit(),
@@ -154,7 +166,7 @@ class Stage:
             }
             write_json(self._manifest_path, manifest)
             self._started_path.unlink()
-            _remove_stage(self._before)
+            _remove_stage(self._backup)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -182,42 +194,42 @@ class Stage:
             self._lock.release()
 
     @property
-    def replaced(self) -> bool:
+    def has_backup(self) -> bool:
         """True if the result before an attempt that did not end is still there."""
-        return self._before.exists()
+        return self._backup.exists()
 
-    def settle(self, key: str) -> bool:
+    def restore(self, key: str) -> bool:
         """Put back the result that an unfinished attempt was to replace, if it is the wanted one; true if it was.
 
         key: the wanted fingerprint. The caller holds the lock. Removes that result if a newer one is whole.
         """
-        before = Stage(self._before)
-        if self.whole or not before.whole:
-            _remove_stage(self._before)
+        before = Stage(self._backup)
+        if self.complete or not before.complete:
+            _remove_stage(self._backup)
             return False
         if before.manifest()["fingerprint"] != key:
             return False
         self._clear(())
         shutil.rmtree(self.path, ignore_errors=True)
-        os.rename(self._before, self.path)
+        os.rename(self._backup, self.path)
         return True
 
-    def _set_aside(self, keep: tuple[str, ...]) -> None:
+    def _back_up(self, keep: tuple[str, ...]) -> None:
         """Make room for a new attempt: a whole result moves aside, copies of `keep` stay; anything else is cleared."""
-        if not self.whole:
+        if not self.complete:
             self._clear(keep)
             return
-        _remove_stage(self._before)
-        os.rename(self.path, self._before)
+        _remove_stage(self._backup)
+        os.rename(self.path, self._backup)
         write_json(self._started_path, {"fingerprint": None, "started": provenance.now()})
         for name in keep:
-            if (self._before / name).exists():
-                shutil.copy2(self._before / name, self.path / name)
+            if (self._backup / name).exists():
+                shutil.copy2(self._backup / name, self.path / name)
 
     def remove(self) -> None:
         """Delete the folder if ftlib made it; the caller holds the lock."""
-        _remove_stage(self._before)
-        if self.begun:
+        _remove_stage(self._backup)
+        if self.started:
             self._clear(())
             shutil.rmtree(self.path)
 
@@ -230,7 +242,7 @@ class Stage:
             return
         own = self._started_path.name + ".partial"  # a kill before its rename leaves it alone in the folder
         content = [entry for entry in self.path.iterdir() if entry.name != own]
-        if content and not self.begun:
+        if content and not self.started:
             raise StageMissing(
                 f"{self.path} holds files but no manifest.json, so ftlib did not make it and will not empty it: "
                 "move them away, or use --run with another folder"
@@ -275,4 +287,4 @@ class Run:
 
     def manifests(self) -> dict[str, dict]:
         """{stage: manifest} of the stages that are whole."""
-        return {name: self.stage(name).manifest() for name in STAGES if self.stage(name).whole}
+        return {name: self.stage(name).manifest() for name in STAGES if self.stage(name).complete}

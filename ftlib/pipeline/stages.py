@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ftlib.config.settings import Config, flatten
 from ftlib.evaluation.metric_table import DEFINITIONS
-from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage
+from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage, StageKey
 from ftlib.runtime import distributed
 from ftlib.runtime.files import fingerprint, large_file_fingerprint, read_jsonl, runs_root
 
@@ -43,11 +43,12 @@ KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers say the
 
 
 def default_run(cfg: Config) -> Path:
+    """Return the run folder of a profile: `runs/<profile>`."""
     return runs_root() / cfg.profile
 
 
 def recorded_settings(run: Run, before: str) -> dict:
-    """The settings that the stages before `before` were made with, so that `ftlib train` goes on with what was prepared."""
+    """Return the settings of the stages before `before`, so that `ftlib train` keeps those of the prepared data."""
     recorded: dict = {}
     manifests = run.manifests()
     for name in STAGES[: STAGES.index(before)]:
@@ -55,36 +56,36 @@ def recorded_settings(run: Run, before: str) -> dict:
     return recorded
 
 
-def reads(name: str, cfg: Config) -> tuple[str, ...]:
-    """The stages that a stage reads; an open-book evaluation looks rows up."""
+def inputs_of(name: str, cfg: Config) -> tuple[str, ...]:
+    """Return the stages that a stage reads; an evaluation with retrieval reads the index too."""
     return (*READS[name], "index") if name == "evaluation" and cfg.evaluation.open_book else READS[name]
 
 
-def wanted(name: str, cfg: Config, run: Run) -> tuple[str, dict, dict]:
-    """(fingerprint, settings, {input: fingerprint}) that the stage should have; its inputs must be there."""
+def stage_key(name: str, cfg: Config, run: Run) -> StageKey:
+    """Compute what a stage must match to be reused. Its inputs must be complete."""
     config = {section: cfg.to_dict()[section] for section in SECTIONS[name]}
     if name == "dataset":
-        read = {"the data file": _data_fingerprint(cfg, run.stage(name))}
+        inputs = {"the data file": _data_fingerprint(cfg, run.stage(name))}
     else:
-        read = {source: run.stage(source).manifest()["fingerprint"] for source in reads(name, cfg)}
-    counts = flatten(config)
-    counts.pop("data.path", None)  # the file's content counts (see `read`), not its place
-    if not counts.get("data.use_damaged"):  # off: the same rows as before the setting existed
-        counts.pop("data.use_damaged", None)
+        inputs = {each: run.stage(each).manifest()["fingerprint"] for each in inputs_of(name, cfg)}
+    settings = flatten(config)
+    settings.pop("data.path", None)  # the file's content counts (see `inputs`), not where it lies
+    if not settings.get("data.use_damaged"):  # off: the same rows as before the setting existed
+        settings.pop("data.use_damaged", None)
     versions = [FORMAT, name] if name != "evaluation" else [FORMAT, name, DEFINITIONS]
-    return fingerprint([*versions, counts, read]), config, read
+    return StageKey(fingerprint([*versions, settings, inputs]), config, inputs)
 
 
 def _data_fingerprint(cfg: Config, stage: Stage) -> str:
-    """Of the raw file; a data set whose raw file has gone since (a Colab disk) is still good.
+    """Return the fingerprint of the raw file. A data set whose raw file has gone since (a Colab disk) stays valid.
 
     Raises DataError for a file that cannot be read, before an older data set is cleared away.
     """
-    from ftlib.data.dataset import data_path, on_sample
+    from ftlib.data.file_search import data_path, on_sample
     from ftlib.data.raw_reader import check_file
 
     path = data_path(cfg)
-    if stage.whole and stage.manifest()["config"]["data"]["path"] == cfg.data.path:
+    if stage.complete and stage.manifest()["config"]["data"]["path"] == cfg.data.path:
         gone = cfg.data.path == "auto" and on_sample(cfg) and not stage.manifest()["sample"]
         if gone or not os.path.exists(path):
             return stage.manifest()["read"]["the data file"]
@@ -93,32 +94,34 @@ def _data_fingerprint(cfg: Config, stage: Stage) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _hash_of(path: Path, size: int, changed: int) -> str:
-    """`large_file_fingerprint`, once a process for a file that stays as it is: the real one has 890 MB, unpacked 1.9 GB."""
+def _hash_of(path: Path, size: int, modified_ns: int) -> str:
+    """Hash a file once a process as long as it is unchanged: the real one has 890 MB, unpacked 1.9 GB."""
     return large_file_fingerprint(path)
 
 
 def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stage:
-    """Make a stage and those before it unless they are whole and match `cfg`; says what is reused, what is built and why.
+    """Bring a stage and the stages it reads up to date; print what is reused, what is built and why.
 
-    also: stages before it that it does not need, but that are wanted too.
+    Args:
+        also: stages before it that it does not need, but that are wanted too.
+
+    Raises:
+        ConfigError, ModelError: what the machine, the model and the settings reveal, before any stage is built.
     """
-    before = [each for each in STAGES[: STAGES.index(name)] if each in also or _needs(name, each, cfg)]
-    if name in MODEL_STAGES and any(_to_build(each, cfg, run) for each in (*before, name)):
-        _check(name, cfg, run)
-    for each in before:
-        ensure_one(each, cfg, run)
+    checked = name not in MODEL_STAGES
+    needed = [each for each in STAGES[: STAGES.index(name)] if each in also or _depends(name, each, cfg)]
+    for each in [*needed, name]:
+        key = stage_key(each, cfg, run)
+        stale = distributed.agree(run.stage(each).stale_reason(key) if distributed.first() else None)
+        if stale and not checked:
+            _check(name, cfg, run)
+            checked = True
+        stage = bring_up_to_date(each, key, cfg, run)
         if each == "dataset" and name == "evaluation":
-            _check_rows(cfg, run)
-    return ensure_one(name, cfg, run)
+            from ftlib.evaluation.systems import row_counts
 
-
-def _to_build(name: str, cfg: Config, run: Run) -> bool:
-    """Return True if a stage is missing or stale, as far as that can be known before the stages before it are built."""
-    stage = run.stage(name)
-    if not stage.whole or not all(run.stage(each).whole for each in reads(name, cfg)):
-        return True
-    return _why_stale(stage, cfg, run) is not None
+            row_counts(cfg, stage.manifest()["splits"])  # refuses too many rows before the training, not after it
+    return stage
 
 
 def _check(name: str, cfg: Config, run: Run) -> None:
@@ -131,70 +134,40 @@ def _check(name: str, cfg: Config, run: Run) -> None:
     precision(cfg)
 
 
-def _check_rows(cfg: Config, run: Run) -> None:
-    """Refuse an evaluation of more rows than there are before the training, not after it. Raises ConfigError."""
-    from ftlib.evaluation.systems import row_counts
-
-    row_counts(cfg, run.stage("dataset").manifest()["splits"])
+def _depends(name: str, other: str, cfg: Config) -> bool:
+    """Return True if a stage reads another, directly or through one between them."""
+    return any(each == other or _depends(each, other, cfg) for each in inputs_of(name, cfg))
 
 
-def _needs(name: str, other: str, cfg: Config) -> bool:
-    """True if a stage reads another, directly or through one between them."""
-    return any(source == other or _needs(source, other, cfg) for source in reads(name, cfg))
+def bring_up_to_date(name: str, key: StageKey, cfg: Config, run: Run) -> Stage:
+    """Reuse or build one stage whose inputs are complete. key: see `stage_key`.
 
-
-def ensure_one(name: str, cfg: Config, run: Run) -> Stage:
-    """`ensure` for one stage alone, whose inputs are there."""
-    stage = run.stage(name)
-    if distributed.world() > 1:
-        return _ensure_together(stage, cfg, run)
-    if stage.replaced or _why_stale(stage, cfg, run) is not None:
-        with stage.lock():
-            _settle(stage, cfg, run)
-            reason = _why_stale(stage, cfg, run)  # again: who held the lock may just have made it
-            if reason is not None:
-                _build(stage, cfg, run, reason)
-                return stage
-    stage.sound()
-    print(f"{name}: reused, made {stage.manifest()['finished']}", flush=True)
-    return stage
-
-
-def _ensure_together(stage: Stage, cfg: Config, run: Run) -> Stage:
-    """The same with several processes: the first one decides, holds the lock and writes; SHARED stages are built by all.
-
-    A process that fails ends, and the launcher ends the others.
+    With several processes rank 0 decides, holds the lock and writes; the stages of SHARED are built by all of them. A process
+    that fails ends, and the launcher ends the others.
     """
+    stage = run.stage(name)
     with contextlib.ExitStack() as held:
-        if distributed.first():
+        if distributed.first() and (stage.has_backup or stage.stale_reason(key) is not None):
             held.enter_context(stage.lock())
-            _settle(stage, cfg, run)
-        reason = distributed.agree(_why_stale(stage, cfg, run) if distributed.first() else None)
-        if reason is not None and distributed.first():
-            _build(stage, cfg, run, reason)
-        elif reason is not None and stage.name in SHARED:
-            BUILDERS[stage.name](cfg, run, stage.path)
-        elif reason is None and distributed.first():
-            stage.sound()
-            print(f"{stage.name}: reused, made {stage.manifest()['finished']}", flush=True)
+            if stage.has_backup and stage.restore(key.fingerprint):
+                print(f"{name}: restored the previous result (the rebuild did not finish)", flush=True)
+        # once more under the lock: its former holder may have built the stage
+        stale = distributed.agree(stage.stale_reason(key) if distributed.first() else None)
+        if stale is None and distributed.first():
+            stage.verified()
+            print(f"{name}: up to date (built {stage.manifest()['finished']})", flush=True)
+        elif stale is not None and distributed.first():
+            _build(stage, key, stale, cfg, run)
+        elif stale is not None and name in SHARED:
+            BUILDERS[name](cfg, run, stage.path)
         distributed.wait()
     return stage
 
 
-def _why_stale(stage: Stage, cfg: Config, run: Run) -> str | None:
-    return stage.why_stale(*wanted(stage.name, cfg, run))
-
-
-def _settle(stage: Stage, cfg: Config, run: Run) -> None:
-    if stage.replaced and stage.settle(wanted(stage.name, cfg, run)[0]):
-        print(f"{stage.name}: brought back, what was to replace it did not get done", flush=True)
-
-
-def _build(stage: Stage, cfg: Config, run: Run, reason: str) -> None:
-    key, config, read = wanted(stage.name, cfg, run)
-    doing = "going on" if stage.can_resume(key) else "building"
-    print(f"{stage.name}: {doing} ({reason}){expected(stage.name, cfg.profile)}", flush=True)
-    with stage.writing(key, config, read, cfg.profile, KEPT.get(stage.name, ())) as result:
+def _build(stage: Stage, key: StageKey, stale: str, cfg: Config, run: Run) -> None:
+    state = "resuming" if stage.can_resume(key.fingerprint) else "building"
+    print(f"{stage.name}: {state} ({stale}){expected(stage.name, cfg.profile)}", flush=True)
+    with stage.writing(key, cfg.profile, KEPT.get(stage.name, ())) as result:
         result |= BUILDERS[stage.name](cfg, run, stage.path)
 
 
@@ -211,7 +184,7 @@ def load_dataset(run: Run):
     """The data set of a run as a Hugging Face DatasetDict. Raises StageMissing."""
     from datasets import load_from_disk
 
-    return load_from_disk(str(run.stage("dataset").sound()))
+    return load_from_disk(str(run.stage("dataset").verified()))
 
 
 def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
@@ -281,7 +254,7 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         "git_commit": adapter["git_commit"],
     }
     fingerprints = data["fingerprint"], manifests["merged"]["fingerprint"]
-    dataset, trained = load_dataset(run), trained_uids(run.stage("adapter").sound())
+    dataset, trained = load_dataset(run), trained_uids(run.stage("adapter").verified())
     index = Index.open(dataset, run.stage("index").path) if cfg.evaluation.open_book else None
     found = evaluate(cfg, dataset, run.stage("merged").path, folder, *fingerprints, about, trained, index)
     if found is None:  # of several processes, the first one scores

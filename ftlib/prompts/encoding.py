@@ -13,7 +13,7 @@ import functools
 from collections.abc import Mapping
 from typing import TypedDict
 
-from ftlib.prompts.templates import Entries, Turns, build_prompt, build_target, open_prompt, split_prompt
+from ftlib.prompts.templates import Entries, Turns, build_prompt, build_target, open_prompt
 from ftlib.runtime.errors import FtlibError
 
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
@@ -26,8 +26,9 @@ class PromptTooLong(FtlibError, ValueError):
 
 
 class Example(TypedDict):
-    """One encoded row. `labels` is as long as `input_ids`; IGNORED where no loss is counted."""
+    """One encoded row. `labels` is as long as `input_ids`; IGNORED where no loss is counted. `uid`: "" outside a data set."""
 
+    uid: str
     input_ids: list[int]
     labels: list[int]
     prompt_tokens: int
@@ -40,6 +41,7 @@ def encode_example(
     question: str,
     content: str | None = None,
     *,
+    uid: str = "",
     max_length: int = 512,
     loss_on: str = "answer",
     label_eos: bool = True,
@@ -59,7 +61,7 @@ def encode_example(
     if shown or entries:
         prompt = encode_prompt(tokenizer, open_prompt(message, entries), shown)
     if content is None:
-        return Example(input_ids=prompt, labels=[IGNORED] * len(prompt), prompt_tokens=len(prompt), cut=False)
+        return Example(uid=uid, input_ids=prompt, labels=[IGNORED] * len(prompt), prompt_tokens=len(prompt), cut=False)
     if len(plain) >= max_length:
         raise PromptTooLong(f"train.max_length = {max_length}: a prompt alone has {len(plain)} tokens; set it higher")
     answer = encode_answer(tokenizer, content)
@@ -69,7 +71,13 @@ def encode_example(
     if not label_eos and not cut:
         labels = labels[:-1] + [IGNORED]
     prompt_labels = prompt if loss_on == "all" else [IGNORED] * len(prompt)
-    return Example(input_ids=prompt + answer[:room], labels=prompt_labels + labels, prompt_tokens=len(prompt), cut=cut)
+    return Example(
+        uid=uid,
+        input_ids=prompt + answer[:room],
+        labels=prompt_labels + labels,
+        prompt_tokens=len(prompt),
+        cut=cut,
+    )
 
 
 def encode_prompt(tokenizer, prompt: str, shown: Turns = ()) -> list[int]:
@@ -179,7 +187,7 @@ def cut_title(tokenizer, title: str) -> str:
 def encode_rows(
     tokenizer, rows, train_config, shown: Turns = (), entries: Mapping[str, Entries] | None = None
 ) -> list[Example]:
-    """Encode rows of the data set (dicts with uid, title, content, input_text) as `cfg.train` says; drops none.
+    """Encode rows of the data set (dicts with uid, title, question, content) as `cfg.train` says; drops none.
 
     shown: turns before each. entries: {uid: rows of the catalogue in its prompt}.
     """
@@ -188,8 +196,9 @@ def encode_rows(
         encode_example(
             tokenizer,
             row["title"],
-            split_prompt(row["input_text"])[1],
+            row["question"],
             row["content"],
+            uid=row["uid"],
             shown=shown,
             entries=entries.get(row["uid"], ()) if entries else (),
             **settings,

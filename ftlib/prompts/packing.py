@@ -89,9 +89,10 @@ def rows_for(lengths: list[int], examples_per_step: int, row_length: int) -> int
 class Flat:
     """Encoded examples laid end to end, so that nothing is done a token; as a sequence, they are the examples.
 
-    Arrays: ids and labels (tokens,); lengths, prompt_tokens and cut (examples,).
+    Arrays: ids and labels (tokens,); uids, lengths, prompt_tokens and cut (examples,).
     """
 
+    uids: np.ndarray
     ids: np.ndarray
     labels: np.ndarray
     lengths: np.ndarray
@@ -107,6 +108,7 @@ class Flat:
     def __getitem__(self, place: int) -> Example:
         here = slice(self.starts[place], self.starts[place + 1])
         return Example(
+            uid=str(self.uids[place]),
             input_ids=self.ids[here],
             labels=self.labels[here],
             prompt_tokens=int(self.prompt_tokens[place]),
@@ -122,6 +124,7 @@ def flatten(examples: list[Example] | Flat) -> Flat:
     if isinstance(examples, Flat):
         return examples
     return Flat(
+        uids=np.asarray([example["uid"] for example in examples], dtype=object),
         ids=np.concatenate([np.asarray(example["input_ids"], dtype=np.int32) for example in examples]),
         labels=np.concatenate([np.asarray(example["labels"], dtype=np.int32) for example in examples]),
         lengths=np.asarray([len(example["input_ids"]) for example in examples]),

@@ -75,12 +75,6 @@ def build_target(content: str) -> str:
     return PREFIX + content
 
 
-def split_prompt(prompt: str) -> tuple[str, str]:
-    """(title, question) of a prompt made by `build_prompt`."""
-    _, question, title = prompt.split("\n", 2)
-    return title.removeprefix("Title: "), question.removeprefix("Question: ")
-
-
 def strip_prefix(text: str) -> str:
     """The text without the "Description:" it may begin with (case as written, white space around it ignored)."""
     return text.strip().removeprefix(PREFIX.strip()).lstrip()

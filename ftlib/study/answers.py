@@ -24,7 +24,7 @@ from ftlib.evaluation.answers import ANSWERS, model_answers, read_answers
 from ftlib.evaluation.runner import ends_in_time, scored_bytes
 from ftlib.evaluation.systems import choose_rows, shown_before, untuned
 from ftlib.pipeline import stages
-from ftlib.pipeline.stage import FORMAT, Run, Stage
+from ftlib.pipeline.stage import FORMAT, Run, Stage, StageKey
 from ftlib.prompts.templates import Turns, build_prompt, question_for
 from ftlib.runtime.files import fingerprint, read_json, write_json
 from ftlib.study.study_file import Job, Study, StudyError, settings
@@ -128,9 +128,9 @@ class Work:
 
         disable_progress_bars()
         config = {"data": job.cfg.to_dict()["data"]}
-        if stage.why_stale(key, config, {}) is None:
+        if stage.stale_reason(StageKey(key, config, {})) is None:
             return
-        with stage.lock(), stage.writing(key, config, {}, job.cfg.profile) as result:
+        with stage.lock(), stage.writing(StageKey(key, config, {}), job.cfg.profile) as result:
             own, rows = stages.load_dataset(self.own_data), stages.load_dataset(source)["train"]
             held_out = [row for split in ("validation", "test") for row in own[split]]
             kept = list(not_held_out(rows, held_out, self.cfg, job.run.leaks))[: job.cfg.data.train_size]
@@ -176,7 +176,7 @@ class Work:
 
     def trained(self, job: Job) -> Trained:
         data = self.training_data(job)
-        return Trained(self.shared / "models" / stages.wanted("adapter", job.cfg, data)[0], data)
+        return Trained(self.shared / "models" / stages.stage_key("adapter", job.cfg, data).fingerprint, data)
 
     def key(self, job: Job) -> str:
         """The fingerprint of a job's answers: training, merge, decoding, rows."""
@@ -205,11 +205,11 @@ class Work:
 
     def is_answered(self, job: Job) -> bool:
         """True if this folder holds the answers of base and tuned model to all that the job asks."""
-        return self._tuned_answered(job) and all(self.base(key).whole for key in self.base_keys(job).values())
+        return self._tuned_answered(job) and all(self.base(key).complete for key in self.base_keys(job).values())
 
     def _tuned_answered(self, job: Job) -> bool:
         stage = self.stage(job)
-        return stage.whole and stage.manifest()["fingerprint"] == self.key(job)
+        return stage.complete and stage.manifest()["fingerprint"] == self.key(job)
 
     # the work
 
@@ -224,11 +224,13 @@ class Work:
         if self._tuned_answered(job):
             return
         stage, trained, key = self.stage(job), self.trained(job), self.key(job)
-        adapter = stages.ensure_one("adapter", job.cfg, trained)
+        adapter_key = stages.stage_key("adapter", job.cfg, trained)
+        adapter = stages.bring_up_to_date("adapter", adapter_key, job.cfg, trained)
         free()
         self._check_seen(job, trained_uids(adapter.path))
         read = {"adapter": trained.path.name, "dataset": _key_of(trained)}
-        with stage.writing(key, job.cfg.to_dict(), read, job.cfg.profile, stages.KEPT["evaluation"]) as result:
+        stage_key = StageKey(key, job.cfg.to_dict(), read)
+        with stage.writing(stage_key, job.cfg.profile, stages.KEPT["evaluation"]) as result:
             from ftlib.merging import merged_in_memory
 
             rows = self.rows(job)
@@ -250,9 +252,9 @@ class Work:
 
         found = self.rows(job)[split]
         with stage.lock():  # another process of the same study may be at it
-            if stage.whole:
+            if stage.complete:
                 return
-            with stage.writing(key, {}, {}, job.cfg.profile, stages.KEPT["evaluation"]) as result:
+            with stage.writing(StageKey(key, {}, {}), job.cfg.profile, stages.KEPT["evaluation"]) as result:
                 place = fetch(job.cfg.model.name)
                 shown = self._shown(job, system)
                 result["answers_in"] = self._ask(
@@ -330,5 +332,6 @@ def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterat
 
 
 def reworded(row: dict, seed: int, names: list[str]) -> dict:
-    """The row, asked in one of these wordings."""
-    return row | {"input_text": build_prompt(row["title"], question_for(row["uid"], seed, names))}
+    """Return the row with a question drawn from `names` (see `templates.question_for`)."""
+    question = question_for(row["uid"], seed, names)
+    return row | {"question": question, "input_text": build_prompt(row["title"], question)}

@@ -70,7 +70,7 @@ def run_study(
 
 
 def _answer(work: Work, job: Job, results: Path) -> None:
-    if not work.stage(job).whole and recorded(results, job).get("fingerprint") == work.key(job):
+    if not work.stage(job).complete and recorded(results, job).get("fingerprint") == work.key(job):
         print(f"{job.name}: recorded in {results_of(results, job.study)} already", flush=True)
         return
     work.answer(job)

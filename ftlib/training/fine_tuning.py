@@ -27,7 +27,7 @@ from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_jsonl, write_text
 from ftlib.training.checkpoints import CHECKPOINTS, last_checkpoint, resume
 from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
-from ftlib.training.dry_run import in_words, peak_in_words
+from ftlib.training.dry_run import in_words, peak_in_words, plan
 from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, smaller
 from ftlib.training.token_cache import encoded
 from ftlib.training.trained_rows import TRAINED_UIDS, times_trained
@@ -204,7 +204,7 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
             resume(trainer, checkpoint, about["steps"])
             break
         except Diverged as error:
-            raise not_a_number(error, cfg, dataset, trainer) from error
+            raise not_a_number(error, cfg, trainer, dataset) from error
         except torch.OutOfMemoryError as error:
             if not auto_batch() or distributed.world() > 1:
                 raise OutOfMemory(
@@ -252,12 +252,10 @@ class TrainingFailed(FtlibError):
     """The training cannot go on; the message says what to try."""
 
 
-def not_a_number(error: Diverged, cfg: Config, dataset, trainer: ExamplesTrainer) -> TrainingFailed:
-    """What to say when the loss is no number: since when, in which rows, and what to try."""
-    ids, owners = (error.batch[name].flatten().cpu() for name in ("input_ids", "owners"))
-    asked = {tuple(ids[owners == member].tolist()) for member in owners[owners >= 0].unique()}
-    examples = encoded(trainer.tokenizer_for_saving, dataset["train"], cfg.train, None)
-    uids = [dataset["train"][place]["uid"] for place, row in enumerate(examples) if tuple(row["input_ids"]) in asked]
+def not_a_number(error: Diverged, cfg: Config, trainer: ExamplesTrainer, dataset) -> TrainingFailed:
+    """Return the error to raise when the loss is not finite: since which step, in which rows, and what to try."""
+    positions = trainer.places(plan(trainer)[error.step - 1])
+    uids = dataset["train"].select(positions)["uid"]
     since = f"steps {error.first} to {error.step}" if error.first < error.step else f"step {error.step}"
     rows = f"rows {', '.join(uids[:SHOWN_UIDS])}{' and others' if len(uids) > SHOWN_UIDS else ''}"
     fp16 = ", train.bf16=true on a GPU that has it" if trainer.args.fp16 else ""

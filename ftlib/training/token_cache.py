@@ -59,7 +59,13 @@ def save(examples: list[encoding.Example], folder: Path) -> None:
 
     disable_progress_bars()
     tokens = List(Value("int32"))
-    kinds = {"input_ids": tokens, "labels": tokens, "prompt_tokens": Value("int32"), "cut": Value("bool")}
+    kinds = {
+        "uid": Value("string"),
+        "input_ids": tokens,
+        "labels": tokens,
+        "prompt_tokens": Value("int32"),
+        "cut": Value("bool"),
+    }
     columns = {name: [example[name] for example in examples] for name in kinds}
     Dataset.from_dict(columns, features=Features(kinds)).save_to_disk(str(folder))
 
@@ -73,6 +79,7 @@ def load(folder: Path) -> Flat:
         table.column(name).combine_chunks() for name in ("input_ids", "labels", "prompt_tokens", "cut")
     )
     return Flat(
+        uids=table.column("uid").to_numpy(),
         ids=ids.flatten().to_numpy(),
         labels=labels.flatten().to_numpy(),
         lengths=ids.value_lengths().to_numpy(),

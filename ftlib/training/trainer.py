@@ -43,11 +43,10 @@ class ExamplesTrainer(Trainer):
         super().__init__(*args, compute_loss_func=_loss, **kwargs)
         self.warmup_from = warmup_from
         self.validation, self.pad_id, self.max_length = validation, pad_id, max_length
-        self.counted, self.slots, self.paused, self.last = None, 0, 0.0, None
+        self.counted, self.slots, self.paused = None, 0, 0.0
 
     def count_tokens(self, inputs) -> None:
         """Add a batch's tokens and slots. The sum stays on the device: reading it would make the GPU wait for Python."""
-        self.last = inputs
         real = (inputs["owners"] >= 0).sum()
         self.counted = real if self.counted is None else self.counted + real
         self.slots += inputs["owners"].numel()
@@ -112,7 +111,7 @@ class ExamplesTrainer(Trainer):
         trained = (weight for weight in self.model.parameters() if weight.requires_grad)
         if not all(bool(weight.isfinite().all()) for weight in trained):
             # a training that is taken up again must not begin with weights that are no numbers
-            raise Diverged(self.state.global_step, self.args.logging_steps, {"loss": float("nan")}, self.last)
+            raise Diverged(self.state.global_step, self.args.logging_steps, {"loss": float("nan")})
         super()._save_checkpoint(*args, **kwargs)
         self.paused += time.perf_counter() - started
 
@@ -139,11 +138,11 @@ class GroupedSampler(Sampler):
 
 
 class Diverged(Exception):
-    """The loss is no number any more. `training.train` says so with the uids of the rows in `batch`, the last step's inputs."""
+    """The loss is not finite, at `step` or since `first`, the step after the last one that was logged."""
 
-    def __init__(self, step: int, every: int, logged: dict, batch: dict):
+    def __init__(self, step: int, every: int, logged: dict):
         super().__init__(f"the loss of step {step} is {logged['loss']}")
-        self.step, self.first, self.logged, self.batch = step, max(step - every + 1, 1), logged, batch
+        self.step, self.first, self.logged = step, max(step - every + 1, 1), logged
 
 
 class Progress(TrainerCallback):
@@ -180,7 +179,7 @@ class Progress(TrainerCallback):
         if not entry:
             return
         if not math.isfinite(entry.get("loss", 0.0)):
-            raise Diverged(state.global_step, args.logging_steps, entry, self.trainer.last)
+            raise Diverged(state.global_step, args.logging_steps, entry)
         # the loss that is logged has been computed, so the GPU is done with all steps up to here
         self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
         rate = round(

@@ -61,14 +61,14 @@ def test_sample_writes_rows_that_prepare_reads(tmp_path, capsys):
     with gzip.open(path) as file:
         assert len([json.loads(line) for line in file]) == 400
     assert main(["prepare", "--data", str(path), "--run", str(tmp_path / "run")]) == 0
-    assert Run(tmp_path / "run").stage("dataset").whole
+    assert Run(tmp_path / "run").stage("dataset").complete
 
 
 def test_a_second_run_reuses_everything_and_says_so(smoke_run, capsys):
     """Retraining for an hour because one asked for the table again is the fault the stages exist to prevent."""
     assert main(["run", "--run", str(smoke_run.path)]) == 0
     said = capsys.readouterr().out
-    reused = [line.split(":")[0] for line in said.splitlines() if ": reused" in line]
+    reused = [line.split(":")[0] for line in said.splitlines() if ": up to date" in line]
     assert reused == ["dataset", "index", "adapter", "merged", "evaluation"]
     assert "building" not in said and "12 unseen titles" in said and "report.html" in said
 

@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from ftlib.config.settings import Config
 from ftlib.course import pretrained_adapter
 from ftlib.pipeline.stage import Run
-from ftlib.pipeline.stages import ensure, wanted
+from ftlib.pipeline.stages import ensure, stage_key
 from ftlib.runtime.files import read_json, write_json
 
 # SmolLM2-135M, from its published configuration
@@ -37,7 +37,7 @@ def test_it_belongs_to_the_sample_and_to_the_recipe_of_its_profile(runs):
     cfg, run = load(), Run(runs / "cpu")
     ensure("dataset", cfg, run)
     manifest = read_json(pretrained_adapter.FOLDER / "manifest.json")
-    assert manifest["fingerprint"] == wanted("adapter", cfg, run)[0]
+    assert manifest["fingerprint"] == stage_key("adapter", cfg, run).fingerprint
     assert manifest["read"]["dataset"] == run.stage("dataset").manifest()["fingerprint"]
 
 
@@ -64,9 +64,9 @@ def test_it_is_taken_where_nothing_was_trained_and_can_be_forgotten(runs, capsys
     """Ten minutes of training at the start of a lesson, or an adapter that never leaves again: both end the lesson."""
     cfg, run = pretrained_adapter.take(load(), Run(runs / "cpu"))
     assert run.stage("adapter").manifest()["shipped"] and "ships with the course" in capsys.readouterr().out
-    assert ensure("adapter", cfg, run) and "adapter: reused" in capsys.readouterr().out
+    assert ensure("adapter", cfg, run) and "adapter: up to date" in capsys.readouterr().out
     pretrained_adapter.forget(run)
-    assert not run.stage("adapter").begun
+    assert not run.stage("adapter").started
 
 
 def test_the_readers_own_adapter_comes_first(runs):
@@ -82,21 +82,21 @@ def test_a_gpu_takes_the_run_that_it_belongs_to(runs):
     """On Colab's GPU the shipped adapter is of another model than the profile's; mixing them would give noise."""
     cfg, run = pretrained_adapter.take(load("t4"), Run(runs / "t4"), **{"data.path": "sample"})
     assert (cfg.profile, run.path.name) == ("cpu", "cpu") and "SmolLM2" in cfg.model.name
-    assert run.stage("adapter").whole and not (runs / "t4").exists()
+    assert run.stage("adapter").complete and not (runs / "t4").exists()
 
 
 @pytest.mark.parametrize("overrides", [{"lora.r": 4}, {"data.seed": 1}])
 def test_other_settings_are_trained(runs, overrides):
     """A reader who changes the rank must see the effect of that rank."""
     cfg, run = pretrained_adapter.take(load(**overrides), Run(runs / "cpu"), **overrides)
-    assert not run.stage("adapter").begun
+    assert not run.stage("adapter").started
 
 
 def test_own_rows_are_trained_on(runs, write_rows, products):
     """Answers about the made-up sample, shown as answers about the reader's catalogue, would be a lie."""
     path = str(write_rows(products(60)))
     cfg, run = pretrained_adapter.take(load(**{"data.path": path}), Run(runs / "cpu"), **{"data.path": path})
-    assert not run.stage("adapter").begun
+    assert not run.stage("adapter").started
 
 
 def test_keeping_an_adapter_halves_it_and_says_so(smoke_run, tmp_path):

@@ -10,7 +10,7 @@ from ftlib.data.dataset import SPLITS, data_path, on_sample, prepare
 from ftlib.data.raw_reader import DataError
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import ensure
-from ftlib.prompts.templates import QUESTIONS, split_prompt
+from ftlib.prompts.templates import QUESTIONS, build_prompt
 from ftlib.runtime.files import read_json
 
 SIZES = {"data.train_size": 10, "data.validation_size": 3, "data.test_size": 3}
@@ -107,12 +107,12 @@ def test_columns(prepared, products):
     rows = [row | {"title": f" <b>{row['title']}</b>", "target_ind": [1]} for row in products(40)]
     data = prepared(rows, **SIZES, **{"data.questions": ["en_short", "en_customer"]}).data
     for split in SPLITS:
-        assert data[split].column_names == ["uid", "title", "content", "input_text", "target_text"]
+        assert data[split].column_names == ["uid", "title", "question", "content", "input_text", "target_text"]
         for row in data[split]:
             assert row["title"] == f"Lamp number {row['uid'][1:]}"
-            assert split_prompt(row["input_text"])[0] == row["title"]
+            assert row["input_text"] == build_prompt(row["title"], row["question"])
             assert row["target_text"] == f"Description: {row['content']}"
-    asked = {split_prompt(row["input_text"])[1] for row in data["train"]}
+    asked = {row["question"] for row in data["train"]}
     assert asked == {QUESTIONS["en_short"], QUESTIONS["en_customer"]}
 
 

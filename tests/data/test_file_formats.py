@@ -344,12 +344,12 @@ def test_a_damaged_file_is_refused_unless_its_use_is_asked_for(settings, tmp_pat
 def test_use_damaged_makes_no_data_set_stale(settings, tmp_path, write_rows, products):
     """A setting that is off and was not there before must not cost anybody a night's training again."""
     from ftlib.pipeline.stage import Run
-    from ftlib.pipeline.stages import wanted
+    from ftlib.pipeline.stages import stage_key
 
     path = write_rows(products(20))
     run = Run(tmp_path / "run")
     keys = {
-        on: wanted("dataset", settings(**{"data.path": str(path), "data.use_damaged": on}), run)[0]
+        on: stage_key("dataset", settings(**{"data.path": str(path), "data.use_damaged": on}), run).fingerprint
         for on in (False, True)
     }
     assert keys[False] != keys[True]
@@ -358,7 +358,7 @@ def test_use_damaged_makes_no_data_set_stale(settings, tmp_path, write_rows, pro
     before = type(cfg).to_dict
     try:
         type(cfg).to_dict = lambda self: before(self) | {"data": data}
-        assert wanted("dataset", cfg, run)[0] == keys[False]
+        assert stage_key("dataset", cfg, run).fingerprint == keys[False]
     finally:
         type(cfg).to_dict = before
 

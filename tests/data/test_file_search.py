@@ -151,7 +151,7 @@ def test_odd_file_names(tmp_path, name, capsys, products, monkeypatch):
     assert status == 0 and Run(run).stage("dataset").manifest()["file"] == name
     monkeypatch.setenv("FTLIB_DATA__PATH", str(path))  # other settings are YAML, where # and ' mean something
     assert main(["prepare", f"--run={run}", *sizes]) == 0
-    assert capsys.readouterr().out.count("dataset: reused") == 1
+    assert capsys.readouterr().out.count("dataset: up to date") == 1
     assert parse_setting(f"data.path={path}") == ("data.path", str(path))
 
 

@@ -161,11 +161,11 @@ def test_the_parts_of_an_answer_are_those_of_its_text(family):
 def test_older_evaluations_are_scored_again_and_their_answers_kept(smoke_run, monkeypatch, capsys):
     """After an update the table shows figures of two definitions, or an hour of answers is generated again."""
     cfg = smoke.config()
-    now = stages.wanted("evaluation", cfg, smoke_run)[0]
-    others = [stages.wanted(name, cfg, smoke_run)[0] for name in ("adapter", "merged")]
+    now = stages.stage_key("evaluation", cfg, smoke_run).fingerprint
+    others = [stages.stage_key(name, cfg, smoke_run).fingerprint for name in ("adapter", "merged")]
     monkeypatch.setattr(stages, "DEFINITIONS", 1)
-    assert stages.wanted("evaluation", cfg, smoke_run)[0] != now
-    assert [stages.wanted(name, cfg, smoke_run)[0] for name in ("adapter", "merged")] == others
+    assert stages.stage_key("evaluation", cfg, smoke_run).fingerprint != now
+    assert [stages.stage_key(name, cfg, smoke_run).fingerprint for name in ("adapter", "merged")] == others
     assert "answers.jsonl" in stages.KEPT["evaluation"]
 
 

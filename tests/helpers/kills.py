@@ -8,8 +8,8 @@ stage; the forking process never computes, so its children may.
 A named point is found by Python's audit events (PEP 578): the child is killed when it is about to open a file of the stage for
 writing, to rename one, or to write its manifest. Files that compiled code writes raise no such event.
 
-Run: `python tests/helpers/kills.py --random 3 --named 11 --schedulers cosine linear constant_with_warmup` (300 kills, about half an
-hour). Prints the counts as JSON, and writes them with --out (results/kills.json), which `test_interruptions.py` reads.
+Run: `python tests/helpers/kills.py --random 3 --named 11 --schedulers cosine linear` (200 kills, about 20 minutes). Prints the
+counts as JSON and writes them with --out (results/kills.json), which `test_interruptions.py` reads.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def rows(count: int = 40) -> list[dict]:
     made = []
     for n in range(count):
         title, content = f"Kettle {n}", f"A blue kettle of {n} litres for tea. " * (1 + n % 3)
-        made.append({"uid": f"U{n}", "title": title, "content": content.strip(),
+        made.append({"uid": f"U{n}", "title": title, "question": QUESTION, "content": content.strip(),
                      "input_text": build_prompt(title), "target_text": build_target(content.strip())})  # fmt: skip
     return made
 

@@ -14,7 +14,7 @@ from ftlib.cli.entry import main
 from ftlib.data.raw_reader import DataError
 from ftlib.pipeline import run_admin, stages
 from ftlib.pipeline import stage as stage_module
-from ftlib.pipeline.stage import STAGES, Run, StageBusy, StageMissing
+from ftlib.pipeline.stage import STAGES, Run, StageBusy, StageKey, StageMissing
 from ftlib.runtime import files, hardware
 from ftlib.runtime.files import fingerprint, read_json, write_json, write_text
 
@@ -34,7 +34,7 @@ def stage(tmp_path):
 
 def make(stage, key="k1", files=("weights",), config=CONFIG, read=READ, **keywords):
     """Write a stage with some files in it."""
-    with stage.writing(key, config, read, "smoke", **keywords) as result:
+    with stage.writing(StageKey(key, config, read), "smoke", **keywords) as result:
         for name in files:
             write_text(stage.path / name, f"{name} of {key}")
         result["steps"] = 6
@@ -42,7 +42,7 @@ def make(stage, key="k1", files=("weights",), config=CONFIG, read=READ, **keywor
 
 def interrupt(stage, key="k1", files=("weights",), **keywords):
     """Write a stage and die half-way."""
-    with pytest.raises(KeyboardInterrupt), stage.writing(key, CONFIG, READ, "smoke", **keywords):
+    with pytest.raises(KeyboardInterrupt), stage.writing(StageKey(key, CONFIG, READ), "smoke", **keywords):
         for name in files:
             write_text(stage.path / name, f"{name} of {key}")
         raise KeyboardInterrupt
@@ -68,25 +68,25 @@ def test_manifest_says_what_made_the_stage(stage):
 
 def test_no_manifest_before_the_end(stage):
     """Without it a stage that broke off is taken for a whole one, and half an adapter is merged."""
-    assert stage.why_stale("k1", CONFIG, READ) == "not made yet"
+    assert stage.stale_reason(StageKey("k1", CONFIG, READ)) == "not built yet"
     interrupt(stage)
-    assert not stage.whole and stage.why_stale("k1", CONFIG, READ) == "interrupted earlier"
+    assert not stage.complete and stage.stale_reason(StageKey("k1", CONFIG, READ)) == "interrupted earlier"
     with pytest.raises(StageMissing, match="`ftlib train`"):
         stage.manifest()
     make(stage)
     interrupt(stage, key="k2")  # over a whole one: the old manifest must not vouch for the new files
-    assert not stage.whole
+    assert not stage.complete
 
 
 def test_staleness_names_key_old_and_new(stage):
     """Without it a user sees "stale" and cannot tell which setting costs an hour of training."""
     make(stage)
-    assert stage.why_stale("k1", CONFIG, READ) is None
+    assert stage.stale_reason(StageKey("k1", CONFIG, READ)) is None
     changed = {"train": {"seed": 2, "epochs": 2.0}}
-    assert stage.why_stale("k2", changed, READ) == "train.seed was 1, now 2"
-    assert stage.why_stale("k2", CONFIG, {"dataset": "xyz"}) == "dataset changed"
-    assert stage.why_stale("k2", changed, {"dataset": "xyz"}) == "train.seed was 1, now 2; dataset changed"
-    assert "another version of ftlib" in stage.why_stale("k2", CONFIG, READ)
+    assert stage.stale_reason(StageKey("k2", changed, READ)) == "train.seed was 1, now 2"
+    assert stage.stale_reason(StageKey("k2", CONFIG, {"dataset": "xyz"})) == "dataset changed"
+    assert stage.stale_reason(StageKey("k2", changed, {"dataset": "xyz"})) == "train.seed was 1, now 2; dataset changed"
+    assert "another version of ftlib" in stage.stale_reason(StageKey("k2", CONFIG, READ))
 
 
 def test_interrupted_attempt_goes_on_only_with_the_same_settings(stage):
@@ -140,7 +140,7 @@ def test_interrupted_while_clearing(stage, monkeypatch):
         patch.setattr(stage_module.shutil, "rmtree", no_more)
         with pytest.raises(KeyboardInterrupt):
             run_admin.clean(Run(stage.path.parent), everything=True)
-    assert stage.why_stale("k1", CONFIG, READ) == "interrupted earlier" and not stage.can_resume("k1")
+    assert stage.stale_reason(StageKey("k1", CONFIG, READ)) == "interrupted earlier" and not stage.can_resume("k1")
     make(stage, key="k2", files=("new",))
     assert files_of(stage) == ["manifest.json", "new"]
 
@@ -152,19 +152,19 @@ def test_interrupted_while_the_replaced_result_is_removed(stage, monkeypatch):
         patch.setattr(stage_module.shutil, "rmtree", no_more)
         with pytest.raises(KeyboardInterrupt):
             make(stage, key="k2", files=("new",))
-    assert stage.why_stale("k2", CONFIG, READ) is None and stage.replaced
-    assert not stage.settle("k1") and not stage.replaced
+    assert stage.stale_reason(StageKey("k2", CONFIG, READ)) is None and stage.has_backup
+    assert not stage.restore("k1") and not stage.has_backup
     assert files_of(stage) == ["manifest.json", "new"]
 
 
 def test_a_replaced_result_comes_back_only_where_it_is_wanted(stage):
     """Without it an adapter of other settings would be taken for the one that was asked for."""
     make(stage, files=("weights",))
-    with pytest.raises(RuntimeError), stage.writing("k2", CONFIG, READ, "smoke"):
+    with pytest.raises(RuntimeError), stage.writing(StageKey("k2", CONFIG, READ), "smoke"):
         raise RuntimeError("broke off")
-    assert stage.replaced and not stage.settle("k3") and stage.can_resume("k2")
-    assert stage.settle("k1") and not stage.replaced
-    assert stage.why_stale("k1", CONFIG, READ) is None and files_of(stage) == ["manifest.json", "weights"]
+    assert stage.has_backup and not stage.restore("k3") and stage.can_resume("k2")
+    assert stage.restore("k1") and not stage.has_backup
+    assert stage.stale_reason(StageKey("k1", CONFIG, READ)) is None and files_of(stage) == ["manifest.json", "weights"]
 
 
 def test_writing_is_atomic(tmp_path, monkeypatch):
@@ -232,7 +232,7 @@ def test_lock_is_free_after_its_holder_died(stage):
         process.wait()
         assert (stage.path.parent / ".adapter.holder.json").exists()  # it could not clean up
         make(stage)
-    assert stage.whole and not (stage.path.parent / ".adapter.holder.json").exists()
+    assert stage.complete and not (stage.path.parent / ".adapter.holder.json").exists()
 
 
 def test_notebook_waits(stage, monkeypatch):
@@ -247,7 +247,7 @@ def test_notebook_waits(stage, monkeypatch):
         monkeypatch.setattr(stage_module, "print", let_go, raising=False)
         make(stage)
         assert len(said) == 1 and f"process {process.pid}" in said[0] and "waiting" in said[0]
-    assert stage.whole
+    assert stage.complete
 
 
 def test_error_frees_the_lock(stage):
@@ -290,10 +290,10 @@ def test_second_run_reuses_everything(tmp_path, settings, built, capsys):
     """Without it `ftlib run` twice costs twice, or does not say that it did nothing."""
     run = Run(tmp_path / "run")
     assert build(run, settings(), built) == list(NEEDED)
-    assert capsys.readouterr().out.splitlines() == [f"{name}: building (not made yet)" for name in NEEDED]
+    assert capsys.readouterr().out.splitlines() == [f"{name}: building (not built yet)" for name in NEEDED]
     assert build(run, settings(), built) == []
-    assert [line.split(", made")[0] for line in capsys.readouterr().out.splitlines()] == [
-        f"{n}: reused" for n in NEEDED
+    assert [line.split(" (built")[0] for line in capsys.readouterr().out.splitlines()] == [
+        f"{n}: up to date" for n in NEEDED
     ]
 
 
@@ -385,7 +385,7 @@ def test_failed_stage_is_built_again_and_the_ones_before_it_are_not(tmp_path, se
     monkeypatch.setitem(stages.BUILDERS, "adapter", whole)
     capsys.readouterr()
     assert build(run, settings(), built) == ["adapter", "merged", "evaluation"]
-    assert "adapter: going on (interrupted earlier)" in capsys.readouterr().out
+    assert "adapter: resuming (interrupted earlier)" in capsys.readouterr().out
 
 
 def test_stage_that_another_process_just_made_is_reused(tmp_path, settings, built, monkeypatch):
@@ -394,7 +394,7 @@ def test_stage_that_another_process_just_made_is_reused(tmp_path, settings, buil
     build(run, cfg, built, "dataset")
     other = run.stage("adapter")
     with contextlib.ExitStack() as writing:
-        writing.enter_context(other.writing(*stages.wanted("adapter", cfg, run), "smoke"))
+        writing.enter_context(other.writing(stages.stage_key("adapter", cfg, run), "smoke"))
         monkeypatch.setattr(stage_module, "print", lambda *_, **__: writing.close(), raising=False)
         assert build(Run(run.path, wait=True), cfg, built, "adapter") == []
 
@@ -523,13 +523,13 @@ class Killed(BaseException):
 
 def test_what_a_kill_inside_a_rename_left_is_no_file_of_the_stage(stage):
     """The next attempt counted manifest.json.partial, and its own rename took it away: "is missing", for ever."""
-    with contextlib.suppress(Killed), stage.writing("k1", CONFIG, READ, "smoke"):
+    with contextlib.suppress(Killed), stage.writing(StageKey("k1", CONFIG, READ), "smoke"):
         write_text(stage.path / "weights", "whole")
         write_text(stage.path / "manifest.json.partial", "left behind")
         raise Killed
-    with stage.writing("k1", CONFIG, READ, "smoke"):  # resumes: what is there stays
+    with stage.writing(StageKey("k1", CONFIG, READ), "smoke"):  # resumes: what is there stays
         assert (stage.path / "weights").exists()
-    assert set(stage.manifest()["sums"]) == {"weights"} and stage.sound() == stage.path
+    assert set(stage.manifest()["sums"]) == {"weights"} and stage.verified() == stage.path
 
 
 def test_prepare_survives_a_kill_at_every_rename(tmp_path, monkeypatch):
@@ -559,7 +559,7 @@ def test_prepare_survives_a_kill_at_every_rename(tmp_path, monkeypatch):
                 break
             except Killed:
                 kills += 1
-        assert not run.stage("dataset").whole
+        assert not run.stage("dataset").complete
         assert main([*command, str(run.path)]) == 0
         assert rows_of(run) == expected
     assert kills >= 4

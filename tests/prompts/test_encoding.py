@@ -27,7 +27,6 @@ from ftlib.prompts.templates import (
     question_for,
     questions_of,
     shorten,
-    split_prompt,
 )
 
 END = {
@@ -168,11 +167,6 @@ def test_own_question_is_taken_and_a_misspelt_name_refused():
     assert questions_of(["What is this?"]) == ["What is this?"]
     with pytest.raises(ValueError, match="referense.*allowed are reference"):
         questions_of(["referense"])
-
-
-def test_title_and_question_come_back_out_of_a_prompt():
-    """The side-by-side table shows the question that was asked, read from the stored prompt."""
-    assert split_prompt(build_prompt("A: B\nC", "Why?")) == ("A: B\nC", "Why?")
 
 
 def test_render_marks_the_labelled_part():

@@ -19,7 +19,7 @@ BROKEN = {  # stage: one of its files
 @pytest.fixture
 def copy(smoke_run, tmp_path, monkeypatch):
     """A copy of a finished run, which this process has not looked at yet."""
-    monkeypatch.setattr(stage, "_FOUND_SOUND", set())
+    monkeypatch.setattr(stage, "_VERIFIED", set())
     return Run(shutil.copytree(smoke_run.path, tmp_path / "run"))
 
 
@@ -54,7 +54,7 @@ def test_another_runs_adapter_is_noticed(copy):
     other = copy.stage("adapter").path / "adapter_model.safetensors"
     shutil.copy(copy.stage("merged").path / "model.safetensors", other)
     with pytest.raises(StageDamaged, match="adapter_model.safetensors is not what was written"):
-        copy.stage("adapter").sound()
+        copy.stage("adapter").verified()
 
 
 @pytest.mark.parametrize("content", ["", "{", "\x00" * 40, "[1]"], ids=["empty", "cut", "zeros", "a list"])
@@ -70,4 +70,4 @@ def test_a_removed_stage_is_made_again(copy, capsys):
     """The way out that the message names must be one."""
     shutil.rmtree(copy.stage("merged").path)
     assert main(["run", "--run", str(copy.path)]) == 0
-    assert "merged: building (not made yet)" in capsys.readouterr().out
+    assert "merged: building (not built yet)" in capsys.readouterr().out

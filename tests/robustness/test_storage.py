@@ -17,7 +17,7 @@ from ftlib.runtime.files import replacing, write_json, write_text
 
 
 def whole_stages(run: Run) -> dict[str, dict]:
-    return {name: run.stage(name).manifest()["sums"] for name in STAGES if run.stage(name).whole}
+    return {name: run.stage(name).manifest()["sums"] for name in STAGES if run.stage(name).complete}
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_file_that_cannot_grow_ends_in_one_line_and_goes_on_later(smoke_run, t
     done = run_command("run", "--run", str(run.path), file_limit=6000)
     assert done.status == 2 and "Traceback" not in done.err, done.err[-1500:]
     assert "the disk is full" in done.err.splitlines()[-1]
-    assert not run.stage(stage).whole and before.items() <= whole_stages(run).items()
+    assert not run.stage(stage).complete and before.items() <= whole_stages(run).items()
     assert main(["run", "--run", str(run.path)]) == 0
     assert set(whole_stages(run)) == set(STAGES)
 
@@ -212,12 +212,12 @@ def test_a_result_is_removed_only_when_the_new_one_is_whole(smoke_run, tmp_path,
     adapter = run.stage("adapter")
     before, other = everything(adapter.path), ["--set", "lora.r=3"]
     done = run_command("train", "--run", str(run.path), *other, file_limit=6000)
-    assert done.status == 2 and not adapter.whole and adapter.replaced
+    assert done.status == 2 and not adapter.complete and adapter.has_backup
     assert main(["train", "--run", str(run.path)]) == 0
-    assert "adapter: brought back" in capsys.readouterr().out
-    assert everything(adapter.path) == before and not adapter.replaced
+    assert "adapter: restored" in capsys.readouterr().out
+    assert everything(adapter.path) == before and not adapter.has_backup
     assert main(["train", "--run", str(run.path), *other]) == 0
-    assert adapter.whole and not adapter.replaced and everything(adapter.path) != before
+    assert adapter.complete and not adapter.has_backup and everything(adapter.path) != before
     assert sorted(path.name for path in run.path.iterdir() if path.is_dir()) == sorted(STAGES)
 
 
