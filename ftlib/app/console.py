@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from ftlib.app.model_pair import (
     Pair,
     check_asked,
-    entries_of,
     language_note,
+    passages_of,
     print_both,
     sources_of,
     stream_together,
     summary,
 )
 from ftlib.data.text import plain
-from ftlib.prompts.templates import Entries
+from ftlib.prompts.templates import Passages
 from ftlib.retrieval.attribution import rests_on
 
 NO_SOURCE = (
@@ -38,17 +38,17 @@ def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, qu
     """
     title, question = check_asked(title, question)
     sources = sources_of(pair, title, question)
-    entries = entries_of(pair, sources) if open_book else ()
+    passages = passages_of(pair, sources) if open_book else ()
     for note in notes(question, open_book, bool(sources)):
         print(note, file=sys.stderr, flush=True)
     answers = dict.fromkeys(pair.models, "")
     if quiet:
-        for system, piece in stream_together(pair, title, question, entries):
+        for system, piece in stream_together(pair, title, question, passages):
             answers[system] += piece
     elif sys.stdout.isatty() and len(answers) > 1:
-        _in_columns(pair, title, question, entries, answers)
+        _in_columns(pair, title, question, passages, answers)
     else:
-        answers = print_both(pair, title, question, entries)
+        answers = print_both(pair, title, question, passages)
     return summary(title, question, answers, sources)
 
 
@@ -60,7 +60,7 @@ def notes(question: str, open_book: bool, found: bool) -> Iterator[str]:
         yield "open book: no row of the catalogue belongs to this title, so none is shown to the models"
 
 
-def _in_columns(pair: Pair, title: str, question: str, entries: Entries, answers: dict[str, str]) -> None:
+def _in_columns(pair: Pair, title: str, question: str, passages: Passages, answers: dict[str, str]) -> None:
     from rich.live import Live
     from rich.table import Table
     from rich.text import Text
@@ -73,7 +73,7 @@ def _in_columns(pair: Pair, title: str, question: str, entries: Entries, answers
         return table
 
     with Live(drawn(), refresh_per_second=8) as screen:
-        for system, piece in stream_together(pair, title, question, entries):
+        for system, piece in stream_together(pair, title, question, passages):
             answers[system] += piece
             screen.update(drawn())
 

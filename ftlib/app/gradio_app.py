@@ -28,6 +28,7 @@ from ftlib.app.guard import Guard, allowed_hosts
 from ftlib.app.model_pair import QUESTION_CHARS, TITLE_CHARS, Pair
 from ftlib.app.session import LONGEST, Desk, chosen_decoding, language
 from ftlib.pipeline.stage import Run
+from ftlib.runtime.console import log
 
 QUEUE = 64  # people who may wait; more are told to come back
 SESSIONS = 1000  # visitors of whom something is kept: the newest
@@ -193,7 +194,7 @@ def launch(desk: Desk, host: str, port: int | None, block: bool, allow: Sequence
         },
     )
     if block:
-        print(f"the page: {address}  (Ctrl-C ends it)", flush=True)
+        log.info(f"the page: {address}  (Ctrl-C ends it)")
         page.block_thread()
     return page, address
 

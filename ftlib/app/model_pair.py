@@ -22,7 +22,7 @@ from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
 from ftlib.prompts.encoding import cut_title, encode_example, encode_rows
-from ftlib.prompts.templates import QUESTIONS, Entries, build_prompt, open_prompt
+from ftlib.prompts.templates import QUESTIONS, Passages, build_prompt, open_prompt
 from ftlib.retrieval.attribution import mark, rests_on
 from ftlib.retrieval.bm25_index import Index, Nearest, Source
 from ftlib.runtime import hardware
@@ -113,28 +113,28 @@ def language_note(question: str) -> str:
 
 
 def stream_one(
-    pair: Pair, system: str, title: str, question: str = "", entries: Entries = (), generation=None
+    pair: Pair, system: str, title: str, question: str = "", passages: Passages = (), generation=None
 ) -> Iterator[str]:
     """Yield one model's answer piece by piece. Raises AskError before anything is generated.
 
-    entries: rows of the catalogue that stand in the prompt (open book). generation: other settings than the pair's.
+    passages: rows of the catalogue that stand in the prompt (open book). generation: other settings than the pair's.
     """
     title, question = check_asked(title, question)
-    prompt = open_prompt(build_prompt(cut_title(pair.tokenizer, title), question), entries)
+    prompt = open_prompt(build_prompt(cut_title(pair.tokenizer, title), question), passages)
     return stream_answer(pair.models[system], pair.tokenizer, prompt, generation or pair.generation)
 
 
-def entries_of(pair: Pair, sources: Sequence[Source]) -> Entries:
+def passages_of(pair: Pair, sources: Sequence[Source]) -> Passages:
     """The rows that an open book shows: the first of the sources."""
     return [(source.title, source.content) for source in sources[: pair.open_rows]]
 
 
 def stream_together(
-    pair: Pair, title: str, question: str = "", entries: Entries = (), generation=None
+    pair: Pair, title: str, question: str = "", passages: Passages = (), generation=None
 ) -> Iterator[tuple[str, str]]:
     """Yield (system, piece) of all models in turn, so that both columns fill at once. Closing it ends both answers."""
     title, question = check_asked(title, question)
-    streams = {system: stream_one(pair, system, title, question, entries, generation) for system in pair.models}
+    streams = {system: stream_one(pair, system, title, question, passages, generation) for system in pair.models}
     try:
         while streams:
             for system in list(streams):
@@ -173,12 +173,12 @@ def summary(title: str, question: str, answers: dict[str, str], sources: Sequenc
     }
 
 
-def print_both(pair: Pair, title: str, question: str = "", entries: Entries = ()) -> dict[str, str]:
+def print_both(pair: Pair, title: str, question: str = "", passages: Passages = ()) -> dict[str, str]:
     """Stream the answers to the console one after the other, without control characters; returns {system: text}."""
     answers = dict.fromkeys(pair.models, "")
     for system in answers:
         print(f"--- {system}", flush=True)
-        for piece in stream_one(pair, system, title, question, entries):
+        for piece in stream_one(pair, system, title, question, passages):
             answers[system] += piece
             print(plain(piece), end="", flush=True)
         print("\n", flush=True)
@@ -203,17 +203,17 @@ def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> l
 
 
 def closed_and_open(
-    pair: Pair, cfg: Config, rows: list[dict], entries: Mapping[str, Entries]
+    pair: Pair, cfg: Config, rows: list[dict], passages: Mapping[str, Passages]
 ) -> Iterator[tuple[str, str, dict]]:
     """(system, which book, interval in nats per token) of the rows' true descriptions, closed, open, and the difference.
 
-    entries: {uid: rows in the prompt}, see `evaluation.entries_for`.
+    passages: {uid: rows in the prompt}, see `evaluation.entries_for`.
     """
     train, size = cfg.train.as_measured(), cfg.evaluation.bootstrap
     for system, model in pair.models.items():
         sums = {}
-        for book, shown in (("closed book", {}), ("open book", entries)):
-            examples = encode_rows(pair.tokenizer, rows, train, entries=shown)
+        for book, shown in (("closed book", {}), ("open book", passages)):
+            examples = encode_rows(pair.tokenizer, rows, train, passages=shown)
             longest = max(train.max_length, *(len(example["input_ids"]) for example in examples))
             sums[book] = answer_nll(model, examples, pair.tokenizer.pad_token_id, longest)
             yield system, book, ratio_interval(*sums[book], size)

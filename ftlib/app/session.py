@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ftlib.app import html
-from ftlib.app.model_pair import AskError, Pair, check_asked, entries_of, language_note, sources_of, stream_together
+from ftlib.app.model_pair import AskError, Pair, check_asked, language_note, passages_of, sources_of, stream_together
 from ftlib.app.votes import Votes, asked_key, pair_key
 from ftlib.pipeline.stage import Run
 from ftlib.prompts.templates import PREFIX, strip_prefix
@@ -114,12 +114,12 @@ class Desk:
         if not blind:
             self.votes.reveal(self.model, asked)  # the names are on the page from its first word on
         found = sources_of(self.pair, title, question) if self.pair.index else None
-        entries = entries_of(self.pair, found or ()) if open_book else ()
+        passages = passages_of(self.pair, found or ()) if open_book else ()
         columns = {system: Column() for system in order}
         said, listed = html.message(language_note(question), "status"), html.sources(found, w)
         yield View(*(html.answer(name, "", w["waiting"], w) for name in names), listed, said)
         started = drawn = time.perf_counter()
-        stream, stopped = stream_together(self.pair, title, question, entries, generation), False
+        stream, stopped = stream_together(self.pair, title, question, passages, generation), False
         visible = blinded if blind else str
         for system, piece in stream:
             column, now = columns[system], time.perf_counter()

@@ -16,6 +16,7 @@ from ftlib.config.settings import Config
 from ftlib.data.sample import SAMPLE_PATH
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import default_run, ensure, stage_key
+from ftlib.runtime.console import log
 from ftlib.runtime.files import file_fingerprint, read_json, write_json
 from ftlib.training.trained_rows import TRAINED_UIDS
 
@@ -57,7 +58,7 @@ def put(run: Run, manifest: dict) -> None:
             shutil.copy(FOLDER / name, stage.path / name)
         write_json(stage.path / "manifest.json", manifest)
     made = f"{manifest['finished'][:10]}, {manifest['train_seconds']:.0f} s on {manifest['device']}"
-    print(f"adapter: the one that ships with the course ({made}); rebuild=True trains it here", flush=True)
+    log.info(f"adapter: the one that ships with the course ({made}); rebuild=True trains it here")
 
 
 def forget(run: Run) -> None:

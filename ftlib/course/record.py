@@ -23,6 +23,7 @@ from ftlib.pipeline.stage import Run
 from ftlib.reporting import notebook_files
 from ftlib.reporting.notebook_files import CourseError
 from ftlib.runtime import environment, provenance
+from ftlib.runtime.console import log
 from ftlib.runtime.files import read_json, write_json, write_text
 
 STAGE_TIMES = Path("ftlib") / "config" / "profiles" / "times.json"
@@ -62,7 +63,7 @@ def record(
     commit = provenance.git_commit()
     with tempfile.TemporaryDirectory(prefix="ftlib-record-") as folder:
         for path in chosen:
-            print(f"{path.stem}: running at the {profile} profile", flush=True)
+            log.info(f"{path.stem}: running at the {profile} profile")
             notebook = notebook_files.read(path)
             measured = execute(notebook, Path(folder), profile, root, settings or {})
             keep_times(root, profile, path.stem, measured)
@@ -71,14 +72,12 @@ def record(
                 notebook.metadata["recorded"] = stamp(notebook, profile, commit, measured, root)
                 clean(notebook, Path(folder))
                 notebook_files.write(notebook, path)
-            print(f"{path.stem}: {notebook_files.duration(measured['seconds'])}", flush=True)
+            log.info(f"{path.stem}: {notebook_files.duration(measured['seconds'])}")
         if rebuild:
             from ftlib.course import pretrained_adapter
 
             pretrained_adapter.keep(Run(Path(folder) / "runs" / PROFILE))
-            print(
-                f"the adapter of this recording now ships with the course: {pretrained_adapter.FOLDER.name}", flush=True
-            )
+            log.info(f"the adapter of this recording now ships with the course: {pretrained_adapter.FOLDER.name}")
     write_pages(root)
 
 

@@ -12,6 +12,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import NamedTuple
 
 # A tag begins with a letter, a slash or an exclamation mark, so "5 < 6 > 4" and "<3" stay as they are.
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->|<![A-Za-z][^<>]*>", re.DOTALL)
@@ -31,7 +32,6 @@ _PUBLISHER = re.compile(
 # Control, format, private use, surrogate: the same in every version of Unicode, so on every machine.
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs"})
 BOILERPLATE = (("text refers to", _REFERS), ("business information", _PUBLISHER), ("library association", _PUBLISHER))
-BEFORE, BEHIND = 60, 300  # so many characters before and from these words on a line of boilerplate has at most
 BEFORE, BEHIND = 60, 300  # so many characters before and from these words on a line of boilerplate has at most
 PLAIN = bytes(range(ord(" "), ord("~") + 1))
 
@@ -69,22 +69,22 @@ def odd_characters(text: str) -> set[str]:
 
 
 def boilerplate(text: str) -> str:
-    """Lines of the bookseller, not of the product: which edition a review speaks of, and its publisher's copyright.
+    """Remove lines of the retailer: the edition that a review refers to, and its publisher's copyright.
 
-    A space takes their place and that of the white space before them, since what follows is often run together with them.
+    A space replaces them and the white space before them, because the text that follows is often run together with them.
     """
-    original, found = text, text.lower()
-    for words, pattern in BOILERPLATE:
-        if words not in found:
+    original, original_lower = text, text.lower()
+    for phrase, pattern in BOILERPLATE:
+        if phrase not in original_lower:
             continue
-        lower, kept, end = found if text is original else text.lower(), [], 0
-        place = lower.find(words)
-        while place >= 0:  # the pattern is tried near its words only: over a whole text it takes several times as long
-            if line := pattern.search(text, max(end, place - BEFORE), place + BEHIND):
-                kept.append(text[end : line.start()].rstrip())
+        lower, pieces, end = original_lower if text is original else text.lower(), [], 0
+        offset = lower.find(phrase)
+        while offset >= 0:  # searching near the phrase only is several times as fast as over the whole text
+            if line := pattern.search(text, max(end, offset - BEFORE), offset + BEHIND):
+                pieces.append(text[end : line.start()].rstrip())
                 end = line.end()
-            place = lower.find(words, max(end, place + 1))
-        text = " ".join([*kept, text[end:]]).strip()
+            offset = lower.find(phrase, max(end, offset + 1))
+        text = " ".join([*pieces, text[end:]]).strip()
     return text
 
 
@@ -102,26 +102,39 @@ STEPS: dict[str, Callable[[str], str]] = {
 }
 
 
-def steps_of(switches) -> list[tuple[str, Callable[[str], str]]]:
+Steps = list[tuple[str, Callable[[str], str]]]  # (name, function) in the order of STEPS
+
+
+def steps_of(switches) -> Steps:
     """The steps that a `CleanConfig` leaves on, in order."""
     return [(name, step) for name, step in STEPS.items() if getattr(switches, name)]
 
 
-def clean_text(
-    text: str,
-    steps: list[tuple[str, Callable[[str], str]]],
-    changed: Callable[[str, str, str], None] = lambda step, before, after: None,
-) -> str:
-    """Run the steps until nothing changes (`&am<b>p;` without its tag is an entity); tell `changed` what each did."""
-    before = None
+class Change(NamedTuple):
+    """What one cleaning step did to a text."""
+
+    step: str
+    before: str
+    after: str
+
+
+def clean_text(text: str, steps: Steps) -> str:
+    """Run the steps until nothing changes (`&am<b>p;` without its tag is an entity)."""
+    changes = changes_of(text, steps)
+    return changes[-1].after if changes else text
+
+
+def changes_of(text: str, steps: Steps) -> list[Change]:
+    """Return what each step does to a text, in order, until nothing changes."""
+    changes, before = [], None
     while text != before:
         before = text
         for name, step in steps:
             after = step(text)
             if after != text:
-                changed(name, text, after)
+                changes.append(Change(name, text, after))
                 text = after
-    return text
+    return changes
 
 
 def normalise(text: str) -> str:

@@ -101,7 +101,7 @@ def rows_at(cfg: Config, places: np.ndarray) -> Iterator[Row]:
     while rows := [decoded(line) for line in itertools.islice(lines, TOGETHER)]:
         if not all(row and row.title and row.content for row in rows):
             raise DataError(f"{path} was changed while it was read: run the same command again")
-        clean_rows(rows, steps, lambda *_: None)
+        clean_rows(rows, steps)
         yield from rows
 
 

@@ -22,7 +22,7 @@ def before_and_after(path: Path, count: int, cfg: Config) -> list[dict[str, str]
         raw = Row(row.uid, row.title, row.content)
         if not row.title or not row.content:
             continue
-        (keys,) = clean_rows([row], steps, lambda *_: None)
+        (keys,), _ = clean_rows([row], steps)
         if why_dropped(row, keys, cfg):
             continue
         if (raw.title, raw.content) != (row.title, row.content):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
 from ftlib.config.settings import Config
-from ftlib.data.cleaning import looks_adult
+from ftlib.data.cleaning import Change, Steps, looks_adult
 from ftlib.data.cleaning_vectorized import clean_texts
 from ftlib.data.raw_reader import Malformed, Row
 
@@ -38,7 +38,8 @@ class Funnel:
             title, content = (row.title or "")[:EXAMPLE_CHARS], (row.content or "")[:EXAMPLE_CHARS]
             self.examples[step] = {"uid": row.uid, "title": title, "content": content}
 
-    def change(self, step: str, before: str, after: str) -> None:
+    def change(self, change: Change) -> None:
+        step, before, after = change
         self.cleaned[step] = self.cleaned.get(step, 0) + 1
         if step not in self.examples:
             start = max(0, len(os.path.commonprefix([before, after])) - 40)  # show where it begins to differ
@@ -87,15 +88,15 @@ class Kept:
         return Kept(*columns)
 
 
-def clean_rows(rows: list[Row], steps: list, changed: Callable[[str, str, str], None]) -> list[tuple[bytes, bytes]]:
-    """Clean rows in place that have title and content, telling `changed` about each step that did something.
+def clean_rows(rows: list[Row], steps: Steps) -> tuple[list[tuple[bytes, bytes]], list[Change]]:
+    """Clean rows in place that have title and content.
 
-    Returns the normalised title and description of each, in UTF-8.
+    Returns the normalized (title, description) of each in UTF-8, and what each step changed.
     """
-    texts, keys = clean_texts([text for row in rows for text in (row.title, row.content)], steps, changed)
+    texts, keys, changes = clean_texts([text for row in rows for text in (row.title, row.content)], steps)
     for row, title, content in zip(rows, texts[::2], texts[1::2], strict=True):
         row.title, row.content = title, content
-    return list(zip(keys[::2], keys[1::2], strict=True))
+    return list(zip(keys[::2], keys[1::2], strict=True)), changes
 
 
 def why_dropped(row: Row, keys: tuple[bytes, bytes], cfg: Config) -> str | None:

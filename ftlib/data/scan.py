@@ -8,12 +8,10 @@ any number of processes. How: `ftlib.data.dataset.prepare` calls it.
 
 from __future__ import annotations
 
-import ctypes
 import io
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -94,7 +92,9 @@ def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> Kept:
     for row in rows if len(full) < len(rows) else ():
         if not row.title or not row.content:
             funnel.drop("missing", row)
-    keys = clean_rows([rows[number] for number in full], steps_of(cfg.data.clean), funnel.change)
+    keys, changes = clean_rows([rows[number] for number in full], steps_of(cfg.data.clean))
+    for change in changes:
+        funnel.change(change)
     kept, titles, contents = [], [], []
     for number, (title, content) in zip(full, keys, strict=True):
         row = rows[number]
@@ -161,27 +161,16 @@ def _result(part: Part, future, cfg: Config) -> tuple[Part, tuple[Kept, Funnel]]
 
 
 def _begin_worker() -> None:
-    """Ctrl-C is answered by the process that was asked; and a worker whose asker was killed ends too."""
+    """Leave Ctrl-C to the parent process, and exit if the parent dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _keep_freed_memory()
-    asked_by = os.getppid()
+    parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == asked_by:
+        while os.getppid() == parent:
             time.sleep(1)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _keep_freed_memory() -> None:
-    """Linux's C library gives a block's arrays back to the system and asks for them again at the next: a tenth of the time.
-
-    See M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in mallopt(3); other C libraries have no such call.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    for threshold in (-1, -3) if mallopt else ():
-        mallopt(threshold, 2**26)
 
 
 class _Progress(tqdm):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ftlib.config.settings import Config
 from ftlib.evaluation.systems import answering, untuned
@@ -14,9 +15,10 @@ from ftlib.generation.batched import Answer, answer_prompts
 from ftlib.models.likelihood import answer_losses, prefix_tokens
 from ftlib.models.loading import load_tokenizer
 from ftlib.prompts.encoding import IGNORED, encode_rows
-from ftlib.prompts.templates import Entries, Turns, open_prompt
+from ftlib.prompts.templates import Passages, Turns, open_prompt
 from ftlib.retrieval.bm25_index import Nearest
 from ftlib.runtime import distributed
+from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, read_json, read_jsonl, write_json, write_text
 
 ANSWERS, KEYS, ROWS = "answers.jsonl", "answers.keys.json", "rows.json"
@@ -26,8 +28,8 @@ ANSWERS, KEYS, ROWS = "answers.jsonl", "answers.keys.json", "rows.json"
 class Record:
     """One line of answers.jsonl. Baselines generate nothing and score nothing: their counts are None.
 
-    A row that was only scored, not answered in words (see `model_answers`), has a likelihood and no text. Of `nll_sum` and
-    `nll_tokens`, the parts that the prefix and the end token take stand beside them (None in files from before).
+    A row that was scored but not generated (see `SystemInputs.generated`) has a likelihood and no text. Beside `nll_sum` and
+    `nll_tokens` stand the parts of the prefix and of the end token (None in files of earlier versions).
     """
 
     uid: str
@@ -44,23 +46,85 @@ class Record:
     nll_end_tokens: int | None = None
 
 
-def read_answers(folder: Path, keys: dict[str, str]) -> dict[tuple[str, str, str], Record]:
-    """Answers that still count: those of systems whose key (model, data, settings) is unchanged. {(split, system, uid): record}.
+@dataclass(frozen=True)
+class SystemInputs:
+    """What one system is asked.
 
-    A last line that an interruption cut is left out; the file is rewritten without what no longer counts.
+    Attributes:
+        system: its name, a column of the tables.
+        rows: {split: rows of the data set}.
+        few_shot: turns before each question.
+        passages: {uid: context passages in the row's prompt}.
+        generated: rows of each split that are answered (None: all); the others get their likelihood only.
     """
-    gather_answers(folder)
-    path, key_path = folder / ANSWERS, folder / KEYS
-    old_keys = read_json(key_path) if key_path.exists() else {}
-    records = [Record(**line) for line in read_jsonl(path)]
-    records = [r for r in records if old_keys.get(r.system) == keys.get(r.system)]
-    write_text(path, "".join(_line(r) for r in records))
-    write_json(key_path, keys)
-    return {(r.split, r.system, r.uid): r for r in records}
+
+    system: str
+    rows: Mapping[str, list[dict]]
+    few_shot: Turns = ()
+    passages: Mapping[str, Passages] = field(default_factory=dict)
+    generated: int | None = None
 
 
-def gather_answers(folder: Path) -> None:
-    """Put what other processes answered into answers.jsonl, also what they left behind when they were interrupted."""
+class AnswerStore:
+    """The answers of one folder: answers.jsonl on the disk, {(split, system, uid): record} in memory.
+
+    With several processes each appends to a file of its own; `open` merges them.
+    """
+
+    def __init__(self, folder: Path, records: dict[tuple[str, str, str], Record]):
+        self.folder, self.records = folder, records
+        # rank 0 writes the file that everybody reads
+        self.path = folder / (ANSWERS if distributed.first() else f"answers.{distributed.rank()}.jsonl")
+
+    @classmethod
+    def open(cls, folder: Path, keys: Mapping[str, str]) -> AnswerStore:
+        """Read the answers that are still valid and rewrite the file without the others. Called by rank 0 alone.
+
+        keys: {system: fingerprint of model, data and settings}; answers under another key are dropped, as is a last line that
+        an interruption truncated.
+        """
+        merge_parts(folder)
+        path, key_path = folder / ANSWERS, folder / KEYS
+        old_keys = read_json(key_path) if key_path.exists() else {}
+        records = [Record(**line) for line in read_jsonl(path)]
+        records = [r for r in records if old_keys.get(r.system) == keys.get(r.system)]
+        write_text(path, "".join(_line(r) for r in records))
+        write_json(key_path, dict(keys))
+        return cls(folder, {(r.split, r.system, r.uid): r for r in records})
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Append records to the file and to memory."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            for record in records:
+                self.records[record.split, record.system, record.uid] = record
+                file.write(_line(record))
+
+    def missing(self, asked: SystemInputs) -> list[Question]:
+        """Return the rows without a record, or without a text that they should have, in order."""
+        found = []
+        for split, rows in asked.rows.items():
+            for number, row in enumerate(rows):
+                generated = asked.generated is None or number < asked.generated
+                record = self.records.get((split, asked.system, row["uid"]))
+                if record is None or (record.text is None and generated):
+                    found.append(Question(split, row, generated))
+        return found
+
+    def of(self, split: str, system: str, rows: Iterable[dict]) -> list[Record]:
+        """Return the records of some rows, in their order."""
+        return [self.records[split, system, row["uid"]] for row in rows]
+
+
+class Question(NamedTuple):
+    """A row that a system has not answered yet. generated: it is to be answered, not only scored."""
+
+    split: str
+    row: dict
+    generated: bool
+
+
+def merge_parts(folder: Path) -> None:
+    """Append the answers of other processes, interrupted ones too, to answers.jsonl."""
     for part in sorted(folder.glob("answers.[0-9]*.jsonl")):
         with open(folder / ANSWERS, "a", encoding="utf-8") as file:
             file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in read_jsonl(part))
@@ -72,7 +136,7 @@ def _line(record: Record) -> str:
 
 
 def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict[str, str]:
-    """What each system's answers depend on; a change in it makes them void."""
+    """Return {system: fingerprint of what its answers depend on}."""
     model = [data_key, cfg.model.name, dtype, cfg.train.max_length, cfg.generation.model_dump(exclude={"batch_tokens"})]
     keys = {system: model if system in untuned(cfg) else [*model, merged_key] for system in answering(cfg)}
     keys |= {system: [*key, cfg.evaluation.open_rows] for system, key in keys.items() if system.endswith("_open")}
@@ -80,65 +144,45 @@ def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict
     return {system: fingerprint(value) for system, value in keys.items()}
 
 
-def model_answers(
-    load: Callable,
-    system: str,
-    cfg: Config,
-    rows: dict[str, list[dict]],
-    done: dict,
-    folder: Path,
-    worded: int | None = None,
-    shown: Turns = (),
-    entries: Mapping[str, Entries] | None = None,
-):
-    """Let one model score and answer the rows that are not done yet, appending to answers.jsonl batch by batch.
+def answer_missing(store: AnswerStore, asked: SystemInputs, cfg: Config, load: Callable) -> None:
+    """Score and answer the rows of one system that the store lacks, batch by batch.
 
-    load: gives the model; called only if something is missing. worded: how many rows of each split are answered in words
-    (None: all of them); the others get their likelihood only. shown: turns before each question. entries: rows in its prompt.
+    load: returns the model; called only if something is missing. With several processes each takes its share.
     """
-    in_words = {(s, row["uid"]) for s, found in rows.items() for row in found[:worded]}
-
-    def missing(split: str, uid: str) -> bool:
-        record = done.get((split, system, uid))
-        return record is None or (record.text is None and (split, uid) in in_words)
-
-    todo = [(s, row) for s, found in rows.items() for row in found if missing(s, row["uid"])]
+    todo = store.missing(asked)
     if not todo:
-        print(f"{system}: all {sum(map(len, rows.values()))} answers are there already", flush=True)
+        log.info(f"{asked.system}: all {sum(map(len, asked.rows.values()))} answers are stored already")
         return
-    todo = distributed.mine(todo)  # with several processes each answers its share, into a file of its own
-    own_path = folder / (ANSWERS if distributed.first() else f"answers.{distributed.rank()}.jsonl")
+    todo = distributed.mine(todo)
     tokenizer, model = load_tokenizer(cfg.model.name), load()
-    examples = encode_rows(tokenizer, [row for _, row in todo], cfg.train.as_measured(), shown, entries)
-    longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
-    losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{system}: likelihood")
-    scored = [
-        Record(row["uid"], split, system, None, **likelihood_parts(tokenizer, example, each))
-        for (split, row), example, each in zip(todo, examples, losses, strict=True)
-    ]
-
-    def keep(records: list[Record]) -> None:
-        with open(own_path, "a", encoding="utf-8") as file:
-            for record in records:
-                done[record.split, system, record.uid] = record
-                file.write(_line(record))
-
-    asked = [place for place, record in enumerate(scored) if (record.split, record.uid) in in_words]
-    keep([record for record in scored if (record.split, record.uid) not in in_words])
+    scored = score_references(model, tokenizer, asked, todo, cfg)
+    store.add(record for record, question in zip(scored, todo, strict=True) if not question.generated)
+    to_generate = [(record, question.row) for record, question in zip(scored, todo, strict=True) if question.generated]
 
     def on_batch(positions: list[int], answers: list[Answer]) -> None:
-        given = [(scored[asked[position]], answer) for position, answer in zip(positions, answers, strict=True)]
-        keep([replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in given])
+        pairs = [(to_generate[position][0], answer) for position, answer in zip(positions, answers, strict=True)]
+        store.add(replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in pairs)
 
-    asked_rows = [todo[place][1] for place in asked]
-    prompts = [open_prompt(row["input_text"], (entries or {}).get(row["uid"], ())) for row in asked_rows]
-    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{system}: answers", on_batch, shown)
+    prompts = [open_prompt(row["input_text"], asked.passages.get(row["uid"], ())) for _, row in to_generate]
+    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{asked.system}: answers", on_batch, asked.few_shot)
     del model
     gc.collect()
 
 
-def baseline_records(rows: dict[str, list[dict]], dataset) -> list[Record]:
-    """The two systems that learn nothing: the title itself, and the description of the nearest training title."""
+def score_references(model, tokenizer, asked: SystemInputs, todo: list[Question], cfg: Config) -> list[Record]:
+    """Compute the likelihood of each row's reference; the records have no text."""
+    rows = [question.row for question in todo]
+    examples = encode_rows(tokenizer, rows, cfg.train.as_measured(), asked.few_shot, asked.passages)
+    longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
+    losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{asked.system}: likelihood")
+    return [
+        Record(example["uid"], question.split, asked.system, None, **likelihood_parts(tokenizer, example, nats))
+        for question, example, nats in zip(todo, examples, losses, strict=True)
+    ]
+
+
+def baseline_records(rows: Mapping[str, list[dict]], dataset) -> list[Record]:
+    """Return the answers of the systems that learn nothing: the title itself, and the nearest training title's description."""
     nearest, records = Nearest(list(dataset["train"]["title"]), list(dataset["train"]["content"])), []
     for split, found in rows.items():
         titles = [row["title"] for row in found]
@@ -147,13 +191,10 @@ def baseline_records(rows: dict[str, list[dict]], dataset) -> list[Record]:
     return records
 
 
-def baseline_answers(rows: dict[str, list[dict]], dataset, done: dict, folder: Path) -> None:
-    """`baseline_records` into answers.jsonl, as far as they are not there."""
-    with open(folder / ANSWERS, "a", encoding="utf-8") as file:
-        for record in baseline_records(rows, dataset):
-            if (record.split, record.system, record.uid) not in done:
-                done[record.split, record.system, record.uid] = record
-                file.write(_line(record))
+def add_baselines(store: AnswerStore, rows: Mapping[str, list[dict]], dataset) -> None:
+    """Add `baseline_records` to the store, as far as it lacks them."""
+    records = baseline_records(rows, dataset)
+    store.add(record for record in records if (record.split, record.system, record.uid) not in store.records)
 
 
 def likelihood_parts(tokenizer, example, losses) -> dict[str, float | int]:

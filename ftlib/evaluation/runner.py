@@ -10,6 +10,7 @@ How: `ftlib evaluate`, or `ftlib evaluate --rows 12` for a quick look with its h
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection
 from pathlib import Path
@@ -18,16 +19,17 @@ from typing import NamedTuple
 from ftlib.config.settings import Config
 from ftlib.evaluation import embedding_similarity
 from ftlib.evaluation.analysis import side_by_side
-from ftlib.evaluation.answers import ROWS, Record, answer_keys, baseline_answers, model_answers, read_answers
+from ftlib.evaluation.answers import ROWS, AnswerStore, Record, SystemInputs, add_baselines, answer_keys, answer_missing
 from ftlib.evaluation.embedding_similarity import Cosine
 from ftlib.evaluation.metrics import CopiedRun, Grounding, Shape, score_rows
 from ftlib.evaluation.summary import mark_forced, summarise
-from ftlib.evaluation.systems import answering, choose_rows, entries_for, shown_before, systems_of, untuned
+from ftlib.evaluation.systems import answering, choose_rows, few_shot_for, passages_for, systems_of, untuned
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import IGNORED, encode_answer, encode_rows
 from ftlib.retrieval.bm25_index import Index
 from ftlib.runtime import distributed, hardware
+from ftlib.runtime.console import log
 from ftlib.runtime.files import write_json
 
 
@@ -103,27 +105,29 @@ def evaluate(
     """
     rows, notes = choose_rows(cfg, dataset, trained)
     for note in notes:
-        print(f"  note: {note}", flush=True)
+        log.info(f"  note: {note}")
     dtype, why = hardware.compute_dtype()
     keys, systems = answer_keys(cfg, data_key, merged_key, dtype), systems_of(cfg)
-    done = distributed.agree(read_answers(folder, keys) if distributed.first() else None)
+    store = AnswerStore.open(folder, keys) if distributed.first() else None
+    store = AnswerStore(folder, distributed.agree(store.records if store else None))
     for system in answering(cfg):
-        place = cfg.model.name if system in untuned(cfg) else str(merged)
-        context = {"shown": shown_before(system, dataset, rows), "entries": entries_for(system, cfg, index, rows)}
-        model_answers(lambda place=place: load_plain(fetch(place), dtype), system, cfg, rows, done, folder, **context)
+        origin = cfg.model.name if system in untuned(cfg) else str(merged)
+        passages = passages_for(system, cfg, index, rows)
+        asked = SystemInputs(system, rows, few_shot_for(system, dataset, rows), passages)
+        answer_missing(store, asked, cfg, load=functools.partial(_load, origin, dtype))
     distributed.wait()
     if not distributed.first():
         return None  # its answers are written; the first process scores
     if distributed.world() > 1:
-        done = read_answers(folder, keys)
-    baseline_answers(rows, dataset, done, folder)
+        store = AnswerStore.open(folder, keys)
+    add_baselines(store, rows, dataset)
 
     tokenizer, copied = load_tokenizer(cfg.model.name), CopiedRun(list(dataset["train"]["content"]))
     cosine = embedding_similarity.cosine()
     metrics: dict = {}
     per_row: dict = {}
     for split, found in rows.items():
-        records = {system: [done[split, system, row["uid"]] for row in found] for system in systems}
+        records = {system: store.of(split, system, found) for system in systems}
         per_row[split] = {system: row_values(found, records[system], copied, cosine) for system in systems}
         sizes = scored_bytes(tokenizer, cfg, found)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
@@ -140,7 +144,12 @@ def evaluate(
     }
     write_json(folder / "metrics.json", metrics)
     write_json(folder / ROWS, {split: [row["uid"] for row in found] for split, found in rows.items()})
-    return Evaluated(metrics, side_by_side(rows, done, per_row))
+    return Evaluated(metrics, side_by_side(rows, store.records, per_row))
+
+
+def _load(origin: str, dtype: str):
+    """Load a model by its name or folder."""
+    return load_plain(fetch(origin), dtype)
 
 
 def reference_rows(rows: list[dict], ends: list[bool], copied: CopiedRun) -> dict[str, list[float]]:

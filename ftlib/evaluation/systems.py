@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from ftlib.config.settings import Config, ConfigError
 from ftlib.data.cleaning import normalise
-from ftlib.prompts.templates import Entries, Turns
+from ftlib.prompts.templates import Passages, Turns
 from ftlib.retrieval.bm25_index import Index
 
 
@@ -62,7 +62,7 @@ def systems_of(cfg: Config) -> tuple[str, ...]:
     return (*answering(cfg), "copy_title", "nearest")
 
 
-def shown_before(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
+def few_shot_for(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
     """The turns that a system is shown before each question: for `base_one_shot` an answered training row, else none.
 
     The row is none of those that are asked, and the one whose description has the median length of all such training rows.
@@ -79,7 +79,7 @@ def shown_before(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
     return ((row["input_text"], row["target_text"]),)
 
 
-def entries_for(system: str, cfg: Config, index: Index | None, rows: dict[str, list[dict]]) -> dict[str, Entries]:
+def passages_for(system: str, cfg: Config, index: Index | None, rows: dict[str, list[dict]]) -> dict[str, Passages]:
     """{uid: training rows of similar titles} that a system is shown with each question; {} for a closed book.
 
     Only training rows, so that no held-out row is read; and neither the row that is asked nor one with its title or its text.

@@ -25,6 +25,7 @@ from ftlib.models.checks import gguf_problem
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import encode_prompt, end_ids, end_of_turn_id
 from ftlib.runtime import hardware
+from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import replacing, write_json, write_text
 
@@ -68,7 +69,7 @@ def export(
         found = read_back(path, tokenizer, asked, generation, words, ends)
         proof[name] = {"bytes": path.stat().st_size, **found}
         same = f"{found['same_words']} of {len(asked)} prompts answered alike"
-        print(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {same} by transformers", flush=True)
+        log.info(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {same} by transformers")
         if not found["same_ids"]:
             raise ExportError(
                 f"{path.name}: its tokenizer reads the prompts differently; report this model's tokenizer"
@@ -248,7 +249,7 @@ def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list
                 break
             ids.append(token)
         same += tokenizer.decode(ids, skip_special_tokens=True).strip() == answer.text
-    print(f"  {path.name}: {same} of {len(prompts)} prompts answered alike by llama.cpp", flush=True)
+    log.info(f"  {path.name}: {same} of {len(prompts)} prompts answered alike by llama.cpp")
     return {"llama_cpp_same_words": same}
 
 

@@ -15,6 +15,7 @@ from ftlib.models import hub_errors
 from ftlib.models.hub_errors import HubError
 from ftlib.pipeline.stage import Run
 from ftlib.reporting import findings, tables
+from ftlib.runtime.console import log
 from ftlib.runtime.files import read_json
 
 KINDS = ("merged", "adapter")
@@ -125,9 +126,7 @@ def upload(run: Run, place: str, kind: str = "merged", private: bool = True, dry
     text, sent = card(run, kind, place), files(run, kind)
     size = sum(path.stat().st_size for path in sent) / 2**20
     what = "\n".join(f"  {path.name}: {path.stat().st_size / 2**20:.1f} MiB" for path in sent)
-    print(
-        f"to {place} ({'private' if private else 'public'}), {size:.0f} MiB and the card README.md:\n{what}", flush=True
-    )
+    log.info(f"to {place} ({'private' if private else 'public'}), {size:.0f} MiB and the card README.md:\n{what}")
     if dry_run:
         print(text)
         return ""

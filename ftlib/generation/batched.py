@@ -69,14 +69,14 @@ def answer_prompts(
     generation,
     progress: str | None = None,
     on_batch: Callable[[list[int], list[Answer]], None] | None = None,
-    shown: Turns = (),
+    few_shot: Turns = (),
 ) -> list[Answer]:
     """Answers to user messages, in their order. generation: a `GenerationConfig` of ftlib.
 
     on_batch(positions, answers) is called as answers are finished, so that a caller can keep what is done. Greedy unless
-    `do_sample`, which is seeded once, so that the same prompts give the same answers. shown: turns before each prompt.
+    `do_sample`, which is seeded once, so that the same prompts give the same answers. few_shot: turns before each prompt.
     """
-    encoded = [encode_prompt(tokenizer, prompt, shown) for prompt in prompts]
+    encoded = [encode_prompt(tokenizer, prompt, few_shot) for prompt in prompts]
     answers: list[Answer | None] = [None] * len(prompts)
     if generation.do_sample:
         torch.manual_seed(generation.seed)

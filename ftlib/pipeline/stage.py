@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from ftlib.config.settings import differences
 from ftlib.runtime import hardware, provenance
+from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import file_fingerprint, read_json, write_json
 
@@ -184,7 +185,7 @@ class Stage:
                 raise StageBusy(
                     f"{self.path} is being written by {who}: wait for it, or use --run with another folder"
                 ) from None
-            print(f"{self.path} is being written by {who}; waiting for it", flush=True)
+            log.info(f"{self.path} is being written by {who}; waiting for it")
             self._lock.acquire()
         try:
             write_json(holder_path, {"pid": os.getpid(), "host": socket.gethostname(), "since": provenance.now()})

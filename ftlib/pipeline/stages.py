@@ -19,6 +19,7 @@ from ftlib.config.settings import Config, flatten
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage, StageKey
 from ftlib.runtime import distributed
+from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, large_file_fingerprint, read_jsonl, runs_root
 
 # Which sections of the configuration a stage depends on, and which stages it reads.
@@ -150,12 +151,12 @@ def bring_up_to_date(name: str, key: StageKey, cfg: Config, run: Run) -> Stage:
         if distributed.first() and (stage.has_backup or stage.stale_reason(key) is not None):
             held.enter_context(stage.lock())
             if stage.has_backup and stage.restore(key.fingerprint):
-                print(f"{name}: restored the previous result (the rebuild did not finish)", flush=True)
+                log.info(f"{name}: restored the previous result (the rebuild did not finish)")
         # once more under the lock: its former holder may have built the stage
         stale = distributed.agree(stage.stale_reason(key) if distributed.first() else None)
         if stale is None and distributed.first():
             stage.verified()
-            print(f"{name}: up to date (built {stage.manifest()['finished']})", flush=True)
+            log.info(f"{name}: up to date (built {stage.manifest()['finished']})")
         elif stale is not None and distributed.first():
             _build(stage, key, stale, cfg, run)
         elif stale is not None and name in SHARED:
@@ -166,7 +167,7 @@ def bring_up_to_date(name: str, key: StageKey, cfg: Config, run: Run) -> Stage:
 
 def _build(stage: Stage, key: StageKey, stale: str, cfg: Config, run: Run) -> None:
     state = "resuming" if stage.can_resume(key.fingerprint) else "building"
-    print(f"{stage.name}: {state} ({stale}){expected(stage.name, cfg.profile)}", flush=True)
+    log.info(f"{stage.name}: {state} ({stale}){expected(stage.name, cfg.profile)}")
     with stage.writing(key, cfg.profile, KEPT.get(stage.name, ())) as result:
         result |= BUILDERS[stage.name](cfg, run, stage.path)
 
@@ -192,14 +193,13 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
 
     funnel = prepare(cfg, folder)
     for note in funnel["notes"]:
-        print(f"  note: {note}", flush=True)
+        log.info(f"  note: {note}")
     lost = ", ".join(f"{count} {step}" for step, count in funnel["dropped"].items())
-    print(
-        f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {lost or 'none'}); splits {funnel['splits']}",
-        flush=True,
+    log.info(
+        f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {lost or 'none'}); splits {funnel['splits']}"
     )
     for kind, found in funnel["malformed"].items():
-        print(f"  {found['count']} malformed lines: {kind}, first at lines {found['first_lines']}", flush=True)
+        log.info(f"  {found['count']} malformed lines: {kind}, first at lines {found['first_lines']}")
     return {
         key: funnel[key] for key in ("file", "sample", "rows_in", "kept", "groups", "splits", "notes", "rows_per_s")
     }
@@ -209,7 +209,7 @@ def _index(cfg: Config, run: Run, folder: Path) -> dict:
     from ftlib.retrieval.threshold import build_index, describe
 
     made = build_index(cfg, load_dataset(run), folder)
-    print(f"  {describe(made)}", flush=True)
+    log.info(f"  {describe(made)}")
     return made
 
 
@@ -227,7 +227,7 @@ def _merge(cfg: Config, run: Run, folder: Path) -> dict:
     from ftlib.merging import describe, merge
 
     proof = merge(cfg, load_dataset(run), run.stage("adapter").path, folder)
-    print("  " + describe(proof).replace("\n", "\n  "), flush=True)
+    log.info("  " + describe(proof).replace("\n", "\n  "))
     return {"proof": proof}
 
 

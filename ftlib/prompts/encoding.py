@@ -13,7 +13,7 @@ import functools
 from collections.abc import Mapping
 from typing import TypedDict
 
-from ftlib.prompts.templates import Entries, Turns, build_prompt, build_target, open_prompt
+from ftlib.prompts.templates import Passages, Turns, build_prompt, build_target, open_prompt
 from ftlib.runtime.errors import FtlibError
 
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
@@ -45,21 +45,21 @@ def encode_example(
     max_length: int = 512,
     loss_on: str = "answer",
     label_eos: bool = True,
-    shown: Turns = (),
-    entries: Entries = (),
+    few_shot: Turns = (),
+    passages: Passages = (),
 ) -> Example:
     """Encode one row for any chat model; without `content`, the prompt alone, ready for generation.
 
     The title is cut at 128 tokens and the description where the row would pass `max_length`; a description that was cut gets
     no EOS, because it does not end there. loss_on='all' and label_eos=False are the reference's way, kept for comparison.
-    shown, entries: as in `encode_prompt` and `open_prompt`; they do not count towards `max_length`, so that the same part of the
-    answer is scored.
+    few_shot, passages: as in `encode_prompt` and `open_prompt`; they do not count towards `max_length`, so that
+    the same part of the answer is scored.
     Raises PromptTooLong if the prompt alone leaves no room for an answer.
     """
     message = build_prompt(cut_title(tokenizer, title), question)
     prompt = plain = encode_prompt(tokenizer, message)
-    if shown or entries:
-        prompt = encode_prompt(tokenizer, open_prompt(message, entries), shown)
+    if few_shot or passages:
+        prompt = encode_prompt(tokenizer, open_prompt(message, passages), few_shot)
     if content is None:
         return Example(uid=uid, input_ids=prompt, labels=[IGNORED] * len(prompt), prompt_tokens=len(prompt), cut=False)
     if len(plain) >= max_length:
@@ -80,15 +80,15 @@ def encode_example(
     )
 
 
-def encode_prompt(tokenizer, prompt: str, shown: Turns = ()) -> list[int]:
+def encode_prompt(tokenizer, prompt: str, few_shot: Turns = ()) -> list[int]:
     """The ids of a user message in the model's chat template, up to where the assistant begins, with one BOS if it has one.
 
-    shown: turns before it, such as an answered example (one-shot).
+    few_shot: turns before it, such as an answered example (one-shot).
 
     Templates differ: Zephyr's (TinyLlama) writes no BOS although the model was trained with it, Llama 3's writes one. So the
     text is encoded without special tokens and the BOS is counted here.
     """
-    turns = [turn for user, answer in shown for turn in _exchange(user, answer)]
+    turns = [turn for user, answer in few_shot for turn in _exchange(user, answer)]
     ids = _template_ids(tokenizer, [*turns, {"role": "user", "content": prompt}])
     if not has_bos(tokenizer):
         return ids
@@ -185,13 +185,13 @@ def cut_title(tokenizer, title: str) -> str:
 
 
 def encode_rows(
-    tokenizer, rows, train_config, shown: Turns = (), entries: Mapping[str, Entries] | None = None
+    tokenizer, rows, train_config, few_shot: Turns = (), passages: Mapping[str, Passages] | None = None
 ) -> list[Example]:
     """Encode rows of the data set (dicts with uid, title, question, content) as `cfg.train` says; drops none.
 
-    shown: turns before each. entries: {uid: rows of the catalogue in its prompt}.
+    few_shot: turns before each. passages: {uid: rows of the catalogue in its prompt}.
     """
-    settings, entries = encoding_settings(train_config), entries or {}
+    settings, passages = encoding_settings(train_config), passages or {}
     return [
         encode_example(
             tokenizer,
@@ -199,8 +199,8 @@ def encode_rows(
             row["question"],
             row["content"],
             uid=row["uid"],
-            shown=shown,
-            entries=entries.get(row["uid"], ()) if entries else (),
+            few_shot=few_shot,
+            passages=passages.get(row["uid"], ()) if passages else (),
             **settings,
         )
         for row in rows

@@ -26,10 +26,10 @@ QUESTIONS = {
 Turns = Sequence[tuple[str, str]]  # (what the user said, what the assistant answered), before the prompt
 
 
-Entries = Sequence[tuple[str, str]]  # (title, description) of catalogue rows that are shown in the prompt
+Passages = Sequence[tuple[str, str]]  # (title, description) of catalog rows that stand in the prompt
 
 
-ENTRY_CHARS = 500  # of each description
+PASSAGE_CHARS = 500  # of each description
 
 
 def questions_of(names: list[str]) -> list[str]:
@@ -56,15 +56,15 @@ def build_prompt(title: str, question: str = QUESTIONS["reference"]) -> str:
     return f"Based on the product title below, answer the question.\nQuestion: {question}\nTitle: {title}"
 
 
-def open_prompt(prompt: str, entries: Entries) -> str:
+def open_prompt(prompt: str, passages: Passages) -> str:
     """The prompt with rows of the catalogue before it (open book); the prompt as it is without any."""
-    if not entries:
+    if not passages:
         return prompt
-    shown = "\n".join(f"Title: {title}\n{build_target(shorten(text))}" for title, text in entries)
+    shown = "\n".join(f"Title: {title}\n{build_target(shorten(text))}" for title, text in passages)
     return f"These entries of the catalogue may help:\n{shown}\n\n{prompt}"
 
 
-def shorten(text: str, limit: int = ENTRY_CHARS) -> str:
+def shorten(text: str, limit: int = PASSAGE_CHARS) -> str:
     """The text on one line, cut between two words if it has more than `limit` characters."""
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit + 1].rpartition(" ")[0] or text[:limit]

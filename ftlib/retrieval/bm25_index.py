@@ -73,6 +73,29 @@ class Source:
     content: str
 
 
+@dataclass(frozen=True)
+class Match:
+    """A row that shares words with what was asked, with all by which matches are ranked.
+
+    Attributes:
+        agreement: of both titles, 0 to 1; see `Index._agreement`.
+        word_pairs: neighboring words that both titles have.
+        bm25: of title and description.
+        position: in the concatenated splits.
+    """
+
+    agreement: float
+    word_pairs: int
+    bm25: float
+    position: int
+    split: str
+    row: dict
+
+    def rank(self) -> tuple:
+        """Return the sort key: best first, of equal ones the lower position."""
+        return (-self.agreement, -self.word_pairs, -self.bm25, self.position)
+
+
 class Index:
     """The prepared catalogue's rows, found by title and description. Build it once with `build`, then `open` it."""
 
@@ -101,7 +124,7 @@ class Index:
     def sources(
         self, title: str, question: str = "", k: int = 3, splits: Collection[str] = (), without: Collection[str] = ()
     ) -> list[Source]:
-        """At most k rows that the title bears out, best first; [] rather than a row that does not belong to it.
+        """Return at most k rows whose titles agree with the asked one, best first; [] rather than unrelated rows.
 
         splits: only rows of these (default: all). without: uids that must not be found, such as the row that is asked about.
         """
@@ -111,43 +134,46 @@ class Index:
     def search(
         self, title: str, question: str = "", k: int = 3, splits: Collection[str] = (), without: Collection[str] = ()
     ) -> list[Source]:
-        """As `sources`, but also rows below the threshold."""
-        wanted = [self._spellings(word) for word in dict.fromkeys(fold(title))]
-        about = question_words(question)
-        known = [word for spellings in wanted for word in spellings]
-        scores = self._scores(self.titles, known) + TEXT_WEIGHT * self._scores(self.texts, [*known, *about])
+        """Return the k best rows as `sources` does, those below the threshold too."""
+        asked = [self._spellings(word) for word in dict.fromkeys(fold(title))]
+        title_words = [word for spellings in asked for word in spellings]
+        words = [*title_words, *question_words(question)]
+        scores = self._scores(self.titles, title_words) + TEXT_WEIGHT * self._scores(self.texts, words)
         for split, rows in self.dataset.items():
             if splits and split not in splits:
                 scores[self.starts[split] : self.starts[split] + len(rows)] = 0
-        count = min(CANDIDATES + len(without), self.rows)
-        places = np.argpartition(-scores, count - 1)[:count]
-        places = sorted(
-            (int(place) for place in places if scores[place] > 0), key=lambda place: (-scores[place], place)
-        )
-        rows = [(place, *row) for place, row in self._rows_at(places) if row[1]["uid"] not in without]
-        order = neighbours([spellings[0] for spellings in wanted])
-        ranked = sorted(
-            (
-                (
-                    self._share(wanted, row),
-                    len(order & neighbours(fold(row["title"]))),
-                    scores[place],
-                    -place,
-                    split,
-                    row,
-                )
-                for place, split, row in rows
-            ),
-            reverse=True,
-        )
-        return [
-            self._source(row, share, split, -place, {*known, *about}) for share, _, _, place, split, row in ranked[:k]
+        positions = self._highest(scores, CANDIDATES + len(without))
+        pairs = neighbours([spellings[0] for spellings in asked])
+        matches = [
+            Match(
+                agreement=self._agreement(asked, row),
+                word_pairs=len(pairs & neighbours(fold(row["title"]))),
+                bm25=float(scores[position]),
+                position=position,
+                split=split,
+                row=row,
+            )
+            for position, split, row in self._rows_at(positions)
+            if row["uid"] not in without
         ]
+        return [self._source(match, {*words}) for match in sorted(matches, key=Match.rank)[:k]]
 
-    def _source(self, row: dict, share: float, split: str, place: int, words: Collection[str]) -> Source:
-        best = tuple(fitting(row["content"], words))
+    def _highest(self, scores: np.ndarray, count: int) -> list[int]:
+        """Return the positions of the `count` highest scores above 0, best first; of equal ones the lower position."""
+        count = min(count, self.rows)
+        positions = np.argpartition(-scores, count - 1)[:count]
+        return sorted((int(p) for p in positions if scores[p] > 0), key=lambda position: (-scores[position], position))
+
+    def _source(self, match: Match, words: Collection[str]) -> Source:
+        row = match.row
         return Source(
-            row["uid"], row["title"], round(share, 3), split, place - self.starts[split], best, row["content"]
+            uid=row["uid"],
+            title=row["title"],
+            score=round(match.agreement, 3),
+            split=match.split,
+            place=match.position - self.starts[match.split],
+            sentences=tuple(fitting(row["content"], words)),
+            content=row["content"],
         )
 
     def _scores(self, index, words: Iterable[str]) -> np.ndarray:
@@ -159,51 +185,56 @@ class Index:
         rare = [place for place in ids if starts[place + 1] - starts[place] <= limit]
         return np.array(index.get_scores_from_ids(rare or ids[:1]))
 
-    def _rows_at(self, places: list[int]) -> Iterator[tuple[int, tuple[str, dict]]]:
+    def _rows_at(self, positions: list[int]) -> Iterator[tuple[int, str, dict]]:
+        """Yield (position, split, row); the rows of a split are read at once."""
         for split, rows in self.dataset.items():
             start = self.starts[split]
-            own = [place for place in places if start <= place < start + len(rows)]
-            columns = rows[[place - start for place in own]] if own else {}
-            for number, place in enumerate(own):
-                yield place, (split, {name: values[number] for name, values in columns.items()})
+            own = [position for position in positions if start <= position < start + len(rows)]
+            columns = rows[[position - start for position in own]] if own else {}
+            for number, position in enumerate(own):
+                yield position, split, {name: values[number] for name, values in columns.items()}
 
-    def _share(self, wanted: list[list[str]], row: dict) -> float:
-        """How well a row's title and the asked one agree, 0 to 1: the share of the asked title's weight that the row bears out,
-        lowered a little (`ROW_TITLE`) where the row's own title says more than was asked: people type less than shops do.
+    def _agreement(self, asked: list[list[str]], row: dict) -> float:
+        """Return how well a row's title and the asked title agree, 0 to 1.
 
-        A word counts whole if the row's title has it, half if only its description has it. Weights are idf, so that a number
-        or a name counts more than "of"; a word that no title has counts as one that a single title has.
+        It is the share of the asked words' weight that the row has: all of a word's weight if it is in the row's title, half
+        if it is only in the description. The result is lowered by up to `ROW_TITLE` where the row's title has words that were
+        not asked for, because people type less than retailers do. Weights are idf, so that a number or a name counts more than
+        "of"; a word that no title has weighs as much as one that a single title has.
+
+        Args:
+            asked: the spellings of each asked word.
         """
-        own, text = set(fold(row["title"])), set(fold(row["content"]))
-        total = borne_out = 0.0
-        asked: set[str] = set()
-        for spellings in wanted:
+        title_words, text_words = set(fold(row["title"])), set(fold(row["content"]))
+        total = agreed = 0.0
+        for spellings in asked:
             weight = self._weight(spellings)
             total += weight
-            borne_out += weight * (1.0 if own & {*spellings} else 0.5 if text & {*spellings} else 0.0)
-            asked.update(spellings)
+            agreed += weight * (1.0 if title_words & {*spellings} else 0.5 if text_words & {*spellings} else 0.0)
         if not total:
             return 0.0
-        weights = {word: self._weight([word]) for word in own}
-        back = sum(weight for word, weight in weights.items() if word in asked) / max(sum(weights.values()), 1e-9)
-        return borne_out / total * (1 + ROW_TITLE * back) / (1 + ROW_TITLE)
+        weights = {word: self._weight([word]) for word in title_words}
+        known = {word for spellings in asked for word in spellings}
+        covered = sum(weights[word] for word in title_words & known) / max(sum(weights.values()), 1e-9)
+        return agreed / total * (1 + ROW_TITLE * covered) / (1 + ROW_TITLE)
 
     def _weight(self, spellings: Collection[str]) -> float:
         ids = self.titles.get_tokens_ids(list(spellings))
         return float(self.weights[ids].max()) if ids else float(np.log(1 + (self.rows - 0.5) / 1.5))
 
     def _spellings(self, word: str) -> list[str]:
-        """The word itself if a title has it, else the words of titles that are a slip of the finger away: at most three.
+        """Return the word itself if a title has it, else up to three vocabulary words within edit distance 1.
 
-        One edit (a letter more, less, other, or two swapped), two from eight letters on; never for a number.
+        The distance is Damerau's (a letter inserted, deleted, replaced, or two swapped), 2 from eight letters on. Numbers and
+        short words are never replaced.
         """
         if word in self.titles.vocab_dict or len(word) < 4 or any(c.isdigit() for c in word):
             return [word]
-        slips = 1 if len(word) < 8 else 2
-        near = [w for length in range(len(word) - slips, len(word) + slips + 1) for w in self._by_length[length]]
-        found = process.extract(word, near, scorer=OSA.distance, score_cutoff=slips, limit=3)
-        least = min((distance for _, distance, _ in found), default=0)
-        return [other for other, distance, _ in found if distance == least] or [word]
+        edits = 1 if len(word) < 8 else 2
+        near = [w for length in range(len(word) - edits, len(word) + edits + 1) for w in self._by_length[length]]
+        candidates = process.extract(word, near, scorer=OSA.distance, score_cutoff=edits, limit=3)
+        least = min((distance for _, distance, _ in candidates), default=0)
+        return [other for other, distance, _ in candidates if distance == least] or [word]
 
 
 def build(dataset, folder: Path) -> int:

@@ -12,6 +12,7 @@ How: `Work(folder, study, data).answer(job)`.
 
 from __future__ import annotations
 
+import functools
 import gc
 import shutil
 from collections.abc import Collection, Iterator
@@ -20,12 +21,13 @@ from pathlib import Path
 
 from ftlib.config.settings import Config, flatten
 from ftlib.data.cleaning import clean_text, normalise, steps_of
-from ftlib.evaluation.answers import ANSWERS, model_answers, read_answers
+from ftlib.evaluation.answers import ANSWERS, AnswerStore, SystemInputs, answer_missing
 from ftlib.evaluation.runner import ends_in_time, scored_bytes
-from ftlib.evaluation.systems import choose_rows, shown_before, untuned
+from ftlib.evaluation.systems import choose_rows, few_shot_for, untuned
 from ftlib.pipeline import stages
 from ftlib.pipeline.stage import FORMAT, Run, Stage, StageKey
 from ftlib.prompts.templates import Turns, build_prompt, question_for
+from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, read_json, write_json
 from ftlib.study.study_file import Job, Study, StudyError, settings
 from ftlib.training.trained_rows import trained_uids
@@ -141,7 +143,7 @@ class Work:
             about = self.own_data.stage("dataset").manifest()
             result |= {name: about[name] for name in ("file", "sample")}
             result["splits"] = {split: len(found) for split, found in made.items()}
-        print(f"{job.run.name}: {len(kept)} training rows of its own; the held-out rows are the study's", flush=True)
+        log.info(f"{job.run.name}: {len(kept)} training rows of its own; the held-out rows are the study's")
 
     def dataset(self, job: Job):
         """The rows that a job trains on and is asked, as a DatasetDict."""
@@ -152,7 +154,7 @@ class Work:
         dataset = self.dataset(job)
         rows, notes = choose_rows(job.cfg, dataset, dataset["train"]["uid"], job.study.evaluate_on)
         for note in set(notes) - self._said:
-            print(f"  note: {note}", flush=True)
+            log.info(f"  note: {note}")
         self._said |= set(notes)
         names = job.run.questions
         if names is None:
@@ -189,13 +191,13 @@ class Work:
         """{(system, split): fingerprint} of the untuned model's answers."""
         rows, model = self.rows(job), job.cfg.model.name
         return {
-            (system, split): fingerprint([FORMAT, model, *_asking(job), split, found, self._shown(job, system)])
+            (system, split): fingerprint([FORMAT, model, *_asking(job), split, found, self._few_shot(job, system)])
             for system in untuned(job.cfg)
             for split, found in rows.items()
         }
 
-    def _shown(self, job: Job, system: str) -> Turns:
-        return shown_before(system, stages.load_dataset(self.own_data), self.rows(job))
+    def _few_shot(self, job: Job, system: str) -> Turns:
+        return few_shot_for(system, stages.load_dataset(self.own_data), self.rows(job))
 
     def base(self, key: str) -> Stage:
         return Stage(self.shared / "base" / key, wait=True)
@@ -216,7 +218,7 @@ class Work:
     def answer(self, job: Job) -> None:
         """Train (or take up a training) and let base and tuned model answer; what is there already is not done again."""
         if self.is_answered(job):
-            print(f"{job.name}: answered, {self.stage(job).manifest()['finished']}", flush=True)
+            log.info(f"{job.name}: answered, {self.stage(job).manifest()['finished']}")
             return
         self._check_seen(job)
         for (system, split), key in self.base_keys(job).items():
@@ -233,10 +235,8 @@ class Work:
         with stage.writing(stage_key, job.cfg.profile, stages.KEPT["evaluation"]) as result:
             from ftlib.merging import merged_in_memory
 
-            rows = self.rows(job)
-            dtype = self._ask(
-                job, "tuned", rows, stage, key, lambda dtype: merged_in_memory(job.cfg, adapter.path, dtype)
-            )
+            asked = SystemInputs("tuned", self.rows(job), generated=job.study.text_rows)
+            dtype = self._ask(job, asked, stage, key, functools.partial(merged_in_memory, job.cfg, adapter.path))
             shutil.copy(adapter.path / "train_log.jsonl", stage.path)
             made = adapter.manifest()
             data = trained.stage("dataset").manifest()
@@ -255,24 +255,22 @@ class Work:
             if stage.complete:
                 return
             with stage.writing(StageKey(key, {}, {}), job.cfg.profile, stages.KEPT["evaluation"]) as result:
-                place = fetch(job.cfg.model.name)
-                shown = self._shown(job, system)
-                result["answers_in"] = self._ask(
-                    job, system, {split: found}, stage, key, lambda dtype: load_plain(place, dtype), shown
-                )
+                load = functools.partial(load_plain, fetch(job.cfg.model.name))
+                asked = SystemInputs(system, {split: found}, self._few_shot(job, system), generated=job.study.text_rows)
+                result["answers_in"] = self._ask(job, asked, stage, key, load)
                 tokenizer = load_tokenizer(job.cfg.model.name)
                 about = zip(
                     scored_bytes(tokenizer, job.cfg, found), ends_in_time(tokenizer, job.cfg, found), strict=True
                 )
                 write_json(stage.path / REFERENCES, {row["uid"]: each for row, each in zip(found, about, strict=True)})
 
-    def _ask(self, job: Job, system: str, rows: dict, stage: Stage, key: str, load, shown: Turns = ()) -> str:
-        """Answers of one model into the stage's answers.jsonl; returns the dtype that it answered in."""
+    def _ask(self, job: Job, asked: SystemInputs, stage: Stage, key: str, load) -> str:
+        """Store the answers of one model in the stage's answers.jsonl; return the dtype that it answered in."""
         from ftlib.runtime import hardware
 
         dtype, _ = hardware.compute_dtype()
-        done = read_answers(stage.path, {system: fingerprint([key, dtype])})
-        model_answers(lambda: load(dtype), system, job.cfg, rows, done, stage.path, job.study.text_rows, shown)
+        store = AnswerStore.open(stage.path, {asked.system: fingerprint([key, dtype])})
+        answer_missing(store, asked, job.cfg, functools.partial(load, dtype))
         if not (stage.path / ANSWERS).exists():
             raise StudyError(f"{job.name}: nothing is asked; set evaluation.rows")
         return dtype
@@ -320,7 +318,7 @@ def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterat
     def parts(row: dict) -> set[tuple[str, str]]:
         found = {}
         for column in ("title", "content"):
-            text = clean_text(row[column], steps, lambda *_: None)
+            text = clean_text(row[column], steps)
             found[column] = normalise(text) or text
         return set(found.items())
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ftlib.runtime import distributed, hardware
+from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import runs_root
 from ftlib.study.answers import Work, free, recorded_data
@@ -40,7 +41,7 @@ def run_study(
         )
     said = hardware.use_one_gpu()
     if said:
-        print(said, flush=True)
+        log.info(said)
     study = load_study(path)
     folder = folder or runs_root()
     data = data or recorded_data(folder, study)
@@ -55,7 +56,7 @@ def run_study(
     _ = work.own_data  # a file that cannot be read stops the study, not each of its runs
     if train:
         for place, job in enumerate(chosen, 1):
-            print(f"== {job.name} ({place} of {len(chosen)})", flush=True)
+            log.info(f"== {job.name} ({place} of {len(chosen)})")
             _attempt(failed, job, lambda job=job: _answer(work, job, results))
     if score:
         scorer = Scorer(work)
@@ -63,7 +64,7 @@ def run_study(
             if job not in failed:
                 _attempt(failed, job, lambda job=job: _score(work, scorer, job))
         write_results(work, jobs, results, scorer)
-        print(f"results: {results_of(results, study)}", flush=True)
+        log.info(f"results: {results_of(results, study)}")
     for job, error in failed.items():
         print(f"FAILED {job.name}: {error}", file=sys.stderr)
     return len(failed)
@@ -71,7 +72,7 @@ def run_study(
 
 def _answer(work: Work, job: Job, results: Path) -> None:
     if not work.stage(job).complete and recorded(results, job).get("fingerprint") == work.key(job):
-        print(f"{job.name}: recorded in {results_of(results, job.study)} already", flush=True)
+        log.info(f"{job.name}: recorded in {results_of(results, job.study)} already")
         return
     work.answer(job)
 
@@ -80,7 +81,7 @@ def _score(work: Work, scorer: Scorer, job: Job) -> None:
     if work.is_answered(job):
         scorer.score(job)
     else:
-        print(f"{job.name}: not scored, its answers are not in {work.folder}", flush=True)
+        log.info(f"{job.name}: not scored, its answers are not in {work.folder}")
 
 
 def _attempt(failed: dict[Job, str], job: Job, act: Callable[[], None]) -> None:

@@ -21,6 +21,7 @@ from ftlib.evaluation.metrics import CopiedRun
 from ftlib.evaluation.runner import likelihood_sums, reference_rows, row_values
 from ftlib.evaluation.summary import forced, forces_ends, mark_forced
 from ftlib.evaluation.systems import systems_of, untuned
+from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, read_json, read_jsonl, write_json
 from ftlib.study.answers import REFERENCES, Work
 from ftlib.study.row_scores import (
@@ -67,9 +68,9 @@ class Scorer:
         found, splits = load(folder / ROWS)
         has_cosine = all("cosine" in rows.values["tuned"] for rows in splits.values())
         if found == key and (has_cosine or self.cosine is None):
-            print(f"{job.name}: scored", flush=True)
+            log.info(f"{job.name}: scored")
             return
-        print(f"{job.name}: scoring", flush=True)
+        log.info(f"{job.name}: scoring")
         started, rows = time.perf_counter(), self.work.rows(job)
         measured = {split: self._split(job, split, rows[split]) for split in rows}
         for split, found in rows.items():

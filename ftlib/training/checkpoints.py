@@ -7,6 +7,7 @@ from pathlib import Path
 from transformers import TrainerState
 
 from ftlib.runtime import distributed
+from ftlib.runtime.console import log
 from ftlib.runtime.files import read_json, write_json
 from ftlib.training.trainer import ExamplesTrainer
 
@@ -59,8 +60,8 @@ def resume(trainer: ExamplesTrainer, checkpoint: Path | None, steps: int) -> Non
         write_json(state_path, read_json(state_path) | {"best_model_checkpoint": str(best)})
     distributed.wait()
     if is_finished(state, steps):
-        print(f"training: all {state.global_step} steps are done (found at the last checkpoint)", flush=True)
+        log.info(f"training: all {state.global_step} steps are done (found at the last checkpoint)")
         finish(trainer, checkpoint, state)
         return
-    print(f"training: resumes after step {state.global_step} (interrupted earlier)", flush=True)
+    log.info(f"training: resumes after step {state.global_step} (interrupted earlier)")
     trainer.train(resume_from_checkpoint=str(checkpoint))

@@ -24,6 +24,7 @@ from ftlib.models.loading import Precision
 from ftlib.prompts.encoding import IGNORED
 from ftlib.prompts.packing import PackedSteps, plan_steps, rows_for
 from ftlib.runtime import distributed, hardware
+from ftlib.runtime.console import log
 from ftlib.training import fused_lora
 from ftlib.training.trainer import ExamplesTrainer
 
@@ -51,7 +52,7 @@ def can_compile(cfg: Config, chosen: Precision, model) -> bool:
         return True
     if cfg.set_by_user("train.compile"):
         raise ConfigError(f"train.compile = true: {against}; leave it off")
-    print(f"  note: trained without train.compile: {against}", flush=True)
+    log.info(f"  note: trained without train.compile: {against}")
     return False
 
 

@@ -8,6 +8,7 @@ How: `ftlib train`; run it again after an interruption and it goes on from the l
 
 from __future__ import annotations
 
+import functools
 import math
 import shutil
 import time
@@ -23,12 +24,13 @@ from ftlib.models.checks import check_base
 from ftlib.models.loading import Precision, check_model, load_base, load_tokenizer, lora_config, precision, weight_bytes
 from ftlib.prompts.packing import make_collator
 from ftlib.runtime import distributed, hardware
+from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_jsonl, write_text
 from ftlib.training.checkpoints import CHECKPOINTS, last_checkpoint, resume
 from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
 from ftlib.training.dry_run import in_words, peak_in_words, plan
-from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, smaller
+from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, record_smaller
 from ftlib.training.token_cache import encoded
 from ftlib.training.trained_rows import TRAINED_UIDS, times_trained
 from ftlib.training.trainer import CHECKPOINTING, Diverged, ExamplesTrainer, Progress
@@ -195,9 +197,8 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
     while True:
         checkpoint = distributed.agree(last_checkpoint(folder) if distributed.first() else None)
         done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        trainer, about = fit(
-            cfg, lambda settings: build_trainer(settings, dataset, folder, kept), folder / CHECKPOINTS, done
-        )
+        build = functools.partial(build_trainer, dataset=dataset, folder=folder, kept=kept)
+        trainer, about = fit(cfg, build, folder / CHECKPOINTS, done)
         hardware.forget_peak()
         started = time.perf_counter()
         try:
@@ -212,11 +213,11 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
                     f"a smaller train.micro_batch; or {advice(cfg)}"
                 ) from error
         # outside of the handler, whose error holds tensors
-        smaller(cfg, trainer, about, folder / CHECKPOINTS)
+        record_smaller(cfg, trainer, about, folder / CHECKPOINTS)
         del trainer
         free()
     seconds, peak = time.perf_counter() - started, hardware.peak_gib()
-    print(f"took: {in_words(seconds)}, {peak_in_words(peak)}", flush=True)
+    log.info(f"took: {in_words(seconds)}, {peak_in_words(peak)}")
     times = times_trained(trainer, about["examples"])
     if distributed.first():
         save_adapter(trainer, cfg, folder)

@@ -1,9 +1,8 @@
-"""What gives way where a training does not fit in the memory: a ladder, each rung with its reason, tried before the training.
+"""Out-of-memory fallback: disable the compiled step, halve the micro-batch, enable activation checkpointing.
 
-What: `fit` builds the trainer and lets `probe` try the largest step. Where that runs out of memory, one setting changes and the
-trainer is built anew: the fast step is dropped (a plain one has exactly `train.examples_per_step` examples), then fewer examples
-go through the model at once, then activations are recomputed. Why not quietly: what the user set is kept, and each change is
-printed and stands in the manifest. How: `ftlib train` calls it; with fewer than `ENOUGH` steps left, the training just begins.
+`fit` builds the trainer and takes the largest step in a dry run. If memory runs out, one setting changes and the trainer is
+built again; a plain step has exactly `train.examples_per_step` examples. Settings that the user made are never changed; every
+change is printed and recorded in the manifest. With fewer than `ENOUGH` steps left there is no dry run.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import torch
 
 from ftlib.config.settings import Config
 from ftlib.runtime import distributed, hardware
+from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_json, write_json
 from ftlib.training.compiled_step import FixedTrainer
@@ -34,93 +34,119 @@ class OutOfMemory(FtlibError):
 def fit(
     cfg: Config, build: Callable[[Config], tuple[ExamplesTrainer, dict]], checkpoints: Path, done: int
 ) -> tuple[ExamplesTrainer, dict]:
-    """A trainer whose largest step fits in the memory, and what is known of it; prints what is expected, and what gave way.
+    """Build a trainer whose largest step fits in memory; print the estimate and what was changed.
 
-    build: settings -> (trainer, what is known). checkpoints: the folder of an interrupted training, which made `done` steps.
-    What the user set is not changed: then, and at the end of the ladder, raises OutOfMemory with what to set.
+    Args:
+        build: settings -> (trainer, what the manifest records of it).
+        checkpoints: of an interrupted training, which took `done` steps.
+
+    Returns:
+        The trainer, and what the manifest records: that of `build`, the changes with their reasons, the estimate.
+
+    Raises:
+        OutOfMemory: the last change did not help, or the user set what would have to change.
     """
     path = checkpoints / ADJUSTED
-    given = distributed.agree(read_json(path) if distributed.first() and path.exists() else {})
+    adjusted = distributed.agree(read_json(path) if distributed.first() and path.exists() else {})
     while True:
-        changes = {key: change["value"] for key, change in given.items()}
-        settings = cfg.model_copy(update={"train": cfg.train.model_copy(update=changes)})
+        settings = _with_changes(cfg, adjusted)
         try:
             trainer, about = build(settings)
         except torch.OutOfMemoryError as error:
-            raise OutOfMemory(f"the model alone does not fit in {_room()}: {advice(settings)}") from error
-        # with a sharded base a process that fails would leave the others waiting
-        worth = trainer.args.max_steps - done >= ENOUGH and not distributed.sharded()
-        found = _tried(trainer, done) if worth else None
-        if found != {}:
+            raise OutOfMemory(f"the model alone does not fit in {_memory()}: {advice(settings)}") from error
+        fits, estimate = _dry_run(trainer, done)
+        if fits:
             break
         if done:
             raise OutOfMemory(
-                f"the interrupted training no longer fits in {_room()}: end what else uses the GPU (nvidia-smi lists it) and "
-                f"run the same command again, or remove {checkpoints.parent} to begin anew"
+                f"the interrupted training no longer fits in {_memory()}: end what else uses the GPU (nvidia-smi lists it) "
+                f"and run the same command again, or remove {checkpoints.parent} to start over"
             )
-        given |= _next_rung(settings, trainer)
+        adjusted |= _next_change(settings, trainer)
         del trainer
         free()
     if distributed.first():
         path.unlink(missing_ok=True)
-        if given:
-            write_json(path, given)
-    if found:
-        print(expectation(found), flush=True)
+        if adjusted:
+            write_json(path, adjusted)
+    if estimate:
+        log.info(expectation(estimate))
     return trainer, about | {
-        "reasons": about["reasons"] | {f"train.{key}": change["reason"] for key, change in given.items()},
-        "adjusted": {f"train.{key}": value for key, value in changes.items()},
-        "expected_seconds": round(found["expected_seconds"], 2) if found else None,
-        "expected_peak_gib": found["peak_gib"] if found else None,
+        "reasons": about["reasons"] | {f"train.{key}": change["reason"] for key, change in adjusted.items()},
+        "adjusted": {f"train.{key}": change["value"] for key, change in adjusted.items()},
+        "expected_seconds": round(estimate["expected_seconds"], 2) if estimate else None,
+        "expected_peak_gib": estimate["peak_gib"] if estimate else None,
     }
 
 
-def smaller(cfg: Config, trainer: ExamplesTrainer, about: dict, checkpoints: Path) -> None:
-    """The memory ran out in the middle of a training: write down the next smaller setting, for `fit` to go on with.
+def _with_changes(cfg: Config, adjusted: dict) -> Config:
+    """Return the settings with the changes to `train`. adjusted: {key: {value, reason}}."""
+    changes = {key: change["value"] for key, change in adjusted.items()}
+    return cfg.model_copy(update={"train": cfg.train.model_copy(update=changes)})
 
-    about: as `fit` returned it. Raises OutOfMemory at the end of the ladder, or where the user set what would have to give way.
+
+def _dry_run(trainer: ExamplesTrainer, done: int) -> tuple[bool, dict | None]:
+    """Return (whether the largest step fits, the estimate of `dry_run.probe`); (True, None) where no dry run is made.
+
+    The error is not passed on: its traceback holds tensors.
     """
-    adjusted = {key.removeprefix("train."): value for key, value in about["adjusted"].items()}
+    # with a sharded base a process that fails would leave the others waiting
+    if trainer.args.max_steps - done < ENOUGH or distributed.sharded():
+        return True, None
+    try:
+        return True, probe(trainer, done)
+    except torch.OutOfMemoryError:
+        return False, None
+
+
+def record_smaller(cfg: Config, trainer: ExamplesTrainer, about: dict, checkpoints: Path) -> None:
+    """Record the next smaller setting after memory ran out in the middle of a training; the next `fit` applies it.
+
+    about: as `fit` returned it. Raises OutOfMemory as `fit` does.
+    """
+    changes = {key.removeprefix("train."): value for key, value in about["adjusted"].items()}
+    settings = cfg.model_copy(update={"train": cfg.train.model_copy(update=changes)})
     path = checkpoints / ADJUSTED
-    given = read_json(path) if path.exists() else {}
-    settings = cfg.model_copy(update={"train": cfg.train.model_copy(update=adjusted)})
+    adjusted = read_json(path) if path.exists() else {}
     checkpoints.mkdir(parents=True, exist_ok=True)
-    write_json(path, given | _next_rung(settings, trainer))
+    write_json(path, adjusted | _next_change(settings, trainer))
 
 
 def auto_batch() -> bool:
-    """FTLIB_AUTO_BATCH=1 (`--auto-batch`): a training that runs out of memory goes on by itself with a smaller setting."""
+    """Return True with FTLIB_AUTO_BATCH=1 (`--auto-batch`): restart with smaller settings when memory runs out."""
     return os.environ.get("FTLIB_AUTO_BATCH") == "1"
 
 
-def _next_rung(settings: Config, trainer: ExamplesTrainer) -> dict:
-    key, change = gives_way(settings, trainer)
-    print(f"  note: train.{key} = {change['reason']}", flush=True)
+def _next_change(settings: Config, trainer: ExamplesTrainer) -> dict:
+    key, change = next_change(settings, trainer)
+    log.info(f"  note: train.{key} = {change['reason']}")
     return {key: change}
 
 
-def gives_way(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
-    """(key of `train`, {value, reason}): what saves memory next, from what costs least time to what costs most.
+def next_change(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
+    """Return (key of `train`, {value, reason}): the change that saves memory at the least cost in time.
 
-    A recorded fast step keeps memory of its own; fewer examples at once leave the step as it is, in more and smaller passes;
-    recomputing activations is a second forward pass. Raises OutOfMemory with what to set if the user decided it, or at the end.
+    A CUDA graph keeps memory of its own; a smaller micro-batch computes the same step in more passes; activation checkpointing
+    adds a second forward pass. Raises OutOfMemory with what to set if the user set that key, or if nothing is left to change.
     """
     micro, parts = trainer.args.per_device_train_batch_size, trainer.args.gradient_accumulation_steps
     if isinstance(trainer, FixedTrainer):
-        key, value, what = "compile", False, "the fast step"
+        key, value, what = "compile", False, "the compiled step"
     elif micro > 1:
         half = max(n for n in range(1, micro // 2 + 1) if micro * parts % n == 0)
         key, value, what = "micro_batch", half, f"{micro} examples at once"
     elif not cfg.train.checkpointing:
         key, value, what = "checkpointing", True, "one example at once with its activations"
     else:
-        raise OutOfMemory(f"one example at once, its activations recomputed, does not fit in {_room()}: {advice(cfg)}")
+        raise OutOfMemory(
+            f"one example at once, its activations recomputed, does not fit in {_memory()}: {advice(cfg)}"
+        )
     if cfg.set_by_user(f"train.{key}"):
         raise OutOfMemory(
-            f"train.{key} = {_value(cfg.get(f'train.{key}'))} ({cfg.source(f'train.{key}')}): {what} did not fit in {_room()}; "
+            f"train.{key} = {_value(cfg.get(f'train.{key}'))} ({cfg.source(f'train.{key}')}): {what} did not fit in {_memory()}; "
             f"set train.{key}={_value(value)}, or {advice(cfg)}"
         )
-    return key, {"value": value, "reason": f"{_value(value)}: {what} did not fit in {_room()}"}
+    return key, {"value": value, "reason": f"{_value(value)}: {what} did not fit in {_memory()}"}
 
 
 def advice(cfg: Config) -> str:
@@ -131,21 +157,13 @@ def advice(cfg: Config) -> str:
     return f"set {', '.join(ways)} or a smaller model.name"
 
 
-def _room() -> str:
+def _memory() -> str:
     return f"{hardware.memory_gib():.1f} GiB of {'GPU memory' if torch.cuda.is_available() else 'memory'}"
 
 
 def _value(value) -> str:
     """A value as `--set` takes it."""
     return "null" if value is None else str(value).lower()
-
-
-def _tried(trainer: ExamplesTrainer, done: int) -> dict:
-    """What the probe found; {} if memory ran out. The error is not handed on: its traceback holds tensors."""
-    try:
-        return probe(trainer, done)
-    except torch.OutOfMemoryError:
-        return {}
 
 
 def free() -> None:

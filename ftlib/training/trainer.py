@@ -21,6 +21,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from ftlib.models import fsdp
 from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
 from ftlib.runtime import distributed
+from ftlib.runtime.console import log
 from ftlib.runtime.files import read_jsonl, write_text
 
 # transformers renamed gradient checkpointing; both names mean: recompute activations instead of keeping them
@@ -194,9 +195,7 @@ class Progress(TrainerCallback):
             shown = ", ".join(f"{k} {v}" for k, v in self._last.items())
             steps = max(state.global_step - self._first, 1)
             left = self.step_seconds / steps * (state.max_steps - state.global_step)
-            print(
-                f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left", flush=True
-            )
+            log.info(f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left")
 
     def on_train_end(self, args, state, control, **kwargs):
         self.step_seconds = time.perf_counter() - self._began - self.trainer.paused

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ftlib.data.cleaning import (
     STEPS,
     boilerplate,
+    changes_of,
     clean_text,
     looks_adult,
     normalise,
@@ -157,9 +158,10 @@ def test_cleaning_twice_changes_nothing_more(text, expected):
 
 def test_changes_are_told_step_by_step():
     """Without it the funnel counts changes under the wrong step, or rows that did not change."""
-    told = []
-    clean_text("A &amp; <i>B</i>", ALL, lambda *change: told.append(change))
-    assert told == [("unescape", "A &amp; <i>B</i>", "A & <i>B</i>"), ("tags", "A & <i>B</i>", "A & B")]
+    assert changes_of("A &amp; <i>B</i>", ALL) == [
+        ("unescape", "A &amp; <i>B</i>", "A & <i>B</i>"),
+        ("tags", "A & <i>B</i>", "A & B"),
+    ]
 
 
 PIECES = [*"aB _.,-<>&;#\t\n\x00\x1c\x7f\x85\xa0é\u0301\u200b\u3000ßİſ²ǅ٣本\ue000😀", "&amp;", "&lt;br&gt;", "<b>", "  ", "©",
@@ -172,11 +174,11 @@ TEXTS = st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | s
 @given(TEXTS, st.sets(st.sampled_from(list(STEPS))))
 def test_many_texts_are_cleaned_as_one_is(texts, off):
     """If the quick way differed in one odd character, duplicates would be missed, and test rows would be trained on."""
-    steps, told, told_of_each = [step for step in ALL if step[0] not in off], [], []
-    cleaned, keys = clean_texts(texts, steps, lambda *change: told.append(change))
-    assert cleaned == [clean_text(text, steps, lambda *change: told_of_each.append(change)) for text in texts]
+    steps = [step for step in ALL if step[0] not in off]
+    cleaned, keys, changes = clean_texts(texts, steps)
+    assert cleaned == [clean_text(text, steps) for text in texts]
     assert keys == [normalise(text).encode() for text in cleaned]
-    assert told == told_of_each
+    assert changes == [change for text in texts for change in changes_of(text, steps)]
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -105,7 +105,7 @@ def test_what_looks_like_data_and_is_not_used_is_named(folder, settings):
 @pytest.mark.parametrize("command", ["prepare", "run", "train", "evaluate", "ask"])
 def test_the_first_line_names_the_data(folder, monkeypatch, capsys, command):
     """Nobody reads the manifest before believing a figure."""
-    monkeypatch.setattr("ftlib.cli.commands._build", lambda *_, **__: None)
+    monkeypatch.setattr("ftlib.cli.stages._build", lambda *_, **__: None)
     put(folder, "data/trn.json")
     title = ["Lamp"] if command == "ask" else []
     for path, words in (("auto", str(folder / "data/trn.json")), ("sample", "the synthetic sample")):
@@ -325,7 +325,7 @@ def test_a_closed_pipe_is_one_line(monkeypatch, capsys):
     def closed(_):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr("ftlib.cli.commands.do_runs_list", closed)
+    monkeypatch.setattr("ftlib.cli.runs.do_runs_list", closed)
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert main(["runs", "list"]) == 141
 

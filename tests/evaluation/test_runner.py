@@ -94,7 +94,7 @@ def test_quick_look_takes_the_first_rows_and_keeps_all_answers(smoke_run, capsys
     """`--rows 5` must not throw away a long evaluation, and must show how wide its interval is."""
     assert main(["evaluate", "--run", str(smoke_run.path), "--rows", "5"]) == 0
     said = capsys.readouterr().out
-    assert "5 unseen titles" in said and "base: all 11 answers are there already" in said
+    assert "5 unseen titles" in said and "base: all 11 answers are stored already" in said
     assert read_json(smoke_run.path / "evaluation" / "metrics.json")["unseen"]["n"] == 5
     assert len(lines_of(smoke_run)) == 72
     assert main(["evaluate", "--run", str(smoke_run.path)]) == 0
@@ -115,8 +115,8 @@ def test_answers_of_another_model_or_setting_do_not_count(tmp_path):
         "".join(answers._line(r) for r in (record, Record("1", "unseen", "nearest", "b")))
     )
     (tmp_path / "answers.keys.json").write_text(json.dumps({"tuned": "old", "nearest": "same"}))
-    found = answers.read_answers(tmp_path, {"tuned": "new", "nearest": "same"})
-    assert list(found) == [("unseen", "nearest", "1")]
+    found = answers.AnswerStore.open(tmp_path, {"tuned": "new", "nearest": "same"})
+    assert list(found.records) == [("unseen", "nearest", "1")]
     cfg, other = smoke.config(), smoke.config(generation__max_new_tokens=5)
     keys, changed = (answers.answer_keys(c, "data", "merged", "float32") for c in (cfg, other))
     assert keys["tuned"] != changed["tuned"] and keys["nearest"] == changed["nearest"]

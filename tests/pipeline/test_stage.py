@@ -244,7 +244,7 @@ def test_notebook_waits(stage, monkeypatch):
             said.append(text)
             process.stdin.close()
 
-        monkeypatch.setattr(stage_module, "print", let_go, raising=False)
+        monkeypatch.setattr(stage_module.log, "info", let_go)
         make(stage)
         assert len(said) == 1 and f"process {process.pid}" in said[0] and "waiting" in said[0]
     assert stage.complete
@@ -395,7 +395,7 @@ def test_stage_that_another_process_just_made_is_reused(tmp_path, settings, buil
     other = run.stage("adapter")
     with contextlib.ExitStack() as writing:
         writing.enter_context(other.writing(stages.stage_key("adapter", cfg, run), "smoke"))
-        monkeypatch.setattr(stage_module, "print", lambda *_, **__: writing.close(), raising=False)
+        monkeypatch.setattr(stage_module.log, "info", lambda *_, **__: writing.close())
         assert build(Run(run.path, wait=True), cfg, built, "adapter") == []
 
 

@@ -19,7 +19,7 @@ from ftlib.prompts.encoding import (
     render_labels,
 )
 from ftlib.prompts.templates import (
-    ENTRY_CHARS,
+    PASSAGE_CHARS,
     QUESTIONS,
     build_prompt,
     build_target,
@@ -180,7 +180,7 @@ def test_an_example_shown_before_leaves_the_scored_answer_as_it_is():
     """One shot would be scored on fewer tokens than the others, and look better or worse for that alone."""
     tok, shown = smoke.tokenizer(), [("Which colour?", "Description: red")]
     plain, after = (
-        encode_example(tok, "Kettle", "What is it?", "A kettle of steel. " * 40, max_length=128, shown=turns)
+        encode_example(tok, "Kettle", "What is it?", "A kettle of steel. " * 40, max_length=128, few_shot=turns)
         for turns in ((), shown)
     )
     assert plain["cut"] and after["cut"]
@@ -194,14 +194,14 @@ def test_an_open_book_leaves_the_scored_answer_as_it_is():
     """Open book would be scored on fewer tokens than closed, or show a whole catalogue and leave no room for an answer."""
     tok, entries = smoke.tokenizer(), [("Red kettle", "Boils water. " * 200), ("Blue kettle", "Boils\nmilk.")]
     plain, opened = (
-        encode_example(tok, "Kettle", "What is it?", "A kettle of steel. " * 40, max_length=128, entries=rows)
+        encode_example(tok, "Kettle", "What is it?", "A kettle of steel. " * 40, max_length=128, passages=rows)
         for rows in ((), entries)
     )
     assert opened["input_ids"][opened["prompt_tokens"] :] == plain["input_ids"][plain["prompt_tokens"] :]
     text = tok.decode(opened["input_ids"])
     assert text.index("Red kettle") < text.index("Blue kettle") < text.index("What is it?")
     prompt = open_prompt("asked", entries)
-    assert len(prompt) < ENTRY_CHARS + 200 and "Description: Boils milk." in prompt and prompt.endswith("\n\nasked")
+    assert len(prompt) < PASSAGE_CHARS + 200 and "Description: Boils milk." in prompt and prompt.endswith("\n\nasked")
     assert open_prompt("asked", ()) == "asked" and shorten("ab cd", 3) == "ab" and shorten("abcdef", 3) == "abc"
 
 

@@ -1,0 +1,72 @@
+"""`ftlib course record|slides|book|student|badges`: what makes the course itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftlib.cli.common import add_command
+
+
+def add(subparsers) -> None:
+    """Add the commands to the parser."""
+    course = subparsers.add_parser("course", help="record, render and hand out the notebooks")
+    actions = course.add_subparsers(dest="action", required=True)
+    record = add_command(actions, "record", "execute the notebooks, keep outputs and times, and stamp them", do_record)
+    record.add_argument("names", nargs="*", metavar="NOTEBOOK", help="e.g. 03; all without a name")
+    record.add_argument("--profile", default="cpu", help="another than cpu measures times and keeps no outputs")
+    record.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="a setting on top of another profile than cpu"
+    )
+    record.add_argument("--rebuild", action="store_true", help="ship the adapter that notebook 03 trains")
+    slides = add_command(actions, "slides", "one reveal.js deck a notebook", do_slides)
+    slides.add_argument("--out", type=Path, default=Path("slides"), metavar="FOLDER")
+    slides.add_argument(
+        "--reveal", metavar="PLACE", help="address or folder of reveal.js (default: a pinned version from a CDN)"
+    )
+    for name, summary, function in (
+        ("book", "one static page a notebook, with navigation", do_book),
+        ("student", "copies of the notebooks without solutions and outputs", do_student),
+    ):
+        add_command(actions, name, summary, function).add_argument(
+            "--out", type=Path, default=Path(name), metavar="FOLDER"
+        )
+    badges = add_command(actions, "badges", "point badges and set-up cells to a repository and a tag", do_badges)
+    badges.add_argument("--repository", metavar="OWNER/REPO")
+    badges.add_argument("--ref", metavar="TAG")
+
+
+def do_record(args) -> None:
+    from ftlib.config.settings import parse_setting
+    from ftlib.course.record import record
+
+    settings = {key: str(value) for key, value in map(parse_setting, args.set)}
+    record(args.names, args.profile, args.rebuild, settings)
+
+
+def do_slides(args) -> None:
+    from ftlib.course.site import REVEAL, write_slides
+
+    _print_written(write_slides(args.out, args.reveal or REVEAL), args.out)
+
+
+def do_book(args) -> None:
+    from ftlib.course.site import write_book
+
+    _print_written(write_book(args.out), args.out)
+
+
+def do_student(args) -> None:
+    from ftlib.course.student import write_copies
+
+    _print_written(write_copies(args.out), args.out)
+
+
+def _print_written(paths: list[Path], folder: Path) -> None:
+    print(f"{len(paths)} files written to {folder}: {', '.join(path.name for path in paths)}")
+
+
+def do_badges(args) -> None:
+    from ftlib.course.badges import rewrite
+
+    repository, ref = rewrite(args.repository, args.ref)
+    print(f"badges and set-up cells point to {repository} at {ref}")
