@@ -1,7 +1,8 @@
 """Point every badge, and the set-up cell, to one repository and one tag.
 
 Why: half of the badges of a well-known course lead to files that are gone. `[project.urls]` in pyproject.toml is the one place
-where the address stands; this writes it into notebooks and README, and a test checks that they agree.
+where the address stands; this writes it into notebooks and README, and a test checks that they agree. While it is a
+placeholder, the README shows no badge.
 How: `ftlib course badges --repository OWNER/REPO --ref v1.0.0`; without options it repeats what pyproject.toml says.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ftlib.course import record
 from ftlib.reporting import notebook_files
 from ftlib.reporting.notebook_files import CourseError
 from ftlib.runtime.files import write_text
@@ -35,5 +37,8 @@ def rewrite(repository: str | None = None, ref: str | None = None, root: Path = 
             cell.source = notebook_files.with_address(cell.source, repository, ref)
         notebook_files.write(notebook, path)
     readme = root / "README.md"
-    write_text(readme, notebook_files.with_address(readme.read_text(encoding="utf-8"), repository, ref))
+    page = notebook_files.with_address(readme.read_text(encoding="utf-8"), repository, ref)
+    if record.MAP[0] in page:  # the map shows badges only for a repository that exists
+        page = notebook_files.between(page, record.MAP, record.course_map(root))
+    write_text(readme, page)
     return repository, ref

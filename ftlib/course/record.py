@@ -14,6 +14,7 @@ import json
 import os
 import re
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -194,28 +195,36 @@ MAP = ("<!-- course map: written by ftlib course record -->", "<!-- /course map 
 
 
 def course_map(root: Path = notebook_files.ROOT) -> str:
-    """The README's table: notebook, goals, badge, time on a CPU and on a GPU."""
+    """Render the README's table: notebook, goals, badge, time on a CPU and on a GPU.
+
+    The column of badges appears once pyproject.toml names a repository: a badge of the placeholder opens a 404.
+    """
     found, (repository, ref) = notebook_files.times(root), notebook_files.address(root)
-    lines = ["", "| notebook | what you learn | open | CPU | GPU |", "|---|---|---|---|---|"]
+    has_address = repository != notebook_files.PLACEHOLDER
+    header = ["notebook", "what you learn", *(["open"] if has_address else []), "CPU", "GPU"]
+    lines = ["", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for path in notebook_files.notebook_paths(root):
         notebook, name = notebook_files.read(path), path.stem
         cost = [found.get(profile, {}).get(name) for profile in ("cpu", "gpu")]
-        spent = " | ".join(notebook_files.duration(entry["seconds"]) if entry else "–" for entry in cost)
-        learned = "; ".join(notebook_files.goals(notebook))
-        badge = notebook_files.badge(name, repository, ref)
-        lines.append(f"| [{name}](notebooks/{path.name}) | {learned} | {badge} | {spent} |")
+        cells = [f"[{name}](notebooks/{path.name})", "; ".join(notebook_files.goals(notebook))]
+        cells += [notebook_files.badge(name, repository, ref)] if has_address else []
+        cells += [notebook_files.duration(entry["seconds"]) if entry else "–" for entry in cost]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", _measured_on(found), ""])
 
 
 def _measured_on(found: dict) -> str:
-    """Which machines the times of the map were measured on."""
-    words = []
+    """Name the machines on which the times of the map were measured."""
+    parts = []
     for profile in ("cpu", "gpu"):
         entries = list(found.get(profile, {}).values())
         if entries:
             note = f", {entries[0]['note']}" if "note" in entries[0] else ""
-            words.append(f"{profile.upper()}: {entries[0]['device']}, profile `{profile}`{note}")
-    return f"Times as recorded ([`results/course.json`](results/course.json)). {'; '.join(words)}." if words else ""
+            parts.append(f"{profile.upper()}: {entries[0]['device']}, profile `{profile}`{note}")
+    if not parts:
+        return ""
+    text = f"Times as recorded ([`results/course.json`](results/course.json)). {'; '.join(parts)}."
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def write_pages(root: Path = notebook_files.ROOT) -> None:

@@ -21,6 +21,7 @@ from ftlib.runtime.files import read_json, replacing
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = Path("results") / "course.json"
+PLACEHOLDER = "OWNER/REPOSITORY"  # what pyproject.toml says until the repository has an address
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BADGE_LINK = "https://colab.research.google.com/github"
 STUDIES = (
@@ -97,7 +98,7 @@ def source_hash(notebook: nbformat.NotebookNode) -> str:
     """A short hash of the cells as written by hand: type and source, without the parts that a command fills in."""
     cells = []
     for cell in notebook.cells:
-        source = with_address(cell.source, "OWNER/REPOSITORY", "REF")
+        source = with_address(cell.source, PLACEHOLDER, "REF")
         for markers in (TAKES, STUDIES):
             if markers[0] in source:
                 source = between(source, markers, "")

@@ -220,6 +220,15 @@ def test_badges_are_rewritten_everywhere_and_twice_is_once(tree, page):
     assert first == [(tree / name).read_bytes() for name in ("README.md", "pyproject.toml")] + [page.read_bytes()]
 
 
+def test_the_course_map_shows_badges_only_of_a_repository_that_exists(tree):
+    """A badge of the placeholder opens a 404, and it is the first thing that a newcomer clicks."""
+    record.write_pages(tree)
+    assert "colab" not in (tree / "README.md").read_text(encoding="utf-8")
+    badges.rewrite("ana/course", "v1.2.0", tree)
+    page = (tree / "README.md").read_text(encoding="utf-8")
+    assert page.count("ana/course/blob/v1.2.0/notebooks/01_page.ipynb") == 1 and "| open |" in page
+
+
 @pytest.mark.parametrize("address", [("https://github.com/a/b", None), (None, "feature/x")])
 def test_an_address_that_cannot_be_one_is_refused(tree, address):
     """A badge with a slash too many opens nothing, and says so only to the student."""
