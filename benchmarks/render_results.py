@@ -1,4 +1,4 @@
-"""Write what is recorded under results/ to where it is shown: tables of README and RELIABILITY.md, speed figure, package's copy.
+"""Render what is recorded under results/: tables in docs/, the two figures of the README, the package's copy of the speed rows.
 
 Why: a figure typed by hand outlives the run that it came from. A test renders everything again and compares.
 How: python benchmarks/render_results.py
@@ -26,7 +26,7 @@ from ftlib.reporting.tables import (
     rerun_note,
     trained_on,
 )
-from ftlib.runtime.files import read_json, write_json
+from ftlib.runtime.files import read_json, replacing, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = (
@@ -37,9 +37,27 @@ BOOKS, IN_BOOKS = (
     ("base", "base_open", "tuned", "tuned_open", "nearest"),
     ("nll", "rougeL", "unsupported_numbers", "copied_run"),
 )
+BOOK_LABELS = {
+    "base": "base, without retrieval",
+    "base_open": "base, with retrieval",
+    "tuned": "fine-tuned, without retrieval",
+    "tuned_open": "fine-tuned, with retrieval",
+    "nearest": LABELS["nearest"],
+}
+SYSTEM_LABELS = {  # of the headline picture
+    "base": "base model",
+    "base_one_shot": "base model, one example in the prompt",
+    "base_open": "base model with retrieval",
+    "tuned": "fine-tuned model",
+    "tuned_open": "fine-tuned model with retrieval",
+    "copy_title": "copy of the title",
+    "nearest": "lookup: text of the nearest training title",
+}
 METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage", "unsupported_numbers")
 PICTURE = Path("docs") / "train_speed.png"
-PROMISES = Path("docs") / "RELIABILITY.md"
+HEADLINE_PICTURE = Path("docs") / "headline.png"
+PAGES = (Path("README.md"), Path("docs") / "results.md")  # the tables go where the markers are
+PROMISES = Path("docs") / "reliability.md"
 PACKAGED = Path("ftlib") / "config" / "profiles" / speed.FILE
 MEASURED = {  # files that are shown as they are, a table for each part
     "generate_speed": "Answering prompts",
@@ -101,18 +119,20 @@ def render_run(path: Path) -> str:
 
 
 def render_books(name: str, split: dict) -> list[str]:
-    """Closed book, open book and the nearest title side by side; nothing for a run without an open book."""
+    """Compare the systems with and without retrieval; returns [] for a run that was evaluated without retrieval."""
     systems, changes = split["systems"], split["differences"]
     if "tuned_open" not in systems:
         return []
-    shown = {s: f"{LABELS[s]}{', closed book' if s in ('base', 'tuned') else ''}" for s in BOOKS}
+    shown = {s: f"{BOOK_LABELS[s]}" for s in BOOKS}
     rows = [[shown[s], *(interval(systems[s][m]) if m in systems[s] else "–" for m in IN_BOOKS)] for s in BOOKS]
     for a, b in (("base_open", "base"), ("tuned_open", "tuned"), ("tuned_open", "nearest")):
         cells = [interval(changes[f"{a}-{b}"][m]) if m in changes[f"{a}-{b}"] else "–" for m in IN_BOOKS]
         rows.append([f"difference: {shown[a]} - {shown[b]}", *cells])
     own = split["reference"]
     rows.append(["the reference", *(center(own[m]) if m in own else "–" for m in IN_BOOKS)])
-    intro = f"**{name}, closed and open book**: with an open book, training rows of similar titles stand in the prompt."
+    intro = (
+        f"**{name}, with and without retrieval**: with retrieval, training rows of similar titles stand in the prompt."
+    )
     return [intro, "", *markdown(["system", *(marked(name, split) for name in IN_BOOKS)], rows), ""]
 
 
@@ -180,7 +200,7 @@ def render_file(path: Path) -> str:
 
 
 def render_reliability(results: Path = ROOT / "results") -> str:
-    """Markdown for docs/RELIABILITY.md: the full-size file, kills, deterministic kernels; each part once it was recorded."""
+    """Markdown for docs/reliability.md: the full-size file, kills, deterministic kernels; each part once it was recorded."""
     parts, paths = [], [results / f"{name}.json" for name in ("prepare_speed", "kills", "deterministic")]
     for path, render_part in zip(paths, (render_prepare, render_kills, render_deterministic), strict=True):
         if path.exists():
@@ -252,17 +272,45 @@ def insert(readme: str, table: str) -> str:
 
 
 def write(root: Path = ROOT) -> None:
-    """README, the speed figure and the package's copy of its rows, from `results/` under `root`."""
-    results, readme = root / "results", root / "README.md"
-    readme.write_text(insert(readme.read_text(encoding="utf-8"), render(results)), encoding="utf-8")
+    """Write pages, figures and the package's copy of the speed rows, from `results/` under `root`."""
+    results = root / "results"
+    for path in PAGES:
+        page = (root / path).read_text(encoding="utf-8") if (root / path).exists() else ""
+        if BEGIN in page:
+            (root / path).write_text(insert(page, tables_for(path, results)), encoding="utf-8")
     promises = root / PROMISES
     if promises.exists():
         page = insert(promises.read_text(encoding="utf-8"), render_reliability(results))
         promises.write_text(page, encoding="utf-8")
+    if (results / "headline.json").exists():
+        headline_picture(read_json(results / "headline.json"), root / HEADLINE_PICTURE)
     if (results / speed.FILE).exists():
         found = read_json(results / speed.FILE)
         plots.speed_waterfall(found["rows"], found["rows"][0]["shape"], root / PICTURE)
         write_json(root / PACKAGED, packaged(found))
+
+
+def tables_for(page: Path, results: Path = ROOT / "results") -> str:
+    """Render the tables with links and pictures relative to the folder of `page` (a path relative to the root)."""
+    text = render(results)
+    if page.parent == Path("."):
+        return text
+    return text.replace("](results/", "](../results/").replace(f"]({PICTURE.parent.as_posix()}/", "](")
+
+
+def headline_picture(headline: dict, path: Path | None = None) -> plots.Picture:
+    """Draw ROUGE-L of every system on unseen titles, mean and 95 % interval, from results/headline.json."""
+    unseen = headline["unseen"]
+    figure = plots.systems_plot({"unseen": unseen}, "rougeL")
+    axes = figure.axes[0]
+    systems = [label.get_text().split(" ")[0] for label in axes.get_yticklabels()]
+    axes.set_yticks(axes.get_yticks(), [SYSTEM_LABELS.get(system, system) for system in systems])
+    axes.set(xlabel="ROUGE-L F1, mean and 95 % interval", title=f"ROUGE-L on {unseen['n']:,} unseen titles")
+    figure.set_size_inches(8, figure.get_figheight())
+    if path is not None:
+        with replacing(path) as partial:
+            figure.savefig(partial, format="png", dpi=120, metadata={"Description": figure.alt})
+    return figure
 
 
 def packaged(found: dict) -> dict:
@@ -272,4 +320,4 @@ def packaged(found: dict) -> dict:
 
 if __name__ == "__main__":
     write()
-    print("README.md and docs/RELIABILITY.md: results rendered")
+    print("docs/reliability.md, docs/*.png and pages with markers: results rendered")

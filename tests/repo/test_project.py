@@ -79,12 +79,24 @@ def test_every_imported_package_is_required():
     assert missing <= allowed, missing
 
 
+def test_readme_is_one_page():
+    """A newcomer who must scroll past tables to find the command does not find it."""
+    assert len(README.splitlines()) <= 150
+
+
 def test_readme_has_the_two_commands_each_one_line_with_constraints():
-    """Without the constraints a newcomer's first command downloads gigabytes of CUDA."""
+    """Without the constraints a newcomer's first command downloads another version of everything."""
     commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
-    assert len(commands) == 2
-    assert all("-c constraints.txt" in command for command in commands)
-    assert commands[0].endswith("/ftlib run") and commands[1].endswith("pytest --nbmake")
+    assert len(commands) == 3
+    assert all("-c constraints.txt" in command for command in commands[1:])
+    assert commands[1].endswith("/ftlib run") and commands[2].endswith("pytest --nbmake")
+
+
+def test_cpu_build_of_pytorch_is_the_pinned_version():
+    """Another version would be replaced by the next command, with gigabytes of CUDA."""
+    install = f"pip install torch=={PINS['torch']} --index-url https://download.pytorch.org/whl/cpu"
+    for page in (README, (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")):
+        assert install in page
 
 
 def test_ci_runs_the_readmes_test_command():
@@ -103,19 +115,35 @@ def test_conda_environment_reads_the_same_versions():
     assert pip == ["-c constraints.txt", "-e .[test]"]
 
 
-def test_every_command_in_the_readme_exists():
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.stem
+)
+def test_every_documented_command_exists(path):
     """A documented command that was renamed is the first thing that a newcomer tries."""
     commands = build_parser()._subparsers._group_actions[0].choices
-    named = set(re.findall(r"`ftlib (\w+)", README))
-    assert named and named <= set(commands), named - set(commands)
+    named = set(re.findall(r"`ftlib (\w+)", path.read_text(encoding="utf-8")))
+    assert named <= set(commands), named - set(commands)
 
 
-def test_every_module_in_the_readme_exists_and_all_are_named():
-    """The reader's map must be the territory."""
-    table = README.split("## The module")[1]
-    named = set(re.findall(r"`(\w+\.py)`", table))
-    there = {path.name for path in (ROOT / "ftlib").glob("*.py")} - {"__init__.py", "__main__.py", "errors.py"}
-    assert named == there
+def test_architecture_and_readme_name_every_package():
+    """A map that lacks a package sends the reader into the wrong one."""
+    packages = {path.parent.name for path in (ROOT / "ftlib").glob("*/__init__.py")}
+    modules = {path.name for path in (ROOT / "ftlib").glob("*.py")} - {"__init__.py", "__main__.py"}
+    table = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Stages")[0]
+    assert set(re.findall(r"^\| \d+ \| `([\w.]+)`", table, re.MULTILINE)) | {"colab.py"} == packages | modules
+    tree = README.partition("## The repository")[2]
+    assert packages | modules <= set(re.findall(r"[\w.]+", tree))
+
+
+def test_files_named_in_the_docs_exist():
+    """A reader who opens a file that was moved finds nothing."""
+    for path in [ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        text = path.read_text(encoding="utf-8")
+        folders = ("ftlib", "tests", "benchmarks", "results", "studies", "docs")
+        named = re.findall(rf"`((?:{'|'.join(folders)})/[\w/.]+\.\w+)", text)
+        if path.stem == "architecture":
+            named += [f"ftlib/{name}" for name in re.findall(r"`(\w+/\w+\.py)`", text)]
+        assert not [name for name in named if "NAME" not in name and not (ROOT / name).exists()], path
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +157,12 @@ def rendering():
     return render_results
 
 
-def test_recorded_results_in_the_readme_come_from_their_files(rendering):
-    """A figure typed by hand outlives the run that it came from."""
-    assert rendering.insert(README, rendering.render()) == README
+def test_recorded_results_in_the_docs_come_from_their_files(rendering):
+    """A number typed by hand outlives the run that it came from."""
+    for page in rendering.PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8") if (ROOT / page).exists() else ""
+        if rendering.BEGIN in text:
+            assert rendering.insert(text, rendering.tables_for(page)) == text
     promises = (ROOT / rendering.PROMISES).read_text(encoding="utf-8")
     assert rendering.insert(promises, rendering.render_reliability()) == promises
 
@@ -146,6 +177,12 @@ def test_speed_is_the_same_in_results_package_and_picture(rendering):
         assert read_json(packaged) == rendering.packaged(found)
         drawn = plots.speed_waterfall(found["rows"], found["rows"][0]["shape"])
         assert Image.open(picture).info["Description"] == drawn.alt
+
+
+def test_headline_picture_is_drawn_from_the_recorded_headline(rendering):
+    """A picture of last month's numbers above this month's table confuses every reader."""
+    drawn = rendering.headline_picture(read_json(ROOT / "results" / "headline.json"))
+    assert Image.open(ROOT / rendering.HEADLINE_PICTURE).info["Description"] == drawn.alt
 
 
 def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):

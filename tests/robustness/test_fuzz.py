@@ -227,7 +227,7 @@ def test_any_study_file_is_taken_or_refused_in_words(tmp_path, content):
 
 @pytest.mark.slow
 def test_a_hundred_thousand_damaged_lines():
-    """The same as above, as often as the promise says (docs/RELIABILITY.md)."""
+    """The same as above, as often as the promise says (docs/reliability.md)."""
     draw, lines = random.Random(7), [GOOD, *NASTY]
     for _ in range(100_000):
         line = bytearray(draw.choice(lines))

@@ -413,7 +413,7 @@ def test_the_recorded_studies_are_shown_as_they_are(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
     written = report.write(tmp_path, tmp_path / "results")
-    assert {path.name for path in written} >= {"README.md", "REPORT.md", "LOG.md", "05_evaluation.ipynb"}
+    assert {path.name for path in written} >= {"REPORT.md", "LOG.md", "05_evaluation.ipynb"}
     for path in written:
         recorded = ROOT / path.relative_to(tmp_path)
         if path.suffix == ".png":
