@@ -72,7 +72,8 @@ class Config(Section):
         """
         env = dict(os.environ) if env is None else env
         name, reason = (profile, reason) if profile else pick_profile(env)
-        values, sources = _read_yaml("default"), {}
+        values = _read_yaml("default")
+        sources: dict[str, str] = {}
         _overlay(values, sources, flatten(_read_profile(name)), f"profile {name}")
         known = flatten(values)
         recorded = {key: value for key, value in flatten(inherited or {}).items() if key in known}
@@ -173,7 +174,7 @@ def plain_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> An
 
 def flatten(values: dict, prefix: str = "") -> dict[str, Any]:
     """{'train': {'seed': 1}} -> {'train.seed': 1}."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{key}.")

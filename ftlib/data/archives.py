@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from ftlib.runtime.errors import DataError
 
@@ -75,7 +75,7 @@ def _open_in_zip(stream: BinaryIO, member: str | None) -> BinaryIO:
     if info.flag_bits & 1:
         raise DataError(f"{member} in this zip file is locked with a password: {by_hand}")
     try:
-        return archive.open(info)
+        return cast(BinaryIO, archive.open(info))
     except (NotImplementedError, RuntimeError) as error:
         method = ZIP_METHODS.get(info.compress_type, f"method {info.compress_type}")
         raise DataError(
@@ -97,7 +97,7 @@ def _tar_members(stream: BinaryIO) -> list[str]:
 def _open_in_tar(stream: BinaryIO, member: str | None) -> BinaryIO:
     archive = tarfile.open(fileobj=stream, mode="r|")  # a stream, because the archive may be compressed
     info = next(info for info in archive if info.name == member)
-    return archive.extractfile(info)
+    return cast(BinaryIO, archive.extractfile(info))
 
 
 def _open_with(module: str, name: str) -> Callable[[BinaryIO, str | None], BinaryIO]:
@@ -115,7 +115,9 @@ def _open_with(module: str, name: str) -> Callable[[BinaryIO, str | None], Binar
 
 
 CONTAINERS = (
-    Container("a gzip file", (b"\x1f\x8b",), lambda stream, _: gzip.GzipFile(fileobj=stream, mode="rb")),
+    Container(
+        "a gzip file", (b"\x1f\x8b",), lambda stream, _: cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb"))
+    ),
     Container("a zip file", (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"), _open_in_zip, _zip_members),
     Container("a tar archive", (b"ustar",), _open_in_tar, _tar_members, offset=257),
     Container("a bzip2 file", (b"BZh",), _open_with("bz2", "BZ2File")),

@@ -165,7 +165,7 @@ def _read_head(stream: BinaryIO, size: int = HEAD) -> Head:
     """The first bytes of a stream; of a damaged one what can be read."""
     data = bytearray()
     try:
-        while len(data) < size and (piece := stream.read1(size - len(data))):
+        while len(data) < size and (piece := stream.read1(size - len(data))):  # type: ignore[attr-defined]
             data += piece
         return Head(bytes(data), whole=len(data) < size)
     except Exception as error:
@@ -178,10 +178,11 @@ def _read_head(stream: BinaryIO, size: int = HEAD) -> Head:
 def opened(path: Path, steps: tuple[tuple[Container, str | None], ...]) -> Iterator[BinaryIO]:
     """The unpacked stream. If it is packed, its attribute `stored` is the file on the disk, which shows the progress."""
     with contextlib.ExitStack() as stack:
-        stored = stream = stack.enter_context(open(path, "rb"))
+        stored: BinaryIO = stack.enter_context(open(path, "rb"))
+        stream = stored
         for container, member in steps:
             stream = stack.enter_context(container.open(stream, member))
-            stream.stored = stored
+            stream.stored = stored  # type: ignore[attr-defined]
         yield stream
 
 

@@ -153,7 +153,7 @@ def _read(file: BinaryIO, malformed: Malformed, size: int) -> bytes:
     """The next bytes of a stream; none at its end, or where a packed file breaks off."""
     try:
         # read1 gives what there is: what was unpacked before an error is not lost
-        return file.read1(size)
+        return file.read1(size)  # type: ignore[attr-defined]
     except Exception as error:
         if not archives.is_damage(error):
             raise

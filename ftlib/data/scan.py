@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,15 +145,16 @@ def _in_order(cfg: Config, found: Iterator[Part], processes: int) -> Iterator[tu
         for part in found:
             ahead.append((part, pool.submit(read_part, part, cfg)))
             while len(ahead) > 2 * processes:
-                yield _result(*ahead.popleft(), cfg)
+                yield _result(ahead.popleft(), cfg)
         while ahead:
-            yield _result(*ahead.popleft(), cfg)
+            yield _result(ahead.popleft(), cfg)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _result(part: Part, future, cfg: Config) -> tuple[Part, tuple[Kept, Funnel]]:
+def _result(submitted: tuple[Part, Future], cfg: Config) -> tuple[Part, tuple[Kept, Funnel]]:
     """A part that its process did not finish (no memory, a script without `if __name__ == "__main__"`) is read here."""
+    part, future = submitted
     try:
         return part, future.result()
     except BrokenProcessPool:

@@ -40,7 +40,7 @@ FUNCTION_WORDS = frozenset(
 
 def words(text: str) -> list[str]:
     """The lower-case words and numbers of a text, in order; numbers normalised: 1,000 -> 1000, 0.50 and ½ -> 0.5."""
-    found = []
+    found: list[str] = []
     for match in _matches(text):
         found += _readings(match[0])[0] if match["number"] else [match[0]]
     return found
@@ -69,7 +69,8 @@ def given_numbers(text: str) -> set[str]:
 
 def unsupported(answer: str, source: str) -> set[str]:
     """The numbers of `answer` that `source` does not give, in no way in which either of them can be read."""
-    given, found = given_numbers(source), set()
+    given: set[str] = given_numbers(source)
+    found: set[str] = set()
     for match in _matches(answer):
         readings = _readings(match[0]) if match["number"] else []
         if readings and not any(given.issuperset(reading) for reading in readings):
@@ -109,7 +110,7 @@ def _readings(text: str) -> list[tuple[str, ...]]:
     if text.count(".") > 1:
         return [(_decimal(text.replace(".", "")),)]
     if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", text):
-        readings = [(_decimal(text.replace(".", "")),), (_decimal(text),)]
+        readings: list[tuple[str, ...]] = [(_decimal(text.replace(".", "")),), (_decimal(text),)]
         return readings if text.endswith("0") else readings[::-1]
     if re.fullmatch(r"\d+,\d{1,2}", text):
         return [(_decimal(text.replace(",", ".")),), tuple(map(_decimal, text.split(",")))]

@@ -37,7 +37,8 @@ def upgraded(split: dict, generation: Mapping) -> dict:
     for system, median in medians.items():
         split["systems"][system]["length_ratio"]["median"] = median
     for pair, changes in split["differences"].items():
-        _upgrade_changes(changes, *(split["systems"][system] for system in pair.split("-")), reference, text_n)
+        a, b = (split["systems"][system] for system in pair.split("-"))
+        _upgrade_changes(changes, a, b, reference, text_n)
     split["to_rerun"] = [*NUMBERS_READ, *NOT_RECORDED]
     mark_forced(split, generation)
     return split

@@ -77,8 +77,8 @@ def paired(
             found[name]["nearer"] = nearer_median(a[name], b[name], 1.0, resamples)
     for name in likelihoods_a:
         if name in likelihoods_b:
-            pair = (*likelihoods_a[name], *likelihoods_b[name])
-            found[name] = paired_ratio_difference(*pair, resamples, better=BETTER[name])
+            (num_a, den_a), (num_b, den_b) = likelihoods_a[name], likelihoods_b[name]
+            found[name] = paired_ratio_difference(num_a, den_a, num_b, den_b, resamples, better=BETTER[name])
     return found
 
 

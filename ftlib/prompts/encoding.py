@@ -214,7 +214,8 @@ def encoding_settings(train_config) -> dict:
 
 def render_labels(tokenizer, example: Example) -> str:
     """The row as text, its labelled part between [[ and ]], so that one sees what is trained on."""
-    pieces, inside = [], False
+    pieces: list[int | str] = []
+    inside = False
     for token, label in zip(example["input_ids"], example["labels"], strict=True):
         labelled = label != IGNORED
         if labelled != inside:
@@ -223,7 +224,8 @@ def render_labels(tokenizer, example: Example) -> str:
         pieces.append(token)
     if inside:
         pieces.append("]]")
-    text, run = "", []
+    text = ""
+    run: list[int] = []
     for piece in [*pieces, ""]:
         if isinstance(piece, int):
             run.append(piece)

@@ -74,7 +74,7 @@ def storage_problem(error: BaseException) -> str | None:
     """What to tell the user if the error, or one that it came from, is about a disk or a folder; else None."""
     while error is not None:
         number, text = getattr(error, "errno", None), " ".join(str(error).split())
-        if number in (errno.EACCES, errno.EPERM) and (advice := _unreadable(error.filename)):
+        if number in (errno.EACCES, errno.EPERM) and (advice := _unreadable(getattr(error, "filename", None))):
             return f"{text}: {advice}"
         for numbers, words, advice in STORAGE:
             if number in numbers or any(re.search(word, text) for word in words):

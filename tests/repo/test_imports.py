@@ -11,8 +11,9 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import grimp
 import pytest
+
+grimp = pytest.importorskip("grimp", reason="a tool of the extra `test`")
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_NODES, MAX_DEPTH, MAX_EDGES = 24, 12, 110

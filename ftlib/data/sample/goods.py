@@ -106,7 +106,7 @@ def goods_fields(
     uses = some(rng, thing.uses, least=3)
     details = some(rng, thing.has, least=3)
     cut, cut_details = rng.randint(1, 2), rng.randint(1, 2)
-    fields = {key: facts[key] for key in ("brand", "model", "color", "count") if key in facts}
+    fields: Fields = {key: facts[key] for key in ("brand", "model", "color", "count") if key in facts}
     fields |= {
         "tagline": tagline,
         "promise": promise,

@@ -84,7 +84,8 @@ def draw_pair(rng: random.Random, slot: str, refuted: bool) -> Pair | None:
         return None
     others = {"size": thing.sizes, "count": thing.packs, "color": department.colors, "material": thing.made}[fact]
     fields, slots = goods_fields(department, thing, facts, rng)
-    sentence = fill(rng, slots[slot], fields, used := set())
+    used: set[str] = set()
+    sentence = fill(rng, slots[slot], fields, used)
     described = write_text(rng, {name: pool for name, pool in slots.items() if name != slot}, fields)
     told = fill(rng, slots[slot], fields, used)
     value, other = facts[fact], rng.choice([choice for choice in others if choice != facts[fact]] or [""])
