@@ -1,4 +1,4 @@
-"""A made-up file as large as the real one: 2,248,619 rows, some 1.9 GB, for measuring `ftlib prepare` at full size.
+"""Write a synthetic file as large as the real one: 2,248,619 rows, some 1.9 GB, for measuring `ftlib prepare` at full size.
 
 What: the rows of `ftlib sample` (empty contents, repeats, entities and tags at the real rates), with descriptions as long as the
 real ones (median 398 characters, mean 619, the longest 197,622) and lists of some 22 targets. Equal descriptions stay equal. Why

@@ -1,6 +1,6 @@
 """`ftlib prepare` at full size, against a straightforward reader, in one run: rows/s and the highest memory of all its processes.
 
-What: both read the same made-up file (`make_catalog.py`), each as a process of its own, in turns. The straightforward reader does
+What: both read one synthetic file (`make_catalog.py`), each as a process of its own, in turns. The straightforward reader does
 what the reference does: json.loads of every line, every prompt built into a list, shuffled, cut; it neither cleans nor groups,
 and saves nothing. Ours is the whole command. Then ours alone on files of several sizes: does the cost grow as the rows do?
 Why medians, and the memory apart: a shared machine is a tenth faster or slower from one minute to the next, and to look at the

@@ -2,9 +2,9 @@
 
 What: `--rows N` distinct rows are made by `ftlib sample` and prepared; the index is built in one process and searched in
 another, so that each has its own peak memory (the memory-mapped pages that a search has read are counted in). Each of
-`--queries` titles is typed as it is, with a slip of the finger, in lower case, and in part; found means that its own row is
+`--queries` titles is typed as it is, with a typo, in lower case, and in part; found means that its own row is
 the first, or among five. Only rows whose title no other row has are asked for: of two with one title none is the right one.
-Half a title fits many made-up rows alike: `first_has_all_words` says how often the first row has every word that was typed.
+Half a title fits many synthetic rows alike: `first_has_all_words` says how often the first row has every word that was typed.
 How: python benchmarks/retrieval_scale.py --work FOLDER, then python benchmarks/render_results.py. Some 10 minutes and 6 GB of
 disk; --rows 20000 is a trial.
 """
@@ -135,7 +135,7 @@ if __name__ == "__main__":
         found = in_its_own_process(*own, "--part", "build")
         found |= in_its_own_process(*own, "--part", "search")
         found = (
-            {"what": "Titles of made-up rows, typed in four ways; half a title fits many of them alike"}
+            {"what": "Titles of synthetic rows, typed in four ways; half a title fits many of them alike"}
             | found
             | {"device": hardware.device_name()}
         )

@@ -69,7 +69,7 @@ def test_text_of_strangers_and_models_stays_text():
 
 
 def test_marks_say_what_they_mean_without_colour():
-    """Who cannot see colours, or hears the page, must still learn which sentence no source bears out."""
+    """Who cannot see colours, or hears the page, must still learn which sentence no source supports."""
     found = html.answer(
         "B",
         "Holds 300 ml. Is red.",
@@ -134,7 +134,7 @@ def test_blind_hides_who_is_who(desk):
 
 
 def test_who_has_had_enough_gets_what_is_written(desk):
-    """Stop that loses what is there, or goes on writing in the background while others wait."""
+    """Stop that loses what is there, or keeps writing in the background while others wait."""
     long = desk.pair.generation.model_copy(update={"max_new_tokens": 400})
     *_, last = desk.ask("Cup", "", False, False, long, "en", halted=lambda: True)
     assert last.told and sum(len(desk.pair.tokenizer(text)["input_ids"]) for text in last.told.answers.values()) < 50

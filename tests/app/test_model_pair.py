@@ -114,7 +114,7 @@ def test_both_columns_fill_at_once_and_say_the_same(pair):
 
 
 def test_an_answer_that_nobody_reads_ends(pair, monkeypatch):
-    """A closed tab goes on writing, and all others wait for it."""
+    """A closed tab keeps the model generating, and all others wait for it."""
     steps, honest = [], pair.models["base"].forward
     monkeypatch.setattr(pair.models["base"], "forward", lambda *a, **k: steps.append(1) or honest(*a, **k))
     long = pair.generation.model_copy(update={"max_new_tokens": 500, "length_decay": None})
@@ -183,7 +183,7 @@ def test_without_gradio_the_notebook_shows_simpler_fields(pair, smoke_run, monke
 
 
 def test_a_source_shows_what_the_answer_rests_on(pair, smoke_run, capsys):
-    """Sources that do not say which sentence they bear out leave the checking to the reader."""
+    """Sources that do not say which sentence they support leave the checking to the reader."""
     dataset = load_dataset(smoke_run)
     index = model_pair.Index.open(dataset, smoke_run.stage("index").path)
     row = dataset["train"][0]

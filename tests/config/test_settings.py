@@ -94,7 +94,7 @@ def test_wrong_combinations(overrides, words):
 
 
 def test_every_error_is_told_at_once():
-    """Without it a user mends one setting a run."""
+    """Without it a user fixes one setting per run."""
     message = refusal(**{RATE: -1, "data.seed": "x"})
     assert RATE in message and "data.seed" in message
 

@@ -93,7 +93,7 @@ def test_other_settings_are_trained(runs, overrides):
 
 
 def test_own_rows_are_trained_on(runs, write_rows, products):
-    """Answers about the made-up sample, shown as answers about the reader's catalogue, would be a lie."""
+    """Answers about the synthetic sample, shown as answers about the reader's catalog, are wrong."""
     path = str(write_rows(products(60)))
     cfg, run = pretrained_adapter.take(load(**{"data.path": path}), Run(runs / "cpu"), **{"data.path": path})
     assert not run.stage("adapter").started

@@ -304,7 +304,7 @@ def test_the_real_file_is_found_where_people_put_it(settings, write_rows, produc
 
 
 def test_a_file_that_has_gone_does_not_bring_the_sample_in(settings, write_rows, products, tmp_path, monkeypatch):
-    """Colab's disk forgets trn.json over night; the runs on Drive must not be remade from made-up rows."""
+    """Colab's disk forgets trn.json over night; the runs on Drive must not be rebuilt from synthetic rows."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         "ftlib.data.file_search.__file__", str(tmp_path / "ftlib" / "data_files.py")

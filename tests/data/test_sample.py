@@ -1,4 +1,4 @@
-"""The made-up catalogue: its stored file, its schema, its dirt, and that descriptions keep to their titles."""
+"""The synthetic catalog: its stored file, its schema, its noise, and that descriptions keep to their titles."""
 
 import gzip
 import html

@@ -1,7 +1,7 @@
 """Bytes that a machine thinks of, led by which lines of ftlib they reach (atheris, Google's fuzzer for Python).
 
 What: each input is a block of lines; every line is a row or counted, and lines that are decoded together give the same rows as
-one by one. Then the rows are cleaned. Why beside hypothesis: it keeps what reached new code and goes on from there.
+one by one. Then the rows are cleaned. Why beside hypothesis: it keeps inputs that reached new code and mutates them.
 How: pip install -e ".[fuzz]"; python tests/helpers/fuzz_reader.py -atheris_runs=100000. `pytest -m slow` runs it.
 """
 

@@ -90,7 +90,7 @@ def test_staleness_names_key_old_and_new(stage):
 
 
 def test_interrupted_attempt_goes_on_only_with_the_same_settings(stage):
-    """Without it an interruption costs all checkpoints; or training goes on from a checkpoint of other settings."""
+    """Without it an interruption costs all checkpoints; or training resumes from a checkpoint of other settings."""
     interrupt(stage, files=("checkpoints/one",))
     assert stage.can_resume("k1") and not stage.can_resume("k2")
     interrupt(stage, files=("checkpoints/two",))
@@ -333,7 +333,7 @@ def test_a_stage_builds_only_what_it_needs(tmp_path, settings, built):
 
 
 def test_the_index_is_built_where_rows_are_looked_up(tmp_path, settings, built):
-    """Without it `ftlib run` leaves a page without sources, or an open book is read from another data set."""
+    """Without it `ftlib run` leaves a page without sources, or context passages come from another data set."""
     run, opened = Run(tmp_path / "run"), settings(**{"evaluation.open_book": True})
     assert build(run, settings(), built) == list(NEEDED)
     assert build(run, settings(), built, also=("index",)) == ["index"]

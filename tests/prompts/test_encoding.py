@@ -191,7 +191,7 @@ def test_an_example_shown_before_leaves_the_scored_answer_as_it_is():
 
 
 def test_an_open_book_leaves_the_scored_answer_as_it_is():
-    """Open book would be scored on fewer tokens than closed, or show a whole catalogue and leave no room for an answer."""
+    """With retrieval an answer would be scored on fewer tokens, or passages would leave no room for an answer."""
     tok, entries = smoke.tokenizer(), [("Red kettle", "Boils water. " * 200), ("Blue kettle", "Boils\nmilk.")]
     plain, opened = (
         encode_example(tok, "Kettle", "What is it?", "A kettle of steel. " * 40, max_length=128, passages=rows)

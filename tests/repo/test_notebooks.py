@@ -87,7 +87,7 @@ def test_cells_are_short(path):
 
 
 def test_set_up_cell_is_the_same_everywhere():
-    """One that was mended in five of six notebooks is broken in the sixth."""
+    """One that was fixed in five of six notebooks is broken in the sixth."""
     assert len({cells(path, "code")[0].source for path in PATHS}) == 1
 
 

@@ -1,4 +1,4 @@
-"""Sentences and their sources: a wrong number is not borne out, and what is counted is said truly."""
+"""Sentences and their sources: a wrong number is not supported, and reported counts are right."""
 
 import sys
 from pathlib import Path
@@ -30,7 +30,7 @@ HAT = Source("u2", "Red Wool Hat", 0.9, "test", 0, (), "Knitted from merino wool
     ],
 )
 def test_one_wrong_number_colour_or_material_is_enough(sentence, uid):
-    """A page that calls a wrong number "borne out" lends it the catalogue's word."""
+    """A page that marks a wrong number as supported gives it the authority of the catalog."""
     (marked,) = attribution.mark(f"Description: {sentence}", [CUP, HAT])
     assert (marked.uid, marked.supported) == (uid, uid is not None)
 
@@ -43,7 +43,7 @@ def test_a_source_shows_the_sentence_that_the_answer_rests_on():
 
 
 def test_sentences_are_not_cut_at_titles_and_initials():
-    """ "The Pilot Dr." is no sentence, and nothing bears it out."""
+    """ "The Pilot Dr." is no sentence, and nothing supports it."""
     text = "The Pilot Dr. Grip writes well. It has a refill (No. 77271).\nMade by J. R. Smith? Yes"
     parts = ["The Pilot Dr. Grip writes well.", "It has a refill (No. 77271).", "Made by J. R. Smith?", "Yes"]
     assert sentences(text) == parts

@@ -109,7 +109,7 @@ def index(tmp_path_factory):
     ],
 )
 def test_titles_are_found_as_people_type_them(index, typed, uid):
-    """A slip of the finger, small letters or a missing accent must not cost the source."""
+    """A typo, small letters or a missing accent must not cost the source."""
     (first, *_) = index.sources(typed)
     assert (first.uid, first.title, first.content) == (uid, *ROWS[int(uid[1])])
     assert first.split == ("validation" if uid == "u4" else "train")
@@ -123,7 +123,7 @@ def test_no_source_is_better_than_a_wrong_one(index):
 
 
 def test_the_row_that_is_asked_about_can_be_kept_out(index):
-    """With it in an open book the model reads the answer that it is measured by."""
+    """With it in the prompt the model reads the answer that it is measured by."""
     title = ROWS[0][0]
     assert [s.uid for s in index.search(title, k=9, without=["u0"])][0] == "u1"
     assert all(s.split == "train" for s in index.search("steel kettle 5 l hose", k=9, splits=("train",)))

@@ -253,7 +253,7 @@ def test_the_studies_of_the_repository_can_be_run(path):
 
 
 def test_only_the_sampled_answers_depend_on_the_seed(tmp_path):
-    """Greedy base answers would be made anew for every seed; sampled ones that never vary say nothing of luck."""
+    """Greedy base answers would be generated again for every seed; sampled ones that never vary say nothing of luck."""
     sampled = {"name": "sampled", "set": {"generation.do_sample": True}, "seeds": [5]}
     study = load_study(write_study(tmp_path, runs=[{"name": "greedy", "seeds": [5]}, sampled]))
     greedy, drawn = (job.cfg for job in make_jobs(study, "sample"))

@@ -237,7 +237,7 @@ def test_a_loss_that_is_no_number_stops_with_its_rows(tmp_path, fast):
 
 @pytest.mark.parametrize("auto", [True, False])
 def test_memory_that_runs_out_on_the_way(tmp_path, monkeypatch, auto, capsys):
-    """One long batch after hours of training: without the flag one line says what to do, with it the training goes on."""
+    """One long batch after hours of training: without the flag one line says what to do, with it the training resumes."""
     honest = fine_tuning.ExamplesTrainer.training_step
 
     def greedy(self, *args, **kwargs):

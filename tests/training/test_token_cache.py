@@ -106,7 +106,7 @@ def test_rows_that_do_not_say_what_they_are_are_encoded_every_time(tmp_path, cou
 
 
 def test_they_lie_beside_the_data_set_and_go_with_it(tmp_path, count, settings):
-    """Rows kept elsewhere would outlive their data set, and a data set that they disturb would be made anew every time."""
+    """Rows kept elsewhere would outlive their data set, and a data set that they disturb would be rebuilt every time."""
     run = Run(tmp_path / "run")
     weights = []
     for rate in (1e-3, 2e-3, 1e-3):
