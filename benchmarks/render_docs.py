@@ -108,10 +108,11 @@ def render_configuration() -> str:
     default, profiles = annotated("default"), {name: annotated(name) for name in PROFILES}
     lines = ["# Configuration", "", NOTE, ""]
     lines += [
-        "A profile lies over `default.yaml`; the environment (`FTLIB_TRAIN__LEARNING_RATE=3e-4`) lies over the",
-        "profile; `--set train.learning_rate=3e-4` lies over the environment. A key that does not exist, a value",
-        "of another type and a combination that cannot work are refused before any work is done. `ftlib config`",
-        "prints the resolved settings, each with its provenance. Sizes that you did not set shrink to the data.",
+        "A profile lies over `default.yaml`; the environment (`FTLIB_TRAIN__LEARNING_RATE=3e-4`) lies over",
+        "the profile; `--set train.learning_rate=3e-4` lies over the environment. A key that does not exist,",
+        "a value of another type and a combination that cannot work are refused before any work is done.",
+        "`ftlib config` prints the resolved settings, each with its provenance. Sizes that you did not set",
+        "shrink to the data.",
         "",
     ]
     lines += table(["profile", "what it is for"], [[f"`{name}`", profile_description(name)] for name in PROFILES])

@@ -90,3 +90,21 @@ def test_no_dialect(path):
     if path.relative_to(ROOT).as_posix() in PENDING:
         pytest.skip("not rewritten yet")
     assert hits(path) == []
+
+
+WRAPPED = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+LONGEST = 100
+NOT_PROSE = (
+    re.compile(r"^<!-- ([\w ]+): .*?^<!-- /\1 -->$", re.DOTALL | re.MULTILINE),  # rendered by a script
+    re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE),
+)
+
+
+@pytest.mark.parametrize("path", WRAPPED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_markdown_is_wrapped(path):
+    """A paragraph on one line makes every diff of it unreadable."""
+    text = path.read_text(encoding="utf-8")
+    for pattern in NOT_PROSE:
+        text = pattern.sub("", text)
+    lines = [line for line in text.splitlines() if len(line) > LONGEST and not line.startswith(("|", "!["))]
+    assert [line for line in lines if " " in line.strip()] == []
