@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ftlib.config.settings import Config
-from ftlib.data.text import plain
+from ftlib.data.text import ENGLISH, PORTUGUESE, fold, plain
 from ftlib.evaluation.bootstrap import paired_ratio_difference, ratio_interval
 from ftlib.generation.batched import stream_answer
 from ftlib.models.base_models import fetch
@@ -30,7 +30,6 @@ from ftlib.runtime.errors import FtlibError
 
 SYSTEMS = ("base", "tuned")
 TITLE_CHARS, QUESTION_CHARS = 500, 500
-MARGIN = 3.0  # nats
 
 
 class AskError(FtlibError, ValueError):
@@ -97,19 +96,11 @@ def sources_of(pair: Pair, title: str, question: str = "", k: int = 3) -> list[S
 
 
 def language_note(question: str) -> str:
-    """What to tell somebody who asks in Portuguese; '' for English, and for a question too short to tell.
-
-    The library py3langid (Lui and Baldwin 2012) compares the two; a question is Portuguese if that is `MARGIN` nats likelier.
-    """
-    import py3langid
-
-    if question in QUESTIONS.values() or not question.strip():
+    """Return a note for a question in Portuguese, since the answer is in English; "" for any other question."""
+    words = set(fold(question))
+    if question in QUESTIONS.values() or len(words & PORTUGUESE) <= len(words & ENGLISH):
         return ""
-    py3langid.set_languages(["en", "pt"])
-    likely = dict(py3langid.rank(question))
-    if likely["pt"] - likely["en"] < MARGIN:
-        return ""
-    return "The catalogue is in English, and so is the answer. / O catálogo está em inglês, e a resposta também."
+    return "The catalog is in English, and so is the answer. / O catálogo está em inglês, e a resposta também."
 
 
 def stream_one(

@@ -53,12 +53,16 @@ def question_words(question: str) -> list[str]:
     return [word for word in dict.fromkeys(fold(question)) if word not in _ASKING]
 
 
-_ASKING = {word for question in QUESTIONS.values() for word in fold(question)} | {
-    *"a an and any are can do does for from has have how i in is it its many me much my of on one or should tell that".split(),
-    *"the there they this to use used was what when where which who why will with would you".split(),
-    *"a as com da de do e ela ele em essa esse esta este eu isso isto na no o os ou para por qual quais quando que quem".split(),
-    *"se serve tem um uma é são como posso pode há".split(),
-}
+# Function words that questions are made of: what a question is about are its other words.
+ENGLISH = frozenset(
+    "a an and any are can do does for from has have how i in is it its many me much my of on one or should tell that the there "
+    "they this to use used was what when where which who why will with would you".split()
+)
+PORTUGUESE = frozenset(
+    "a as com da de do e ela ele em essa esse esta este eu isso isto na no o os ou para por qual quais quando "
+    "que quem se serve tem um uma é são como posso pode há".split()
+)
+_ASKING = {word for question in QUESTIONS.values() for word in fold(question)} | ENGLISH | PORTUGUESE
 
 
 def fitting(text: str, words: Collection[str], count: int = 2) -> list[str]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ftlib.config.settings import Config
 from ftlib.evaluation.systems import answering, untuned
@@ -197,11 +197,11 @@ def add_baselines(store: AnswerStore, rows: Mapping[str, list[dict]], dataset) -
     store.add(record for record in records if (record.split, record.system, record.uid) not in store.records)
 
 
-def likelihood_parts(tokenizer, example, losses) -> dict[str, float | int]:
-    """The `nll_*` fields of a record: nats and number of all scored tokens, of those of the prefix, and of the end token."""
+def likelihood_parts(tokenizer, example, losses) -> dict[str, Any]:
+    """Return the `nll_*` fields of a record: nats and number of all scored tokens, of the prefix's, and of the end token."""
     prefix = prefix_tokens(tokenizer, [token for token in example["labels"] if token != IGNORED])
     end = 0 if example["cut"] else 1  # an answer that was cut has no end
     prefix = min(prefix, len(losses) - end)
     parts = {"nll": losses, "nll_prefix": losses[:prefix], "nll_end": losses[len(losses) - end :]}
-    sums = {f"{name}_sum": float(each.double().sum()) for name, each in parts.items()}
+    sums: dict[str, Any] = {f"{name}_sum": float(each.double().sum()) for name, each in parts.items()}
     return sums | {f"{name}_tokens": len(each) for name, each in parts.items()}

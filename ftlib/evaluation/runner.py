@@ -20,6 +20,7 @@ from ftlib.config.settings import Config
 from ftlib.evaluation import embedding_similarity
 from ftlib.evaluation.analysis import side_by_side
 from ftlib.evaluation.answers import ROWS, AnswerStore, Record, SystemInputs, add_baselines, answer_keys, answer_missing
+from ftlib.evaluation.bootstrap import Values
 from ftlib.evaluation.embedding_similarity import Cosine
 from ftlib.evaluation.metrics import CopiedRun, Grounding, Shape, score_rows
 from ftlib.evaluation.summary import mark_forced, summarise
@@ -49,13 +50,13 @@ def row_values(
     return values if generated else {name: value for name, value in values.items() if name not in ("format", "stops")}
 
 
-def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[list[float], list[float]]]:
-    """Numerators and denominators of `nll` (nats / tokens), `nll_content` and `bits_per_byte` (bits / UTF-8 bytes scored).
+def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[Values, Values]]:
+    """Return numerators and denominators of `nll` (nats / tokens), `nll_content` and `bits_per_byte` (bits / UTF-8 bytes scored).
 
     `nll_content` is left out where a record does not know its parts, or has no token beside the prefix and the end.
     """
     nats = [r.nll_sum for r in records]
-    found = {
+    found: dict[str, tuple[Values, Values]] = {
         "nll": (nats, [r.nll_tokens for r in records]),
         "bits_per_byte": ([n / math.log(2) for n in nats], sizes),
     }

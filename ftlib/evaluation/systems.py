@@ -86,7 +86,7 @@ def passages_for(system: str, cfg: Config, index: Index | None, rows: dict[str, 
     """
     if not system.endswith("_open"):
         return {}
-    found: dict[str, Entries] = {}
+    found: dict[str, Passages] = {}
     for row in (row for asked in rows.values() for row in asked):
         own = {normalise(row["title"]), normalise(row["content"])}
         near = index.search(row["title"], k=cfg.evaluation.open_rows + 5, splits=("train",), without=(row["uid"],))

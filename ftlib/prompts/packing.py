@@ -51,10 +51,10 @@ def plan_steps(lengths: list[int], order: list[int], rows: int, row_length: int)
     An example that fits in no row of its step waits and goes first into the next one. Shapes are the same in every step, which
     compiled code and CUDA graphs need; the number of examples in a step varies instead. Raises ValueError for too long a one.
     """
-    steps, queue, place = [], [], 0
+    steps, queue, place = [], list[int](), 0
     while queue or place < len(order):
         members: list[list[int]] = [[] for _ in range(rows)]
-        room, waiting = [row_length] * rows, []
+        room, waiting = [row_length] * rows, list[int]()
         while queue or (place < len(order) and len(waiting) < LOOK_AHEAD):
             if queue:
                 position = queue.pop(0)
@@ -109,8 +109,8 @@ class Flat:
         here = slice(self.starts[place], self.starts[place + 1])
         return Example(
             uid=str(self.uids[place]),
-            input_ids=self.ids[here],
-            labels=self.labels[here],
+            input_ids=self.ids[here],  # type: ignore[typeddict-item]  # an array serves as well as a list
+            labels=self.labels[here],  # type: ignore[typeddict-item]
             prompt_tokens=int(self.prompt_tokens[place]),
             cut=bool(self.cut[place]),
         )
@@ -191,8 +191,8 @@ class PackedSteps(torch.utils.data.Dataset):
         begins = np.flatnonzero(position_ids.reshape(-1) == 0)
         starts = np.full(self.most_parts + 1, position_ids.size, dtype=np.int32)
         starts[: len(begins)] = begins
-        arrays = {"input_ids": input_ids, "position_ids": position_ids, "labels": labels, "owners": owners}
-        arrays |= {"where": where, "targets": targets, "starts": starts}
+        arrays: dict[str, np.ndarray] = {"input_ids": input_ids, "position_ids": position_ids, "labels": labels}
+        arrays |= {"owners": owners, "where": where, "targets": targets, "starts": starts}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 

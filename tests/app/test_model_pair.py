@@ -10,7 +10,7 @@ import torch
 from ftlib.app import model_pair
 from ftlib.app.console import print_sources, tell
 from ftlib.app.model_pair import AskError, Pair, language_note, print_both, stream_one, stream_together, tells_apart
-from ftlib.app.panel import ask_page, ask_panel
+from ftlib.app.notebook_page import ask_page
 from ftlib.cli.entry import main
 from ftlib.data.text import plain
 from ftlib.generation.batched import answer_prompts
@@ -66,27 +66,6 @@ def test_plain_text_names_both_systems(pair, capsys):
     shown = capsys.readouterr().out
     assert set(answers) == {"base", "tuned"}
     assert all(f"--- {system}\n{plain(text)}" in shown for system, text in answers.items())
-
-
-def test_the_panel_answers_and_escapes(pair, monkeypatch):
-    """Text of a model or a visitor that becomes HTML can break the page, or run in the reader's notebook."""
-    monkeypatch.setattr("ftlib.app.panel.stream_one", lambda pair, system, *_: iter(["<b>", system]))
-    panel = ask_panel(pair, title="Cup")
-    title, question, button, row = panel.children
-    button.click()
-    assert [f"&lt;b&gt;{system}" in box.value for system, box in zip(pair.models, row.children, strict=True)] == [
-        True
-    ] * 2
-    title.value = ""
-    button.click()
-    assert all("the title is empty" in box.value for box in row.children) and not button.disabled
-
-
-def test_without_widgets_the_reader_is_told_what_to_do(pair, monkeypatch, capsys):
-    """A cell that shows nothing at all looks broken."""
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    assert ask_panel(pair) is None
-    assert "print_both" in capsys.readouterr().out
 
 
 def test_the_likelier_assignment_wins_and_each_text_is_scored_under_both_titles(pair, monkeypatch):
@@ -175,11 +154,12 @@ def test_ask_one_model_with_sources(smoke_run, capsys):
     assert "not trained on it, test split" in capsys.readouterr().out
 
 
-def test_without_gradio_the_notebook_shows_simpler_fields(pair, smoke_run, monkeypatch, capsys):
-    """A reader whose runtime lacks Gradio gets an ImportError in place of the notebook's centre piece."""
+def test_without_gradio_the_notebook_answers_in_plain_text(pair, smoke_run, monkeypatch, capsys):
+    """A reader whose runtime lacks Gradio gets an ImportError in place of the notebook's main example."""
     monkeypatch.setitem(sys.modules, "ftlib.app.gradio_app", None)
-    assert ask_page(pair, smoke_run, "Cup").children[0].value == "Cup"
-    assert "pip install" in capsys.readouterr().out
+    ask_page(pair, smoke_run, "Cup")
+    printed = capsys.readouterr().out
+    assert "pip install" in printed and "--- base" in printed and "--- tuned" in printed
 
 
 def test_a_source_shows_what_the_answer_rests_on(pair, smoke_run, capsys):
