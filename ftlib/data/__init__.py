@@ -1,1 +1,16 @@
 """From a raw file of product rows to a cleaned, deduplicated and split data set."""
+
+from ftlib.runtime.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "raw_reader": ["Malformed", "Row", "open_raw", "read_rows"],
+        "file_search": ["data_path", "on_sample"],
+        "cleaning": ["clean_text", "normalise", "steps_of", "unescape", "whitespace"],
+        "dataset": ["prepare"],
+        "splits": ["group_rows"],
+        "words": ["numbers", "unsupported", "words"],
+        "exploration": ["adult_titles", "before_and_after", "leaks", "slots", "token_lengths"],
+    },
+)

@@ -1,1 +1,21 @@
 """Render results: tables, figures and the HTML report."""
+
+from ftlib.runtime.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "findings": ["findings"],
+        "tables": ["frame", "table", "trained_on"],
+        "plots": [
+            "funnel_plot",
+            "growing_interval_plot",
+            "lengths_plot",
+            "loss_plot",
+            "slots_plot",
+            "speed_waterfall",
+            "sweep_plot",
+            "systems_plot",
+        ],
+    },
+)

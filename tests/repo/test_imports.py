@@ -4,6 +4,7 @@ The layers are listed in pyproject.toml (`[tool.importlinter]`); `lint-imports` 
 packages and modules directly below `ftlib`. An edge counts wherever the import statement stands, also inside a function.
 """
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -68,3 +69,14 @@ def test_importing_ftlib_loads_no_framework():
     script = "import sys, ftlib; print([name for name in ('torch', 'transformers', 'datasets') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "package", [path.parent.name for path in sorted((ROOT / "ftlib").glob("*/__init__.py")) if path.parent.name != "cli"]
+)
+def test_every_lazy_export_exists(package):
+    """A name that moved would fail in the reader's cell and nowhere else."""
+    module = importlib.import_module(f"ftlib.{package}")
+    assert all(getattr(module, name) is not None for name in getattr(module, "__all__", ()))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        module.nothing  # noqa: B018
