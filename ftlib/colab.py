@@ -1,9 +1,9 @@
-"""What a Colab runtime needs before the second cell; the set-up cell of every notebook runs this file as a script.
+"""Prepare a Colab runtime; the set-up cell of every notebook runs this file as a script.
 
-What: installs the packages that the runtime lacks and leaves alone those that its kernel has loaded. Why constraints: a plain
-`pip install` may replace numpy or torch under a running kernel, and the notebook then fails ten cells later with an error
-about binary versions. With them a conflict stops here, at the first cell, and says what to do. Standard library only, because
-it runs before anything is installed. How: `python ftlib/colab.py`.
+It installs the packages that the runtime lacks and leaves alone those that its kernel has loaded: a plain `pip install`
+may replace numpy or torch under a running kernel, and the notebook then fails ten cells later with an error about
+binary versions. With constraints a conflict stops here, at the first cell, with what to do. Standard library only,
+because it runs before anything is installed: `python ftlib/colab.py`.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ TORCHAO = "torchao>=0.16"
 
 
 def held_versions() -> list[str]:
-    """'name==version' of each preloaded package that is installed."""
+    """Return 'name==version' of each preloaded package that is installed."""
     installed = _installed()
     return [f"{name}=={installed[name]}" for name in HELD if name in installed]
 
 
 def _installed() -> dict[str, str]:
-    """The version of each installed package, by its name in small letters."""
+    """Return the version of each installed package, by its name in lower case."""
     found = [(each.metadata["Name"], each.version) for each in metadata.distributions()]
     return {name.lower(): version for name, version in found if name}
 
 
 def requirements(root: Path) -> list[str]:
-    """What ftlib and its page need, from the one list there is, and a torchao that PEFT bears if this runtime has one."""
+    """Return what ftlib and its page need, and a torchao that PEFT accepts if this runtime has one."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["app"]]
     return [*needed, TORCHAO] if "torchao" in _installed() else needed
@@ -53,7 +53,7 @@ def install(root: Path) -> None:
 
 
 def _failure(stdout: str, stderr: str) -> str:
-    """What pip failed on, in the reader's words, and what to do about it."""
+    """Explain what pip failed on, and what to do about it."""
     # pip names the two sides of a conflict on stdout alone, and not at all with -q; a line for each release it tried, ours last
     conflict = stdout.partition("The conflict is caused by:\n")[2].partition("\n\n")[0].splitlines()[-4:]
     if conflict:
@@ -69,11 +69,12 @@ def _failure(stdout: str, stderr: str) -> str:
 
 
 def is_colab() -> bool:
+    """Return True on Colab."""
     return "COLAB_RELEASE_TAG" in os.environ
 
 
 def keep_runs(on_drive: bool) -> str:
-    """Decide where runs are kept on Colab (FTLIB_RUNS), in words. A Drive that cannot be mounted is said, not raised."""
+    """Choose where runs are kept on Colab (FTLIB_RUNS) and describe it; a Drive that cannot be mounted is no error."""
     if not on_drive:
         return "runs: on this runtime's disk, gone with it; KEEP_ON_DRIVE = True in the first cell keeps them on your Drive"
     folder = DRIVE / "MyDrive" / "ftlib-runs"

@@ -1,13 +1,14 @@
-"""Merge an adapter into its base: one 16-bit model that plain transformers loads, with proof that nothing was lost.
+"""Merge an adapter into its base: one 16-bit model that plain transformers loads, with a proof.
 
-Why onto the base that training saw (`merge.onto`), in float32: an adapter trained on NF4 has learned to make up for the rounding
-of its base, so the 16-bit base gets a correction of errors that it does not have; merging into the 4-bit weights rounds the sum
-to 4 bits again; and adding in float16 rounds each product. What each way costs on real weights: results/*/merge_ways.json. So
-W + (alpha / r) B A is added in float32 to the dequantised W (without NF4: to W itself) and cast once.
-What is proved and what is only printed: the merged weights in float32 must give the adapter's logits and the same greedy words,
-and the saved file must hold exactly the cast weights. How far the cast moves the logits, and how far the adapter on the NF4
-base is (it was trained there), is printed: those differences belong to the number formats and to the choice of the base.
-How: `ftlib merge`, then `AutoModelForCausalLM.from_pretrained("runs/<profile>/merged")`.
+The adapter is merged onto the base that training saw (`merge.onto`), in float32: an adapter trained on NF4 has learned
+to compensate the rounding of its base, so the 16-bit base would get a correction of errors that it does not have;
+merging into the 4-bit weights rounds the sum to 4 bits again; and adding in float16 rounds each product. What each way
+costs on real weights: results/*/merge_ways.json. So W + (alpha / r) B A is added in float32 to the dequantized W
+(without NF4: to W itself), cast once.
+
+Required: the merged weights in float32 give the adapter's logits and the same greedy tokens, and the saved file holds
+exactly the cast weights. Printed only: how far the cast moves the logits, and how far the adapter on the NF4 base is
+from the merged model; these belong to the number formats and to the choice of the base. Run by `ftlib merge`.
 """
 
 from __future__ import annotations
@@ -35,28 +36,28 @@ PROOF_TOKENS = 24  # greedy tokens compared on each prompt
 
 
 class MergeError(FtlibError):
-    """The merged model is not what the adapter says; nothing was kept."""
+    """The merged model does not reproduce the adapter; nothing was saved."""
 
 
 def load_adapter(base, adapter: Path):
-    """The base with the adapter on top, in evaluation mode."""
+    """Return the base with the adapter, in evaluation mode."""
     return PeftModel.from_pretrained(base, str(adapter)).eval()
 
 
 def merge_base(cfg: Config) -> str:
-    """'dequantized' or 'base': what `merge.onto` comes to; 'auto' is the base that the adapter was trained on."""
+    """Resolve `merge.onto` to 'dequantized' or 'base'; 'auto' is the base that the adapter was trained on."""
     if cfg.merge.onto != "auto":
         return cfg.merge.onto
     return "dequantized" if precision(cfg).quantization == "nf4" else "base"
 
 
 def _dequantised(place: str):
-    """The NF4 base turned back into float32 weights: the values that training multiplied with."""
+    """Load the NF4 base and dequantize it to float32: the values that training multiplied with."""
     return load_nf4(place, "float32").dequantize().float()
 
 
 def _trained(cfg: Config, adapter: Path):
-    """What training saved, in float32: the adapter on its base, or the model itself where all weights were trained."""
+    """Load what training saved, in float32: the adapter on its base, or the model itself where all weights were trained."""
     if cfg.lora.r == 0:
         return load_plain(str(adapter), "float32")
     place = fetch(cfg.model.name)
@@ -65,7 +66,7 @@ def _trained(cfg: Config, adapter: Path):
 
 
 def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
-    """Merge, save and prove. Writes the model and `proof.json` into `folder`; returns the proof. Raises MergeError."""
+    """Merge, save and prove. Writes the model and `proof.json` into `folder` and returns the proof. Raises MergeError."""
     tokenizer = load_tokenizer(cfg.model.name)
     rows = dataset["validation"].select(range(min(cfg.merge.proof_prompts, len(dataset["validation"]))))
     prompts = [encode_prompt(tokenizer, row["input_text"]) for row in rows]
@@ -107,7 +108,7 @@ def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
 
 
 def merged_in_memory(cfg: Config, adapter: Path, dtype: str):
-    """The model that `merge` would write, in `dtype`, without writing it; no proof. Raises MergeError if weights overflow.
+    """Return the model that `merge` would write, in `dtype`, without writing or proving it.
 
     A study evaluates dozens of adapters, and each merged folder is as large as the base. Only weights are cast: rotary
     frequencies stay in float32, as they do when a model is loaded.
@@ -123,7 +124,7 @@ def merged_in_memory(cfg: Config, adapter: Path, dtype: str):
 
 
 def save(model, tokenizer, folder: Path) -> None:
-    """Weights as safetensors, tokenizer with its chat template, and generation settings that stop at the end of a turn."""
+    """Save safetensors weights, the tokenizer with its template, and generation settings that stop at the end of turn."""
     model.generation_config.eos_token_id = end_ids(tokenizer, model)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = True
@@ -132,13 +133,13 @@ def save(model, tokenizer, folder: Path) -> None:
 
 
 def check_finite(finite: bool, cfg: Config) -> None:
-    """Raises MergeError with the way out unless all merged weights are finite after the cast."""
+    """Raise MergeError with what to set unless all merged weights are finite after the cast."""
     if not finite:
         raise MergeError(f"merge.dtype = {cfg.merge.dtype}: some merged weights overflow; set merge.dtype=bfloat16")
 
 
 def check_proof(proof: dict, cfg: Config) -> None:
-    """Refuse a merge that the proof does not bear out. Raises MergeError with what failed and what to do."""
+    """Refuse a merge that the proof does not support. Raises MergeError with what failed and what to do."""
     merged = proof["merged_vs_adapter_float32"]
     check_finite(proof["all_finite"], cfg)
     if merged["largest"] > TOLERANCE or merged["greedy_equal"] < proof["prompts"]:
@@ -167,7 +168,7 @@ def three_ways(cfg: Config, adapter: Path) -> Iterator[tuple[str, object]]:
 
 
 def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24) -> dict[str, dict[str, float]]:
-    """For each of `three_ways`: largest and mean logit difference to the adapter as trained, and NLL on validation rows."""
+    """Return for each of `three_ways` the largest and mean logit difference to the adapter as trained, and the NLL."""
     tokenizer = load_tokenizer(cfg.model.name)
     held_out = dataset["validation"].select(range(min(rows, len(dataset["validation"]))))
     prompts = [encode_prompt(tokenizer, row["input_text"]) for row in held_out][: cfg.merge.proof_prompts]
@@ -187,13 +188,13 @@ def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24) -> dict[st
 
 @torch.no_grad()
 def _outputs(model, prompts: list[list[int]], device: str) -> list[torch.Tensor]:
-    """Logits of each prompt, (length, vocabulary) in float32; one by one, so that no padding plays a part."""
+    """Compute logits of each prompt, (length, vocabulary) in float32; one by one, without padding."""
     return [model(torch.tensor([ids], device=device), use_cache=False).logits[0].float().cpu() for ids in prompts]
 
 
 @torch.no_grad()
 def _greedy(model, prompts: list[list[int]], device: str, end: int) -> list[list[int]]:
-    """The first greedy tokens after each prompt."""
+    """Generate the first greedy tokens after each prompt."""
     answers = []
     for ids in prompts:
         batch = torch.tensor([ids], device=device)
@@ -215,7 +216,7 @@ def _measure(reference, model, prompts, device, end) -> dict:
 
 
 def compare(a: tuple[list, list], b: tuple[list, list]) -> dict:
-    """Largest and mean absolute logit difference, and on how many prompts the greedy words are equal."""
+    """Return largest and mean absolute logit difference, and on how many prompts the greedy tokens are equal."""
     gaps = [(x - y).abs() for x, y in zip(a[0], b[0], strict=True)]
     return {
         "largest": max(float(gap.max()) for gap in gaps),
@@ -225,12 +226,12 @@ def compare(a: tuple[list, list], b: tuple[list, list]) -> dict:
 
 
 def _is_tied(model) -> bool:
-    """True if input and output embeddings share one storage."""
+    """Return True if input and output embeddings share one storage."""
     return model.get_input_embeddings().weight.data_ptr() == model.get_output_embeddings().weight.data_ptr()
 
 
 def describe(proof: dict) -> str:
-    """The proof in a few lines for the terminal."""
+    """Format the proof for the terminal."""
     lines = []
     for key, value in proof.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The demo: what a reader types into. Nothing at the top of `ftlib` imports from here."""
+"""The demo: ask both models on a page, in a terminal or in a notebook, and vote."""
 
 from ftlib.runtime.lazy import lazy_exports
 

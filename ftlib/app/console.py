@@ -1,9 +1,8 @@
-"""`ftlib ask`: both answers as they are written, their sources below, in a terminal or a file.
+"""`ftlib ask`: both answers side by side as they are generated, and their sources, in a terminal or a file.
 
-What: in a terminal the models write side by side in two columns (the library rich draws them); into a pipe or a file each answer
-stands under its model's name. Text of models and catalogues is shown without control characters, which could move the cursor,
-colour the screen or rename the window. Everything but the answer goes to the error stream, so that `--json` can be piped.
-How: `ftlib ask "Blue enamel cup, 300 ml" --sources`
+In a terminal the answers stand in two columns (drawn by rich); in a pipe or a file each stands under its model's name.
+Control characters are removed from generated and catalog text: they could move the cursor, color the screen or rename
+the window. Everything but the answer goes to standard error, so that `--json` can be piped.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ MARKS = {True: "✓ a source bears it out", False: "? no source bears it out"}
 
 
 def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, quiet: bool = False) -> dict:
-    """Ask the pair's models, print the answers as they are written unless `quiet`, and return `asking.summary`.
+    """Ask the pair's models, print the answers as they are generated unless `quiet`, and return `model_pair.summary`.
 
     Raises AskError for a title or question that cannot be asked.
     """
@@ -53,7 +52,7 @@ def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, qu
 
 
 def notes(question: str, open_book: bool, found: bool) -> Iterator[str]:
-    """What the asker should know before the answer."""
+    """Yield what the user should know before the answer."""
     if note := language_note(question):
         yield note
     if open_book and not found:
@@ -79,7 +78,7 @@ def _in_columns(pair: Pair, title: str, question: str, passages: Passages, answe
 
 
 def print_sources(pair: Pair, told: dict) -> None:
-    """The sources of what was told, with the sentences that the answers rest on, and which sentences none bears out."""
+    """Print the sources, the sentences that support the answers, and the sentences that no source supports."""
     if not told["sources"]:
         print(NO_SOURCE)
         return

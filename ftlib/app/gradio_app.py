@@ -1,10 +1,10 @@
-"""The page: a title, a question, both models' answers side by side as they are written, their sources, and a vote.
+"""The page: a title, a question, both models' answers side by side as they are generated, their sources, and a vote.
 
-What: `build(desk)` lays the page out with Gradio, `serve` opens it; what it does is in `desk.py`.
-Who may use it: this machine alone (127.0.0.1), unless told otherwise; nothing is shared, counted or fetched from elsewhere.
-`guard.py` refuses unknown hosts, other sites and large requests; files cannot be uploaded. One pair of answers is written at a
-time, the others wait in a queue of `QUEUE`, which no request can pass by; lengths and what is kept of a visitor are limited.
-How: `ftlib serve`; in a notebook `show(pair, run)` as the last line of a cell.
+`build(desk)` lays the page out with Gradio and `serve` opens it; the logic is in `session`. By default only this
+machine can reach it (127.0.0.1); nothing is shared, counted or fetched from elsewhere. `guard` refuses unknown hosts,
+other sites and large requests; files cannot be uploaded. One pair of answers is generated at a time, the others wait in
+a queue of `QUEUE`, which no request can bypass. `ftlib serve`; in a notebook `show(pair, run)` as the last line of a
+cell.
 """
 
 from __future__ import annotations
@@ -36,18 +36,20 @@ KEPT_FOR = 3600  # seconds that a pair of answers waits for a vote
 
 
 class Stopped:
-    """Visitors who have had enough of the answer that is being written; of any number, the newest `limit` are kept."""
+    """Visitors who stopped the answer that is being generated; the newest `limit` are kept."""
 
     def __init__(self, limit: int = SESSIONS):
         self.limit, self.visitors = limit, OrderedDict()
 
     def add(self, visitor: str | None) -> None:
+        """Remember a visitor."""
         self.visitors[visitor] = True
         self.visitors.move_to_end(visitor)
         while len(self.visitors) > self.limit:
             self.visitors.popitem(last=False)
 
     def discard(self, visitor: str | None) -> None:
+        """Forget a visitor."""
         self.visitors.pop(visitor, None)
 
     def __contains__(self, visitor: str | None) -> bool:
@@ -55,7 +57,7 @@ class Stopped:
 
 
 def build(desk: Desk) -> gr.Blocks:
-    """The page, not yet served."""
+    """Lay out the page, not yet served."""
     say = gr.I18n(**html.wordings())  # the browser's language chooses
     with gr.Blocks(title="ftlib", analytics_enabled=False) as page:
         told = gr.State(None, time_to_live=KEPT_FOR)
@@ -143,7 +145,7 @@ def build(desk: Desk) -> gr.Blocks:
 
 
 def _decoding(now, say) -> dict[str, gr.components.Component]:
-    """The controls that lie folded away: {setting: control}, at first as the run was evaluated."""
+    """Add the decoding controls, folded away: {setting: control}, with the run's values."""
     longest = max(LONGEST, now.max_new_tokens)
     return {
         "max_new_tokens": gr.Slider(8, longest, now.max_new_tokens, step=1, label=say("longest")),
@@ -158,7 +160,7 @@ def _decoding(now, say) -> dict[str, gr.components.Component]:
 def serve(
     desk: Desk, host: str = "127.0.0.1", port: int | None = None, block: bool = True, allow: Sequence[str] = ()
 ) -> str:
-    """Serve the page; returns its address. block: until interrupted. port: None takes the first free one from 7860 on.
+    """Serve the page and return its address.
 
     allow: more names under which it may be asked for, such as a proxy's, see `guard`. Raises OSError if the port is taken.
     """
@@ -167,7 +169,7 @@ def serve(
 
 
 def launch(desk: Desk, host: str, port: int | None, block: bool, allow: Sequence[str] = ()) -> tuple[gr.Blocks, str]:
-    """`serve`, with the page itself, which can be closed."""
+    """Serve the page and return it with its address, so that it can be closed."""
     page = build(desk)
     system = ["system-ui", "sans-serif"]  # Gradio's own fonts would be fetched from elsewhere
     _, address, _ = page.launch(
@@ -200,5 +202,5 @@ def launch(desk: Desk, host: str, port: int | None, block: bool, allow: Sequence
 
 
 def show(pair: Pair, run: Run, title: str = "") -> None:
-    """The page inside a notebook, also on Colab, with a title to begin with."""
+    """Show the page inside a notebook, also on Colab, with a title to begin with."""
     serve(Desk(pair, run, title), block=False)

@@ -1,12 +1,10 @@
-"""Which requests the page answers: from known hosts and its own pages, and none that is too large.
+"""An ASGI guard: the page answers known hosts and its own pages only, and no request that is too large.
 
-What: `Guard` is an ASGI middleware around the page; `allowed_hosts(host)` gives the names under which it may be asked for.
-Why names are checked although the page listens on this machine alone: a web site can point a name of its own at 127.0.0.1 (DNS
-rebinding), and the visitor's browser then lets that site read the catalogue and vote. An address in digits cannot be pointed
-anywhere, so on a network every address of digits is answered. Why origins are checked: Gradio lets any site read what it serves
-under an address that is not localhost.
-How: `serve` puts it in front; behind a proxy or a tunnel, name the proxy's host with `ftlib serve --allow-host NAME` or in
-FTLIB_ALLOWED_HOSTS (several with commas; `*.example.com` for all below it, `*` for any).
+Host names are checked although the page listens on this machine alone: a web site can point a name of its own at
+127.0.0.1 (DNS rebinding), and the visitor's browser then lets that site read the catalog and vote. An IP address cannot
+be pointed elsewhere, so on a network every IP address is accepted. Origins are checked because Gradio lets any site
+read what it serves under an address that is not localhost. Behind a proxy or a tunnel, allow its host with `ftlib serve
+--allow-host NAME` or FTLIB_ALLOWED_HOSTS (several with commas; `*.example.com` for all below it, `*` for any).
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ SERVICES = {
 
 
 def allowed_hosts(host: str, extra: Iterable[str] = ()) -> tuple[str, ...]:
-    """Host names that requests may name, for a page that listens on `host`; `*.NAME` stands for all names below it."""
+    """Return the host names that requests may use, for a page that listens on `host`; `*.NAME` for all names below it."""
     known = [*LOOPBACK]
     if host not in LOOPBACK:
         own = socket.gethostname().lower()
@@ -43,7 +41,7 @@ def allowed_hosts(host: str, extra: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 def is_allowed(name: str | None, allowed: Iterable[str]) -> bool:
-    """Whether a host name (without port, IPv6 without brackets) is one of `allowed`."""
+    """Return whether a host name (without port, IPv6 without brackets) is one of `allowed`."""
     if not name:
         return False
     name = name.lower().rstrip(".")
@@ -64,7 +62,7 @@ def _is_address(name: str) -> bool:
 
 
 def _host_of(netloc: str) -> str | None:
-    """The host of `host:port`; None if it cannot be read."""
+    """Return the host of `host:port`, or None if it cannot be parsed."""
     try:
         return urlsplit(f"//{netloc}").hostname
     except ValueError:
@@ -78,6 +76,7 @@ class Guard:
         self.app, self.allowed, self.largest = app, allowed, largest
 
     async def __call__(self, scope, receive, send):
+        """Answer a request, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
@@ -111,7 +110,7 @@ class Guard:
         return None
 
     def _counted(self, receive):
-        """`receive`, which ends the request where a body without a stated length grows too large."""
+        """Wrap `receive` to end the request where a body without a stated length grows too large."""
         seen = 0
 
         async def counted():

@@ -1,8 +1,7 @@
-"""What the page shows, as HTML: answers with their marks, sources, one row of the catalogue. All text is escaped here.
+"""The page's HTML: answers with their marks, sources, one row of the catalog.
 
-Why one file: product titles are written by strangers and answers by models, and both may hold HTML. A function here takes
-text and returns HTML in which that text is only text.
-How: `page.py` calls it; `w` are the page's words in one language (strings.yaml).
+All text is escaped here: titles are written by strangers and answers by models, and both may hold HTML. `w` are the
+page's strings in one language (strings.yaml).
 """
 
 from __future__ import annotations
@@ -60,19 +59,19 @@ p.text {{ white-space: pre-wrap }}
 
 @cache
 def wordings() -> dict[str, Words]:
-    """{language: words} of strings.yaml."""
+    """Return {language: strings} of strings.yaml."""
     return yaml.safe_load((resources.files("ftlib.app") / "strings.yaml").read_text(encoding="utf-8"))
 
 
 def language_of(accepted: str | None) -> str:
-    """The page's language for a browser's Accept-Language header: 'pt' if it asks for that first, else 'en'."""
+    """Return the page's language for an Accept-Language header: 'pt' if it comes first, else 'en'."""
     return "pt" if (accepted or "").strip().lower().startswith("pt") else "en"
 
 
 def answer(
     name: str, text: str, note: str, w: Words, other: str | None = None, marked: Sequence[Marked] = (), numbers=None
 ):
-    """One answer. other: the other model's, if words that it lacks are to be marked. marked: its sentences, with their sources.
+    """Render one answer.
 
     numbers: {uid: number of the source in the list}.
     """
@@ -101,7 +100,7 @@ def _sentence(each: Marked, missing: set[str], w: Words, numbers: Mapping[str, i
 
 
 def _words(text: str, missing: set[str]) -> str:
-    """Escaped; words of `missing` are underlined."""
+    """Escape a text; words of `missing` are underlined."""
     pieces = []
     for piece in _PIECE.findall(text):
         shown = html.escape(piece)
@@ -110,7 +109,7 @@ def _words(text: str, missing: set[str]) -> str:
 
 
 def sources(found: Sequence[Source] | None, w: Words) -> str:
-    """The rows that the answers rest on, each with a link that opens it. None: there is no index."""
+    """Render the rows that support the answers, each with a link that opens it. None: there is no index."""
     if not found:
         text = html.escape(w["no_index"] if found is None else w["no_sources"])
         return f'<section class="ft-sources"><h2>{html.escape(w["sources"])}</h2><p>{text}</p></section>'
@@ -128,12 +127,12 @@ def sources(found: Sequence[Source] | None, w: Words) -> str:
 
 
 def message(text: str, role: str = "alert") -> str:
-    """A sentence that a screen reader says, an alert at once, a status in its turn; '' shows nothing."""
+    """Render a sentence for screen readers: an alert at once, a status in its turn; '' renders nothing."""
     return f'<p class="ft-said" role="{role}">{html.escape(text)}</p>' if text else ""
 
 
 def row_page(row: dict | None, split: str, lang: str) -> str:
-    """One row of the catalogue as a page of its own; None: it does not exist."""
+    """Render one row of the catalog as a page of its own; None: it does not exist."""
     w = wordings()[lang]
     if row is None:
         return ROW.format(lang=lang, title=html.escape(w["no_row"]), about="", text="", back=html.escape(w["back"]))

@@ -1,10 +1,9 @@
-"""Ask base and tuned model about a product, see both answers as they are written, and what they rest on.
+"""Ask base and fine-tuned model about a product, stream both answers, and find their sources.
 
-What: `load_pair(cfg, run)` holds both models, in the same 16-bit precision as in the evaluation; `stream_together` yields their
-answers piece by piece, `sources_of` the rows of the catalogue that belong to the question. Why both: what a tuned model says
-means something only beside what its base says to the same prompt.
-`tells_apart` asks the one question that fluent text hides: does the model know this product, or only what descriptions look like?
-How: `ftlib ask`, the page of `ftlib serve` and notebook 06 call them.
+`load_pair(cfg, run)` loads both models in the same 16-bit precision as in the evaluation; `stream_together` yields
+their answers piece by piece, `sources_of` the catalog rows that belong to the question. Both are asked because a
+fine-tuned answer means something only beside the base's answer to the same prompt. `tells_apart` tests whether the
+model knows a product or only what descriptions look like.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class Pair:
 
 
 def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
-    """Base and merged model of a run, and its index if it has one. Raises StageMissing, StageDamaged."""
+    """Load base and merged model of a run, and its index if it has one. Raises StageMissing, StageDamaged."""
     merged, index = run.stage("merged").verified(), run.stage("index")
     dtype, _ = hardware.compute_dtype()
     places = {"base": cfg.model.name, "tuned": str(merged)}
@@ -79,7 +78,7 @@ def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
 
 
 def check_asked(title: str, question: str) -> tuple[str, str]:
-    """Title and question on one line each, default question if it is empty. Raises AskError if one cannot be asked."""
+    """Return title and question on one line each, the default question if it is empty. Raises AskError."""
     title, question = (" ".join(text.split()) for text in (title, question))
     if not title:
         raise AskError("empty_title")
@@ -90,7 +89,7 @@ def check_asked(title: str, question: str) -> tuple[str, str]:
 
 
 def sources_of(pair: Pair, title: str, question: str = "", k: int = 3) -> list[Source]:
-    """The rows of the catalogue that belong to a title and a question, best first; [] if none does. Raises AskError."""
+    """Return the catalog rows that belong to a title and a question, best first. Raises AskError."""
     title, question = check_asked(title, question)
     return pair.index.sources(title, question, k) if pair.index else []
 
@@ -116,7 +115,7 @@ def stream_one(
 
 
 def passages_of(pair: Pair, sources: Sequence[Source]) -> Passages:
-    """The rows that an open book shows: the first of the sources."""
+    """Return the passages for the prompt: the first of the sources."""
     return [(source.title, source.content) for source in sources[: pair.open_rows]]
 
 
@@ -140,7 +139,7 @@ def stream_together(
 
 
 def summary(title: str, question: str, answers: dict[str, str], sources: Sequence[Source]) -> dict:
-    """What was asked and answered, as `ftlib ask --json` prints it.
+    """Return what was asked and answered, as `ftlib ask --json` prints it.
 
     `sentences` are those of the tuned model's answer, or of the only one; `sentence` is the one that an answer rests on most.
     """
@@ -177,7 +176,7 @@ def print_both(pair: Pair, title: str, question: str = "", passages: Passages = 
 
 
 def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> list[float]:
-    """Does a model give two similar titles their own descriptions? 1.0 or 0.0 for each of the first `count` rows.
+    """Test whether a model tells two similar titles apart: 1.0 or 0.0 for each of the first `count` rows.
 
     Each is paired with the row among all `rows` whose title is most similar. Right if both true pairs together are likelier
     than the same two descriptions swapped. Each text is scored under both titles, so a text that is likely anyway, or long,
@@ -196,7 +195,7 @@ def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> l
 def closed_and_open(
     pair: Pair, cfg: Config, rows: list[dict], passages: Mapping[str, Passages]
 ) -> Iterator[tuple[str, str, dict]]:
-    """(system, which book, interval in nats per token) of the rows' true descriptions, closed, open, and the difference.
+    """Yield (system, condition, interval in nats per token) of the true descriptions, without and with retrieval.
 
     passages: {uid: rows in the prompt}, see `evaluation.entries_for`.
     """

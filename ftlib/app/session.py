@@ -1,8 +1,7 @@
-"""What the page does: ask both models, view after view, keep votes, show rows. Without Gradio, so that it can be tested alone.
+"""The page's logic: ask both models, render views of the answers, keep votes, show rows. Free of Gradio, for tests.
 
-What: `Desk(pair, run)` is what all visitors share; `ask` yields what they see while the answers are written. Why blind: see
-`votes.py`. Why all text passes through `shown.py`: it is written by strangers and by models.
-How: `page.py` lays it out and serves it.
+`Desk(pair, run)` is what all visitors share; `ask` yields views while the answers are generated. Votes are blind: see
+`votes`. All text passes through `html`, because it is written by strangers and by models.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Told:
 
 @dataclass
 class View:
-    """What the page shows at one moment, as HTML; `told` once both answers are whole."""
+    """What the page shows at one moment, as HTML; `told` once both answers are complete."""
 
     left: str
     right: str
@@ -55,7 +54,7 @@ class View:
 
 @dataclass
 class Column:
-    """One answer while it is written."""
+    """One answer while it is generated."""
 
     text: str = ""
     first: float | None = None
@@ -77,7 +76,7 @@ class Desk:
         self.model = self.run.stage("merged").manifest()["fingerprint"]
 
     def examples(self) -> list[str]:
-        """Titles that neither model was trained on."""
+        """Return titles that neither model was trained on."""
         if self.pair.index is None:
             return []
         rows = self.pair.index.dataset["test"]
@@ -93,7 +92,7 @@ class Desk:
         lang: str,
         halted: Callable[[], bool] = lambda: False,
     ) -> Iterator[View]:
-        """Views of both answers while they are written, and at the end the whole one with marks and sources.
+        """Yield views of both answers while they are generated, and at the end one with marks and sources.
 
         halted: asked after each word; True ends both answers where they are.
         """
@@ -142,7 +141,7 @@ class Desk:
         yield self.whole(told, names, notes, found, said, w)
 
     def whole(self, told: Told, names, notes, found, said: str, w) -> View:
-        """Both finished answers: what the other does not say is underlined, each sentence has its source or none."""
+        """Render both complete answers: words that the other lacks are underlined, each sentence has its source or none."""
         rows = found or ()
         numbers = {source.uid: number for number, source in enumerate(rows, start=1)}
         texts = [told.answers[system] for system in told.order]
@@ -156,7 +155,7 @@ class Desk:
         return View(*boxes, listed, said, told)
 
     def figures(self, column: Column, w) -> str:
-        """Tokens, their rate and the time to the first one, in words."""
+        """Format tokens, their rate and the time to the first one."""
         tokens = len(self.pair.tokenizer(column.text, add_special_tokens=False)["input_ids"])
         if column.first is None:
             return w["empty"]
@@ -164,11 +163,11 @@ class Desk:
 
     @staticmethod
     def names(order, blind: bool, w) -> list[str]:
-        """Headings of the columns; blind votes show letters alone."""
+        """Return the headings of the columns; blind votes show letters alone."""
         return [letter if blind else f"{letter}: {w[system]}" for letter, system in zip("AB", order, strict=True)]
 
     def vote(self, told: Told, choice: str, lang: str) -> str:
-        """Keep a vote (left, right or tie) and say which model was which.
+        """Keep a vote (left, right or tie) and show which model was which.
 
         A blind vote counts as one only if nobody has seen before which of these answers is whose: the same pair comes back
         with greedy decoding.
@@ -194,7 +193,7 @@ class Desk:
         return thanks if counts or not told.blind else f"{thanks} {w['half' if told.stopped else 'known']}"
 
     def row(self, request: Request) -> HTMLResponse:
-        """The address row/SPLIT/NUMBER: one row of the catalogue."""
+        """Render the address row/SPLIT/NUMBER: one row of the catalog."""
         split, place = request.path_params["split"], str(request.path_params["place"])
         dataset = self.pair.index.dataset if self.pair.index else {}
         number = int(place) if place.isascii() and place.isdecimal() and len(place) <= 12 else -1
@@ -204,20 +203,17 @@ class Desk:
 
 
 def blinded(text: str) -> str:
-    """An answer without the "Description:" that it begins with, also while that is being written.
-
-    Nearly all answers of the fine-tuned model begin with it and few of the base's, so it would say who is who.
-    """
+    """Remove the "Description:" that an answer begins with, also while that is being generated."""
     return "" if PREFIX.startswith(text.strip()) else strip_prefix(text)
 
 
 def language(request) -> str:
-    """The page's language for a request."""
+    """Return the page's language for a request."""
     return html.language_of(request.headers.get("accept-language") if request else None)
 
 
 def chosen_decoding(now, chosen: dict):
-    """The run's decoding with what a visitor chose. What a browser sends is checked; no answer is longer than `LONGEST`."""
+    """Return the run's decoding with a visitor's choices, after checking them; no answer is longer than `LONGEST`."""
     limit = max(LONGEST, now.max_new_tokens)
     chosen = chosen | {"max_new_tokens": min(int(chosen["max_new_tokens"]), limit)}
     return type(now).model_validate(now.model_dump() | chosen)

@@ -1,9 +1,8 @@
-"""Which answer is better? People's votes, kept in one SQLite file, and their tally with an interval.
+"""Votes: which answer do people prefer? Kept in one SQLite file, tallied with an interval.
 
-Why: the reference never asked a person. Why blind: whoever knows which model is the trained one judges the name, so only
-votes that were cast before the names were shown count towards the result; the others are listed apart. Why a pair counts once:
-greedy decoding gives the same pair again, and whoever has voted on it has been told who wrote what.
-How: the page of `ftlib serve` casts them; `ftlib votes` prints the tally.
+Only votes that were cast before the names were shown count towards the result, because whoever knows which model is the
+fine-tuned one judges the name; the others are listed apart. A pair of answers counts once: greedy decoding gives the
+same pair again, and a visitor who has voted on it has seen the names. `ftlib votes` prints the tally.
 """
 
 from __future__ import annotations
@@ -44,12 +43,12 @@ COLUMNS = ("ask", "model", "blind", "choice", "title", "question", "base", "tune
 
 
 def pair_key(answers: dict[str, str]) -> str:
-    """What tells a pair of answers from another, whatever was asked."""
+    """Return a key of a pair of answers, whatever was asked."""
     return _hashed(*(answers[system].strip()[:PAIR_CHARS] for system in ("base", "tuned")))
 
 
 def asked_key(model: str, title: str, question: str, open_book: bool, generation) -> str:
-    """What tells the pair that a question will get from another, before it is answered; "" if answers are drawn at random."""
+    """Return a key of the pair that a question will get, before it is answered; "" if answers are sampled."""
     if generation.do_sample:
         return ""
     decoding = generation.model_dump(mode="json", exclude={"max_new_tokens", "batch_tokens", "seed"})
@@ -61,13 +60,13 @@ def _hashed(*parts: str) -> str:
 
 
 class Votes:
-    """The votes of one file; made when the first vote is cast. Several processes may write to it."""
+    """The votes of one file, created with the first vote. Several processes may write to it."""
 
     def __init__(self, path: Path):
         self.path = path
 
     def cast(self, **vote) -> bool:
-        """Keep a vote (keys: COLUMNS); False if this pair of answers was voted on already."""
+        """Store a vote (keys: COLUMNS); return False if this pair of answers was voted on already."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             file.execute(TABLE)
@@ -76,7 +75,7 @@ class Votes:
             return done.rowcount == 1
 
     def reveal(self, model: str, *keys: str) -> None:
-        """Note that the names of these pairs were shown (keys: `pair_key`, `asked_key`); "" is no key."""
+        """Record that the names of these pairs were shown (keys: `pair_key`, `asked_key`); "" is no key."""
         rows = [(model, key) for key in keys if key]
         if not rows:
             return
@@ -87,7 +86,7 @@ class Votes:
             file.execute("delete from revealed where rowid <= (select max(rowid) from revealed) - ?", (KEPT,))
 
     def revealed(self, model: str, *keys: str) -> bool:
-        """Whether the names of one of these pairs were shown."""
+        """Return whether the names of one of these pairs were shown."""
         if not self.path.exists():
             return False
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
@@ -97,7 +96,7 @@ class Votes:
             return file.execute(asked, (model, *keys)).fetchone() is not None
 
     def counts(self) -> dict[tuple[str, bool], dict[str, int]]:
-        """{(model, blind): {choice: number of votes}}; {} if nobody voted. Only the first vote on a pair counts as blind."""
+        """Return {(model, blind): {choice: votes}}; {} if nobody voted. Only the first vote on a pair counts as blind."""
         if not self.path.exists() or not self.path.stat().st_size:  # a full disk leaves an empty file
             return {}
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
@@ -109,7 +108,7 @@ class Votes:
 
 
 def tally(votes: Votes) -> str:
-    """The tally in words: for each tuned model the share of decided votes that it won, blind votes first."""
+    """Format the tally: for each fine-tuned model the share of decided votes that it won, blind votes first."""
     lines = []
     for (model, blind), counts in sorted(votes.counts().items(), key=lambda item: not item[0][1]):
         wins, losses, ties = counts["tuned"], counts["base"], counts["tie"]

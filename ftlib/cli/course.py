@@ -36,6 +36,7 @@ def add(subparsers) -> None:
 
 
 def do_record(args) -> None:
+    """Execute and record notebooks."""
     from ftlib.config.settings import parse_setting
     from ftlib.course.record import record
 
@@ -44,18 +45,21 @@ def do_record(args) -> None:
 
 
 def do_slides(args) -> None:
+    """Write the decks."""
     from ftlib.course.site import REVEAL, write_slides
 
     _print_written(write_slides(args.out, args.reveal or REVEAL), args.out)
 
 
 def do_book(args) -> None:
+    """Write the book."""
     from ftlib.course.site import write_book
 
     _print_written(write_book(args.out), args.out)
 
 
 def do_student(args) -> None:
+    """Write the students' copies."""
     from ftlib.course.student import write_copies
 
     _print_written(write_copies(args.out), args.out)
@@ -66,6 +70,7 @@ def _print_written(paths: list[Path], folder: Path) -> None:
 
 
 def do_badges(args) -> None:
+    """Rewrite badges and set-up cells."""
     from ftlib.course.badges import rewrite
 
     repository, ref = rewrite(args.repository, args.ref)

@@ -46,6 +46,7 @@ def _load_pair(args, systems: tuple[str, ...]):
 
 
 def do_ask(args) -> None:
+    """Answer a question."""
     import json
 
     from ftlib.app.console import print_sources, tell
@@ -62,6 +63,7 @@ def do_ask(args) -> None:
 
 
 def do_serve(args) -> None:
+    """Serve the page."""
     from ftlib.app.model_pair import SYSTEMS
 
     try:
@@ -81,6 +83,7 @@ def do_serve(args) -> None:
 
 
 def do_votes(args) -> None:
+    """Print the tally of the votes."""
     from ftlib.app.votes import Votes, tally
 
     _, run = resolve(args, "evaluation")

@@ -1,4 +1,4 @@
-"""`ftlib doctor`: what this machine has, which profile fits it and why, what is missing and how to mend it."""
+"""`ftlib doctor`: what this machine has, which profile fits it and why, what is missing and how to install it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FREE_GB = 5  # a merged TinyLlama has 2.2 GB, its base as much
 
 
 def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
-    """(facts, problems), a line each; every problem says how to mend it. one_gpu: what `use_one_gpu` did, if anything."""
+    """Return (facts, problems), a line each; every problem says how to solve it. one_gpu: what `use_one_gpu` did, if anything."""
     missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
     problems = [f"{name} is not installed: pip install -e . -c constraints.txt" for name in missing]
     facts = [f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
@@ -46,7 +46,7 @@ def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
 
 
 def _device(one_gpu: str | None) -> list[str]:
-    """Words for the device and its memory."""
+    """Describe the device and its memory."""
     return [
         f"device: {hardware.device_name()}",
         hardware.free_memory(),
@@ -56,7 +56,7 @@ def _device(one_gpu: str | None) -> list[str]:
 
 
 def _profile() -> tuple[list[str], list[str]]:
-    """(facts, problems) of the profile that fits and of the choices it leaves to the machine."""
+    """Return (facts, problems) of the profile that fits and of the choices it leaves to the machine."""
     facts = []
     try:
         cfg = Config.load()
@@ -68,7 +68,7 @@ def _profile() -> tuple[list[str], list[str]]:
 
 
 def _other_devices() -> list[str]:
-    """Words for the machines that are not fully served."""
+    """Describe machines that are not fully supported."""
     import torch
 
     words = []

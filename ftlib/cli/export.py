@@ -23,6 +23,7 @@ def add(subparsers, common) -> None:
 
 
 def do_export_gguf(args) -> None:
+    """Write GGUF files."""
     from ftlib.export.gguf import export
     from ftlib.pipeline.stages import load_dataset
 
@@ -33,6 +34,7 @@ def do_export_gguf(args) -> None:
 
 
 def do_export_hub(args) -> None:
+    """Upload model and card."""
     from ftlib.export.model_card import upload
 
     _, run = resolve(args, "evaluation")

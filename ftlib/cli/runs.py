@@ -34,6 +34,7 @@ def _find_runs(names: list[str]):
 
 
 def do_runs_list(args) -> None:
+    """List the runs."""
     from ftlib.pipeline.run_admin import headline, list_runs, size_mb
     from ftlib.runtime.files import runs_root
 
@@ -49,6 +50,7 @@ def do_runs_list(args) -> None:
 
 
 def do_runs_compare(args) -> None:
+    """Print settings and metrics of some runs."""
     from ftlib.pipeline.run_admin import compare
 
     columns = compare(_find_runs(args.names))
@@ -64,6 +66,7 @@ def _cell(value) -> str:
 
 
 def do_runs_clean(args) -> None:
+    """Remove what can be rebuilt."""
     from ftlib.pipeline.run_admin import clean
 
     for run in _find_runs(args.names):

@@ -41,11 +41,13 @@ def add(subparsers, common) -> None:
 
 
 def do_run(args) -> None:
+    """Run all stages."""
     cfg, run = resolve(args, None)
     _build("evaluation", cfg, run, also=("index",))
 
 
 def do_stage(args) -> None:
+    """Run the stages up to one."""
     cfg, run = resolve(args, args.stage)
     _build(args.stage, cfg, run)
 
@@ -69,6 +71,7 @@ def _build(name: str, cfg, run, also: tuple[str, ...] = ()) -> None:
 
 
 def do_config(args) -> None:
+    """Print the resolved configuration."""
     from ftlib.config.settings import Config, render
     from ftlib.models.loading import precision
 

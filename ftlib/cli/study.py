@@ -26,6 +26,7 @@ def add(subparsers, common) -> None:
 
 
 def do_study_run(args) -> int:
+    """Run a study."""
     from ftlib.study.run import run_study
 
     score, train = not args.no_score, not args.no_train
@@ -34,6 +35,7 @@ def do_study_run(args) -> int:
 
 
 def do_study_report(args) -> None:
+    """Render all recorded studies."""
     from ftlib.study.report import write
 
     results = args.results or _results()
@@ -41,13 +43,14 @@ def do_study_report(args) -> None:
 
 
 def _results() -> Path:
-    """`results/` beside `runs/`: at the root of the repository, else in the current folder."""
+    """Return `results/` beside `runs/`: at the root of the repository, else in the current folder."""
     from ftlib.runtime.files import repository
 
     return repository() / "results"
 
 
 def do_study_card(args) -> None:
+    """Print a model card."""
     from ftlib.export.model_card import card
 
     _, run = resolve(args, "evaluation")

@@ -22,6 +22,7 @@ def add(subparsers) -> None:
 
 
 def do_doctor(args) -> int:
+    """Print facts and problems of this machine."""
     from ftlib.runtime import hardware
 
     said = hardware.use_one_gpu()
@@ -34,6 +35,7 @@ def do_doctor(args) -> int:
 
 
 def do_sample(args) -> None:
+    """Write a synthetic sample."""
     from ftlib.data.sample.generate import write_sample
 
     if args.rows < 1:

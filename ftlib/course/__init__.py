@@ -1,4 +1,4 @@
-"""The workshop: what makes and checks the course itself. Nothing at the top of `ftlib` imports from here."""
+"""What makes and checks the course itself, and what its notebooks call."""
 
 from ftlib.runtime.lazy import lazy_exports
 

@@ -1,9 +1,8 @@
 """Point every badge, and the set-up cell, to one repository and one tag.
 
-Why: half of the badges of a well-known course lead to files that are gone. `[project.urls]` in pyproject.toml is the one place
-where the address stands; this writes it into notebooks and README, and a test checks that they agree. While it is a
-placeholder, the README shows no badge.
-How: `ftlib course badges --repository OWNER/REPO --ref v1.0.0`; without options it repeats what pyproject.toml says.
+`[project.urls]` in pyproject.toml is the one place where the address stands; this writes it into notebooks and README,
+and a test compares them. While it is a placeholder, the README shows no badge. `ftlib course badges --repository
+OWNER/REPO --ref v1.0.0`; without options it repeats what pyproject.toml says.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ftlib.runtime.files import write_text
 
 
 def rewrite(repository: str | None = None, ref: str | None = None, root: Path = notebook_files.ROOT) -> tuple[str, str]:
-    """Write the address everywhere; returns (repository, ref). Raises CourseError for one that cannot be an address."""
+    """Write the address everywhere; return (repository, ref)."""
     old_repository, old_ref = notebook_files.address(root)
     repository, ref = repository or old_repository, ref or old_ref
     for name, text, form in (("--repository", repository, r"[\w.-]+/[\w.-]+"), ("--ref", ref, r"[\w.-]+")):

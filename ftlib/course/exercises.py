@@ -1,11 +1,9 @@
 """Checkers of the exercises: `exercises.ex_1_1(answer)` is for the first exercise of notebook 01, and so on.
 
-What: each takes what the reader wrote, tries it on small inputs and gives a `Verdict`. Why properties, one after the other, and
-not a list of expected outputs: the order goes from the plain case to the fault that the notebook warns of, so the first property
-that fails is the next thing to think about.
-How: end the cell with `exercises.ex_1_1(without_links)`; in a script, `print(exercises.ex_1_1(without_links))`.
-
-Where ftlib computes the expected value itself, it is called. Torch is imported by the exercises that need it and not here.
+Each takes what the reader wrote, tries it on small inputs and returns a `Verdict`. It checks properties one after the
+other, from the plain case to the fault that the notebook warns of, so the first one that fails is the next thing to
+think about. End the cell with `exercises.ex_1_1(without_links)`; in a script, print it. Where ftlib computes the
+expected value itself, it is called; torch is imported by the exercises that need it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""What the checkers of the exercises have in common: how an answer is called, and how the verdict is told.
+"""The checkers' common part: how an answer is called, and how the verdict is shown.
 
-Why: a wrong answer must never raise, or a notebook with open exercises stops in the middle; and "wrong" alone teaches nothing,
-so a verdict names the first property that fails, the input on which it fails, and why it matters. A hint follows the second
-failed try; an untouched stub is no try.
-How: `@exercise(hint)` turns a function that calls `answer(...)` and `answer.must(...)` into a checker; see
-`ftlib.course.exercises`.
+A wrong answer must never raise, or a notebook with open exercises stops in the middle; and "wrong" alone teaches
+nothing, so a verdict names the first property that fails, the input on which it fails, and why it matters. A hint
+follows the second failed attempt; an untouched stub is no attempt. `@exercise(hint)` turns a function that calls
+`answer(...)` and `answer.must(...)` into a checker; see `ftlib.course.exercises`.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class Verdict:
 
 
 def exercise(hint: str):
-    """Decorator: `ex_1_2(answer: Answer)`, which raises Wrong, becomes a checker that takes any object and gives a Verdict."""
+    """Turn `ex_1_2(answer: Answer)`, which raises Wrong, into a checker that takes any object and returns a Verdict."""
 
     def decorate(properties: Callable[[Answer], None]) -> Callable[[object], Verdict]:
         name = properties.__name__.removeprefix("ex_").replace("_", ".")
@@ -89,7 +88,7 @@ class Kind(NamedTuple):
 
 
 class Answer:
-    """The reader's function. Whatever goes wrong inside it comes out as Wrong, in words."""
+    """The reader's function. Whatever goes wrong inside it becomes Wrong, with the reason."""
 
     def __init__(self, function):
         if function is None or function is ...:
@@ -102,7 +101,7 @@ class Answer:
         self.call = self.given = ""  # the last call and its result, as a message shows them
 
     def __call__(self, *inputs, kind: Kind):
-        """The function's result as `kind`. Raises Wrong for an error or another type, NotWritten if nothing is returned."""
+        """Return the function's result as `kind`. Raises Wrong for an error or another type, NotWritten for no result."""
         self.call = f"{self.name}({', '.join(map(show, inputs))})"
         try:
             result = self.function(*inputs)
@@ -131,7 +130,7 @@ class Answer:
 
 
 def show(value) -> str:
-    """A value short enough for a sentence; of arrays and tensors only shape and type."""
+    """Format a value for a sentence; of arrays and tensors only shape and type."""
     if getattr(value, "shape", ()) != ():
         size, dtype = "x".join(map(str, value.shape)), str(value.dtype).removeprefix("torch.")
         return f"{type(value).__name__}({size} {dtype})"
@@ -176,7 +175,7 @@ INTEGERS = Kind("a list of whole numbers", _integers)
 
 
 def pair_of(kind: Kind) -> Kind:
-    """A pair (tuple, list, array) of two results of one kind."""
+    """Describe a pair (tuple, list, array) of two results of one kind."""
 
     def convert(result) -> tuple:
         first, second = _list(result)
@@ -186,7 +185,7 @@ def pair_of(kind: Kind) -> Kind:
 
 
 def tensor_of(shape: tuple[int, ...]) -> Kind:
-    """A torch tensor of this shape."""
+    """Describe a torch tensor of this shape."""
 
     def convert(result):
         import torch

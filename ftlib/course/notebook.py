@@ -1,8 +1,8 @@
-"""What a notebook needs besides the pipeline: its run, a report of where it runs, a function's source.
+"""What notebooks call: open a run, report the environment, show labels and source code.
 
-Why here: the notebooks import it, so none of them repeats it. How: the set-up cell calls `ftlib.report_environment()`; the first
-cell that needs results calls `cfg, run = ftlib.open_run("dataset")`, which builds missing stages at the profile's size, says
-what it builds, and waits for a stage that another process is writing.
+The set-up cell calls `ftlib.report_environment()`; the first cell that needs results calls `cfg, run =
+ftlib.open_run("dataset")`, which builds missing stages at the profile's size and waits for a stage that another process
+is writing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHOWN = ("python", "torch", "transformers", "peft", "bitsandbytes")
 
 
 def report_environment(keep_on_drive: bool = False) -> Config:
-    """Print device, memory, versions, the profile with its reason, the data and where runs are kept; returns the configuration.
+    """Print device, memory, versions, profile with its reason, data and runs folder; return the configuration.
 
     keep_on_drive: on Colab, keep runs on Google Drive; if it cannot be mounted, they stay on the local disk and a line says so.
     """
@@ -41,7 +41,7 @@ def report_environment(keep_on_drive: bool = False) -> Config:
 
 
 def open_run(stage: str, rebuild: bool = False, **overrides) -> tuple[Config, Run]:
-    """The configuration and the run of this profile, with `stage` and all before it made if they are missing or stale.
+    """Return the configuration and the run of this profile, with `stage` and all before it up to date.
 
     An adapter that is missing is taken from the course where the shipped one fits (see
     `ftlib.course.pretrained_adapter`); rebuild: train instead.
@@ -60,7 +60,7 @@ def open_run(stage: str, rebuild: bool = False, **overrides) -> tuple[Config, Ru
 
 
 def show_labels(tokenizer, example: dict) -> None:
-    """Show a row token by token: what is trained on is underlined and dark, what is only read is grey.
+    """Show a row token by token: what is trained on is underlined and dark, what is only read is gray.
 
     Where a notebook cannot show HTML the same row is printed, the trained part between [[ and ]].
     """
@@ -83,7 +83,7 @@ def show_labels(tokenizer, example: dict) -> None:
 
 
 def _in_notebook() -> bool:
-    """True where IPython runs this code; it is looked for, not imported, because a script need not have it."""
+    """Return True where IPython runs this code. It is not imported, because a script need not have it."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None
 

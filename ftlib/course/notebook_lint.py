@@ -1,8 +1,7 @@
-"""What a committed notebook must not be: out of order, failed, stale, or telling of one machine. A test runs it.
+"""Lint committed notebooks: out of order, failed, stale, or with traces of one machine.
 
-Why: outputs in a repository are read as facts. One that was produced by other code, by cells run twice, or that shows somebody's
-home folder, is worse than none.
-How: `problems(path)` returns a list of sentences, empty if all is well.
+Outputs in a repository are read as facts, so one that was produced by other code, by cells run twice, or that shows a
+home folder is refused. `problems(path)` returns a list of sentences; a test runs it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SECRET = re.compile(
 
 
 def problems(path: Path) -> list[str]:
-    """Sentences on what is wrong with a recorded notebook, each with what to do."""
+    """Return what is wrong with a recorded notebook, each with what to do."""
     notebook, found = notebook_files.read(path), []
     again = f"run `ftlib course record {path.stem[:2]}`"
     recorded = notebook.metadata.get("recorded")

@@ -1,10 +1,9 @@
 """The adapter that ships with the course, so that a class can merge, evaluate and ask without training first.
 
-What: `ftlib/sample/adapter/` is the adapter stage of a run of the cpu profile on the sample (SmolLM2-135M, r 8, some 5 MB), with
-its manifest. Why the manifest decides: it holds the fingerprint of the rows and of the recipe, so the shipped adapter is taken
-only where a training here would make the same one; anything else is trained. The reader's own adapter always comes first.
-How: `open_run("merged")` in a notebook takes it, `open_run("merged", rebuild=True)` trains; `ftlib course record --rebuild`
-makes it anew.
+`ftlib/data/sample/adapter/` is the adapter stage of a run of the cpu profile on the sample (SmolLM2-135M, r 8, some 5
+MB), with its manifest. It is taken only where a training here would produce the same one: the manifest holds the
+fingerprint of the rows and of the recipe. The reader's own adapter always comes first. `open_run("merged")` in a
+notebook takes it, `open_run("merged", rebuild=True)` trains; `ftlib course record --rebuild` replaces it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ PROFILE = "cpu"
 
 
 def take(cfg: Config, run: Run, **overrides) -> tuple[Config, Run]:
-    """The configuration and the run in which the shipped adapter stands as the adapter stage; unchanged where it does not fit.
+    """Return the configuration and the run that hold the shipped adapter as adapter stage; unchanged where it does not fit.
 
     On the sample a machine with a GPU takes the run of the cpu profile, whose model the shipped adapter belongs to.
     """
@@ -62,7 +61,7 @@ def put(run: Run, manifest: dict) -> None:
 
 
 def forget(run: Run) -> None:
-    """Remove a shipped adapter, and what was made of it, from a run, so that the next `ensure` trains. Keeps a trained one."""
+    """Remove a shipped adapter and the stages built from it, so that the next `ensure` trains. Keeps a trained one."""
     stage = run.stage("adapter")
     if not stage.complete or "shipped" not in stage.manifest():
         return
@@ -72,7 +71,7 @@ def forget(run: Run) -> None:
 
 
 def keep(run: Run, folder: Path = FOLDER) -> None:
-    """Make a run's adapter the shipped one: weights rounded to float16 (half the size), tokenizer and plot left out."""
+    """Ship a run's adapter: weights rounded to float16 (half the size), tokenizer and plot left out."""
     from safetensors.torch import load_file, save_file
 
     stage = run.stage("adapter")

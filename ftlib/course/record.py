@@ -1,10 +1,10 @@
-"""Execute the notebooks top to bottom, keep their outputs, and stamp them with what they came from.
+"""Execute the notebooks top to bottom, keep their outputs, and stamp them with their origin.
 
-Why: outputs that a reader can trust are outputs of the code above them. GitHub and the book show what was recorded here; the
-stamp says by which commit, on which machine and in how many seconds, and a test fails when a notebook was edited since.
-What counts as edited is the source of the cells and the profile; other code of ftlib is recorded by a hash and only warned about.
-How: `ftlib course record` (the cpu profile on the sample, about 20 minutes on two cores), `ftlib course record 05` for one of
-them, `ftlib course record --profile smoke` to measure times alone.
+The stamp says by which commit, on which machine and in how many seconds; a test fails when a notebook was edited since. Edited
+means the source of the cells or the profile; other code of ftlib is recorded by a hash and only warned about.
+
+`ftlib course record` runs the cpu profile on the sample, about half an hour on two cores; `ftlib course record 05` one of them;
+`ftlib course record --profile smoke` measures times alone.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def execute(notebook, folder: Path, profile: str, root: Path, settings: dict) ->
 
 
 def stamp(notebook, profile: str, commit: str | None, measured: dict, root: Path) -> dict:
-    """Where these outputs come from. The commit is the one before the recording: the recording itself is not committed yet."""
+    """Return the origin of the outputs. The commit is the one before the recording, which is not committed yet."""
     return {
         "source": notebook_files.source_hash(notebook),
         "profile": profile,
@@ -125,7 +125,7 @@ def stamp(notebook, profile: str, commit: str | None, measured: dict, root: Path
 
 
 def ftlib_hash(root: Path = notebook_files.ROOT) -> str:
-    """A short hash of the module's code: a recording made with other code may differ, and a reader should be able to know."""
+    """Hash the package's code: a recording made with other code may differ."""
     digest = hashlib.sha256()
     for path in sorted((root / "ftlib").rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
@@ -133,7 +133,7 @@ def ftlib_hash(root: Path = notebook_files.ROOT) -> str:
 
 
 def clean(notebook, folder: Path) -> None:
-    """Take out of the outputs what belongs to one machine: folders, timing metadata, the state of widgets."""
+    """Remove from the outputs what belongs to one machine: folders, timing metadata, the state of widgets."""
     notebook.metadata.pop("widgets", None)
     # the kernel's own description varies with each release of Python and IPython; the stamp has the versions
     notebook.metadata["language_info"] = {"name": "python"}
@@ -150,7 +150,7 @@ def clean(notebook, folder: Path) -> None:
 
 
 def _texts(output) -> list[tuple[dict, str]]:
-    """(dict, key) of every text in an output."""
+    """Return (dict, key) of every text in an output."""
     if output.output_type == "stream":
         return [(output, "text")]
     data = output.get("data", {})
@@ -176,7 +176,7 @@ def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
 
 
 def takes(name: str, found: dict) -> str:
-    """Words for what a notebook took at each profile that was measured: time, memory, device."""
+    """Format what a notebook took at each profile that was measured: time, memory, device."""
     lines = []
     for profile in ("smoke", "cpu", "gpu"):
         entry = found.get(profile, {}).get(name)

@@ -1,9 +1,9 @@
-"""The course as web pages: a book to read and decks to present, both from the recorded notebooks, with nothing run.
+"""Render the course as web pages: a book to read and decks to present, from the recorded notebooks.
 
-What: `write_book(folder)` makes one page a notebook and an index; `write_slides(folder)` makes one reveal.js deck a notebook. Why
-nbconvert for the cells and templates of our own around them: nbconvert knows every kind of output, and its own pages load five
-libraries from the net, which a lecture hall may not have. The book needs no network at all, a deck needs reveal.js alone.
-How: `ftlib course book --out book/`, `ftlib course slides --out slides/`, with `--reveal PATH` for a copy of reveal.js on disk.
+nbconvert renders the cells, because it knows every kind of output; the pages around them are templates of ours, because
+nbconvert's load five libraries from the net, which a lecture hall may not have. The book needs no network at all, a
+deck needs reveal.js alone. `ftlib course book --out book/`, `ftlib course slides --out slides/`, with `--reveal PATH`
+for a copy of reveal.js on disk.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _template(name: str):
 
 
 def _style() -> str:
-    """Colours for highlighted code, in light and dark."""
+    """Return the colors of highlighted code, in light and dark."""
     from pygments.formatters import HtmlFormatter
 
     light = HtmlFormatter(style="friendly").get_style_defs(".highlight")
@@ -52,13 +52,13 @@ def _style() -> str:
 
 
 def cells_as_html(notebook, cells: list) -> str:
-    """HTML of some of a notebook's cells, outputs included, without a page around it."""
+    """Render some of a notebook's cells, outputs included, without a page around them."""
     part = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
     return _exporter().from_notebook_node(part)[0]
 
 
 def footer(notebook) -> str:
-    """Where the outputs on a page come from, from the notebook's stamp."""
+    """Format the origin of a page's outputs, from the notebook's stamp."""
     recorded = notebook.metadata.get("recorded")
     if not recorded:
         return "Not recorded: this page shows no outputs."
@@ -69,7 +69,7 @@ def footer(notebook) -> str:
 
 
 def write_book(folder: Path, root: Path = notebook_files.ROOT) -> list[Path]:
-    """One HTML page a notebook and an index, with navigation; returns their paths. The pages load nothing from elsewhere."""
+    """Write one HTML page a notebook and an index, self-contained; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(root)}
     chapters = [
@@ -100,7 +100,7 @@ def write_book(folder: Path, root: Path = notebook_files.ROOT) -> list[Path]:
 
 
 def _book_body(notebook, chapters) -> str:
-    """The cells of one page; the badge, which would load a picture from elsewhere, is a link of the page instead."""
+    """Render the cells of one page; the badge, which would load a picture, becomes a link."""
     cells = copy.deepcopy(notebook.cells)
     cells[0].source = notebook_files.BADGE.sub("", cells[0].source)
     names = "|".join(chapters)
@@ -111,7 +111,7 @@ def _book_body(notebook, chapters) -> str:
 
 
 def _wide_tables(page: str) -> str:
-    """A frame around each table, so that a wide one scrolls by itself on a phone and is not cut."""
+    """Frame each table, so that a wide one scrolls on a phone and is not truncated."""
     return re.sub(r"(<table.*?</table>)", r'<div class="wide" tabindex="0">\1</div>', page, flags=re.DOTALL)
 
 
@@ -127,11 +127,7 @@ class Slide:
 
 
 def slides_of(notebook) -> list[list[Slide]]:
-    """The screens of a deck: a column a section, its first points on top and its results below.
-
-    A heading brings its first bullets, or its first sentence; a picture or a short printed result brings the first sentence of
-    the cell that reads it, and the code folded away.
-    """
+    """Split a notebook into screens: a column a section, its first points on top and its results below."""
     columns = [[Slide(notebook_files.title(notebook), notebook_files.goals(notebook))]]
     skipped = True  # until the first section begins
     for cell, after in zip(notebook.cells[1:], [*notebook.cells[2:], None], strict=True):
@@ -149,18 +145,18 @@ def slides_of(notebook) -> list[list[Slide]]:
 
 
 def _is_source(output) -> bool:
-    """True for what `show_source` shows: code is for reading, not for the screen."""
+    """Return True for what `show_source` shows: code is for reading, not for the screen."""
     return 'class="highlight"' in output.get("data", {}).get("text/html", "")
 
 
 def _points(text: str) -> list[str]:
-    """The first bullets or numbered points of a text, else its first sentence."""
+    """Return the first bullets or numbered points of a text, else its first sentence."""
     found = re.findall(r"^(?:-|\d+\.) (.+)", text, re.MULTILINE)[:BULLETS]
     return found or [sentence for sentence in [_first_sentence(text)] if sentence]
 
 
 def _first_sentence(text: str) -> str:
-    """The first sentence of the first paragraph that is prose."""
+    """Return the first sentence of the first paragraph of prose."""
     for paragraph in text.split("\n\n"):
         plain = " ".join(paragraph.split())
         if plain and not plain.startswith(("#", "```", "<", "|", "**Next")):
@@ -169,7 +165,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _shortened(output):
-    """A printed result that fits on a screen."""
+    """Truncate a printed result to fit on a screen."""
     output = copy.deepcopy(output)
     if output.output_type == "stream":
         lines = [_cut(line) for line in output.text.rstrip().splitlines()]
@@ -182,7 +178,7 @@ def _cut(line: str) -> str:
 
 
 def write_slides(folder: Path, reveal: str = REVEAL, root: Path = notebook_files.ROOT) -> list[Path]:
-    """One deck a notebook; returns their paths. reveal: where reveal.js lies, an address or a folder."""
+    """Write one deck a notebook; return their paths. reveal: where reveal.js lies, an address or a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for path in notebook_files.notebook_paths(root):
@@ -201,7 +197,7 @@ def write_slides(folder: Path, reveal: str = REVEAL, root: Path = notebook_files
 
 
 def _rendered(notebook, slide: Slide) -> dict:
-    """The parts of a slide as HTML."""
+    """Render the parts of a slide as HTML."""
     points = "\n".join(f"- {point}" for point in slide.points) if len(slide.points) > 1 else "".join(slide.points)
     result = nbformat.v4.new_code_cell("", outputs=slide.outputs, metadata={"tags": []})
     return {

@@ -1,8 +1,4 @@
-"""Copies of the notebooks for students: no solutions, no outputs.
-
-Why: a folded solution is unfolded at the first difficulty. A teacher hands these out and keeps the others.
-How: `ftlib course student --out students/`.
-"""
+"""Write copies of the notebooks for students: without solutions and outputs. `ftlib course student --out students/`."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from ftlib.reporting import notebook_files
 
 
 def without_solutions(notebook):
-    """The notebook without the cells tagged "solution", without outputs and without the stamp that belongs to them."""
+    """Return the notebook without the cells tagged "solution", outputs and stamp."""
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -1,9 +1,8 @@
-"""Look back at a finished evaluation: its rows, its extremes, and how an interval narrows as rows are added.
+"""Analyze the results of a finished evaluation: its rows, its extremes, and how an interval narrows as rows are added.
 
-Why apart from `evaluation`: these functions generate nothing, they read the answers that it left. Why not from
-`side_by_side.csv`: its cells are escaped for spreadsheets, so a title that begins with "-" is another title there.
-How: `lines = rows_of(folder, dataset)`, then
-`extremes(lines)` and `growing_interval([line["delta"] for line in lines], (12, 50, 100))`.
+Nothing is generated here: texts come from answers.jsonl. `side_by_side.csv` is not read back, because its cells are
+escaped for spreadsheets, so a title that begins with "-" is another title there. `rows_of(folder, dataset)` returns the
+lines for `extremes(lines)` and `growing_interval([line["delta"] for line in lines], (12, 50, 100))`.
 """
 
 from __future__ import annotations
@@ -39,20 +38,20 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
 
 
 def growing_interval(values: list[float], sizes) -> dict[int, dict]:
-    """{K: mean and 95 % interval of the first K values}, for the sizes that there are rows for, and for all of them."""
+    """Return {K: mean and 95 % interval of the first K values}, for each size up to the number of values, and for all."""
     known = sorted({size for size in sizes if size <= len(values)} | {len(values)})
     return {size: mean_interval(values[:size]) for size in known}
 
 
 def extremes(lines: list[dict], at_random: int = 3, seed: int = 0) -> dict[str, dict]:
-    """The row that gained most, the one that lost most, and some drawn at random (which are the honest ones)."""
+    """Return the row that gained most, the one that lost most, and some drawn at random."""
     ranked = sorted(lines, key=lambda line: line["delta"])
     drawn = random.Random(seed).sample(lines, min(at_random, len(lines)))
     return {"best": ranked[-1], "worst": ranked[0]} | {f"random {n + 1}": line for n, line in enumerate(drawn)}
 
 
 def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> dict[str, list[str]]:
-    """Metrics by what they say of a pair, the tuned model against the base: 'better', 'worse', 'no difference shown'.
+    """Sort metrics by what they show for a pair of systems: 'better', 'worse', 'no difference shown'.
 
     A difference is shown if its interval leaves 0 out and no seed says the contrary; which direction is better stands in
     `metric_table.METRICS`. A metric without a direction, or a forced one, is left out.
@@ -70,7 +69,7 @@ def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> 
 
 
 def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
-    """One dict a row: uid, split, title, question, reference, each system's answer, rougeL_<system>, delta (tuned - base)."""
+    """Return a dict a row: uid, split, title, question, reference, each system's answer, rougeL_<system>, delta."""
     lines = []
     for split, found in rows.items():
         for place, row in enumerate(found):

@@ -1,15 +1,16 @@
 """95 % intervals over test rows: for means, shares, medians, ratios of sums, and paired differences of two systems.
 
 What: each function takes one number a row and returns a dictionary of plain numbers, ready for `metrics.json`:
-`{"mean", "ci95": [lo, hi]}`, and for a comparison `wins`, `ties` and `losses` (counts of rows) as well.
-Why several methods: no single one covers 95 % everywhere (a test simulates the coverage of each). From `SMALL` rows on, the
-percentile bootstrap (Efron 1979); below, where it is too narrow, Student's t (for a ratio with the residuals of the delta
-method). Shares have Wilson's interval (1927) and differences of shares Newcombe's (1998), which stay wide at 0 and 100 %;
-medians have the exact interval of order statistics. Two systems answer the same titles, so they are compared row by row
-(paired; Koehn 2004): what makes a title hard for both cancels out.
-How: `mean_interval(rouge)`, `paired_difference(tuned, base)`; for the NLL `ratio_interval(nll_sum, nll_tokens)`.
+`{"mean", "ci95": [lo, hi]}`, and for a comparison `wins`, `ties` and `losses` (counts of rows) as well. Why several
+methods: no single one covers 95 % everywhere (a test simulates the coverage of each). From `SMALL` rows on, the
+percentile bootstrap (Efron 1979); below, where it is too narrow, Student's t (for a ratio with the residuals of the
+delta method). Shares have Wilson's interval (1927) and differences of shares Newcombe's (1998), which stay wide at 0
+and 100 %; medians have the exact interval of order statistics. Two systems answer the same titles, so they are compared
+row by row (paired; Koehn 2004): what makes a title hard for both cancels out. How: `mean_interval(rouge)`,
+`paired_difference(tuned, base)`; for the NLL `ratio_interval(nll_sum, nll_tokens)`.
 
-The interval speaks of other rows like these. It says nothing about other training seeds: tables print their range beside it.
+The interval speaks of other rows like these. It says nothing about other training seeds: tables print their range
+beside it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Values = Sequence[float] | np.ndarray
 
 
 def mean_interval(values: Values, resamples: int = RESAMPLES, seed: int = 0) -> dict:
-    """Mean of `values` (one a row) with its 95 % interval: `{"mean", "ci95": [lo, hi]}`.
+    """Compute the mean of `values` (one a row) with its 95 % interval: `{"mean", "ci95": [lo, hi]}`.
 
     One row gives lo = hi. Raises ValueError for no rows and for a value that is not finite.
     """
@@ -42,7 +43,7 @@ def mean_interval(values: Values, resamples: int = RESAMPLES, seed: int = 0) -> 
 
 
 def share_interval(values: Values) -> dict:
-    """Share of rows (values 0 or 1; means over seeds may lie between) with Wilson's interval, in the form of `mean_interval`.
+    """Compute a share of rows (values 0 or 1; means over seeds may lie between) with Wilson's interval.
 
     1,000 of 1,000 give [0.996, 1], not [1, 1]: resampling rows that are all alike shows no spread.
     """
@@ -53,7 +54,7 @@ def share_interval(values: Values) -> dict:
 
 
 def median_interval(values: Values) -> dict:
-    """Median with its exact interval of order statistics: `{"median", "median_ci95": [lo, hi]}`.
+    """Compute the median with its exact interval of order statistics: `{"median", "median_ci95": [lo, hi]}`.
 
     Below six rows no two of them hold the median in 95 of 100 cases; the interval is then smallest to largest value.
     """
@@ -68,7 +69,7 @@ def median_interval(values: Values) -> dict:
 
 
 def ratio_interval(numerators: Values, denominators: Values, resamples: int = RESAMPLES, seed: int = 0) -> dict:
-    """sum(numerators) / sum(denominators) with its interval over rows, in the form of `mean_interval`.
+    """Compute sum(numerators) / sum(denominators) with its interval over rows, as `mean_interval` returns it.
 
     The NLL is such a ratio: nats of a row and tokens (or bytes) of a row, so a long answer weighs more than a short
     one. Raises ValueError as `mean_interval` does, and for a denominator that is not above 0.
@@ -89,7 +90,7 @@ def paired_difference(
     better: str = "higher",
     reference: Values | None = None,
 ) -> dict:
-    """Mean of `a - b` over the rows both systems answered, with its interval and the count of rows `a` won.
+    """Compute the mean of `a - b` over the rows both systems answered, with its interval and the rows that `a` won.
 
     a, b: one value a row, in the same row order. The mean keeps its sign: below 0 means that `a` has the lower values.
     better: "higher" or "lower" values are the better ones, or those nearer to the `reference`, the value that each row's
@@ -104,7 +105,7 @@ def paired_difference(
 
 
 def paired_share_difference(a: Values, b: Values, better: str = "higher") -> dict:
-    """Difference of two shares on the same rows, a's minus b's, as `paired_difference` returns it.
+    """Compute the difference of two shares on the same rows, a's minus b's, as `paired_difference` returns it.
 
     Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions based on paired data",
     method 10 without continuity correction: both Wilson intervals, put together with the correlation of the rows.
@@ -116,7 +117,7 @@ def paired_share_difference(a: Values, b: Values, better: str = "higher") -> dic
 
 
 def newcombe(a: dict, b: dict, correlation: float = 0.0) -> dict:
-    """`{"mean", "ci95"}` of the difference of two shares that have their Wilson intervals (see `share_interval`)."""
+    """Compute `{"mean", "ci95"}` of the difference of two shares that have their Wilson intervals."""
     (low_a, high_a), (low_b, high_b) = a["ci95"], b["ci95"]
     under, over = (a["mean"] - low_a, high_b - b["mean"]), (high_a - a["mean"], b["mean"] - low_b)
     down, up = (sqrt(max(x * x - 2 * correlation * x * y + y * y, 0.0)) for x, y in (under, over))
@@ -125,7 +126,7 @@ def newcombe(a: dict, b: dict, correlation: float = 0.0) -> dict:
 
 
 def paired_median_difference(a: Values, b: Values, resamples: int = RESAMPLES, seed: int = 0) -> dict:
-    """Difference of two medians on the same rows: `{"median", "median_ci95"}`, by bootstrap over rows.
+    """Compute the difference of two medians on the same rows, `{"median", "median_ci95"}`, by bootstrap over rows.
 
     It is the difference of the medians that a table shows, not the median of the differences.
     """
@@ -136,7 +137,7 @@ def paired_median_difference(a: Values, b: Values, resamples: int = RESAMPLES, s
 
 
 def nearer_median(a: Values, b: Values, reference: float, resamples: int = RESAMPLES, seed: int = 0) -> dict:
-    """`{"mean", "ci95"}` of the distance of a's median to `reference` minus that of b's: below 0 where `a` is nearer."""
+    """Compute `{"mean", "ci95"}` of the distance of a's median to `reference` minus that of b's; below 0: `a` is nearer."""
     a, b = _columns(a=a, b=b)
     mean = abs(np.median(a) - reference) - abs(np.median(b) - reference)
     distances = (np.abs(_resampled_medians(each, resamples, seed) - reference) for each in (a, b))
@@ -152,7 +153,7 @@ def paired_ratio_difference(
     seed: int = 0,
     better: str = "lower",
 ) -> dict:
-    """Difference of two ratios of sums, a's minus b's, as `paired_difference` returns it.
+    """Compute the difference of two ratios of sums, a's minus b's, as `paired_difference` returns it.
 
     Each resample draws the same rows for both systems. A row is won by the better ratio of that row alone; `better` is
     "lower" by default because the NLL is what this is for.
@@ -168,7 +169,7 @@ def paired_ratio_difference(
 
 
 def _nearer(a: np.ndarray, b: np.ndarray, reference: Values, resamples: int, seed: int) -> dict:
-    """The distance of a's mean to the reference's mean minus that of b's mean, with its interval."""
+    """Compute the distance of a's mean to the reference's mean minus that of b's mean, with its interval."""
     a, b, own = _columns(a=a, b=b, reference=reference)
     gap_a, gap_b = (a - own), (b - own)
     mean = abs(gap_a.mean()) - abs(gap_b.mean())
@@ -180,7 +181,7 @@ def _nearer(a: np.ndarray, b: np.ndarray, reference: Values, resamples: int, see
 
 @lru_cache(maxsize=4)
 def _resample_counts(n: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each row is drawn in each resample, shape (resamples, n).
+    """Draw how often each row is in each resample, shape (resamples, n).
 
     Kept for the next call, so that every metric and every system sees the same rows and they are drawn once. The
     smallest integer type that holds n keeps it small: 4 MB for 2,000 resamples of 1,000 rows.
@@ -196,7 +197,7 @@ def _resample_counts(n: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def _resampled_sums(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Sum of `values` over each resample, shape (resamples,)."""
+    """Compute the sum of `values` over each resample, shape (resamples,)."""
     counts = _resample_counts(len(values), resamples, seed)
     chunks = [counts[start : start + _CHUNK].astype(np.float64) @ values for start in range(0, resamples, _CHUNK)]
     return np.concatenate(chunks)
@@ -207,7 +208,7 @@ def _resampled_ratios(numerators: np.ndarray, denominators: np.ndarray, resample
 
 
 def _resampled_medians(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Median of each resample, shape (resamples,); of an even number of rows the middle of both."""
+    """Compute the median of each resample, shape (resamples,); of an even number of rows the middle of both."""
     order = np.argsort(values, kind="stable")
     ordered, n = values[order], len(values)
     counts, found = _resample_counts(n, resamples, seed), []
@@ -225,13 +226,13 @@ def _is_small(values: np.ndarray, resamples: int) -> bool:
 
 
 def _residuals(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-    """What each row adds to the ratio of sums (delta method): their mean is 0, their spread that of the ratio."""
+    """Compute what each row adds to the ratio of sums (delta method): mean 0, the spread of the ratio."""
     ratio = numerators.sum() / denominators.sum()
     return (numerators - ratio * denominators) / denominators.mean()
 
 
 def _t_summary(mean: float, values: np.ndarray) -> dict:
-    """The t interval around `mean`, with the spread of `values`."""
+    """Compute the t interval around `mean`, with the spread of `values`."""
     n = len(values)
     half = t_quantile(n - 1) * values.std(ddof=1) / sqrt(n) if n > 1 else 0.0
     return {"mean": float(mean), "ci95": [float(mean - half), float(mean + half)]}
@@ -243,7 +244,7 @@ def _wilson_summary(share: float, n: int) -> dict:
 
 
 def t_quantile(freedom: int) -> float:
-    """97.5 % quantile of Student's t distribution: a table, then the expansion in Abramowitz and Stegun 1964, 26.7.5."""
+    """Return the 97.5 % quantile of Student's t: a table, then Abramowitz and Stegun 1964, 26.7.5."""
     if freedom <= len(_T):
         return _T[freedom - 1]
     terms = ((Z**3 + Z) / 4, (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96, (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384)
@@ -285,7 +286,7 @@ def _wins(a: np.ndarray, b: np.ndarray, better: str, reference: Values | None = 
 
 
 def _columns(**columns: Values) -> list[np.ndarray]:
-    """The arguments as float arrays of shape (rows,), after the checks that would otherwise end as nan in a table."""
+    """Return the arguments as float arrays of shape (rows,), after the checks that would otherwise end as nan in a table."""
     arrays = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
     for name, array in arrays.items():
         if array.ndim != 1:
@@ -309,7 +310,7 @@ def _check_positive(**denominators: np.ndarray) -> None:
 
 
 def wilson(wins: float, losses: float, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share of wins (Wilson 1927, "Probable inference, the law of succession, and statistical inference").
+    """Compute the 95 % interval of a share of wins (Wilson 1927, "Probable inference, the law of succession").
 
     It holds for few votes too, and never leaves 0 to 1. Without votes nothing is known: (0, 1).
     """

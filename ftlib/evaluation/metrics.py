@@ -1,16 +1,11 @@
-"""The text metrics, a number a row: overlap with the reference, shape of the answer, what it invents, what it copies.
+"""Text metrics, one value a row: overlap with the reference, shape of the answer, what it invents, what it copies.
 
-What: seven `evaluate.Metric`s. Each takes `predictions` and `references` (lists of strings) and gives means, or with
-`compute(..., per_row=True)` the list of row values under the same names. `score_rows` runs them all; `METRICS` says
-of each name which direction is better and what it means.
-Why: the bootstrap of `ftlib.evaluation.bootstrap` needs row values, not corpus scores. The classes are written here and never
-loaded with `evaluate.load`, which fetches code from the hub: an evaluation must run offline. A leading "Description:"
-is cut from answer and reference before every text metric but `format`; on both sides it would be credit for nothing.
-(`nll` and `bits_per_byte` are no text metrics: they hold the prefix and the end; `nll_content` leaves both out.)
-How: `Rouge().compute(predictions=answers, references=references)`; the pipeline calls `score_rows`.
-
-Every row gets a finite number; where a metric is undefined (an empty answer, say) its class states the value used.
-This file needs no model; torch and transformers are loaded all the same where installed, because `evaluate` does so.
+Seven `evaluate.Metric`s take `predictions` and `references` (lists of strings) and return means, or with `compute(...,
+per_row=True)` the row values that the bootstrap needs. They are written here and never loaded with `evaluate.load`,
+which fetches code from the hub: an evaluation must run offline. A leading "Description:" is stripped from answer and
+reference before every text metric but `format`; on both sides it would be credit for nothing. Every row gets a finite
+number; where a metric is undefined (an empty answer, say) its class states the value used. `nll` and `bits_per_byte`
+need a model: see `runner`.
 """
 
 from __future__ import annotations
@@ -84,6 +79,7 @@ class Rouge(RowMetric):
     """
 
     def rows(self, answers, references):
+        """Compute ROUGE of each row."""
         scores = in_processes(_rouge, list(zip(answers, references, strict=True)))
         parts = {"": "fmeasure", "_p": "precision", "_r": "recall"}
         return {
@@ -94,13 +90,13 @@ class Rouge(RowMetric):
 
 
 def _rouge(pairs: list[tuple[str, str]]) -> list[dict]:
-    """rouge_score's scores of (answer, reference) pairs."""
+    """Compute rouge_score's scores of (answer, reference) pairs."""
     scorer = rouge_scorer.RougeScorer(list(_ROUGE), tokenizer=_StemTokenizer())
     return [scorer.score(_lines(reference), _lines(answer)) for answer, reference in pairs]
 
 
 def in_processes(work: Callable[[list], list], items: list) -> list:
-    """`work(items)`, shared out over the cores if there are many of both; work is a function of a module, item by item."""
+    """Compute `work(items)`, split over the cores if there are many of both."""
     count = min(hardware.usable_cores(), len(items) // SHARE)
     if count < 4:  # two processes save less than they cost to start
         return work(items)
@@ -134,6 +130,7 @@ class Chrf(RowMetric):
     """chrF2 of each answer (Popović 2015) as the library sacrebleu computes it, 0 to 100; an empty text scores 0.0."""
 
     def rows(self, answers, references):
+        """Compute chrF of each row."""
         chrf = CHRF()
         return {"chrf": [chrf.sentence_score(ans, [ref]).score for ans, ref in zip(answers, references, strict=True)]}
 
@@ -147,6 +144,7 @@ class Form(RowMetric):
     keep_prefix = True
 
     def rows(self, answers, references, stopped: Sequence[bool] | None = None):
+        """Compute `format` and `stops` of each row."""
         rows = {"format": [float(answer.lstrip().startswith(PREFIX.strip())) for answer in answers]}
         return rows if stopped is None else rows | {"stops": [float(stop) for stop in stopped]}
 
@@ -162,6 +160,7 @@ class Shape(RowMetric):
     """
 
     def rows(self, answers, references):
+        """Compute lengths and repetition of each row."""
         tokens = [words(answer) for answer in answers]
         lengths = [len(words(reference)) for reference in references]
         return {
@@ -189,6 +188,7 @@ class Grounding(RowMetric):
     """
 
     def rows(self, answers, references, titles: Sequence[str]):
+        """Compare each answer with its title."""
         pairs = list(zip(titles, answers, strict=True))
         return {
             "title_coverage": [_coverage(title, answer) for title, answer in pairs],
@@ -210,6 +210,7 @@ class Verbatim(RowMetric):
     """
 
     def rows(self, answers, references):
+        """Compute `gram8_r` of each row."""
         return {
             "gram8_r": [_repeated(words(answer), words(ref)) for answer, ref in zip(answers, references, strict=True)]
         }
@@ -250,6 +251,7 @@ class CopiedRun(RowMetric):
         self.hashes = hashes[self.starts]
 
     def rows(self, answers, references):
+        """Compute `copied_run` of each row."""
         return {"copied_run": [float(self._longest(words(answer))) for answer in answers]}
 
     def _longest(self, tokens: list[str]) -> int:
@@ -265,7 +267,7 @@ class CopiedRun(RowMetric):
         return best if best >= GRAM else 0
 
     def _extend(self, ids: np.ndarray, starts: np.ndarray) -> int:
-        """Length of the longest common run of `ids` and the training words from any of `starts`."""
+        """Return the length of the longest common run of `ids` and the training words from any of `starts`."""
         for length, word in enumerate(ids):
             starts = starts[self.ids[starts + length] == word]
             if not len(starts):
@@ -274,7 +276,7 @@ class CopiedRun(RowMetric):
 
 
 def _window_hashes(ids: np.ndarray) -> np.ndarray:
-    """One 64-bit number for each window of 5 ids, shape (max(len(ids) - 4, 0),)."""
+    """Hash each window of 5 ids to 64 bits, shape (max(len(ids) - 4, 0),)."""
     count = max(len(ids) - GRAM + 1, 0)
     hashes = np.zeros(count, dtype=np.int64)
     for offset in range(GRAM):
@@ -283,7 +285,7 @@ def _window_hashes(ids: np.ndarray) -> np.ndarray:
 
 
 def _whole_windows(ids: np.ndarray) -> np.ndarray:
-    """Which windows of 5 ids hold no separator, i.e. lie inside one description."""
+    """Return which windows of 5 ids hold no separator, i.e. lie inside one description."""
     separators = np.concatenate([[0], np.cumsum(ids < 0)])
     return separators[GRAM:] == separators[: max(len(separators) - GRAM, 0)]
 
@@ -296,7 +298,7 @@ def score_rows(
     copied_run: CopiedRun | None = None,
     cosine: RowMetric | None = None,
 ) -> Rows:
-    """Every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
+    """Compute every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
 
     stopped: whether each answer ended by itself; None (a baseline that generates nothing) leaves `stops` out, as no
     `copied_run` and no `cosine` (see `embedding_similarity`) leave out those. `nll` and `bits_per_byte` need the model.

@@ -1,9 +1,8 @@
-"""Bring figures that were recorded under older definitions to today's, as far as the stored values allow.
+"""Convert figures recorded under older definitions to today's, as far as the stored values allow.
 
-What: `upgraded(split, generation)` takes a split's block of metrics.json or of a study and returns it with the intervals,
-distances and marks that `evaluation.summarise` writes now. Why from means and intervals alone: results/ holds no rows and no
-answers. What cannot be computed from them is named in `to_rerun`, and tables mark it until it is measured again.
-How: whoever renders files under results/ passes each split through it; a split of today's definitions comes back as it is.
+`upgraded(split, generation)` returns a split's block of metrics.json or of a study with the intervals and marks that
+`summary.summarise` writes now. It works from means and intervals alone, because results/ holds no rows and no answers;
+what cannot be computed from them is named in `to_rerun`, and tables mark it until it is measured again.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ WINS = ("wins", "ties", "losses")
 
 
 def upgraded(split: dict, generation: Mapping) -> dict:
-    """The block of one split under today's definitions; `to_rerun` names the metrics whose figures are still the old ones.
+    """Return the block of one split under today's definitions; `to_rerun` names the metrics that stay as recorded.
 
     generation: the settings of the decoding, `length_decay` among them.
     """
@@ -45,7 +44,7 @@ def upgraded(split: dict, generation: Mapping) -> dict:
 
 
 def upgraded_changes(changes: dict, a: dict, b: dict, reference: dict) -> dict:
-    """The same for the paired differences of two runs. a, b: the upgraded figures of both systems, as in `systems`."""
+    """Return paired differences of two runs under today's definitions. a, b: the upgraded figures of both systems."""
     changes = copy.deepcopy(changes)
     _upgrade_changes(changes, a, b, reference, changes.get("text_n", SMALL))
     if any(each.get("stops", {}).get("forced") for each in (a, b)):
@@ -87,7 +86,7 @@ def _upgrade_changes(changes: dict, a: dict, b: dict, reference: dict, text_n: i
 
 
 def widened(value: dict, n: int) -> list[float]:
-    """The t interval whose standard error is that of a recorded bootstrap interval, which was divided by n and not by n - 1."""
+    """Compute the t interval with the standard error of a recorded bootstrap interval, which divided by n, not by n - 1."""
     low, high = value["ci95"]
     if n < 2:
         return [low, high]
@@ -96,7 +95,7 @@ def widened(value: dict, n: int) -> list[float]:
 
 
 def _nearer(a: dict, b: dict, change: dict, own: dict) -> dict:
-    """Distance of a to the reference minus that of b, with an interval that holds at least 95 %.
+    """Compute the distance of a to the reference minus that of b, with an interval that holds at least 95 %.
 
     Where both systems lie on the same side of the reference, the distances differ as the systems do, with the recorded paired
     interval. Else the intervals of all three are put together as if the worst came of each.
@@ -111,6 +110,6 @@ def _nearer(a: dict, b: dict, change: dict, own: dict) -> dict:
 
 
 def _distances(one: list[float], other: list[float]) -> tuple[float, float]:
-    """Smallest and largest distance of a point of one interval to one of the other."""
+    """Return the smallest and largest distance of a point of one interval to one of the other."""
     apart = max(one[0] - other[1], other[0] - one[1], 0.0)
     return apart, max(one[1] - other[0], other[1] - one[0])

@@ -1,11 +1,10 @@
-"""Measure what the training changed: base, tuned and two baselines on the same rows, every mean with its interval.
+"""Evaluate what training changed: base, fine-tuned model and two baselines on the same rows, every mean with its interval.
 
-What: `evaluate(...)` lets both models answer `unseen` titles (the test split) and `seen` ones (a sample of the training
-split: does the model return the description it learned?), scores the references' NLL, and writes `answers.jsonl` (the source
-of every table), `metrics.json`, the side-by-side CSVs and `report.html`. Why baselines: copying the title scores a higher
-ROUGE-L than many a tuned model, and a metric without a baseline cannot tell. Why intervals: on 12 rows, as in the
-reference, a difference of 0.05 ROUGE is noise.
-How: `ftlib evaluate`, or `ftlib evaluate --rows 12` for a quick look with its honest interval.
+Both models answer `unseen` titles (the test split) and `seen` ones (rows that were trained on: does the model return
+the description that it learned?), and the references' NLL is computed. The baselines, copying the title and looking up
+the nearest one, show what a metric is worth: copying scores a higher ROUGE-L than many a fine-tuned model. On 12 rows,
+as in the reference, a difference of 0.05 ROUGE is noise, hence the intervals. `ftlib evaluate --rows 12` is a quick
+look with its interval.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from ftlib.runtime.files import write_json
 def row_values(
     rows: list[dict], records: list[Record], copied: CopiedRun, cosine: Cosine | None = None
 ) -> dict[str, list[float]]:
-    """Every text metric of every row for one system. A baseline has neither `format` nor `stops`: it does not generate."""
+    """Compute every text metric of every row for one system; a baseline has no `format` and no `stops`."""
     generated = records[0].stopped is not None
     values = score_rows(
         [r.text for r in records],
@@ -69,19 +68,19 @@ def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[
 
 
 def ends_in_time(tokenizer, cfg: Config, rows: list[dict]) -> list[bool]:
-    """Whether each reference, with its end, fits in `generation.max_new_tokens`: what `stops` would be of a perfect model."""
+    """Return whether each reference, with its end, fits in `generation.max_new_tokens`: `stops` of a perfect model."""
     return [len(encode_answer(tokenizer, row["content"])) <= cfg.generation.max_new_tokens for row in rows]
 
 
 def scored_bytes(tokenizer, cfg: Config, rows: list[dict]) -> list[int]:
-    """UTF-8 bytes of the part of each answer that was scored (a long one is cut at max_length)."""
+    """Return the UTF-8 bytes of the scored part of each answer (a long one is truncated at max_length)."""
     examples = encode_rows(tokenizer, rows, cfg.train.as_measured())
     labelled = [[token for token in example["labels"] if token != IGNORED] for example in examples]
     return [max(len(tokenizer.decode(ids, skip_special_tokens=True).encode()), 1) for ids in labelled]
 
 
 class Evaluated(NamedTuple):
-    """What an evaluation found: the content of metrics.json, and a line a row (see `analysis.side_by_side`)."""
+    """The result of an evaluation: the content of metrics.json, and a line a row (see `analysis.side_by_side`)."""
 
     metrics: dict
     lines: list[dict]
@@ -98,11 +97,16 @@ def evaluate(
     trained: Collection[str],
     index: Index | None = None,
 ) -> Evaluated | None:
-    """Answers, scores and intervals for one run. about: what the report says of the run.
+    """Answer, score and summarize; resumes with the answers that are missing. Returns None in all processes but rank 0.
 
-    trained: uids of the rows that the model was trained on. index: of the data set, needed with `evaluation.open_book`.
-
-    Interrupted, it goes on with the answers that are missing. data_key, merged_key: fingerprints of data set and model.
+    Args:
+        dataset: the DatasetDict of the run.
+        merged: folder of the fine-tuned model.
+        folder: for answers.jsonl, metrics.json and rows.json.
+        data_key, merged_key: fingerprints of data set and model.
+        about: recorded under `settings` in metrics.json.
+        trained: uids of the rows that the model was trained on.
+        index: of the data set, needed with `evaluation.open_book`.
     """
     rows, notes = choose_rows(cfg, dataset, trained)
     for note in notes:
@@ -154,7 +158,7 @@ def _load(origin: str, dtype: str):
 
 
 def reference_rows(rows: list[dict], ends: list[bool], copied: CopiedRun) -> dict[str, list[float]]:
-    """The metrics that need no reference, of the reference itself, a value a row: what a perfect answer would score (not 0).
+    """Compute the metrics that need no reference of the references themselves: what a perfect answer would score.
 
     ends: see `ends_in_time`.
     """

@@ -34,7 +34,7 @@ MEDIANS = ("length_ratio",)  # shown as medians: one answer that loops decides t
 
 
 def summarise(values: dict[str, dict], likelihoods: dict[str, dict], resamples: int, references: dict) -> dict:
-    """Means and paired differences with 95 % intervals, for one split.
+    """Compute means and paired differences with 95 % intervals, for one split.
 
     values: {system: {metric: per-row values}}; likelihoods: {system: {metric: (numerators, denominators)}}; references: the
     references' own row values, see `reference_rows`.
@@ -53,7 +53,7 @@ def summarise(values: dict[str, dict], likelihoods: dict[str, dict], resamples: 
 
 
 def described(name: str, values, resamples: int) -> dict:
-    """`{"mean", "ci95"}` of one metric's row values, with the median and its interval for MEDIANS."""
+    """Compute `{"mean", "ci95"}` of one metric's row values, for MEDIANS also the median with its interval."""
     if name in SHARES:
         return share_interval(values)
     return mean_interval(values, resamples) | (median_interval(values) if name in MEDIANS else {})
@@ -62,7 +62,7 @@ def described(name: str, values, resamples: int) -> dict:
 def paired(
     a: dict, b: dict, likelihoods_a: dict, likelihoods_b: dict, resamples: int, references: dict
 ) -> dict[str, dict]:
-    """{metric: paired difference a - b} for the metrics that both have; all in the form and row order of `summarise`."""
+    """Compute {metric: paired difference a - b} for the metrics that both have, in the row order of `summarise`."""
     found = {}
     for name in (name for name in a if name in b):
         better, own = BETTER[name], references.get(name)
@@ -83,19 +83,19 @@ def paired(
 
 
 def forces_ends(generation: Mapping) -> bool:
-    """Whether a decoding ends every answer, whatever the model learned: it has a length penalty that sets in in time."""
+    """Return whether a decoding ends every answer, whatever the model learned, by its length penalty."""
     decay = generation.get("length_decay")
     return bool(decay) and decay[1] > 1 and decay[0] < generation.get("max_new_tokens", math.inf)
 
 
 def mark_forced(split: dict, generation: Mapping) -> None:
-    """Say of `stops` in a split's figures that the decoding (its settings) forces the end, if it does."""
+    """Mark `stops` in a split's figures where the decoding (its settings) forces the end."""
     if forces_ends(generation):
         for found in (*split["systems"].values(), *split["differences"].values()):
             forced(found)
 
 
 def forced(metrics: dict[str, dict]) -> None:
-    """Mark `stops` among some metrics as forced. A forced end has no wins."""
+    """Mark `stops` as forced and drop its wins."""
     if "stops" in metrics:
         metrics["stops"] = {key: metrics["stops"][key] for key in ("mean", "ci95")} | {"forced": True}

@@ -47,23 +47,23 @@ def choose_rows(
 
 
 def untuned(cfg: Config) -> tuple[str, ...]:
-    """The systems in which the model as it came answers."""
+    """Return the systems in which the base model answers."""
     wanted = {"base": True, "base_one_shot": cfg.evaluation.one_shot, "base_open": cfg.evaluation.open_book}
     return tuple(system for system, asked in wanted.items() if asked)
 
 
 def answering(cfg: Config) -> tuple[str, ...]:
-    """The systems in which a model answers."""
+    """Return the systems in which a model answers."""
     return (*untuned(cfg), *(("tuned", "tuned_open") if cfg.evaluation.open_book else ("tuned",)))
 
 
 def systems_of(cfg: Config) -> tuple[str, ...]:
-    """All systems that are compared, in the order of the tables."""
+    """Return all systems that are compared, in the order of the tables."""
     return (*answering(cfg), "copy_title", "nearest")
 
 
 def few_shot_for(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
-    """The turns that a system is shown before each question: for `base_one_shot` an answered training row, else none.
+    """Return the few-shot turns of a system: for `base_one_shot` an answered training row, else none.
 
     The row is none of those that are asked, and the one whose description has the median length of all such training rows.
     """
@@ -80,7 +80,7 @@ def few_shot_for(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
 
 
 def passages_for(system: str, cfg: Config, index: Index | None, rows: dict[str, list[dict]]) -> dict[str, Passages]:
-    """{uid: training rows of similar titles} that a system is shown with each question; {} for a closed book.
+    """Return {uid: context passages}: training rows of similar titles; {} for a system without retrieval.
 
     Only training rows, so that no held-out row is read; and neither the row that is asked nor one with its title or its text.
     """

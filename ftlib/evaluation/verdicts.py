@@ -6,7 +6,7 @@ from ftlib.evaluation.metric_table import BETTER
 
 
 def seed_range(split: dict, name: str, system: str = "tuned", other: str | None = None) -> tuple[float, float] | None:
-    """Lowest and highest of the seeds' means (medians) of a metric, or of their differences to `other`; None with one seed.
+    """Return the lowest and highest of the seeds' means (medians) of a metric, or of their differences to `other`.
 
     The interval beside it is over rows and says nothing of other trainings. A handful of seeds is too few to resample: three
     of them give a 95 % interval either no honest width or that of a t with two degrees of freedom, so they are shown.
@@ -21,7 +21,7 @@ def seed_range(split: dict, name: str, system: str = "tuned", other: str | None 
 
 
 def seeds_agree(split: dict, name: str, system: str, other: str) -> bool:
-    """Whether every seed says of a difference what their mean says: the same sign, or the same side nearer to the reference."""
+    """Return whether every seed shows what their mean shows: the same sign, or the same side nearer to the reference."""
     if BETTER[name] != "reference":
         found = seed_range(split, name, system, other)
         return found is None or not found[0] <= 0 <= found[1]
@@ -35,7 +35,7 @@ def seeds_agree(split: dict, name: str, system: str, other: str) -> bool:
 
 
 def _of_seed(split: dict, seed: dict, system: str | None, name: str) -> float | None:
-    """The figure of one seed; of a system that was not trained, which all seeds share, the split's own."""
+    """Return the figure of one seed; of a system that was not trained, which all seeds share, the split's own."""
     if system is None:
         return None
     whole = split.get("systems", {}).get(system, {}).get(name)
@@ -49,13 +49,13 @@ def _of_seed(split: dict, seed: dict, system: str | None, name: str) -> float | 
 
 
 def has_verdict(change: dict, name: str) -> bool:
-    """False for a metric without a direction, a forced one, and one whose distance to the reference was not recorded."""
+    """Return False for a metric without a direction, a forced one, and one without a recorded distance to the reference."""
     known = "nearer" in change if BETTER[name] == "reference" else BETTER[name] != "neutral"
     return known and not change.get("forced")
 
 
 def verdict_of(change: dict, name: str) -> str | None:
-    """'better', 'worse' or None (no difference shown) for a paired difference: by its interval and the metric's direction.
+    """Return 'better', 'worse' or None (no difference shown) for a paired difference, by its interval and direction.
 
     A metric whose reference has a value of its own is better where the distance to it is smaller.
     """

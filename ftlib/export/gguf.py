@@ -1,10 +1,10 @@
-"""The merged model as GGUF files for llama.cpp and Ollama, with a Modelfile, and proof that the file says the same words.
+"""Export the merged model as GGUF files for llama.cpp and Ollama, with a Modelfile and a proof.
 
-What: `export(cfg, dataset, merged, folder)` writes `model-f16.gguf`, `model-q8_0.gguf`, a `Modelfile` for Ollama, `proof.json`.
-Why our own lines and not llama.cpp's converter: it is a script of that repository and no package; the `gguf` package (llama.cpp's
-own) has the names, types and writer. What is proved: the file read back by transformers gives the same prompt ids and, for f16,
-the same greedy words on every prompt; how many for q8_0, which rounds the weights to 8 bits, is printed.
-How: `ftlib export gguf --run RUN`, then `ollama create NAME -f RUN/gguf/Modelfile`.
+llama.cpp's converter is a script of its repository and no package, so the `gguf` package (llama.cpp's own names and
+writer) is used directly. Proved: the file read back by transformers gives the same prompt ids and, for f16, the same
+greedy tokens on every prompt; for q8_0, which rounds weights to 8 bits, their number is printed. `ftlib export gguf
+--run RUN`, then `ollama create NAME -f RUN/gguf/Modelfile`.
+
 Sources: the GGUF specification (github.com/ggml-org/ggml, docs/gguf.md); Ollama's Modelfile reference.
 """
 
@@ -46,7 +46,7 @@ PLAIN_GREEDY = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram"
 
 
 class ExportError(FtlibError):
-    """The model cannot be written as GGUF, or the file does not say what the model says; the message says what to do."""
+    """The model cannot be written as GGUF, or the file does not reproduce it; the message says what to do."""
 
 
 def export(
@@ -135,7 +135,7 @@ def _fill(writer: gguf.GGUFWriter, model, tokenizer, kind: str, base: str) -> No
 
 
 def paired(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Rows in llama.cpp's order: its rotary embedding turns neighbours, transformers' turns the two halves of a head."""
+    """Reorder rows as llama.cpp's rotary embedding needs them: neighbors in place of the two halves of a head."""
     rows = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
     return rows.swapaxes(1, 2).reshape(weight.shape)
 
@@ -199,7 +199,7 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
 
 
 def pre_tokenizer(parts: dict | None) -> str:
-    """llama.cpp's name for how the text is cut before merging. Raises ExportError for one that it has no name for."""
+    """Return llama.cpp's name for how text is split before merging. Raises ExportError for one without a name."""
     steps = (parts or {}).get("pretokenizers", [parts or {}])
     found = " ".join(str(step.get("type")) for step in steps)
     if found not in PRE_TOKENIZERS:
@@ -210,12 +210,12 @@ def pre_tokenizer(parts: dict | None) -> str:
 
 
 def adds_bos(tokenizer) -> bool:
-    """True if plain text gets a BOS in front, which llama.cpp must then do as well."""
+    """Return True if plain text gets a BOS in front, which llama.cpp must then do as well."""
     return tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
 
 
 def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list, ends: list[int]) -> dict:
-    """What the file says when transformers reads it: whether the prompts' ids are the same, and how many answers."""
+    """Read the file with transformers and compare the prompts' ids and the greedy answers."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
@@ -231,7 +231,7 @@ def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list
 
 
 def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list, ends: list[int]) -> dict:
-    """The same with llama.cpp itself, if its Python package is installed: {'llama_cpp_same_words': ...}, else {}.
+    """Compare with llama.cpp itself, if its Python package is installed: {'llama_cpp_same_words': ...}, else {}.
 
     Told and not required: it multiplies in other number formats, so that two tokens that are nearly equally likely may swap.
     """
@@ -270,7 +270,7 @@ def modelfile(cfg: Config, tokenizer, file: str, ends: list[int]) -> str:
 
 
 def without_counterpart(generation) -> list[str]:
-    """Sentences about decoding settings that Ollama does not know, so that its answers are not taken for the measured ones."""
+    """Return sentences about decoding settings that Ollama lacks."""
     set_here = {
         "length_decay": generation.length_decay,
         "no_repeat_ngram": generation.no_repeat_ngram,
@@ -284,7 +284,7 @@ def without_counterpart(generation) -> list[str]:
 
 
 def ollama_template(tokenizer) -> str:
-    """The chat template as Ollama's: rendered once with placeholders, with and without a system message."""
+    """Convert the chat template to Ollama's: rendered once with placeholders, with and without a system message."""
 
     def rendered(*roles: tuple[str, str]) -> str:
         turns = [{"role": role, "content": text} for role, text in roles]

@@ -1,9 +1,8 @@
-"""A model card in the hub's format, written from what the run recorded, and the upload with it.
+"""Write a model card in the hub's format from what the run recorded, and upload model and card.
 
-Why from the manifests: a card typed by hand outlives the model that it described. Figures come from `metrics.json` alone; a run
-that was not evaluated has a card without figures, and it says so by having none.
-How: `ftlib study card --run RUN` prints it; `ftlib export hub OWNER/NAME --run RUN --dry-run` shows what would go up.
-Format: huggingface.co/docs/hub/model-cards.
+Figures come from `metrics.json` alone: a card typed by hand outlives the model that it described. `ftlib study card
+--run RUN` prints it; `ftlib export hub OWNER/NAME --run RUN --dry-run` shows what would be uploaded. Format:
+huggingface.co/docs/hub/model-cards.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_t
 
 
 def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
-    """The card's text. kind: 'merged' or 'adapter'. place: the repository's name on the hub. Raises StageMissing."""
+    """Render the card. kind: 'merged' or 'adapter'. place: the repository's name on the hub. Raises StageMissing."""
     import jinja2
     from huggingface_hub import ModelCardData
 
@@ -77,7 +76,7 @@ def _metrics(run: Run) -> dict:
 
 
 def _results(metrics: dict, file: str) -> list:
-    """The tuned model's scores on unseen titles, as the hub's tables want them."""
+    """Return the fine-tuned model's metrics on unseen titles in the form of the hub's tables."""
     from huggingface_hub import EvalResult
 
     if not metrics:
@@ -109,7 +108,7 @@ def _usage(kind: str, base: str, place: str, config: dict, run: Run) -> str:
 
 
 def files(run: Run, kind: str) -> list[Path]:
-    """What goes up, beside the card. Raises StageMissing."""
+    """Return the files to upload, beside the card. Raises StageMissing."""
     folder = run.stage(kind).path
     run.stage(kind).manifest()
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name not in LEFT_HERE)

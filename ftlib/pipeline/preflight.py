@@ -1,8 +1,7 @@
 """Check before the first stage whatever can be checked then: the base model's files, the settings, the disk.
 
-A base model whose files are incomplete, or whose layers the course cannot train, would otherwise end in a traceback after
-minutes of preparing rows. The model is built on PyTorch's meta device, from its shapes alone, with PEFT's adapter on it, so
-that PEFT itself says what it refuses. `pipeline.ensure` calls `check_run`; nothing here loads a weight.
+A base model whose files are incomplete, or whose layers cannot be trained, would otherwise end in a traceback after
+minutes of preparing rows. `stages.ensure` calls `check_run`; no weight is loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ SPARE_BYTES = 200 * 2**20  # for answers, logs and what else a run writes
 
 
 def check_run(cfg: Config, folder: Path, merges: bool) -> None:
-    """Refuse what cannot work, before any stage is built. merges: the run's merged model will be written to `folder`.
+    """Refuse what cannot work, before any stage is built.
 
     Raises ModelError, ConfigError or FtlibError, in one line with what to do.
     """
@@ -36,7 +35,7 @@ def check_run(cfg: Config, folder: Path, merges: bool) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises FtlibError if nothing can be written to the run's folder."""
+    """Raise FtlibError if nothing can be written to the run's folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -46,7 +45,7 @@ def check_folder(folder: Path) -> None:
 
 
 def check_space(cfg: Config, folder: Path) -> None:
-    """Raises FtlibError if the disk has no room for the merged model, and for checkpoints where all weights are trained."""
+    """Raise FtlibError if the disk has no room for the merged model, and for checkpoints of all weights."""
     weights = count_parameters(cfg.model.name)
     # float32 weights and two AdamW moments of each, in two checkpoints
     needed = SPARE_BYTES + weights * (2 if cfg.lora.r else 2 + 2 * 12)

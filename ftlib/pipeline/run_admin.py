@@ -1,11 +1,4 @@
-"""Where results live: one folder a run, one folder a stage, one manifest a stage.
-
-What: `Run(path).stage("adapter")` is the folder `runs/<name>/adapter/`. Its `manifest.json` is written last, so its presence
-means that the stage is whole. It holds the settings that made it, the fingerprint of what it read, versions and costs.
-Why: a stage whose fingerprint still matches is reused; one that does not match is rebuilt, and says why. That is what lets
-any notebook be opened alone, and what the reference lacked (its data set was reused whatever the settings were).
-How: `with stage.writing(fingerprint, config, ...) as manifest:` holds a lock while the stage is written.
-"""
+"""List, compare and clean runs."""
 
 from __future__ import annotations
 
@@ -17,19 +10,19 @@ from ftlib.runtime.files import read_json, runs_root
 
 
 def list_runs(root: Path | None = None) -> list[Run]:
-    """The runs under a folder (default: runs_root()), sorted by name."""
+    """Return the runs under a folder (default: runs_root()), sorted by name."""
     root = root or runs_root()
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.exists() else []
     return [run for run in map(Run, folders) if run.manifests()]
 
 
 def size_mb(path: Path) -> float:
-    """Bytes under a folder, in MB."""
+    """Return the size of a folder, in MB."""
     return round(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 2**20, 1)
 
 
 def headline(run: Run) -> dict[str, float]:
-    """The few figures by which runs are told apart, from the unseen titles of `evaluation/metrics.json`; {} without one."""
+    """Return the few figures that tell runs apart, from the unseen titles of `metrics.json`; {} without one."""
     path = run.path / "evaluation" / "metrics.json"
     if not path.exists():
         return {}
@@ -39,7 +32,7 @@ def headline(run: Run) -> dict[str, float]:
 
 
 def compare(runs: list[Run]) -> dict[str, dict[str, object]]:
-    """{run name: {setting that differs between the runs, and headline metric: value}}."""
+    """Return {run name: {setting that differs between the runs, and headline metric: value}}."""
     from ftlib.config.settings import flatten
 
     settings = {run.path.name: flatten(_recorded(run)) for run in runs}
@@ -49,7 +42,7 @@ def compare(runs: list[Run]) -> dict[str, dict[str, object]]:
 
 
 def _recorded(run: Run) -> dict:
-    """The settings that the stages of a run were made with, later stages over earlier ones."""
+    """Return the settings of a run's stages, later stages over earlier ones."""
     recorded: dict = {}
     for manifest in run.manifests().values():
         recorded |= manifest["config"]
@@ -57,7 +50,7 @@ def _recorded(run: Run) -> dict:
 
 
 def clean(run: Run, everything: bool = False) -> float:
-    """Remove what can be made again from the rest, the merged weights and the index; with `everything`, the whole run.
+    """Remove what can be rebuilt from the rest, the merged weights and the index; with `everything`, the whole run.
 
     Answers and metrics are kept unless `everything`, and so are an interrupted training's checkpoints. Returns the MB
     that were freed. Raises StageBusy, before anything is removed, if a stage of these is being written.

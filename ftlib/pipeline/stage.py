@@ -1,4 +1,10 @@
-"""TODO."""
+"""Run folders: one folder a run, one folder a stage, one manifest a stage.
+
+`Run(path).stage("adapter")` is the folder `runs/<name>/adapter/`. Its `manifest.json` is written last, so its presence
+means that the stage is complete; it records settings, fingerprints of the inputs, versions and costs. A stage whose
+fingerprint matches is reused, another is rebuilt with the reason, so any notebook can be opened alone. The result that
+a rebuild replaces is kept as a backup until the new one is complete.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +37,11 @@ class StageBusy(FtlibError):
 
 
 class StageDamaged(FtlibError):
-    """A file of a stage is not what was written there; the message names it and says what to do."""
+    """A file of a stage was modified or corrupted; the message names it and what to do."""
 
 
 class StageMissing(FtlibError):
-    """A stage that is needed has not been made; the message says which command makes it."""
+    """A stage that is needed has not been built; the message names the command that builds it."""
 
 
 _VERIFIED: set[tuple[Path, str]] = set()  # stages whose files this process has compared already
@@ -67,15 +73,16 @@ class Stage:
 
     @property
     def complete(self) -> bool:
+        """Return True if the stage's manifest is there."""
         return self._manifest_path.exists()
 
     @property
     def started(self) -> bool:
-        """True if ftlib made this folder: it is whole, or an attempt was interrupted."""
+        """Return True if ftlib made this folder: the stage is complete, or an attempt was interrupted."""
         return self.complete or self._started_path.exists()
 
     def manifest(self) -> dict:
-        """The stage's manifest. Raises StageMissing with the command that makes it."""
+        """Return the stage's manifest. Raises StageMissing with the command that builds it."""
         if not self.complete:
             commands = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}
             own = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
@@ -89,7 +96,7 @@ class Stage:
         return found
 
     def verified(self) -> Path:
-        """The stage's folder, after each of its files was compared with what was written; once a process.
+        """Return the stage's folder after comparing the checksums of its files, once a process.
 
         Raises StageMissing, or StageDamaged with the file's name and what to do.
         """
@@ -113,7 +120,7 @@ class Stage:
         )
 
     def _sums(self) -> dict[str, str]:
-        """{name: fingerprint} of the files that were written."""
+        """Return {name: fingerprint} of the files that were written."""
         own = {self._manifest_path, self._started_path}
         files = sorted(path for path in self.path.rglob("*") if path.is_file() and path not in own)
         return {path.relative_to(self.path).as_posix(): file_fingerprint(path) for path in files}
@@ -130,12 +137,12 @@ class Stage:
         return "; ".join(changed) or "it was built by another version of ftlib"
 
     def can_resume(self, key: str) -> bool:
-        """True if an interrupted attempt with the same fingerprint left something to go on from."""
+        """Return True if an interrupted attempt with the same fingerprint left a state to resume from."""
         return not self.complete and self._started_path.exists() and read_json(self._started_path)["fingerprint"] == key
 
     @contextlib.contextmanager
     def writing(self, key: StageKey, profile: str, keep: tuple[str, ...] = ()) -> Iterator[dict]:
-        """Hold the stage's lock, set aside what is stale, yield a dict for results, then write the manifest.
+        """Hold the stage's lock, back up a stale result, yield a dict for results, then write the manifest.
 
         A whole result is removed only when the new one is whole: see `settle`.
         keep: names inside the folder that survive although the settings changed (a file that checks itself).
@@ -171,7 +178,7 @@ class Stage:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """One writer a stage, who may ask again. The operating system frees the lock when its holder dies."""
+        """Hold the stage's lock; reentrant. The operating system frees it when its holder dies."""
         if self._lock.is_locked:
             yield
             return
@@ -196,11 +203,11 @@ class Stage:
 
     @property
     def has_backup(self) -> bool:
-        """True if the result before an attempt that did not end is still there."""
+        """Return True if a rebuild did not finish and the result before it is still there."""
         return self._backup.exists()
 
     def restore(self, key: str) -> bool:
-        """Put back the result that an unfinished attempt was to replace, if it is the wanted one; true if it was.
+        """Put back the result that an unfinished rebuild was to replace, if it matches; return True if it did.
 
         key: the wanted fingerprint. The caller holds the lock. Removes that result if a newer one is whole.
         """
@@ -216,7 +223,7 @@ class Stage:
         return True
 
     def _back_up(self, keep: tuple[str, ...]) -> None:
-        """Make room for a new attempt: a whole result moves aside, copies of `keep` stay; anything else is cleared."""
+        """Make room for a new attempt: a complete result moves aside, copies of `keep` stay; anything else is cleared."""
         if not self.complete:
             self._clear(keep)
             return
@@ -257,14 +264,14 @@ class Stage:
 
 
 def _remove_stage(folder: Path) -> None:
-    """Delete a stage's folder, its manifest first: what is half deleted must not look whole."""
+    """Delete a stage's folder, its manifest first, so that a half-deleted stage does not count as complete."""
     if folder.exists():
         (folder / "manifest.json").unlink(missing_ok=True)
         shutil.rmtree(folder)
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, in words; the holder may just have gone, or not have signed yet."""
+    """Describe who holds a lock; the holder may just have gone, or not have signed yet."""
     try:
         holder = read_json(path)
     except (OSError, ValueError):
@@ -284,8 +291,9 @@ class Run:
             )
 
     def stage(self, name: str) -> Stage:
+        """Return a stage of this run, whether it is there or not."""
         return Stage(self.path / name, wait=self.wait)
 
     def manifests(self) -> dict[str, dict]:
-        """{stage: manifest} of the stages that are whole."""
+        """Return {stage: manifest} of the complete stages."""
         return {name: self.stage(name).manifest() for name in STAGES if self.stage(name).complete}

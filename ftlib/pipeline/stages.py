@@ -1,9 +1,7 @@
 """The stages in their order: what each depends on, when it is reused, and how it is built.
 
-What: `ensure("merged", cfg, run)` makes the stages before it if they are missing or stale, then the stage itself, and says
-what it does and why. Why one table: a stage reads the folder of the stage before it and writes its own, so what depends on a
-setting is decided in `SECTIONS` and `READS` and nowhere else.
-How: `ftlib run` ensures the last stage; a notebook ensures the one it needs.
+`ensure("merged", cfg, run)` brings a stage and those it reads up to date. A stage reads the folders of the stages
+before it and writes its own; what it depends on stands in `SECTIONS` and `READS` and nowhere else.
 """
 
 from __future__ import annotations
@@ -173,7 +171,7 @@ def _build(stage: Stage, key: StageKey, stale: str, cfg: Config, run: Run) -> No
 
 
 def expected(name: str, profile: str) -> str:
-    """Words for how long a stage took on the sample when the course was recorded; '' if it was not, or within seconds."""
+    """Return a note on how long a stage took on the sample when the course was recorded; '' for a few seconds."""
     known = json.loads((resources.files("ftlib.config.profiles") / "times.json").read_text(encoding="utf-8"))
     found = known.get(profile, {}).get(name)
     if found is None or found["seconds"] < WORTH_SAYING:
@@ -182,7 +180,7 @@ def expected(name: str, profile: str) -> str:
 
 
 def load_dataset(run: Run):
-    """The data set of a run as a Hugging Face DatasetDict. Raises StageMissing."""
+    """Return the data set of a run as a Hugging Face DatasetDict. Raises StageMissing."""
     from datasets import load_from_disk
 
     return load_from_disk(str(run.stage("dataset").verified()))

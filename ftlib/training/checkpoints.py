@@ -21,7 +21,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def best_checkpoint(checkpoint: Path, state: TrainerState) -> Path | None:
-    """Return the best checkpoint that `state`, read from `checkpoint`, names; None if there is none or it was deleted.
+    """Return the best checkpoint that `state`, read from `checkpoint`, names, or None if it is gone.
 
     The Trainer records a path. It is looked up beside `checkpoint`, because a run folder may have been moved or named
     relative to another working directory since; the Trainer would then keep the last weights instead of the best ones.
@@ -33,7 +33,7 @@ def best_checkpoint(checkpoint: Path, state: TrainerState) -> Path | None:
 
 
 def is_finished(state: TrainerState, steps: int) -> bool:
-    """Return True if a checkpoint's training took its last step: all of `steps`, or early stopping ended it."""
+    """Return True if a training took its last step: all of `steps`, or early stopping ended it."""
     control = state.stateful_callbacks.get("TrainerControl", {})
     return state.global_step >= steps or bool(control.get("args", {}).get("should_training_stop"))
 

@@ -1,11 +1,12 @@
-"""The fast step: shapes that never change, layers compiled once, and the whole forward and backward pass as one CUDA graph.
+"""Compiled step: fixed shapes, decoder layers compiled once, forward and backward pass as one CUDA graph.
 
-Why: on a fast GPU a step of 16 examples waits for Python, which starts some thousand small kernels one by one. Compiling a
-decoder layer fuses most of them (all layers share the compiled code, so it takes seconds and not minutes); recording the pass as
-a CUDA graph starts the rest with one call. Both need fixed shapes: a step has a fixed number of packed rows whose mean is
-`train.examples_per_step` examples (see `batching.PackedSteps`). Logits are computed at labelled positions only.
-How: `train.compile=true`; `FixedTrainer` is the Trainer with this step. Sources: regional compilation in the PyTorch recipes;
-torch.cuda.graph in the PyTorch notes on CUDA.
+On a fast GPU a step of 16 examples is bound by Python, which launches some thousand small kernels one by one. Compiling
+a decoder layer fuses most of them (all layers share the compiled code, so it takes seconds); a CUDA graph launches the
+rest with one call. Both need fixed shapes: a step has a fixed number of packed rows whose mean is
+`train.examples_per_step` examples (see `packing.PackedSteps`). Logits are computed at labeled positions only.
+`train.compile=true` turns it on.
+
+Sources: regional compilation in the PyTorch recipes; torch.cuda.graph in the PyTorch notes on CUDA.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts")
 
 
 def can_compile(cfg: Config, chosen: Precision, model) -> bool:
-    """True if `train.compile` is on and this model and precision allow it; a profile's wish is dropped with a line.
+    """Return True if `train.compile` is on and this model and precision allow it; print why not.
 
     Raises ConfigError if the user asked for what cannot be.
     """
@@ -57,7 +58,7 @@ def can_compile(cfg: Config, chosen: Precision, model) -> bool:
 
 
 def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Additive attention mask of shape (rows, 1, length, length): a token sees what came before it in its own part."""
+    """Return the additive attention mask, (rows, 1, length, length): causal within each packed example."""
     part = (position_ids == 0).cumsum(1)
     length = position_ids.shape[1]
     before = torch.ones(length, length, dtype=torch.bool, device=position_ids.device).tril()
@@ -68,7 +69,9 @@ def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 def labelled_loss(
     hidden: torch.Tensor, weight: torch.Tensor, where: torch.Tensor, targets: torch.Tensor, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Cross entropy summed over the labelled positions. hidden: (tokens, width); where, targets: (capacity,).
+    """Compute cross entropy summed over the labeled positions.
+
+    hidden: (tokens, width); where, targets: (capacity,).
 
     dtype: of the product with the output layer, whose weight is `weight`; the rest is computed in float32.
     """
@@ -77,12 +80,12 @@ def labelled_loss(
 
 
 def base_of(model):
-    """The model under an adapter; the model itself if it has none."""
+    """Return the model under an adapter, or the model itself if it has none."""
     return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
 class PlainLayers:
-    """transformers' own decoder with PEFT's layers, in autocast: for quantised bases and every family in FAMILIES."""
+    """transformers' own decoder with PEFT's layers, in autocast: for quantized bases and every supported family."""
 
     def __init__(self, model, dtype: torch.dtype | None, compiled: bool):
         base = base_of(model)
@@ -97,14 +100,14 @@ class PlainLayers:
                 layer.compile(dynamic=False)
 
     def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Hidden states after the last norm, (rows * length, width)."""
+        """Return hidden states after the last norm, (rows * length, width)."""
         with torch.autocast(embedded.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
             out = self.decoder(inputs_embeds=embedded, position_ids=position_ids, attention_mask=mask, use_cache=False)
         return out.last_hidden_state.flatten(0, 1)
 
 
 class FlatWeights:
-    """All trainable weights as one vector, with its gradient: adding over processes, clipping and AdamW start few kernels.
+    """All trainable weights as views of one vector, with one gradient.
 
     The model's weights become views of the vector, so whatever reads or loads them in place goes on working.
     """
@@ -118,7 +121,7 @@ class FlatWeights:
         self.tie()
 
     def tie(self) -> None:
-        """Make the weights views of the vector, which takes over their values; again if they were moved since."""
+        """Make the weights views of the vector, which takes over their values; again after they were moved."""
         parts = self._parts(self.vector.detach())
         for weight, part in zip(self.weights, parts, strict=True):
             if weight.data_ptr() != part.data_ptr():
@@ -131,20 +134,27 @@ class FlatWeights:
 
     @torch.no_grad()
     def take_gradients(self) -> None:
-        """Gradients of the weights into that of the vector; the weights' own are dropped."""
+        """Copy the gradients of the weights into that of the vector and drop the weights' own."""
         torch.cat([weight.grad.reshape(-1) for weight in self.weights], out=self.vector.grad)
         for weight in self.weights:
             weight.grad = None
 
 
 class FixedStep:
-    """Loss and gradients of one fixed-shape step. On CUDA with `graph`, recorded at the first call and replayed after."""
+    """Loss and gradients of one fixed-shape step; on CUDA with `graph`, captured at the first call, then replayed."""
 
     def __init__(
         self, model, dtype: torch.dtype | None, compiled: bool, graph: bool, join: bool = True, longest: int = 512
     ):
-        """model: the PEFT model. dtype: of autocast; None for none. compiled: compile layers and loss. join: use `fused`
-        where it fits. longest: tokens of the longest example at most.
+        """Prepare the step.
+
+        Args:
+            model: the PEFT model.
+            dtype: of autocast; None for none.
+            compiled: compile layers and loss.
+            graph: capture a CUDA graph.
+            join: use `fused_lora` where it fits.
+            longest: most tokens of an example.
         """
         base = base_of(model)
         self.model, self.decoder = model, base.get_decoder()
@@ -159,7 +169,7 @@ class FixedStep:
         self.loss_function = torch.compile(labelled_loss, dynamic=False) if compiled else labelled_loss
 
     def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
-        """Nats over the labelled tokens of the batch, divided by `count`."""
+        """Compute the nats over the labeled tokens of the batch, divided by `count`."""
         # gradients asked for here, which nobody needs, make the first layer like the others: one compilation less
         embedded = self.embeddings(batch["input_ids"]).requires_grad_()
         wanted = self.layers.mask_dtype
@@ -168,7 +178,7 @@ class FixedStep:
         return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"], self.dtype) / count
 
     def __call__(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
-        """The loss, detached; its gradient lies in `flat.vector.grad` afterwards."""
+        """Return the loss, detached; its gradient is in `flat.vector.grad`."""
         if not self.graph_wanted:
             return self._compute(batch, count)
         if self.graph is None:
@@ -201,7 +211,7 @@ class FixedStep:
 
 @contextlib.contextmanager
 def eager(layers) -> Iterator[None]:
-    """Uncompiled layers, for passes in other shapes: each new shape would compile again."""
+    """Run layers uncompiled, for other shapes: each new shape would compile again."""
     compiled = {layer: layer._compiled_call_impl for layer in layers}
     for layer in compiled:
         layer._compiled_call_impl = None
@@ -213,7 +223,7 @@ def eager(layers) -> Iterator[None]:
 
 
 class FixedTrainer(ExamplesTrainer):
-    """The Trainer with the fast step; its data set is a `PackedSteps`, taken in its order.
+    """The Trainer with the compiled step; its data set is a `PackedSteps`, taken in order.
 
     The step clips by itself (`max_norm`), and the Trainer does not: both would walk over all modules to find the weights.
     """
@@ -233,6 +243,7 @@ class FixedTrainer(ExamplesTrainer):
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 
     def create_optimizer(self, *_):
+        """Create the optimizer over the flat vector."""
         if self.optimizer is None:
             kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             flat = [self.step_function.flat.vector]
@@ -240,6 +251,7 @@ class FixedTrainer(ExamplesTrainer):
         return self.optimizer
 
     def training_step(self, model, inputs, num_items_in_batch=None):
+        """Compute the loss and the gradient of one step, summed over processes, and clip it."""
         if self.norm is None:
             self.step_function.flat.tie()  # with several CPU processes accelerate moves the model to "cpu:0", which copies it
             if distributed.world() > 1:
@@ -256,26 +268,28 @@ class FixedTrainer(ExamplesTrainer):
         return loss * distributed.world()
 
     def log(self, logs: dict, *args, **kwargs):
+        """Log as the Trainer does, with the norm of the gradient before clipping."""
         if "loss" in logs and self.norm is not None:
             logs["grad_norm"] = float(self.norm)
         super().log(logs, *args, **kwargs)
 
     def score(self, examples):
+        """Compute likelihoods with uncompiled layers."""
         with eager(self.step_function.decoder.layers):
             return super().score(examples)
 
     def floating_point_ops(self, inputs) -> int:
-        """Not counted: the Trainer would walk over all weights in every step."""
+        """Return 0: counting would walk over all weights in every step."""
         return 0
 
 
 def only(items: list):
-    """The collator of items that are whole batches already."""
+    """Return the only item: the collator of items that are whole batches."""
     return items[0]
 
 
 def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]]]:
-    """Steps of `rows` rows for `train.max_steps` or `train.epochs`; every epoch has an order of its own, drawn from the seed."""
+    """Plan steps of `rows` rows for `train.max_steps` or `train.epochs`; every epoch has its own order, drawn from the seed."""
     t, order = cfg.train, []
     generator = torch.Generator().manual_seed(t.seed)
 
@@ -296,7 +310,7 @@ def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]
 
 
 def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: int) -> dict:
-    """What `FixedTrainer` needs beyond the Trainer's arguments: data set, collator and step."""
+    """Return the arguments of `FixedTrainer` beyond the Trainer's: data set, collator and step."""
     lengths = [len(example["input_ids"]) for example in examples]
     parts = distributed.world()
     rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length) / parts) * parts

@@ -1,9 +1,9 @@
-"""Five steps before the training: how long will it take, and how much memory does it need?
+"""Dry run: estimate time and peak memory of a training from five steps.
 
-What: `probe(trainer)` takes the two largest steps of the coming training (memory, and warm-up) and three typical ones (time),
-and a batch of the validation, then puts everything back: weights, random numbers, counters.
-Why on this machine: figures of another GPU tell little, and a training that runs out of memory at step 400 has cost an evening.
-How: `ftlib train` does it by itself (see `ladder`) and prints `expected: ...` before the training, `took: ...` after it.
+`probe(trainer)` takes the two largest steps (memory, and warm-up), three typical ones (time) and a batch of the
+validation, then restores weights, random state and counters. It is measured on this machine, because figures of another
+GPU tell little and a training that runs out of memory at step 400 costs hours. `ftlib train` prints `expected: ...`
+before the training and `took: ...` after it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LARGEST, TYPICAL = 2, 3  # the second of the largest steps finds the optimiser's
 
 
 def plan(trainer: ExamplesTrainer) -> list[list[list[int]]]:
-    """The coming training's steps in this process: [step][batch] -> places in the data set."""
+    """Return the steps of the coming training in this process: [step][batch] -> positions in the data set."""
     loader, size, epoch, steps = trainer.get_train_dataloader(), trainer.args.gradient_accumulation_steps, 0, []
     while len(steps) < trainer.args.max_steps:
         loader.set_epoch(epoch)
@@ -36,7 +36,7 @@ def plan(trainer: ExamplesTrainer) -> list[list[list[int]]]:
 
 
 def choose(trainer: ExamplesTrainer, steps: list) -> tuple[list, list]:
-    """(the steps with the largest batches, steps of the mean size); in a large step its largest batch comes last.
+    """Return (the steps with the largest batches, steps of the mean size); the largest batch of a step comes last.
 
     Last, because the gradients of the batches before it are in memory then.
     """
@@ -55,7 +55,7 @@ def choose(trainer: ExamplesTrainer, steps: list) -> tuple[list, list]:
 
 @contextlib.contextmanager
 def put_back(trainer: ExamplesTrainer) -> Iterator:
-    """Yield the model as training will call it (in mixed precision); then weights, random numbers and counters are as before."""
+    """Yield the model as training calls it (in mixed precision), then restore weights, random state and counters."""
     model, counters = trainer.model, (trainer.counted, trainer.slots)
     kept = [(weight, weight.detach().to("cpu", copy=True)) for weight in model.parameters() if weight.requires_grad]
     training, attributes = model.training, dict(model.__dict__)
@@ -78,12 +78,20 @@ def put_back(trainer: ExamplesTrainer) -> Iterator:
 
 
 def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
-    """Measure five steps and a batch of the validation before `trainer.train()`, which then goes as if nothing had been.
+    """Measure five steps and a batch of the validation, and leave the trainer as it was.
 
-    done: steps that a checkpoint holds already. Returns steps (that are left), seconds_per_step, validations,
-    seconds_per_validation, expected_seconds and peak_gib (on the GPU; without one, of the process so far). Counted are forward
-    and backward pass, the optimiser and every validation; left out are saving, and messages between processes in plain steps.
-    The fast step is compiled and recorded here. Raises torch.OutOfMemoryError, in all processes alike.
+    Counted are forward and backward pass, the optimizer and every validation; not counted are saving, and communication between
+    processes in plain steps. The compiled step is compiled and captured here.
+
+    Args:
+        done: steps that a checkpoint holds already.
+
+    Returns:
+        steps (still to take), seconds_per_step, validations, seconds_per_validation, expected_seconds and peak_gib (of the GPU;
+        without one, of the process so far).
+
+    Raises:
+        torch.OutOfMemoryError: in all processes alike.
     """
     hardware.forget_peak()
     with put_back(trainer) as model:
@@ -137,13 +145,13 @@ def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
 
 
 def _samples(trainer: ExamplesTrainer, step: list):
-    """(batches of a step as tensors, the number of labelled tokens in it), as the Trainer makes them."""
+    """Return (batches of a step as tensors, the number of labeled tokens in it), as the Trainer makes them."""
     batches = [trainer.data_collator([trainer.train_dataset[place] for place in batch]) for batch in step]
     return trainer.get_batch_samples(iter(batches), len(batches), trainer.args.device)
 
 
 def _passes(trainer: ExamplesTrainer, model, inputs, count) -> None:
-    """Forward and backward pass of one batch, without a message to other processes."""
+    """Run forward and backward pass of one batch, without communication between processes."""
     if isinstance(trainer, FixedTrainer):
         trainer.step_function(trainer._prepare_inputs(inputs), count)
     else:
@@ -151,7 +159,7 @@ def _passes(trainer: ExamplesTrainer, model, inputs, count) -> None:
 
 
 def _seconds(work: Callable) -> float:
-    """Seconds that `work` takes, the GPU's part included."""
+    """Return the seconds that `work` takes, the GPU's part included."""
     _finish()
     started = time.perf_counter()
     work()
@@ -165,7 +173,7 @@ def _finish() -> None:
 
 
 def _validation(trainer: ExamplesTrainer) -> tuple[int, float]:
-    """(batches of one validation in this process, seconds of a batch: the second of two, as the first one warms up)."""
+    """Return (batches of one validation in this process, seconds of a batch after one for warm-up)."""
     examples = distributed.mine(trainer.validation)
     if trainer.args.eval_strategy == "no" or not examples:
         return 0, 0.0
@@ -175,21 +183,21 @@ def _validation(trainer: ExamplesTrainer) -> tuple[int, float]:
 
 
 def _validations(args, done: int) -> int:
-    """Validations that are still to come: one every `eval_steps`, and one after the last step."""
+    """Return how many validations are still to come: one every `eval_steps`, and one after the last step."""
     if args.eval_strategy == "no":
         return 0
     return sum(step > done for step in {*range(0, args.max_steps, int(args.eval_steps)), args.max_steps})
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
-    """True if memory ran out, also where another error came of it (a recording that breaks off reports its own)."""
+    """Return True if memory ran out, also where another error followed from it (a capture that breaks off)."""
     while error is not None and not isinstance(error, torch.OutOfMemoryError):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 def in_words(seconds: float) -> str:
-    """'45 s', '2 min 10 s', '1 h 5 min'."""
+    """Format a duration: '45 s', '2 min 10 s', '1 h 5 min'."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -197,12 +205,13 @@ def in_words(seconds: float) -> str:
 
 
 def peak_in_words(gib: float) -> str:
+    """Format the peak of memory beside what there is."""
     kind = "GPU memory" if torch.cuda.is_available() else "memory"
     return f"peak {kind} {gib:.1f} GiB of {hardware.memory_gib():.1f}"
 
 
 def expectation(found: dict) -> str:
-    """What `probe` found, in words, with what it leaves out."""
+    """Format the estimate of `probe`, with what it leaves out."""
     parts = [f"{found['seconds_per_step']:.2g} s a step, measured over {TYPICAL}"]
     if found["validations"]:
         parts.append(f"{found['validations']} validations of {found['seconds_per_validation']:.2g} s")

@@ -1,9 +1,9 @@
 """Fine-tune with LoRA or QLoRA: small trainable matrices beside a frozen base (Hu et al. 2021; Dettmers et al. 2023).
 
-What: `train(cfg, dataset, folder)` writes the adapter, `train_log.jsonl` and `loss.png`. Why the Hugging Face Trainer: its
-loop, resuming and mixed precision are well kept; what the course teaches (labels, packing, the loss) is ours and passed in.
-A step counts examples, not rows: 16 by default, as in the reference, packed into as few rows as they need.
-How: `ftlib train`; run it again after an interruption and it goes on from the last checkpoint by itself.
+`train(cfg, dataset, folder)` writes the adapter, `train_log.jsonl` and `trained_uids.txt`. The loop, resuming and mixed
+precision are those of the Hugging Face Trainer; labels, packing and the loss are ours, because they are what the course
+teaches. A step counts examples, not rows: 16 by default, as in the reference, packed into as few rows as they need.
+`ftlib train` resumes from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SHOWN_UIDS = 20  # rows of a failed step that are named
 
 
 def add_adapter(model, cfg: Config):
-    """The frozen base with LoRA matrices; B starts at zero, so the model answers as before until the first step.
+    """Add LoRA matrices to a base and freeze it; B starts at zero, so the first outputs are the base's.
 
     Trainable weights are kept in float32 whatever the base's type: 16-bit updates of 1e-5 would round to nothing, and fp16
     training refuses to unscale fp16 gradients (peft#341 is this recipe). With `lora.r` = 0 there is no adapter: the model itself
@@ -56,7 +56,7 @@ def add_adapter(model, cfg: Config):
 
 
 def count_steps(cfg: Config, examples: int) -> int:
-    """Optimiser steps: `train.max_steps`, or as many as `train.epochs` need."""
+    """Return the optimizer steps: `train.max_steps`, or as many as `train.epochs` need."""
     return cfg.train.max_steps or whole_steps(cfg.train.epochs * math.ceil(examples / cfg.train.examples_per_step))
 
 
@@ -66,7 +66,7 @@ def whole_steps(steps: float) -> int:
 
 
 def share_of_step(cfg: Config) -> int:
-    """Examples of one step in this process, so that the step stays the same with any number of them. Raises ConfigError."""
+    """Return the examples of a step in this process, so that the step is the same with any number. Raises ConfigError."""
     t, processes = cfg.train, distributed.world()
     if t.examples_per_step % processes or (t.micro_batch and t.examples_per_step // processes % t.micro_batch):
         micro = f" and train.micro_batch = {t.micro_batch}" if t.micro_batch else ""
@@ -79,7 +79,7 @@ def share_of_step(cfg: Config) -> int:
 def training_arguments(
     cfg: Config, chosen: Precision, folder: Path, steps: int, fast: bool = False
 ) -> TrainingArguments:
-    """Our settings in the Trainer's words. fast: an item of the data set is a whole step (see `stepping`)."""
+    """Translate the settings into TrainingArguments. fast: an item of the data set is a whole step (see `compiled_step`)."""
     t = cfg.train
     micro = 1 if fast else t.micro_batch or share_of_step(cfg)
     return TrainingArguments(
@@ -123,9 +123,13 @@ def training_arguments(
 
 
 def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> tuple[ExamplesTrainer, dict]:
-    """Everything up to the first step: model, encoded rows, arguments. Returns the trainer and what is known so far.
+    """Build everything up to the first step: model, encoded rows, arguments.
 
-    kept: where encoded rows are kept for the next training (see `encoded`), or None.
+    Args:
+        kept: where encoded rows are cached for the next training (see `token_cache`), or None.
+
+    Returns:
+        The trainer, and what the manifest records of it.
     """
     check_base(cfg)
     check_model(cfg)
@@ -189,9 +193,14 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
 
 
 def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
-    """Train and write the adapter into `folder`; returns what the manifest records. Goes on from a checkpoint in the folder.
+    """Train and write the adapter into `folder`; resume from a checkpoint that is there. Returns what the manifest records.
 
-    kept: as in `build_trainer`.
+    Args:
+        kept: as in `build_trainer`.
+
+    Raises:
+        TrainingFailed: the training diverged.
+        OutOfMemory: it does not fit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     while True:
@@ -244,17 +253,17 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
 
 
 def last_rate(folder: Path) -> int | None:
-    """Return the tokens/s that the log names last: those before an interruption, if all steps were done by then."""
+    """Return the last tokens/s in the log: from before an interruption, if all steps were taken by then."""
     rates = [line["tokens_per_s"] for line in read_jsonl(folder / "train_log.jsonl")]
     return rates[-1] if rates else None
 
 
 class TrainingFailed(FtlibError):
-    """The training cannot go on; the message says what to try."""
+    """The training diverged; the message says what to try."""
 
 
 def not_a_number(error: Diverged, cfg: Config, trainer: ExamplesTrainer, dataset) -> TrainingFailed:
-    """Return the error to raise when the loss is not finite: since which step, in which rows, and what to try."""
+    """Return the error for a loss that is not finite: since which step, in which rows, and what to try."""
     positions = trainer.places(plan(trainer)[error.step - 1])
     uids = dataset["train"].select(positions)["uid"]
     since = f"steps {error.first} to {error.step}" if error.first < error.step else f"step {error.step}"
@@ -268,7 +277,7 @@ def not_a_number(error: Diverged, cfg: Config, trainer: ExamplesTrainer, dataset
 
 
 def save_adapter(trainer: ExamplesTrainer, cfg: Config, folder: Path) -> None:
-    """The adapter and its tokenizer. The base is written down by its name, not by a folder of this machine."""
+    """Save the adapter and its tokenizer; the base is recorded by its name, not by a folder of this machine."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     for weight_name, weight in model.named_parameters():
         if weight.requires_grad and not torch.isfinite(weight).all():

@@ -1,12 +1,13 @@
-"""Llama's decoder layers with LoRA in as few matrix products as can be: what the fast step runs on a 16-bit base.
+"""Llama's decoder layers with LoRA in as few matrix products as possible: the compiled step on a 16-bit base.
 
-Why: PEFT computes x W^T, then x A^T, then that times B^T, then adds, seven times a layer. The products with A and B are so
-thin that they cost more time than arithmetic. Here linears that read the same input (query, key and value; gate and up) are
-one product, and B stands beside W in the same matrix: y = [x, x A^T] [W, s B]^T. The values are those of PEFT's layers (a
-test compares loss and every gradient); LoRA's dropout is drawn once for the linears that share an input. Attention goes over
-packed examples without a mask where PyTorch has a kernel for that (`torch.nn.attention.varlen`).
-How: `FusedLayers(model, compiled)` if `fits(model)`; see `stepping.FixedStep`. The base weights become views of the joined
-matrices, so nothing is stored twice. Source: Hu et al. 2021 for LoRA; Touvron et al. 2023 for the layer.
+PEFT computes x W^T, then x A^T, then that times B^T, then adds, seven times a layer. The products with A and B are so
+thin that they are bound by launches, not by arithmetic. Here linears that read the same input (query, key and value;
+gate and up) are one product, and B stands beside W in the same matrix: y = [x, x A^T] [W, s B]^T. The values are those
+of PEFT's layers (a test compares loss and every gradient); LoRA's dropout is drawn once for the linears that share an
+input. Attention runs over packed examples without a mask where PyTorch has a kernel for it
+(`torch.nn.attention.varlen`). The base weights become views of the joined matrices, so nothing is stored twice.
+
+Sources: Hu et al. 2021 for LoRA; Touvron et al. 2023 for the layer.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ GROUPS = (("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), ("self_a
 
 
 def fits(model, dtype: torch.dtype | None) -> bool:
-    """True if every linear of every layer is unquantised with one LoRA beside it, in Llama's layer. dtype: to compute in."""
+    """Return True if every linear of every layer is unquantized with one LoRA beside it, in a Llama layer."""
     from peft.tuners.lora import Linear
 
     if not hasattr(model, "peft_config") or model.config.model_type != "llama" or model.config.hidden_act != "silu":
@@ -48,6 +49,7 @@ class JoinedLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, xa, weight, scale: float, *b):
+        """Compute y = [x, xa] weight^T."""
         wide = torch.cat([x, xa], dim=-1)
         ctx.save_for_backward(wide, weight)
         ctx.inputs, ctx.scale, ctx.shapes = x.shape[-1], scale, [tuple(each.shape) for each in b]
@@ -55,6 +57,7 @@ class JoinedLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy):
+        """Compute the gradients to x, xa and the B matrices."""
         wide, weight = ctx.saved_tensors
         back = dy @ weight
         to_b = dy.t() @ wide[:, ctx.inputs :]
@@ -88,35 +91,32 @@ class Group:
 
 @torch.no_grad()
 def put_b_beside_w(slots: list[torch.Tensor], b: list[torch.Tensor], scales: list[float]) -> None:
-    """Copy s B into its place in the joined matrices; once a step, before the forward pass."""
+    """Copy s B into its place in the joined matrices, once a step, before the forward pass."""
     for slot, weight, scale in zip(slots, b, scales, strict=True):
         slot.copy_(weight * scale)
 
 
 def joined(x, weight, a, b, scale: float, dropout: float):
-    """The group's outputs beside each other, (tokens, all outputs). x: (tokens, inputs)."""
+    """Return the group's outputs beside each other, (tokens, all outputs). x: (tokens, inputs)."""
     to_a = torch.cat([each.to(weight.dtype) for each in a])
     dropped = functional.dropout(x, dropout) if dropout else x
     return JoinedLinear.apply(x, functional.linear(dropped, to_a), weight, scale, *b)
 
 
 def rms_norm(x, weight, eps: float):
-    """Root mean square norm, computed in float32 as in transformers."""
+    """Compute the root mean square norm, in float32 as in transformers."""
     wide = x.float()
     return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)).to(x.dtype)
 
 
 def rotate(x, cos, sin):
-    """Rotary position embedding. x: (tokens, heads, size); cos, sin: (tokens, 1, size)."""
+    """Apply rotary position embedding. x: (tokens, heads, size); cos, sin: (tokens, 1, size)."""
     first, second = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
 def attend(q, k, v, parts: torch.Tensor, longest: int):
-    """Causal attention within each packed part. q, k, v: (tokens, heads, size).
-
-    parts: where parts begin, (parts + 1,) int32, for the kernel without a mask; else an additive mask (rows, 1, length, length).
-    """
+    """Compute causal attention within each packed example. q, k, v: (tokens, heads, size)."""
     if parts.dim() == 1:
         return varlen(q, k, v, parts, longest)
     rows = parts.shape[0]
@@ -126,7 +126,7 @@ def attend(q, k, v, parts: torch.Tensor, longest: int):
 
 
 def varlen(q, k, v, starts: torch.Tensor, longest: int):
-    """PyTorch's FlashAttention over examples laid end to end, (tokens, heads, size); its arguments changed between releases."""
+    """Run PyTorch's FlashAttention over examples laid end to end, (tokens, heads, size)."""
     from torch.nn.attention.varlen import varlen_attn
 
     known = inspect.signature(varlen_attn).parameters
@@ -137,7 +137,7 @@ def varlen(q, k, v, starts: torch.Tensor, longest: int):
 
 
 def can_varlen(device: torch.device, dtype: torch.dtype) -> bool:
-    """True if `varlen` runs here: PyTorch 2.10 or later, a GPU of compute capability 8.0 or more, 16 bits."""
+    """Return True if `varlen` runs here: PyTorch 2.10 or later, compute capability 8.0 or more, 16 bits."""
     if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
         return False
     if importlib.util.find_spec("torch.nn.attention.varlen") is None:
@@ -146,7 +146,7 @@ def can_varlen(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def decoder_layer(hidden, cos, sin, parts, norms, weights, a, b, shape):
-    """One layer. hidden: (tokens, width); weights, a, b by group as in GROUPS; shape: the numbers that all layers share."""
+    """Run one layer. hidden: (tokens, width); weights, a, b by group as in GROUPS; shape: numbers that all layers share."""
     heads, kv_heads, size, eps, longest, scales, dropouts = shape
     x = rms_norm(hidden, norms[0], eps)
     qkv = joined(x, weights[0], a[0], b[0], scales[0], dropouts[0])
@@ -182,7 +182,7 @@ class FusedLayers:
             self.renew = torch.compile(put_b_beside_w, dynamic=False)
 
     def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
-        """Hidden states after the last norm, (rows * length, width). embedded: (rows, length, width); parts: see `attend`."""
+        """Return hidden states after the last norm, (rows * length, width). embedded: (rows, length, width)."""
         for layer in self.groups:
             slots = [slot for group in layer for slot in group.slots]
             self.renew(slots, [b for group in layer for b in group.b], [g.scale for g in layer for _ in g.b])

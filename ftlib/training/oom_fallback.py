@@ -1,8 +1,9 @@
 """Out-of-memory fallback: disable the compiled step, halve the micro-batch, enable activation checkpointing.
 
-`fit` builds the trainer and takes the largest step in a dry run. If memory runs out, one setting changes and the trainer is
-built again; a plain step has exactly `train.examples_per_step` examples. Settings that the user made are never changed; every
-change is printed and recorded in the manifest. With fewer than `ENOUGH` steps left there is no dry run.
+`fit` builds the trainer and takes the largest step in a dry run. If memory runs out, one setting changes and the
+trainer is built again; a plain step has exactly `train.examples_per_step` examples. Settings that the user made are
+never changed; every change is printed and recorded in the manifest. With fewer than `ENOUGH` steps left there is no dry
+run.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def next_change(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
 
 
 def advice(cfg: Config) -> str:
-    """What the user can set where memory runs out, the settings that change least first."""
+    """Return what the user can set where memory runs out, the settings that change least first."""
     ways = [f"a smaller train.max_length (now {cfg.train.max_length})", f"a smaller lora.r (now {cfg.lora.r})"]
     if cfg.model.quantization != "nf4":
         ways.insert(0, "model.quantization=nf4")
@@ -162,12 +163,12 @@ def _memory() -> str:
 
 
 def _value(value) -> str:
-    """A value as `--set` takes it."""
+    """Format a value as `--set` takes it."""
     return "null" if value is None else str(value).lower()
 
 
 def free() -> None:
-    """Give back what a trainer took that is no longer named anywhere."""
+    """Release the memory of a trainer that is no longer referenced."""
     torch._dynamo.reset()  # compiled code holds the layers
     gc.collect()
     if torch.cuda.is_available():

@@ -1,9 +1,8 @@
-"""Rows are encoded once: kept as an Arrow data set beside the data set that they come from, and read back as flat arrays.
+"""Cache encoded rows as an Arrow data set and read them back as flat arrays.
 
-What: `encoded(tokenizer, rows, train_config, place)` returns `prompts.encode_rows` as a `Flat`, out of `place` if the same rows
-were encoded there before with the same tokenizer and settings. Why: encoding is a wait before every training, and another
-learning rate does not change it. Reading is a few calls for all rows, none a token.
-How: `ftlib train` keeps them in `<run>/dataset/encoded/<key>/`, so they go when the data set is made anew.
+Encoding is a wait before every training, and another learning rate does not change it. Reading is a few calls for all
+rows, none a token. `ftlib train` caches in `<run>/dataset/encoded/<key>/`, so the cache goes when the data set is
+rebuilt.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ftlib.runtime.files import file_fingerprint, fingerprint, made_once
 
 
 def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
-    """The rows encoded as `train_config` says. place: where they are kept, or None. With several processes the first encodes."""
+    """Encode rows as `train_config` says, or read them from the cache in `place` (None: no cache). Rank 0 encodes."""
     key = key_of(tokenizer, rows, train_config) if place else None
     if key is None:
         return flatten(encoding.encode_rows(tokenizer, rows, train_config))
@@ -32,7 +31,7 @@ def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
 
 
 def key_of(tokenizer, rows, train_config) -> str | None:
-    """A fingerprint of all that decides the ids and labels; None for a tokenizer or rows that do not tell what they are."""
+    """Return a fingerprint of all that decides ids and labels; None for a tokenizer or rows that have none."""
     import tokenizers
     import transformers
 
@@ -71,7 +70,7 @@ def save(examples: list[encoding.Example], folder: Path) -> None:
 
 
 def load(folder: Path) -> Flat:
-    """The examples of a folder that `save` wrote."""
+    """Read the examples of a folder that `save` wrote."""
     from datasets import load_from_disk
 
     table = load_from_disk(str(folder)).data

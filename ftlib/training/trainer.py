@@ -1,7 +1,7 @@
-"""The Hugging Face Trainer as the course uses it: our loss, our validation, a count of real tokens, and a log that is drawn from.
+"""The Hugging Face Trainer with our loss, our validation, a count of real tokens, and a JSONL log.
 
-Why a file of its own: plain steps (`training`) and fast ones (`stepping`) are both built on it. Several processes each have
-their share of a step; the first one speaks and writes.
+Plain steps (`fine_tuning`) and compiled ones (`compiled_step`) are both built on it. With several processes each has
+its share of a step; rank 0 prints and writes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CHECKPOINTING = (
 
 
 def _loss(outputs, labels, num_items_in_batch=None):
-    """Our loss in the form that the Trainer calls: summed over the step's labelled tokens, divided by their number."""
+    """Compute our loss in the Trainer's form: summed over the step's labeled tokens, divided by their number."""
     return answer_loss(outputs.logits, labels, num_items_in_batch)
 
 
@@ -54,11 +54,11 @@ class ExamplesTrainer(Trainer):
 
     @property
     def tokens(self) -> int:
-        """Real tokens that this process has trained on so far, padding left out."""
+        """Return the real tokens that this process has trained on so far, padding left out."""
         return 0 if self.counted is None else int(self.counted)
 
     def places(self, step: list[list[int]]) -> list[int]:
-        """Return the positions of a step's training rows. step: batches of items, as `probe.plan` lists them."""
+        """Return the positions of a step's training rows. step: batches of items, as `dry_run.plan` lists them."""
         return [place for batch in step for place in batch]
 
     def _get_train_sampler(self, train_dataset=None):
@@ -68,7 +68,7 @@ class ExamplesTrainer(Trainer):
         return GroupedSampler(rows, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed)
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
-        """Create the learning-rate schedule; with `warmup_from` = first, step k of the warm-up has k / warm-up of the rate.
+        """Create the learning-rate schedule; with `warmup_from` = first, step k of the warm-up has the share k / warm-up.
 
         transformers starts the warm-up at a rate of 0, so that its first step changes no weight.
         """
@@ -86,15 +86,16 @@ class ExamplesTrainer(Trainer):
         return self.lr_scheduler
 
     def compute_loss(self, model, inputs, *args, **kwargs):
+        """Compute the loss of a batch and count its tokens."""
         self.count_tokens(inputs)
         return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "owners"}, *args, **kwargs)
 
     def score(self, examples: list) -> tuple[list[float], list[int]]:
-        """(nats, labelled tokens) of each example under the model as it is."""
+        """Return (nats, labeled tokens) of each example under the current weights."""
         return answer_nll(self.model, examples, self.pad_id, self.max_length)
 
     def evaluate(self, *_, **__):
-        """Nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
+        """Compute nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
         started = time.perf_counter()
         # processes that share the base must go through it equally often: then each of them scores all rows
         sums, counts = self.score(self.validation if distributed.sharded() else distributed.mine(self.validation))
@@ -128,6 +129,7 @@ class GroupedSampler(Sampler):
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is drawn next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -154,6 +156,7 @@ class Progress(TrainerCallback):
         self.step_seconds, self.bar, self._last, self._first, self._began = 0.0, None, {}, 0, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
+        """Drop what the log holds beyond the checkpoint, and open the bar."""
         self._first, self._began = state.global_step, time.perf_counter()
         if not distributed.first():
             return
@@ -162,12 +165,14 @@ class Progress(TrainerCallback):
         self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
 
     def on_step_end(self, args, state, control, **kwargs):
+        """Advance the bar; have the last step validated and saved, so that the last weights can win."""
         if self.bar:
             self.bar.update(1)
         if state.global_step >= state.max_steps and args.eval_strategy != "no":
             control.should_evaluate = control.should_save = True  # the last weights must be able to win
 
     def on_log(self, args, state, control, logs=None, **kwargs):
+        """Append a line to the log and update the bar."""
         if not distributed.first():
             return
         names = {
@@ -198,6 +203,7 @@ class Progress(TrainerCallback):
             log.info(f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left")
 
     def on_train_end(self, args, state, control, **kwargs):
+        """Close the bar."""
         self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
         if self.bar:
             self.bar.close()
