@@ -40,6 +40,15 @@ def metrics_of(study: dict) -> dict:
     return found
 
 
+def rounded(value):
+    """The same value with floats of seven significant digits: differences of recorded numbers have no more."""
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [rounded(each) for each in value]
+    return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
 def tables(study: dict) -> list[str]:
     """Lines of Markdown: a table for each split, and what the figures say. Intervals of all systems stand in FILE."""
     found = metrics_of(study)

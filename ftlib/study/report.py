@@ -14,9 +14,8 @@ from ftlib.evaluation.recorded import upgraded, upgraded_changes
 from ftlib.evaluation.verdicts import seed_range
 from ftlib.reporting import notebook_files, plots
 from ftlib.reporting.tables import between, center, interval, markdown, marked, number, rerun_note, with_seeds
-from ftlib.runtime.files import read_json, write_json, write_text
-from ftlib.study import headline, log
-from ftlib.study.scoring import SUMMARY
+from ftlib.runtime.files import write_json, write_text
+from ftlib.study import headline, log, records
 from ftlib.study.study_file import Study
 
 BEGIN, END = notebook_files.STUDIES[0] + "\n", notebook_files.STUDIES[1]
@@ -43,23 +42,27 @@ is chosen on validation rows. No row of the data, and no answer, is kept here.
 NOTHING = "No study is recorded yet.\n"
 
 
+def recorded_runs(results: Path, study: str) -> list[dict]:
+    """The lines of a study's `runs.jsonl`."""
+    return list(records.read_runs(results / "studies" / study).values())
+
+
 def summaries(results: Path) -> list[dict]:
     """The recorded studies, in the order in which they were finished."""
-    found = [under_definitions(read_json(path), path.parent) for path in sorted(results.glob(f"studies/*/{SUMMARY}"))]
+    folders = sorted(path.parent for path in results.glob(f"studies/*/{records.RUNS}"))
+    found = [under_definitions(records.load(folder)) for folder in folders]
     return sorted(found, key=lambda study: study["finished"])
 
 
-def under_definitions(study: dict, folder: Path) -> dict:
-    """The study with the figures of older definitions brought to today's, see `ftlib.evaluation.recorded`."""
-    older = {
-        name
-        for name, run in study["runs"].items()
-        if any(split.get("definitions", 1) < DEFINITIONS for split in run["metrics"].values())
-    }
-    for name, run in study["runs"].items():
-        if name in older:
-            generation = read_json(next(iter(sorted(folder.glob(f"{name}-s*.json")))))["config"]["generation"]
+def under_definitions(recorded: records.Recorded) -> dict:
+    """The summary of a study with the values of older definitions upgraded, see `ftlib.evaluation.recorded`."""
+    study, older = records.summary(recorded), set()
+    for (name, _), line in recorded.runs.items():
+        run = study["runs"][name]
+        if any(split.get("definitions", 1) < DEFINITIONS for split in run["metrics"].values()):
+            generation = line["config"]["generation"]
             run["metrics"] = {split: upgraded(found, generation) for split, found in run["metrics"].items()}
+            older.add(name)
     first = study["runs"].get(study["first"])
     for name, run in study["runs"].items():
         for split in run.get("against", {}).keys() & run["metrics"].keys() if first and name in older else ():
@@ -83,7 +86,7 @@ def render_study(study: dict, results: Path) -> list[str]:
     name, first, runs = study["study"], study["first"], study["runs"]
     one = next(iter(runs.values()))["metrics"]["unseen"]
     shown = {metric: marked(title, one, metric) for metric, title in SHOWN.items() if metric in one["systems"]["tuned"]}
-    made = [read_json(path) for path in sorted((results / "studies" / name).glob("*-s*.json"))]
+    made = recorded_runs(results, name)
     where = f"{one['n']} {LEGENDS[study['evaluate_on']]}, {one['text_n']} of them answered in words"
     devices = ", ".join(sorted({result["device"] for result in made}))
     commits = ", ".join(sorted({str(result["git_commit"]) for result in made}))
@@ -183,8 +186,7 @@ def _settings(flat: dict) -> str:
 def costs(results: Path) -> str:
     """GPU minutes of all studies, and the command that makes them again."""
     trainings, answers, base = {}, 0.0, {}
-    for path in results.glob("studies/*/*-s*.json"):
-        result = read_json(path)
+    for result in (line for path in results.glob("studies/*") for line in recorded_runs(results, path.name)):
         trainings[result["training"]["finished"], result["training"]["seed"]] = result["seconds"]["train"]
         answers += result["seconds"]["answer"]
         base |= result["base_seconds"]
@@ -273,7 +275,7 @@ def write(root: Path, results: Path) -> list[Path]:
             figure(study, written[-1])
         if main_table(study):
             written.append(results / headline.FILE)
-            write_json(written[-1], headline.metrics_of(study))
+            write_json(written[-1], headline.rounded(headline.metrics_of(study)))
     for path in sorted((root / "notebooks").glob("*.ipynb")):
         notebook = notebook_files.read(path)
         cells = [cell for cell in notebook.cells if notebook_files.STUDIES[0] in cell.source]
