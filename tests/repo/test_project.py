@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,8 +15,8 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 
 from ftlib.cli.entry import build_parser
-from ftlib.reporting import plots, speed
-from ftlib.runtime.files import read_json, write_json
+from ftlib.reporting import tables
+from ftlib.runtime.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -129,23 +130,25 @@ def rendering():
     return render_results
 
 
-def test_recorded_results_in_the_readme_come_from_their_files(rendering):
-    """A figure typed by hand outlives the run that it came from."""
-    assert rendering.insert(README, rendering.render()) == README
-    promises = (ROOT / rendering.PROMISES).read_text(encoding="utf-8")
-    assert rendering.insert(promises, rendering.render_reliability()) == promises
+def test_recorded_results_on_the_pages_come_from_their_files(rendering, tmp_path):
+    """A number typed by hand outlives the run that it came from."""
+    shutil.copytree(ROOT / "results", tmp_path / "results")
+    pages = ("README.md", "docs/results.md", "docs/RELIABILITY.md")
+    (tmp_path / "docs").mkdir()
+    for name in pages:
+        shutil.copy(ROOT / name, tmp_path / name)
+    assert set(rendering.write(tmp_path)) == {tmp_path / name for name in pages}
+    for name in pages:
+        assert (tmp_path / name).read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8")
+    drawn = Image.open(tmp_path / rendering.PICTURE).info["Description"]
+    assert Image.open(ROOT / rendering.PICTURE).info["Description"] == drawn
 
 
-def test_speed_is_the_same_in_results_package_and_picture(rendering):
-    """A notebook that shows another speed than the README: one of the two was not rendered again."""
-    recorded, packaged = ROOT / "results" / "train_speed.json", ROOT / rendering.PACKAGED
-    picture = ROOT / rendering.PICTURE
-    assert recorded.exists() == packaged.exists() == picture.exists()
-    if recorded.exists():
-        found = read_json(recorded)
-        assert read_json(packaged) == rendering.packaged(found)
-        drawn = plots.speed_waterfall(found["rows"], found["rows"][0]["shape"])
-        assert Image.open(picture).info["Description"] == drawn.alt
+def test_links_of_the_results_page_lead_somewhere():
+    """A table that moved to another folder takes links with it that lead nowhere."""
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    links = set(re.findall(r"\]\(([^)#]+)\)", page))
+    assert len(links) > 10 and all((ROOT / "docs" / link).exists() for link in links)
 
 
 def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
@@ -163,24 +166,27 @@ def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
         "evaluation": {"base": 1.25},
     }
     write_json(tmp_path / "results" / "generate_speed.json", methods)
-    (tmp_path / "README.md").write_text("# A page\n" + rendering.BEGIN + "old" + rendering.END)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / rendering.PAGE).write_text("# A page\n" + rendering.BEGIN + "old" + rendering.END)
+    (tmp_path / "README.md").write_text(rendering.SPEED_BEGIN + rendering.SPEED_END)
     rendering.write(tmp_path)
-    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    page = (tmp_path / rendering.PAGE).read_text(encoding="utf-8")
     assert "| ours | 10.4 | 50,000 | 25.0 | 1,500.0 | 20.2 | 1.2% | 25.0% |" in page and "old" not in page
     assert "| gpu | – | 100 | 20.0 | 9 | 40,000 |" in page  # 20,800 examples at 10.4 a second take 2,000 s
     assert "\nprompts 9.\n" in page and "| ours | 1,234 | 0.250 [0.125, 0.375] |" in page
     assert "| base |\n|---|\n| 1.25 |" in page
     assert (tmp_path / rendering.PICTURE).exists()
-    assert read_json(tmp_path / rendering.PACKAGED)["rows"] == [row, fast]
+    assert "| tinyllama-1.1b | ours | 50,000 | 25.0 | 20.2 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_notebook_says_what_was_measured_or_that_nothing_was(monkeypatch, tmp_path, capsys):
     """Before the first measurement the cell must not stop the reader; after it, the machine must be named."""
-    monkeypatch.setattr(speed.resources, "files", lambda _: tmp_path)
-    assert speed.recorded() == [] and "no training speed is recorded yet" in capsys.readouterr().out
-    assert speed.frame([], "tinyllama-1.1b").empty
-    write_json(tmp_path / speed.FILE, {"device": "a GPU", "finished": "2026-01-02T03:04:05Z", "rows": [{"shape": "x"}]})
-    assert speed.recorded() == [{"shape": "x"}] and capsys.readouterr().out == "recorded on a GPU, 2026-01-02\n"
+    monkeypatch.setattr(tables, "repository", lambda: tmp_path)
+    assert tables.recorded_speed() == [] and "training speed: not shown" in capsys.readouterr().out
+    assert tables.speed_table([], "tinyllama-1.1b").frame().empty
+    found = {"device": "a GPU", "finished": "2026-01-02T03:04:05Z", "rows": [{"shape": "x"}]}
+    write_json(tmp_path / "results" / "train_speed.json", found)
+    assert tables.recorded_speed() == [{"shape": "x"}] and capsys.readouterr().out == "recorded on a GPU, 2026-01-02\n"
 
 
 @pytest.fixture(scope="module")

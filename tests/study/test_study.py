@@ -369,14 +369,15 @@ def test_runs_are_compared_on_the_rows_that_both_were_asked(tmp_path):
 def test_the_report_marks_what_another_seed_does_as_well(made, tmp_path):
     """A difference within the spread of the seeds is no finding, however narrow its interval over rows."""
     results = shutil.copytree(made.results, tmp_path / "results")
-    (tmp_path / "README.md").write_text("# A page\n" + report.BEGIN + "old" + report.END + "\nrest\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / report.RESULTS).write_text("# A page\n" + report.BEGIN + "old" + report.END + "\nrest\n")
     assert main(["study", "report", "--results", str(results)]) == 0
-    page, readme = (results / "REPORT.md").read_text(), (tmp_path / "README.md").read_text()
+    page, short = (results / "REPORT.md").read_text(), (tmp_path / report.RESULTS).read_text()
     assert (
         "0.000 [0.000, 0.000], seeds 0.000 to 0.000 ≈" in page
         and "8 validation rows, 4 of them answered in words" in page
     )
-    assert "| tiny | 2 (4) | 8 validation | plain |" in readme and "old" not in readme and readme.endswith("rest\n")
+    assert "| tiny | 2 (4) | 8 validation | plain |" in short and "old" not in short and short.endswith("rest\n")
     picture = results / "studies" / "tiny" / "nll.png"
     assert Image.open(picture).info["Description"] in page
     study = summary_of(results)
@@ -394,14 +395,18 @@ def test_the_headline_is_one_file_and_one_table(made, tmp_path):
         text = path.read_text(encoding="utf-8").replace("tiny", "headline").replace("longer", "greedy")
         write_text(results / "studies" / "headline" / path.name, text)
     study = summary_of(results, "headline")
-    (tmp_path / "README.md").write_text(report.BEGIN + report.END)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / report.RESULTS).write_text(report.BEGIN + report.END)
+    (tmp_path / "README.md").write_text(report.SHORT_BEGIN + report.SHORT_END)
     assert results / "headline.json" in report.write(tmp_path, results)
     found = read_json(results / "headline.json")
     assert found["unseen"] == headline.rounded(study["runs"]["plain"]["metrics"]["unseen"]) and found["settings"][
         "seeds"
     ] == [1, 2]
     assert "stops" in found["unseen"]["reference"] and found["greedy"]["seen"]["n"] == 5
-    for page in (tmp_path / "README.md", results / "REPORT.md"):
+    readme = (tmp_path / "README.md").read_text()
+    assert "| metric | base | fine-tuned | copied title | nearest title's text |" in readme and "| NLL" in readme
+    for page in (tmp_path / report.RESULTS, results / "REPORT.md"):
         assert "greedy: tuned - base" in page.read_text() and "| reference |" in page.read_text()
 
 
@@ -459,11 +464,12 @@ def test_a_run_that_was_scored_elsewhere_stays_recorded(made, tmp_path):
 
 def test_the_recorded_studies_are_shown_as_they_are(tmp_path):
     """A figure typed by hand outlives the run that it came from; so does one in a notebook or in the log."""
-    for name in ("results", "studies", "notebooks"):
+    for name in ("results", "studies", "notebooks", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
     written = report.write(tmp_path, tmp_path / "results")
-    assert {path.name for path in written} >= {"README.md", "REPORT.md", "LOG.md", "05_evaluation.ipynb"}
+    names = {"README.md", "results.md", "REPORT.md", "LOG.md", "headline.json", "05_evaluation.ipynb"}
+    assert {path.name for path in written} >= names
     for path in written:
         recorded = ROOT / path.relative_to(tmp_path)
         if path.suffix == ".png":
