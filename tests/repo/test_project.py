@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import render_results
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -119,29 +120,18 @@ def test_every_module_in_the_readme_exists_and_all_are_named():
     assert named == there
 
 
-@pytest.fixture(scope="module")
-def rendering():
-    """The module benchmarks/render_results.py."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        import render_results
-    finally:
-        sys.path.pop(0)
-    return render_results
-
-
-def test_recorded_results_on_the_pages_come_from_their_files(rendering, tmp_path):
+def test_recorded_results_on_the_pages_come_from_their_files(tmp_path):
     """A number typed by hand outlives the run that it came from."""
     shutil.copytree(ROOT / "results", tmp_path / "results")
     pages = ("README.md", "docs/results.md", "docs/RELIABILITY.md")
     (tmp_path / "docs").mkdir()
     for name in pages:
         shutil.copy(ROOT / name, tmp_path / name)
-    assert set(rendering.write(tmp_path)) == {tmp_path / name for name in pages}
+    assert set(render_results.write(tmp_path)) == {tmp_path / name for name in pages}
     for name in pages:
         assert (tmp_path / name).read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8")
-    drawn = Image.open(tmp_path / rendering.PICTURE).info["Description"]
-    assert Image.open(ROOT / rendering.PICTURE).info["Description"] == drawn
+    drawn = Image.open(tmp_path / render_results.PICTURE).info["Description"]
+    assert Image.open(ROOT / render_results.PICTURE).info["Description"] == drawn
 
 
 def test_links_of_the_results_page_lead_somewhere():
@@ -151,7 +141,7 @@ def test_links_of_the_results_page_lead_somewhere():
     assert len(links) > 10 and all((ROOT / "docs" / link).exists() for link in links)
 
 
-def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
+def test_measurements_reach_the_page_with_their_ratios(tmp_path):
     """Figures that are measured and shown nowhere, or shown beside the wrong ones, convince nobody."""
     row = {"shape": "tinyllama-1.1b", "recipe": "the reference", "examples_per_s": 10.4, "tokens_per_s": 2000,
            "step_s": 1.5, "padding_share": 0.25, "peak_gib": 20.25, "roof_share": 0.0125}  # fmt: skip
@@ -167,15 +157,15 @@ def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
     }
     write_json(tmp_path / "results" / "generate_speed.json", methods)
     (tmp_path / "docs").mkdir()
-    (tmp_path / rendering.PAGE).write_text("# A page\n" + rendering.BEGIN + "old" + rendering.END)
-    (tmp_path / "README.md").write_text(rendering.SPEED_BEGIN + rendering.SPEED_END)
-    rendering.write(tmp_path)
-    page = (tmp_path / rendering.PAGE).read_text(encoding="utf-8")
+    (tmp_path / render_results.PAGE).write_text("# A page\n" + render_results.BEGIN + "old" + render_results.END)
+    (tmp_path / "README.md").write_text(render_results.SPEED_BEGIN + render_results.SPEED_END)
+    render_results.write(tmp_path)
+    page = (tmp_path / render_results.PAGE).read_text(encoding="utf-8")
     assert "| ours | 10.4 | 50,000 | 25.0 | 1,500.0 | 20.2 | 1.2% | 25.0% |" in page and "old" not in page
     assert "| gpu | – | 100 | 20.0 | 9 | 40,000 |" in page  # 20,800 examples at 10.4 a second take 2,000 s
     assert "\nprompts 9.\n" in page and "| ours | 1,234 | 0.250 [0.125, 0.375] |" in page
     assert "| base |\n|---|\n| 1.25 |" in page
-    assert (tmp_path / rendering.PICTURE).exists()
+    assert (tmp_path / render_results.PICTURE).exists()
     assert "| tinyllama-1.1b | ours | 50,000 | 25.0 | 20.2 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 

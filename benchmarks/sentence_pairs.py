@@ -1,11 +1,11 @@
-"""Pairs of a row and a sentence, with whether the row bears the sentence out, by construction.
+"""Pairs of a row and a sentence, with whether the row supports the sentence, by construction.
 
-What: `make_pairs(n, seed)` yields n pairs, half of them supported. A supported sentence says a fact of the row in other
+`make_pairs(n, seed)` yields n pairs, half of them supported. A supported sentence says a fact of the row in other
 words: words/*.yaml have several sentences for each fact, the row's description has one of them and the pair another.
 A refuted one is such a sentence with one number, colour or material changed to another that the same article could have had.
 These are the hard ones: all other words still agree. `make_strangers` yields sentences about another article, and
 `make_inventions` right names with a purpose that is another article's.
-How: `ftlib.retrieval.attribution` is measured on them (`benchmarks/support_pairs.py`).
+How: `support_pairs.py` beside it measures `ftlib.retrieval.attribution` on them.
 """
 
 from __future__ import annotations
