@@ -1,27 +1,29 @@
 """The adapter that ships with the course, so that a class can merge, evaluate and ask without training first.
 
-What: `ftlib/sample/adapter/` is the adapter stage of a run of the cpu profile on the sample (SmolLM2-135M, r 8, some 5 MB), with
-its manifest. Why the manifest decides: it holds the fingerprint of the rows and of the recipe, so the shipped adapter is taken
-only where a training here would make the same one; anything else is trained. The reader's own adapter always comes first.
+`ftlib/data/sample/adapter/` is the adapter stage of a run of the cpu profile on the sample, with its manifest and a card. The
+manifest holds the fingerprint of the rows and of the recipe, so the shipped adapter is taken only where a training here would
+produce the same one; anything else is trained. The reader's own adapter always comes first.
 How: `open_run("merged")` in a notebook takes it, `open_run("merged", rebuild=True)` trains; `ftlib course record --rebuild`
-makes it anew.
+replaces it.
 """
 
 from __future__ import annotations
 
 import shutil
+from importlib import resources
 from pathlib import Path
 
 from ftlib.config.settings import Config
 from ftlib.data.sample import SAMPLE_PATH
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import default_run, ensure, wanted
-from ftlib.runtime.files import file_fingerprint, read_json, write_json
+from ftlib.runtime.files import file_fingerprint, read_json, write_json, write_text
 from ftlib.training.trained_rows import TRAINED_UIDS
 
 FOLDER = SAMPLE_PATH.parent / "adapter"
 WEIGHTS = "adapter_model.safetensors"
 FILES = ("adapter_config.json", WEIGHTS, "train_log.jsonl", TRAINED_UIDS)
+CARD = "README.md"
 PROFILE = "cpu"
 
 
@@ -71,7 +73,7 @@ def forget(run: Run) -> None:
 
 
 def keep(run: Run, folder: Path = FOLDER) -> None:
-    """Make a run's adapter the shipped one: weights rounded to float16 (half the size), tokenizer and plot left out."""
+    """Make a run's adapter the shipped one, with a card: weights rounded to float16, tokenizer and plot left out."""
     from safetensors.torch import load_file, save_file
 
     stage = run.stage("adapter")
@@ -84,3 +86,15 @@ def keep(run: Run, folder: Path = FOLDER) -> None:
     # of the files that ship, rounded: the run's own would call the copy damaged
     manifest["sums"] = {name: file_fingerprint(folder / name) for name in sorted(FILES)}
     write_json(folder / "manifest.json", manifest)
+    write_text(folder / CARD, card(manifest))
+
+
+def card(manifest: dict) -> str:
+    """The adapter's model card, made from its manifest alone."""
+    import jinja2
+
+    text = (resources.files("ftlib.course") / "adapter_card.md.jinja").read_text(encoding="utf-8")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    base = Path(manifest["config"]["model"]["name"]).name.split(".")[0]
+    packages = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    return environment.from_string(text).render(manifest, base=base, packages=packages)
