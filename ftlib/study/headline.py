@@ -8,6 +8,8 @@ the README.
 
 from __future__ import annotations
 
+import json
+
 from ftlib.evaluation.analysis import verdicts
 from ftlib.reporting.findings import findings
 from ftlib.reporting.tables import (
@@ -47,13 +49,9 @@ def metrics_of(study: dict) -> dict:
     return found
 
 
-def rounded(value):
+def rounded(value: dict) -> dict:
     """The same value with floats of seven significant digits: differences of recorded numbers have no more."""
-    if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [rounded(each) for each in value]
-    return float(f"{value:.7g}") if isinstance(value, float) else value
+    return json.loads(json.dumps(value), parse_float=lambda text: float(f"{float(text):.7g}"))
 
 
 def tables(study: dict) -> list[str]:

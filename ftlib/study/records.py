@@ -137,8 +137,8 @@ def save(folder: Path, recorded: Recorded) -> None:
     writer = csv.writer(page, lineterminator="\n")
     writer.writerow(COLUMNS)
     for (run, seed), found in groups.items():
-        rows = sorted(found.items(), key=lambda item: (*item[0][:2], ORDER[item[0][2].partition(".")[0]], item[0][2]))
-        writer.writerows([lines[0]["study"], run, seed, *key, *values] for key, values in rows)
+        rows = sorted(found, key=lambda key: (*key[:2], ORDER.get(key[2].partition(".")[0], len(ORDER)), key[2]))
+        writer.writerows([lines[0]["study"], run, seed, *key, *found[key]] for key in rows)
     write_text(folder / METRICS_FILE, page.getvalue())
 
 

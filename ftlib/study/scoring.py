@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from ftlib.config.settings import flatten
 from ftlib.evaluation import embedding_similarity
@@ -143,13 +144,21 @@ def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) ->
 
     A run that was scored elsewhere keeps what `results/` says of it.
     """
-    rows = {}
-    for job in jobs:
-        key, splits = load(work.stage(job).path / ROWS)
-        if splits and key == scorer.key(job):  # else they are of other settings
-            rows[job] = splits
-    folder = results_of(results, work.study)
-    recorded = records.load(folder)
+    with FileLock(
+        f"{work.folder}.lock"
+    ):  # the processes of a study that share its work folder write the same two files
+        recorded, rows = records.load(results_of(results, work.study)), {}
+        for job in jobs:
+            key, splits = load(work.stage(job).path / ROWS)
+            if splits and key == scorer.key(job):  # else they are of other settings
+                rows[job] = splits
+        _update(recorded, work, rows)
+        if recorded.runs:
+            records.save(results_of(results, work.study), recorded)
+
+
+def _update(recorded: records.Recorded, work: Work, rows: dict[Job, dict[str, RowValues]]) -> None:
+    """Replace what is recorded of the jobs in `rows`; leave out runs that the study has no more."""
     for job, splits in rows.items():
         key = job.run.name, job.seed
         recorded.runs[key] = about(work, job, splits)
@@ -160,11 +169,9 @@ def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) ->
             recorded.against[key] = _against(job, splits, first, rows[first])
     add_means(recorded, work.study, rows)
     order = {run.name: index for index, run in enumerate(work.study.runs)}
-    of_study = sorted((key for key in recorded.runs if key[0] in order), key=lambda key: (order[key[0]], key[1]))
-    recorded.runs = {key: recorded.runs[key] for key in of_study}
-    if of_study:
-        recorded.metrics = {key: blocks for key, blocks in recorded.metrics.items() if key[0] in order}
-        records.save(folder, recorded)
+    keys = sorted((key for key in recorded.runs if key[0] in order), key=lambda key: (order[key[0]], key[1]))
+    recorded.runs = {key: recorded.runs[key] for key in keys}
+    recorded.metrics = {key: blocks for key, blocks in recorded.metrics.items() if key[0] in order}
 
 
 def about(work: Work, job: Job, splits: dict[str, RowValues]) -> dict:
