@@ -92,8 +92,8 @@ def _blocks(cells: Cells, rows: dict[str, dict], compared: dict[str, dict]) -> t
         split: dict(about) | {"systems": {}, "differences": {}, "reference": {}} for split, about in rows.items()
     }
     against = {split: dict(about) for split, about in compared.items()}
-    for split, system, metric in cells:
-        if split not in metrics:
+    for (split, system, metric), values in cells.items():
+        if split not in metrics or not values[0]:
             continue
         if system == FIRST:
             group = against.get(split, {})
@@ -102,7 +102,7 @@ def _blocks(cells: Cells, rows: dict[str, dict], compared: dict[str, dict]) -> t
         else:
             group = metrics[split]["differences" if "-" in system else "systems"].setdefault(system, {})
         name, _, part = metric.partition(".")
-        _add(group.setdefault(name, {}), part, cells[split, system, metric])
+        _add(group.setdefault(name, {}), part, values)
     return metrics, against
 
 
@@ -143,7 +143,11 @@ def save(folder: Path, recorded: Recorded) -> None:
 
 
 def _without(found: Cells, shared: Cells) -> Cells:
-    return {key: values for key, values in found.items() if shared.get(key) != values}
+    """The cells that are not as in `shared`; empty ones for those that are only there, so that they are not inherited."""
+    splits = {key[0] for key in found}
+    absent = [key for key in shared.keys() - found.keys() if key[0] in splits and key[1] != FIRST]
+    own = {key: values for key, values in found.items() if shared.get(key) != values}
+    return own | dict.fromkeys(absent, ("",) * len(COLUMNS[6:]))
 
 
 def _shared(runs: dict[str, Cells]) -> Cells:
@@ -199,7 +203,8 @@ def _numbers(mean: float, limits: list[float] | None) -> tuple[str, ...]:
 def _digits(value: float) -> str:
     """Five significant digits, or as many more as a table needs to print what it prints of the full number."""
     texts = (f"{value:.{digits}g}" for digits in range(5, 18))
-    return next(text for text in texts if number(float(text)) == number(value))
+    text = next(text for text in texts if number(float(text)) == number(value))
+    return text if float(text) == value else _digits(float(text))  # so that a saved number is saved alike again
 
 
 def summary(recorded: Recorded) -> dict:

@@ -152,12 +152,17 @@ def test_rows_that_runs_share_are_stored_once_and_only_if_all_have_them(tmp_path
     page = (tmp_path / records.METRICS_FILE).read_text()
     assert page.count("rougeL") == 2 and "s,*,all,unseen,base,rougeL,0.5,0.12346,1,,," in page
     assert again.runs == recorded.runs
+    recorded.runs["a", 2] = recorded.runs["a", 1] | {"seed": 2}
+    recorded.metrics["a", 2] = recorded.metrics["b", 1]  # scored where cosine was not installed
+    records.save(tmp_path, recorded)
+    assert "cosine" not in records.load(tmp_path).metrics["a", 2]["unseen"]["systems"]["base"]
 
 
-@pytest.mark.parametrize("value", [0.0004999996, 1.00050001, -0.00249999, 123456.789, 9.99951, 0.0, -4e-9])
+@pytest.mark.parametrize("value", [0.0004999996, 0.2975049, 1.00050001, -0.00249999, 123456.789, 9.99951, 0.0, -4e-9])
 def test_a_rounded_number_is_printed_like_the_full_one(value, tmp_path):
     """A table that changes because its file was rewritten makes a reader doubt both."""
-    assert number(float(records._digits(value))) == number(value)
+    text = records._digits(value)
+    assert number(float(text)) == number(value) and records._digits(float(text)) == text
 
 
 def test_another_study_of_the_same_recipe_takes_its_trained_models(made, tmp_path, trainings):
