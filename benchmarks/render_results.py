@@ -1,4 +1,4 @@
-"""Write what is recorded under results/ to where it is shown: docs/results.md, docs/RELIABILITY.md, README and the speed plot.
+"""Render what is recorded under results/: tables in docs/ and README, the two figures of the README.
 
 Why: a number typed by hand outlives the run that it came from. A test renders everything again and compares.
 How: python benchmarks/render_results.py
@@ -31,7 +31,7 @@ from ftlib.reporting.tables import (
     trained_on,
     under_definitions,
 )
-from ftlib.runtime.files import read_json, write_text
+from ftlib.runtime.files import read_json, replacing, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = (
@@ -39,15 +39,30 @@ BEGIN, END = (
     "<!-- /results -->",
 )
 SPEED_BEGIN, SPEED_END = (
-    "<!-- speed: rendered by benchmarks/render_results.py from results/train_speed.json, do not edit by hand -->\n",
+    "<!-- speed: rendered from results/, do not edit by hand -->\n",
     "<!-- /speed -->",
 )
-OPEN_BOOK = ("base", "base_open", "tuned", "tuned_open", "nearest")
-OPEN_BOOK_METRICS = ("nll", "rougeL", "unsupported_numbers", "copied_run")
+RETRIEVAL = {
+    "base": "base, without retrieval",
+    "base_open": "base, with retrieval",
+    "tuned": "fine-tuned, without retrieval",
+    "tuned_open": "fine-tuned, with retrieval",
+    "nearest": LABELS["nearest"],
+}
+SYSTEM_LABELS = {  # of the headline picture
+    "base": "base model",
+    "base_one_shot": "base model, one example in the prompt",
+    "base_open": "base model with retrieval",
+    "tuned": "fine-tuned model",
+    "tuned_open": "fine-tuned model with retrieval",
+    "copy_title": "copy of the title",
+    "nearest": "lookup: text of the nearest training title",
+}
+RETRIEVAL_METRICS = ("nll", "rougeL", "unsupported_numbers", "copied_run")
 METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage", "unsupported_numbers")
 SPEED = "train_speed.json"
-PICTURE = Path("docs") / "train_speed.png"
-PAGE, RELIABILITY = Path("docs") / "results.md", Path("docs") / "RELIABILITY.md"
+PICTURE, HEADLINE_PICTURE = Path("docs") / "train_speed.png", Path("docs") / "headline.png"
+PAGE, RELIABILITY = Path("docs") / "results.md", Path("docs") / "reliability.md"
 MEASURED = {  # files that are shown as they are, a table for each part
     "generate_speed": "Answering prompts",
     "equal_quality": "Does the faster recipe learn as well?",
@@ -100,22 +115,24 @@ def render_run(path: Path) -> list[str]:
         *rerun_note(split, METRICS),
         *(f"- {sentence}" for sentence in findings(metrics)),
         "",
-        *render_open_book(name, split),
+        *render_retrieval(name, split),
     ]
 
 
-def render_open_book(name: str, split: dict) -> list[str]:
-    """With and without retrieval and the nearest title side by side; nothing for a run without retrieval."""
+def render_retrieval(name: str, split: dict) -> list[str]:
+    """Compare the systems with and without retrieval; returns [] for a run that was evaluated without retrieval."""
     systems, changes = split["systems"], split["differences"]
     if "tuned_open" not in systems:
         return []
-    shown = {s: f"{LABELS[s]}{', closed book' if s in ('base', 'tuned') else ''}" for s in OPEN_BOOK}
-    rows = [[label, *cells(systems[s], OPEN_BOOK_METRICS)] for s, label in shown.items()]
+    rows = [[label, *cells(systems[system], RETRIEVAL_METRICS)] for system, label in RETRIEVAL.items()]
     for a, b in (("base_open", "base"), ("tuned_open", "tuned"), ("tuned_open", "nearest")):
-        rows.append([f"difference: {shown[a]} - {shown[b]}", *cells(changes[f"{a}-{b}"], OPEN_BOOK_METRICS)])
-    rows.append(["the reference", *cells(split["reference"], OPEN_BOOK_METRICS, center)])
-    intro = f"**{name}, closed and open book**: with an open book, training rows of similar titles stand in the prompt."
-    return [intro, "", *Table(["system", *(marked(m, split) for m in OPEN_BOOK_METRICS)], rows).markdown()]
+        label = f"difference: {RETRIEVAL[a]} - {RETRIEVAL[b]}"
+        rows.append([label, *cells(changes[f"{a}-{b}"], RETRIEVAL_METRICS)])
+    rows.append(["the reference", *cells(split["reference"], RETRIEVAL_METRICS, center)])
+    intro = (
+        f"**{name}, with and without retrieval**: with retrieval, training rows of similar titles stand in the prompt."
+    )
+    return [intro, "", *Table(["system", *(marked(m, split) for m in RETRIEVAL_METRICS)], rows).markdown()]
 
 
 def render_speed(found: dict) -> list[str]:
@@ -191,7 +208,7 @@ def render_file(path: Path) -> list[str]:
 
 
 def render_reliability(results: Path = ROOT / "results") -> str:
-    """Markdown for docs/RELIABILITY.md: the full-size file, kills, deterministic kernels; each part once it was recorded."""
+    """Markdown for docs/reliability.md: the full-size file, kills, deterministic kernels; each part once it was recorded."""
     parts = {"prepare_speed": render_prepare, "kills": render_kills, "deterministic": render_deterministic}
     lines = []
     for name, render_part in parts.items():
@@ -265,10 +282,27 @@ def write(root: Path = ROOT) -> list[Path]:
         found = read_json(results / SPEED)
         parts[root / "README.md"] = (SPEED_BEGIN, SPEED_END, render_short_speed(found))
         plots.speed_waterfall(found["rows"], found["rows"][0]["shape"], root / PICTURE)
+    if (results / "headline.json").exists():
+        headline_picture(read_json(results / "headline.json"), root / HEADLINE_PICTURE)
     parts = {path: part for path, part in parts.items() if path.exists()}
     for path, part in parts.items():
         write_text(path, between(path.read_text(encoding="utf-8"), *part))
     return [*parts]
+
+
+def headline_picture(headline: dict, path: Path | None = None) -> plots.Picture:
+    """Draw ROUGE-L of every system on unseen titles, mean and 95 % interval, from results/headline.json."""
+    unseen = headline["unseen"]
+    figure = plots.systems_plot({"unseen": unseen}, "rougeL")
+    axes = figure.axes[0]
+    systems = [label.get_text().split(" ")[0] for label in axes.get_yticklabels()]
+    axes.set_yticks(axes.get_yticks(), [SYSTEM_LABELS.get(system, system) for system in systems])
+    axes.set(xlabel="ROUGE-L F1, mean and 95 % interval", title=f"ROUGE-L on {unseen['n']:,} unseen titles")
+    figure.set_size_inches(8, figure.get_figheight())
+    if path is not None:
+        with replacing(path) as partial:
+            figure.savefig(partial, format="png", dpi=120, metadata={"Description": figure.alt})
+    return figure
 
 
 if __name__ == "__main__":

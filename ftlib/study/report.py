@@ -19,7 +19,7 @@ from ftlib.study.study_file import Study
 
 BEGIN, END = notebook_files.STUDIES[0] + "\n", notebook_files.STUDIES[1]
 SHORT_BEGIN, SHORT_END = (
-    "<!-- headline: rendered by ftlib study report from results/headline.json, do not edit by hand -->\n",
+    "<!-- headline: rendered from results/headline.json, do not edit by hand -->\n",
     "<!-- /headline -->",
 )
 PAGE, PICTURE, RESULTS = "REPORT.md", "nll.png", Path("docs") / "results.md"

@@ -123,15 +123,16 @@ def test_every_module_in_the_readme_exists_and_all_are_named():
 def test_recorded_results_on_the_pages_come_from_their_files(tmp_path):
     """A number typed by hand outlives the run that it came from."""
     shutil.copytree(ROOT / "results", tmp_path / "results")
-    pages = ("README.md", "docs/results.md", "docs/RELIABILITY.md")
+    pages = ("README.md", "docs/results.md", "docs/reliability.md")
     (tmp_path / "docs").mkdir()
     for name in pages:
         shutil.copy(ROOT / name, tmp_path / name)
     assert set(render_results.write(tmp_path)) == {tmp_path / name for name in pages}
     for name in pages:
         assert (tmp_path / name).read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8")
-    drawn = Image.open(tmp_path / render_results.PICTURE).info["Description"]
-    assert Image.open(ROOT / render_results.PICTURE).info["Description"] == drawn
+    for picture in (render_results.PICTURE, render_results.HEADLINE_PICTURE):
+        drawn = Image.open(tmp_path / picture).info["Description"]
+        assert Image.open(ROOT / picture).info["Description"] == drawn
 
 
 def test_links_of_the_results_page_lead_somewhere():
