@@ -144,7 +144,7 @@ def _add_study(subs, common) -> None:
     run.add_argument("--no-score", action="store_true", help="train and answer; score later, on any machine")
     run.add_argument("--no-train", action="store_true", help="score what is answered")
     run.set_defaults(function=commands.do_study_run)
-    what = "tables and figures of all recorded studies, in results/REPORT.md and docs/results.md"
+    what = "tables and figures of all recorded studies, in REPORT.md and the README"
     report = actions.add_parser("report", help=what, description=what)
     report.set_defaults(function=commands.do_study_report)
     for action in (run, report):
