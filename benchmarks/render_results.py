@@ -1,6 +1,6 @@
-"""Render what is recorded under results/: tables in docs/, the two figures of the README, the package's copy of the speed rows.
+"""Render what is recorded under results/: tables in docs/ and README, the two figures of the README.
 
-Why: a figure typed by hand outlives the run that it came from. A test renders everything again and compares.
+Why: a number typed by hand outlives the run that it came from. A test renders everything again and compares.
 How: python benchmarks/render_results.py
 """
 
@@ -12,32 +12,37 @@ from shapes import JOB_EXAMPLES, SHAPES
 
 from ftlib.evaluation.bootstrap import SMALL
 from ftlib.evaluation.metric_table import DEFINITIONS
-from ftlib.evaluation.recorded import upgraded, widened
-from ftlib.reporting import plots, speed
+from ftlib.evaluation.recorded import widened
+from ftlib.reporting import plots
 from ftlib.reporting.findings import findings
 from ftlib.reporting.tables import (
+    DASH,
     LABELS,
-    SPLIT_TITLES,
+    SPEED_COLUMNS,
+    Table,
     between,
+    cells,
     center,
     interval,
-    markdown,
     marked,
+    of_shape,
     rerun_note,
+    speed_table,
     trained_on,
+    under_definitions,
 )
-from ftlib.runtime.files import read_json, replacing, write_json
+from ftlib.runtime.files import read_json, replacing, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = (
     "<!-- results: rendered by benchmarks/render_results.py from results/, do not edit by hand -->\n",
     "<!-- /results -->",
 )
-BOOKS, IN_BOOKS = (
-    ("base", "base_open", "tuned", "tuned_open", "nearest"),
-    ("nll", "rougeL", "unsupported_numbers", "copied_run"),
+SPEED_BEGIN, SPEED_END = (
+    "<!-- speed: rendered from results/, do not edit by hand -->\n",
+    "<!-- /speed -->",
 )
-BOOK_LABELS = {
+RETRIEVAL = {
     "base": "base, without retrieval",
     "base_open": "base, with retrieval",
     "tuned": "fine-tuned, without retrieval",
@@ -53,12 +58,11 @@ SYSTEM_LABELS = {  # of the headline picture
     "copy_title": "copy of the title",
     "nearest": "lookup: text of the nearest training title",
 }
+RETRIEVAL_METRICS = ("nll", "rougeL", "unsupported_numbers", "copied_run")
 METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage", "unsupported_numbers")
-PICTURE = Path("docs") / "train_speed.png"
-HEADLINE_PICTURE = Path("docs") / "headline.png"
-PAGES = (Path("README.md"), Path("docs") / "results.md")  # the tables go where the markers are
-PROMISES = Path("docs") / "reliability.md"
-PACKAGED = Path("ftlib") / "config" / "profiles" / speed.FILE
+SPEED = "train_speed.json"
+PICTURE, HEADLINE_PICTURE = Path("docs") / "train_speed.png", Path("docs") / "headline.png"
+PAGE, RELIABILITY = Path("docs") / "results.md", Path("docs") / "reliability.md"
 MEASURED = {  # files that are shown as they are, a table for each part
     "generate_speed": "Answering prompts",
     "equal_quality": "Does the faster recipe learn as well?",
@@ -76,110 +80,115 @@ ABOUT = ("definitions", "what", "device", "versions", "finished", "set", "train"
 
 def render(results: Path = ROOT / "results") -> str:
     """Markdown for everything that is recorded: finished runs, training speed, other measurements."""
-    parts = [render_run(path) for path in sorted(results.glob("*/metrics.json"))]
-    if (results / speed.FILE).exists():
-        parts.append(render_speed(read_json(results / speed.FILE)))
+    lines = [line for path in sorted(results.glob("*/metrics.json")) for line in render_run(path)]
+    if (results / SPEED).exists():
+        lines += render_speed(read_json(results / SPEED))
     paths = [results / f"{name}.json" for name in MEASURED]
-    return "\n".join([*parts, *(render_file(path) for path in paths if path.exists())])
+    return "\n".join([*lines, *(line for path in paths if path.exists() for line in render_file(path))])
 
 
-def render_run(path: Path) -> str:
-    metrics = read_json(path)
-    settings = metrics["settings"]
-    metrics |= {name: upgraded(metrics[name], settings["generation"]) for name in SPLIT_TITLES if name in metrics}
-    split = metrics["unseen"]
-    systems, change = split["systems"], split["differences"]["tuned-base"]
+def file_link(name: str) -> str:
+    """A link from a page in docs/."""
+    return f"[`results/{name}`](../results/{name})"
+
+
+def render_run(path: Path) -> list[str]:
+    name, metrics = path.parent.name, under_definitions(read_json(path))
+    settings, split = metrics["settings"], metrics["unseen"]
+    systems = split["systems"]
     per_step = read_json(path.parent / "manifests.json")["adapter"]["config"]["train"]["examples_per_step"]
-    intro = (
-        f"**{path.parent.name}**: {settings['model']}, {trained_on(settings | {'examples_per_step': per_step})} of "
+    columns = {
+        "metric": [marked(metric, split) for metric in METRICS],
+        "before": cells(systems["base"], METRICS),
+        "after": cells(systems["tuned"], METRICS),
+        "difference": cells(split["differences"]["tuned-base"], METRICS),
+        "the reference": cells(split["reference"], METRICS, center),
+        "copy the title": cells(systems["copy_title"], METRICS),
+        "nearest title's text": cells(systems["nearest"], METRICS),
+    }
+    return [
+        f"**{name}**: {settings['model']}, {trained_on(settings | {'examples_per_step': per_step})} of "
         f"{settings['file']}, in {settings['train_seconds']:.0f} s on {settings['device']}; {split['n']} unseen titles, "
-        "mean [95 % interval]. "
-        f"Files: [`results/{path.parent.name}/`](results/{path.parent.name}/)."
-    )
-    header = ["metric", "before", "after", "difference", "the reference", "copy the title", "nearest title's text"]
-    own, rows = split["reference"], []
-    for name in METRICS:
-        cells = [interval(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
-        cells += [interval(change[name]), center(own[name]) if name in own else "–"]
-        cells += [interval(systems[s][name]) if name in systems[s] else "–" for s in ("copy_title", "nearest")]
-        rows.append([marked(name, split), *cells])
-    said = [f"- {sentence}" for sentence in findings(metrics)]
-    return "\n".join(
-        [
-            intro,
-            "",
-            *markdown(header, rows),
-            "",
-            *rerun_note(split, METRICS),
-            *said,
-            "",
-            *render_books(path.parent.name, split),
-        ]
-    )
+        f"mean [95 % interval]. Files: {file_link(f'{name}/')}.",
+        "",
+        *Table.of_columns(columns).markdown(),
+        *rerun_note(split, METRICS),
+        *(f"- {sentence}" for sentence in findings(metrics)),
+        "",
+        *render_retrieval(name, split),
+    ]
 
 
-def render_books(name: str, split: dict) -> list[str]:
+def render_retrieval(name: str, split: dict) -> list[str]:
     """Compare the systems with and without retrieval; returns [] for a run that was evaluated without retrieval."""
     systems, changes = split["systems"], split["differences"]
     if "tuned_open" not in systems:
         return []
-    shown = {s: f"{BOOK_LABELS[s]}" for s in BOOKS}
-    rows = [[shown[s], *(interval(systems[s][m]) if m in systems[s] else "–" for m in IN_BOOKS)] for s in BOOKS]
+    rows = [[label, *cells(systems[system], RETRIEVAL_METRICS)] for system, label in RETRIEVAL.items()]
     for a, b in (("base_open", "base"), ("tuned_open", "tuned"), ("tuned_open", "nearest")):
-        cells = [interval(changes[f"{a}-{b}"][m]) if m in changes[f"{a}-{b}"] else "–" for m in IN_BOOKS]
-        rows.append([f"difference: {shown[a]} - {shown[b]}", *cells])
-    own = split["reference"]
-    rows.append(["the reference", *(center(own[m]) if m in own else "–" for m in IN_BOOKS)])
+        label = f"difference: {RETRIEVAL[a]} - {RETRIEVAL[b]}"
+        rows.append([label, *cells(changes[f"{a}-{b}"], RETRIEVAL_METRICS)])
+    rows.append(["the reference", *cells(split["reference"], RETRIEVAL_METRICS, center)])
     intro = (
         f"**{name}, with and without retrieval**: with retrieval, training rows of similar titles stand in the prompt."
     )
-    return [intro, "", *markdown(["system", *(marked(name, split) for name in IN_BOOKS)], rows), ""]
+    return [intro, "", *Table(["system", *(marked(m, split) for m in RETRIEVAL_METRICS)], rows).markdown()]
 
 
-def render_speed(found: dict) -> str:
+def render_speed(found: dict) -> list[str]:
     """Training speed: the figure, a table for each shape, and whole jobs beside the reference's time for as many examples."""
     first = found["rows"][0]["shape"]
     alt = plots.speed_waterfall(found["rows"], first).alt
     lines = [
-        f"**Training speed**, one change at a time, on {found['device']}. File: [`results/{speed.FILE}`](results/{speed.FILE}). "
+        f"**Training speed**, one change at a time, on {found['device']}. File: {file_link(SPEED)}. "
         "The first rows wait for Python, so they vary with the host's processor, and with them every `times`.",
         "",
-        f"![{alt}]({PICTURE.as_posix()})",
+        f"![{alt}]({PICTURE.name})",
         "",
     ]
     for shape in SHAPES:
-        rows = speed.table_rows(found["rows"], shape)
-        lines += [f"{shape}:", "", *markdown(speed.HEADER, rows), ""] if rows else []
+        table = speed_table(found["rows"], shape)
+        lines += [f"{shape}:", "", *table.markdown()] if table.rows else []
     slow = next((row for row in found["rows"] if row["shape"] == SHAPES[0]), None)
     if found["jobs"] and slow:
         reference = JOB_EXAMPLES / slow["examples_per_s"]
+        jobs = found["jobs"]
+        columns = {
+            "profile": [job["profile"] for job in jobs],
+            "set on top": [", ".join(job["extra"]) or DASH for job in jobs],
+            "seconds": [f"{job['seconds']:,.0f}" for job in jobs],
+            "times as fast": [f"{reference / job['seconds']:.1f}" for job in jobs],
+            "steps": [cell(job["steps"]) for job in jobs],
+            "tokens/s": [cell(job["tokens_per_s"]) for job in jobs],
+        }
         lines += [
             f"Whole jobs, {SHAPES[0]}: seconds of `ftlib train` on {JOB_EXAMPLES:,} examples, process start to saved adapter. "
             f"On as many, {slow['recipe']} takes {reference:,.0f} s at its steady speed.",
             "",
+            *Table.of_columns(columns).markdown(),
         ]
-        header = ["profile", "set on top", "seconds", "times as fast", "steps", "tokens/s"]
-        cells = [
-            [
-                job["profile"],
-                ", ".join(job["extra"]) or "–",
-                f"{job['seconds']:,.0f}",
-                f"{reference / job['seconds']:.1f}",
-                cell(job["steps"]),
-                cell(job["tokens_per_s"]),
-            ]
-            for job in found["jobs"]
-        ]
-        lines += [*markdown(header, cells), ""]
-    return "\n".join(lines)
+    return lines
 
 
-def render_file(path: Path) -> str:
-    """A file of measurements as it is: single figures, then a table for each list of rows and for each group of figures."""
+def render_short_speed(found: dict) -> str:
+    """The README's table: of each shape the reference and the fastest recipe with as many examples a step."""
+    names, rows = ("recipe", "tokens/s", "times", "peak GiB"), []
+    for shape in SHAPES:
+        mine = [row for row in of_shape(found["rows"], shape) if "examples" not in row["recipe"]]
+        for row in [mine[0], max(mine, key=lambda row: row["tokens_per_s"])] if mine else []:
+            rows.append([shape, *(SPEED_COLUMNS[name](row) for name in names)])
+    intro = (
+        f"Training on {found['device']}, 16 examples per step, padding not counted. The second row of a model has all changes "
+        f"of [docs/results.md]({PAGE.as_posix()}) up to the one that it names."
+    )
+    return "\n".join([intro, "", *Table(["model shape", *names], rows).markdown()])
+
+
+def render_file(path: Path) -> list[str]:
+    """A file of measurements as it is: single values, then a table for each list of rows and for each group of values."""
     found = read_json(path)
-    where = f"results/{path.name}"
     title = f"**{MEASURED[path.stem]}**" + (f", on {found['device']}" if "device" in found else "")
-    lines = [f"{title}. {found['what'] + '. ' if 'what' in found else ''}File: [`{where}`]({where}).", ""]
+    lines = [f"{title}. {found['what'] + '. ' if 'what' in found else ''}File: {file_link(path.name)}.", ""]
     if path.stem == "loops" and found.get("definitions", 1) < DEFINITIONS and found["loops"] < SMALL:
         for row in found["repetitions"]:
             for name in ("token_probability", "end_probability"):
@@ -191,22 +200,22 @@ def render_file(path: Path) -> str:
         if shown(value) or not value:
             continue
         rows = value if isinstance(value, list) else [value]
-        columns = list(dict.fromkeys(name for row in rows for name, inside in row.items() if shown(inside)))
-        if columns:
-            cells = [[cell(row.get(name)) for name in columns] for row in rows]
-            table = markdown([words(name) for name in columns], cells)
-            lines += [*([] if key == "rows" else [f"{key}:", ""]), *table, ""]
-    return "\n".join(lines)
+        names = dict.fromkeys(name for row in rows for name, inside in row.items() if shown(inside))
+        if names:
+            table = Table.of_columns({words(name): [cell(row.get(name)) for row in rows] for name in names})
+            lines += [*([] if key == "rows" else [f"{key}:", ""]), *table.markdown()]
+    return lines
 
 
 def render_reliability(results: Path = ROOT / "results") -> str:
     """Markdown for docs/reliability.md: the full-size file, kills, deterministic kernels; each part once it was recorded."""
-    parts, paths = [], [results / f"{name}.json" for name in ("prepare_speed", "kills", "deterministic")]
-    for path, render_part in zip(paths, (render_prepare, render_kills, render_deterministic), strict=True):
-        if path.exists():
-            where = f"[`results/{path.name}`](../results/{path.name})"
-            parts += [*render_part(found := read_json(path)), "", f"On {found['device']}. File: {where}.", ""]
-    return "\n".join(parts)
+    parts = {"prepare_speed": render_prepare, "kills": render_kills, "deterministic": render_deterministic}
+    lines = []
+    for name, render_part in parts.items():
+        if (path := results / f"{name}.json").exists():
+            found = read_json(path)
+            lines += [*render_part(found), f"On {found['device']}. File: {file_link(path.name)}.", ""]
+    return "\n".join(lines)
 
 
 def render_prepare(found: dict) -> list[str]:
@@ -219,9 +228,8 @@ def render_prepare(found: dict) -> list[str]:
     return [
         f"**A file of {found['rows']:,} rows**, medians of several runs in turns; memory of all processes together.",
         "",
-        *markdown(["file", "reader", *map(words, columns), "times as fast"], rows),
-        "",
-        *markdown(["rows, .json, ftlib prepare", *map(words, columns)], growth),
+        *Table(["file", "reader", *map(words, columns), "times as fast"], rows).markdown(),
+        *Table(["rows, .json, ftlib prepare", *map(words, columns)], growth).markdown(),
     ]
 
 
@@ -235,7 +243,7 @@ def render_kills(found: dict) -> list[str]:
         f"**Kills**: {found['survived']} of {found['tried']} survived, in {found['seconds']:,} s. Of {found['started_together']} "
         f"runs that started together on one folder, {found['refused']} were refused and none spoiled the result.",
         "",
-        *markdown(["stage, moment or scheduler", "kills", "survived"], rows),
+        *Table(["stage, moment or scheduler", "kills", "survived"], rows).markdown(),
     ]
 
 
@@ -245,7 +253,7 @@ def render_deterministic(found: dict) -> list[str]:
     return [
         f"**Deterministic kernels** train {found['slower_by']:.1%} slower.",
         "",
-        *markdown(["two trainings", "tokens/s", "again", "the same bytes"], rows),
+        *Table(["two trainings", "tokens/s", "again", "the same bytes"], rows).markdown(),
     ]
 
 
@@ -262,40 +270,24 @@ def cell(value) -> str:
     if isinstance(value, dict):
         return interval(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return "–" if value is None else str(value)
+        return DASH if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def insert(readme: str, table: str) -> str:
-    """The page with the table between its markers."""
-    return between(readme, BEGIN, END, table)
-
-
-def write(root: Path = ROOT) -> None:
-    """Write pages, figures and the package's copy of the speed rows, from `results/` under `root`."""
+def write(root: Path = ROOT) -> list[Path]:
+    """Write the pages under `root` and the speed plot from its `results/`; returns the pages."""
     results = root / "results"
-    for path in PAGES:
-        page = (root / path).read_text(encoding="utf-8") if (root / path).exists() else ""
-        if BEGIN in page:
-            (root / path).write_text(insert(page, tables_for(path, results)), encoding="utf-8")
-    promises = root / PROMISES
-    if promises.exists():
-        page = insert(promises.read_text(encoding="utf-8"), render_reliability(results))
-        promises.write_text(page, encoding="utf-8")
+    parts = {root / PAGE: (BEGIN, END, render(results)), root / RELIABILITY: (BEGIN, END, render_reliability(results))}
+    if (results / SPEED).exists():
+        found = read_json(results / SPEED)
+        parts[root / "README.md"] = (SPEED_BEGIN, SPEED_END, render_short_speed(found))
+        plots.speed_waterfall(found["rows"], found["rows"][0]["shape"], root / PICTURE)
     if (results / "headline.json").exists():
         headline_picture(read_json(results / "headline.json"), root / HEADLINE_PICTURE)
-    if (results / speed.FILE).exists():
-        found = read_json(results / speed.FILE)
-        plots.speed_waterfall(found["rows"], found["rows"][0]["shape"], root / PICTURE)
-        write_json(root / PACKAGED, packaged(found))
-
-
-def tables_for(page: Path, results: Path = ROOT / "results") -> str:
-    """Render the tables with links and pictures relative to the folder of `page` (a path relative to the root)."""
-    text = render(results)
-    if page.parent == Path("."):
-        return text
-    return text.replace("](results/", "](../results/").replace(f"]({PICTURE.parent.as_posix()}/", "](")
+    parts = {path: part for path, part in parts.items() if path.exists()}
+    for path, part in parts.items():
+        write_text(path, between(path.read_text(encoding="utf-8"), *part))
+    return [*parts]
 
 
 def headline_picture(headline: dict, path: Path | None = None) -> plots.Picture:
@@ -313,11 +305,6 @@ def headline_picture(headline: dict, path: Path | None = None) -> plots.Picture:
     return figure
 
 
-def packaged(found: dict) -> dict:
-    """What notebook 03 needs of results/train_speed.json."""
-    return {key: found[key] for key in ("device", "finished", "rows")}
-
-
 if __name__ == "__main__":
-    write()
-    print("docs/reliability.md, docs/*.png and pages with markers: results rendered")
+    for path in write():
+        print(f"{path.relative_to(ROOT)}: rendered")

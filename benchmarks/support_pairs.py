@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.data.sample.pairs import Pair, make_inventions, make_pairs, make_strangers
+from sentence_pairs import Pair, make_inventions, make_pairs, make_strangers
+
 from ftlib.evaluation.bootstrap import wilson
 from ftlib.retrieval import attribution
 from ftlib.runtime.files import write_json

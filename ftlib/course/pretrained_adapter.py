@@ -9,6 +9,7 @@ notebook takes it, `open_run("merged", rebuild=True)` trains; `ftlib course reco
 from __future__ import annotations
 
 import shutil
+from importlib import resources
 from pathlib import Path
 
 from ftlib.config.settings import Config
@@ -16,12 +17,13 @@ from ftlib.data.sample import SAMPLE_PATH
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import default_run, ensure, stage_key
 from ftlib.runtime.console import log
-from ftlib.runtime.files import file_fingerprint, read_json, write_json
+from ftlib.runtime.files import file_fingerprint, read_json, write_json, write_text
 from ftlib.training.trained_rows import TRAINED_UIDS
 
 FOLDER = SAMPLE_PATH.parent / "adapter"
 WEIGHTS = "adapter_model.safetensors"
 FILES = ("adapter_config.json", WEIGHTS, "train_log.jsonl", TRAINED_UIDS)
+CARD = "README.md"
 PROFILE = "cpu"
 
 
@@ -71,7 +73,7 @@ def forget(run: Run) -> None:
 
 
 def keep(run: Run, folder: Path = FOLDER) -> None:
-    """Ship a run's adapter: weights rounded to float16 (half the size), tokenizer and plot left out."""
+    """Ship a run's adapter with a card: weights rounded to float16 (half the size), tokenizer and plot left out."""
     from safetensors.torch import load_file, save_file
 
     stage = run.stage("adapter")
@@ -84,3 +86,15 @@ def keep(run: Run, folder: Path = FOLDER) -> None:
     # of the files that ship, rounded: the run's own would call the copy damaged
     manifest["sums"] = {name: file_fingerprint(folder / name) for name in sorted(FILES)}
     write_json(folder / "manifest.json", manifest)
+    write_text(folder / CARD, card(manifest))
+
+
+def card(manifest: dict) -> str:
+    """The adapter's model card, made from its manifest alone."""
+    import jinja2
+
+    text = (resources.files("ftlib.course") / "adapter_card.md.jinja").read_text(encoding="utf-8")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    base = Path(manifest["config"]["model"]["name"]).name.split(".")[0]
+    packages = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    return environment.from_string(text).render(manifest, base=base, packages=packages)

@@ -13,7 +13,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from ftlib.reporting import speed
+from ftlib.reporting.tables import of_shape
 from ftlib.runtime.files import replacing
 
 BASE, TUNED, GREY = "#8c6d1f", "#1f5f8b", "#777777"
@@ -173,11 +173,11 @@ def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
 
 
 def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> Figure:
-    """Tokens/s of each recipe in its order, for one model shape, on a log axis (see `speed.recorded`).
+    """Tokens/s of each recipe in its order, for one model shape, on a log axis (see `tables.recorded_speed`).
 
     Name and figures stand above each bar, not beside it: so the bars keep the whole width of a phone.
     """
-    found = speed.of_shape(rows, shape)
+    found = of_shape(rows, shape)
     figure, axes = _new(height=0.44 * len(found) + 1.2)
     if not found:
         nothing = f"Nothing to draw: no speed of {shape} is recorded yet."

@@ -1,10 +1,18 @@
-"""Render metrics as tables: Markdown, console and data frame."""
+"""Render values as cells and cells as tables.
+
+Every table of the project is a `Table`: whoever shows values only says which cells it has. Markdown, console and data frame
+are three views of the same cells, so a page, a terminal and a notebook cannot differ.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ftlib.evaluation.metric_table import DEFINITIONS
+from ftlib.evaluation.verdicts import seed_range
+from ftlib.runtime.files import read_json, repository
 
 SHOWN = (
     "nll nll_content bits_per_byte format stops rouge1 rouge2 rougeL chrf gram8_r cosine length_ratio distinct2 rep4 "
@@ -12,7 +20,7 @@ SHOWN = (
 ).split()
 
 
-RERUN = "†"
+DASH, RERUN = "–", "†"
 
 
 RERUN_REASONS = {
@@ -100,10 +108,55 @@ def rerun_note(split: dict, shown: Sequence[str] = SHOWN) -> list[str]:
     ]
 
 
-def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a table."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return [lines[0], "|" + "---|" * len(header), *lines[1:]]
+def cells(values: Mapping, names: Iterable[str], write: Callable[[dict], str] = interval) -> list[str]:
+    """One cell per name, a dash where there is no value."""
+    return [write(values[name]) if name in values else DASH for name in names]
+
+
+def seed_cells(split: dict, names: Iterable[str], *pair: str) -> list[str]:
+    """The same for one system of a split, or a difference of two, with the range of the seeds beside the interval."""
+    values = split["differences"]["-".join(pair)] if len(pair) > 1 else split["systems"][pair[0]]
+    return [with_seeds(values[name], seed_range(split, name, *pair)) if name in values else DASH for name in names]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells under a header. The first cell of a row names it."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, Sequence[str]]) -> Table:
+        """A table from {header: cells}."""
+        return cls([*columns], [*zip(*columns.values(), strict=True)])
+
+    def markdown(self) -> list[str]:
+        """Lines of Markdown, and an empty one."""
+        head, *rows = (f"| {' | '.join(line)} |" for line in (self.header, *self.rows))
+        return [head, "|" + "---|" * len(self.header), *rows, ""]
+
+    def console(self) -> str:
+        """Text in aligned columns. A line is never wrapped, so that it can be searched in a log."""
+        from rich.console import Console
+        from rich.table import Table as Grid
+        from rich.text import Text
+
+        grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for name in self.header:
+            grid.add_column(Text(name), no_wrap=True)
+        for row in self.rows:
+            grid.add_row(*map(Text, row))
+        console = Console(file=io.StringIO(), width=10_000, color_system=None)
+        console.print(grid)
+        return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+    def frame(self):
+        """A pandas DataFrame, which a notebook shows as an HTML table, on a phone too."""
+        import pandas
+
+        index, columns = [row[0] for row in self.rows], list(self.header[1:])
+        return pandas.DataFrame([list(row[1:]) for row in self.rows], index=index, columns=columns)
 
 
 def between(page: str, begin: str, end: str, text: str) -> str:
@@ -125,24 +178,19 @@ def under_definitions(metrics: dict) -> dict:
 
 def table_rows(split: dict) -> list[list[str]]:
     """Cells under `header(split)`: metric, base, tuned, tuned - base, wins/ties/losses, the reference, the baselines' means."""
-    systems, difference = split["systems"], split["differences"].get("tuned-base", {})
-    reference, rows = split.get("reference", {}), []
+    systems, change = split["systems"], split["differences"].get("tuned-base", {})
+    names = [name for name in SHOWN if any(name in found for found in systems.values())]  # cosine needs weights
     write = interval if split.get("text_n", split.get("n")) != 1 else center  # one row shows no spread
-    for name in SHOWN:
-        if not any(name in found for found in systems.values()):
-            continue  # cosine, where its weights are not installed
-        cells = [write(systems[s][name]) if name in systems[s] else "–" for s in ("base", "tuned")]
-        change = difference.get(name)
-        cells += [write(change), wins(change)] if change else ["–", "–"]
-        cells.append(center(reference[name]) if name in reference else "–")
-        cells += [center(systems[s][name]) if name in systems[s] else "–" for s in BASELINES if s in systems]
-        rows.append([marked(name, split), *cells])
-    return rows
+    columns = [[marked(name, split) for name in names]]
+    columns += [cells(found, names, write) for found in (systems["base"], systems["tuned"], change)]
+    columns += [cells(change, names, wins), cells(split.get("reference", {}), names, center)]
+    columns += [cells(systems[system], names, center) for system in BASELINES if system in systems]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def wins(change: dict) -> str:
     """Rows that the first system won, tied and lost; a dash where no direction is better, or the decoding decides."""
-    return f"{change['wins']}/{change['ties']}/{change['losses']}" if "wins" in change else "–"
+    return f"{change['wins']}/{change['ties']}/{change['losses']}" if "wins" in change else DASH
 
 
 def header(split: dict) -> list[str]:
@@ -151,24 +199,54 @@ def header(split: dict) -> list[str]:
     return ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", "the reference", *baselines]
 
 
+def before_after(metrics: dict, split: str = "unseen") -> Table:
+    """Base and fine-tuned model on one split of metrics.json: mean [95 % interval]."""
+    found = under_definitions(metrics)[split]
+    return Table(header(found), table_rows(found))
+
+
 def table(metrics: dict, split: str = "unseen") -> str:
-    """The before/after table for the terminal: mean [95 % interval]."""
-    metrics = under_definitions(metrics)
-    rows = [header(metrics[split]), *table_rows(metrics[split])]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    """The before/after table for the console, with a title."""
     title = f"{metrics[split]['n']} {SPLIT_TITLES[split]}; mean [95 % interval], length_ratio: median"
     if split == "seen":
         title += f"; {trained_on(metrics['settings'])}"
-    return "\n".join([title, *lines])
+    return f"{title}\n{before_after(metrics, split).console()}"
 
 
 def frame(metrics: dict, split: str = "unseen"):
-    """The same table as a pandas DataFrame, which a notebook shows as a real table, on a phone too."""
-    import pandas
+    """The before/after table as a pandas DataFrame."""
+    return before_after(metrics, split).frame()
 
-    metrics = under_definitions(metrics)
-    rows = table_rows(metrics[split])
-    return pandas.DataFrame(
-        [row[1:] for row in rows], index=[row[0] for row in rows], columns=header(metrics[split])[1:]
-    )
+
+SPEED_COLUMNS = {  # of results/train_speed.json
+    "recipe": lambda row: row["recipe"],
+    "examples/s": lambda row: f"{row['examples_per_s']:,.1f}",
+    "tokens/s": lambda row: f"{row['tokens_per_s']:,}",
+    "times": lambda row: f"{row['times']:.1f}",
+    "ms a step": lambda row: f"{row['step_s'] * 1000:,.1f}",
+    "peak GiB": lambda row: f"{row['peak_gib']:.1f}",
+    "of the roof": lambda row: f"{row['roof_share']:.1%}",
+    "padding": lambda row: f"{row['padding_share']:.1%}",
+}
+
+
+def recorded_speed() -> list[dict]:
+    """The rows of `results/train_speed.json`; [] and a printed line where a notebook runs without the repository."""
+    path = repository() / "results" / "train_speed.json"
+    if not path.exists():
+        print(f"training speed: not shown ({path} is not there; clone the repository to see it)")
+        return []
+    found = read_json(path)
+    print(f"recorded on {found['device']}, {found['finished'][:10]}")
+    return found["rows"]
+
+
+def of_shape(rows: list[dict], shape: str) -> list[dict]:
+    """The rows of one model shape, in their order, each with `times`: its tokens/s over those of the first."""
+    mine = [row for row in rows if row["shape"] == shape]
+    return [row | {"times": row["tokens_per_s"] / mine[0]["tokens_per_s"]} for row in mine]
+
+
+def speed_table(rows: list[dict], shape: str) -> Table:
+    """Training speed of one model shape, one row per recipe."""
+    return Table([*SPEED_COLUMNS], [[write(row) for write in SPEED_COLUMNS.values()] for row in of_shape(rows, shape)])

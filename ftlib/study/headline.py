@@ -2,31 +2,40 @@
 
 What: the first run of the study `headline` is the chosen decoding; its run `greedy`, if there is one beside it, is the second
 column. Why one file: whoever quotes the project's result needs its rows, seeds, intervals and settings together.
-How: `ftlib study report` writes the file and puts the table into REPORT.md, README and notebook 05.
+How: `ftlib study report` writes the file, the full tables into REPORT.md, docs/results.md and notebook 05, and a short one into
+the README.
 """
 
 from __future__ import annotations
 
+import json
+
 from ftlib.evaluation.analysis import verdicts
-from ftlib.evaluation.verdicts import seed_range
 from ftlib.reporting.findings import findings
 from ftlib.reporting.tables import (
     BASELINES,
     LABELS,
     SHOWN,
     SPLIT_TITLES,
+    Table,
+    cells,
     center,
     interval,
-    markdown,
     marked,
-    number,
     rerun_note,
-    with_seeds,
+    seed_cells,
 )
 
 STUDY, FILE, SECOND = "headline", "headline.json", "greedy"
 ROUGES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 TUNED = ("tuned", "tuned - base")  # the columns that the second decoding has too
+SHORT = {"nll": "NLL (nats per token)", "rougeL": "ROUGE-L", "rouge2": "ROUGE-2", "chrf": "chrF"}
+SHORT_SYSTEMS = {
+    "base": "base",
+    "tuned": "fine-tuned",
+    "copy_title": "copied title",
+    "nearest": "nearest title's text",
+}
 
 
 def metrics_of(study: dict) -> dict:
@@ -40,28 +49,30 @@ def metrics_of(study: dict) -> dict:
     return found
 
 
+def rounded(value: dict) -> dict:
+    """The same value with floats of seven significant digits: differences of recorded numbers have no more."""
+    return json.loads(json.dumps(value), parse_float=lambda text: float(f"{float(text):.7g}"))
+
+
 def tables(study: dict) -> list[str]:
-    """Lines of Markdown: a table for each split, and what the figures say. Intervals of all systems stand in FILE."""
+    """Lines of Markdown: a table for each split, and what the values say. Intervals of all systems stand in FILE."""
     found = metrics_of(study)
     lines = []
     for split in (split for split in SPLIT_TITLES if split in found):
         one = found[split]
-        columns, names = _columns(one), [name for name in SHOWN if name in one["systems"]["tuned"]]
+        names = [name for name in SHOWN if name in one["systems"]["tuned"]]
+        columns = {"metric": [marked(name, one) for name in names]} | _columns(one, names)
         if SECOND in found:
-            columns |= {
-                f"{SECOND}: {title}": cells for title, cells in _columns(found[SECOND][split]).items() if title in TUNED
-            }
-        rows = [[marked(name, one), *(cells(name) for cells in columns.values())] for name in names]
-        fits = one["reference"]["stops"]
+            second = _columns(found[SECOND][split], names)
+            columns |= {f"{SECOND}: {title}": second[title] for title in TUNED}
         lines += [
             f"{one['n']} {SPLIT_TITLES[split]}, {one['text_n']} of them answered in words, mean of the seeds "
             f"{', '.join(map(str, found['settings']['seeds']))} [95 % interval over rows], then the range of the seeds' means "
             f"(length_ratio: medians); decoding `{found['settings']['run']}`:",
             "",
-            *markdown(["metric", *columns], rows),
-            "",
+            *Table.of_columns(columns).markdown(),
             *rerun_note(one),
-            f"Of the references {interval(fits)} end within the longest answer.",
+            f"Of the references {interval(one['reference']['stops'])} end within the longest answer.",
             "",
         ]
     for system in BASELINES:
@@ -74,32 +85,38 @@ def tables(study: dict) -> list[str]:
 
 def precision_and_recall(split: dict) -> list[str]:
     """Lines: what an F value is made of. A short answer whose words all occur wins by precision and says little."""
-    systems = [system for system in ("tuned", *BASELINES) if "rouge1_p" in split["systems"].get(system, {})]
-    rows = [
-        [
-            LABELS[system],
-            *(number(split["systems"][system][f"{name}_{part}"]["mean"]) for name in ROUGES for part in "pr"),
-        ]
-        for system in systems
+    parts = {
+        f"{name}_{letter}": f"{title} {part}"
+        for name, title in ROUGES.items()
+        for letter, part in (("p", "precision"), ("r", "recall"))
+    }
+    systems = {system: split["systems"].get(system, {}) for system in ("tuned", *BASELINES)}
+    rows = [[LABELS[system], *cells(found, parts, center)] for system, found in systems.items() if "rouge1_p" in found]
+    return (
+        ["What the ROUGE values are made of:", "", *Table(["unseen titles", *parts.values()], rows).markdown()]
+        if rows
+        else []
+    )
+
+
+def short_table(found: dict) -> list[str]:
+    """The README's lines from `results/headline.json`: four metrics of four systems on unseen titles."""
+    one, settings = found["unseen"], found["settings"]
+    columns = {title: cells(one["systems"].get(system, {}), SHORT) for system, title in SHORT_SYSTEMS.items()}
+    return [
+        f"{one['n']:,} titles of the {settings['evaluate_on']} split, mean of the training seeds "
+        f"{', '.join(map(str, settings['seeds']))} [95 % interval over rows]. Model: `{settings['set'].get('model.name', '')}`.",
+        "",
+        *Table.of_columns({"metric": list(SHORT.values())} | columns).markdown(),
     ]
-    header = ["unseen titles", *(f"{title} {part}" for title in ROUGES.values() for part in ("precision", "recall"))]
-    return ["What the ROUGE values are made of:", "", *markdown(header, rows), ""] if rows else []
 
 
-def _columns(split: dict) -> dict:
-    """{title: function from a metric's name to its cell}; intervals and seeds only where the eye needs them."""
-    systems, change = split["systems"], split["differences"]["tuned-base"]
-
-    def of(values: dict, write):
-        return lambda name: write(values[name]) if name in values else "–"
-
-    def seeded(values: dict, *pair: str):
-        return lambda name: with_seeds(values[name], seed_range(split, name, *pair)) if name in values else "–"
-
-    others = {BASELINES[system]: of(systems[system], center) for system in BASELINES if system in systems}
+def _columns(split: dict, names: list[str]) -> dict[str, list[str]]:
+    """{title: cells}; intervals and seeds only where they decide something."""
+    systems = split["systems"]
     return {
-        "base": of(systems["base"], center),
-        TUNED[0]: seeded(systems["tuned"], "tuned"),
-        TUNED[1]: seeded(change, "tuned", "base"),
-        "reference": of(split["reference"], center),
-    } | others
+        "base": cells(systems["base"], names, center),
+        TUNED[0]: seed_cells(split, names, "tuned"),
+        TUNED[1]: seed_cells(split, names, "tuned", "base"),
+        "reference": cells(split["reference"], names, center),
+    } | {BASELINES[system]: cells(systems[system], names, center) for system in BASELINES if system in systems}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ftlib.evaluation.verdicts import has_verdict, seed_range, verdict_of
-from ftlib.reporting.tables import interval, with_seeds
+from ftlib.reporting.tables import interval, seed_cells, with_seeds
 from ftlib.study.study_file import Study, load_study
 
 PAGE = "LOG.md"
@@ -83,10 +83,9 @@ def came_out(study: dict, name: str) -> str:
     run = study["runs"][name]
     unseen = run["metrics"]["unseen"]
     if name == study["first"]:
+        known = {metric: title for metric, title in SAID["unseen"].items() if metric in unseen["systems"]["tuned"]}
         shown = [
-            f"{title} {with_seeds(unseen['systems']['tuned'][metric], seed_range(unseen, metric))}"
-            for metric, title in SAID["unseen"].items()
-            if metric in unseen["systems"]["tuned"]
+            f"{title} {cell}" for title, cell in zip(known.values(), seed_cells(unseen, known, "tuned"), strict=True)
         ]
         return f"{'; '.join(shown)}; seeds {', '.join(map(str, run['seeds']))}."
     parts = []

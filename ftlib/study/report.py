@@ -1,4 +1,4 @@
-"""`ftlib study report`: what `results/studies/` holds, as tables and figures, in results/REPORT.md, README and notebook 05.
+"""`ftlib study report`: what `results/studies/` holds, as tables and figures, in results/REPORT.md, docs/ and notebook 05.
 
 Why rendered: a figure typed by hand outlives the run that it came from; a test renders again and compares. Why the spread
 over seeds is shown: a change that is smaller than what another seed does is no finding, however narrow its interval over rows.
@@ -11,16 +11,18 @@ from pathlib import Path
 
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.recorded import upgraded, upgraded_changes
-from ftlib.evaluation.verdicts import seed_range
 from ftlib.reporting import notebook_files, plots
-from ftlib.reporting.tables import between, center, interval, markdown, marked, number, rerun_note, with_seeds
-from ftlib.runtime.files import read_json, write_json, write_text
-from ftlib.study import headline, log
-from ftlib.study.scoring import SUMMARY
+from ftlib.reporting.tables import DASH, Table, between, cells, center, marked, number, rerun_note, seed_cells
+from ftlib.runtime.files import json_text, write_text
+from ftlib.study import headline, log, records
 from ftlib.study.study_file import Study
 
 BEGIN, END = notebook_files.STUDIES[0] + "\n", notebook_files.STUDIES[1]
-PAGE, PICTURE = "REPORT.md", "nll.png"
+SHORT_BEGIN, SHORT_END = (
+    "<!-- headline: rendered from results/headline.json, do not edit by hand -->\n",
+    "<!-- /headline -->",
+)
+PAGE, PICTURE, RESULTS = "REPORT.md", "nll.png", Path("docs") / "results.md"
 SHOWN = {
     "nll": "NLL",
     "rougeL": "ROUGE-L",
@@ -43,23 +45,27 @@ is chosen on validation rows. No row of the data, and no answer, is kept here.
 NOTHING = "No study is recorded yet.\n"
 
 
+def recorded_runs(results: Path, study: str) -> list[dict]:
+    """The lines of a study's `runs.jsonl`."""
+    return list(records.read_runs(results / "studies" / study).values())
+
+
 def summaries(results: Path) -> list[dict]:
     """The recorded studies, in the order in which they were finished."""
-    found = [under_definitions(read_json(path), path.parent) for path in sorted(results.glob(f"studies/*/{SUMMARY}"))]
+    folders = sorted(path.parent for path in results.glob(f"studies/*/{records.RUNS}"))
+    found = [under_definitions(records.load(folder)) for folder in folders]
     return sorted(found, key=lambda study: study["finished"])
 
 
-def under_definitions(study: dict, folder: Path) -> dict:
-    """The study with the figures of older definitions brought to today's, see `ftlib.evaluation.recorded`."""
-    older = {
-        name
-        for name, run in study["runs"].items()
-        if any(split.get("definitions", 1) < DEFINITIONS for split in run["metrics"].values())
-    }
-    for name, run in study["runs"].items():
-        if name in older:
-            generation = read_json(next(iter(sorted(folder.glob(f"{name}-s*.json")))))["config"]["generation"]
+def under_definitions(recorded: records.Recorded) -> dict:
+    """The summary of a study with the values of older definitions upgraded, see `ftlib.evaluation.recorded`."""
+    study, older = records.summary(recorded), set()
+    for (name, _), line in recorded.runs.items():
+        run = study["runs"][name]
+        if any(split.get("definitions", 1) < DEFINITIONS for split in run["metrics"].values()):
+            generation = line["config"]["generation"]
             run["metrics"] = {split: upgraded(found, generation) for split, found in run["metrics"].items()}
+            older.add(name)
     first = study["runs"].get(study["first"])
     for name, run in study["runs"].items():
         for split in run.get("against", {}).keys() & run["metrics"].keys() if first and name in older else ():
@@ -72,7 +78,7 @@ def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> st
     """A run's paired difference to the first run, marked if another seed of the first run does as much."""
     found = run.get("against", {}).get(split, {}).get(metric)
     if found is None:
-        return "–"
+        return DASH
     noise, amount = log.spread(study, metric, split), abs(found.get("median", found["mean"]))
     small = noise is not None and amount <= noise and not found.get("forced")
     return log.change_cell(study, run, metric, split) + (f" {SEED_MARK}" if small else "")
@@ -83,7 +89,7 @@ def render_study(study: dict, results: Path) -> list[str]:
     name, first, runs = study["study"], study["first"], study["runs"]
     one = next(iter(runs.values()))["metrics"]["unseen"]
     shown = {metric: marked(title, one, metric) for metric, title in SHOWN.items() if metric in one["systems"]["tuned"]}
-    made = [read_json(path) for path in sorted((results / "studies" / name).glob("*-s*.json"))]
+    made = recorded_runs(results, name)
     where = f"{one['n']} {LEGENDS[study['evaluate_on']]}, {one['text_n']} of them answered in words"
     devices = ", ".join(sorted({result["device"] for result in made}))
     commits = ", ".join(sorted({str(result["git_commit"]) for result in made}))
@@ -97,47 +103,45 @@ def render_study(study: dict, results: Path) -> list[str]:
         f"{len(made)} sets of answers in {minutes:.1f} minutes.",
         "",
     ]
-    rows = []
-    for system, label in (
-        ("base", "base, not tuned"),
-        ("copy_title", "copy the title"),
-        ("nearest", "nearest title's text"),
-    ):
-        rows.append([label, "–", "–", *_cells(one["systems"][system], shown), "–", "–", "–"])
-    own = one["reference"]
-    rows.append(
-        ["the reference itself", "–", "–", *(center(own[m]) if m in own else "–" for m in shown), "–", "–", "–"]
-    )
+    rows = [
+        [label, DASH, DASH, *cells(one["systems"][system], shown), DASH, DASH, DASH]
+        for system, label in (
+            ("base", "base, not tuned"),
+            ("copy_title", "copy the title"),
+            ("nearest", "nearest title's text"),
+        )
+    ]
+    rows.append(["the reference itself", DASH, DASH, *cells(one["reference"], shown, center), DASH, DASH, DASH])
     for run_name, run in runs.items():
-        unseen, costs = run["metrics"]["unseen"], [r for r in made if r["run"] == run_name]
+        costs = [r for r in made if r["run"] == run_name]
         seconds = sum(r["seconds"]["train"] for r in costs) / len(costs)
         peak = max(r["training"]["peak_gib"] for r in costs)
-        cells = [run_name, _settings(run["changes"]), str(len(run["seeds"])), *_tuned_cells(unseen, shown)]
         base = costs[0]["training"]["base_mib"]
-        rows.append([*cells, f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
+        row = [run_name, _settings(run["changes"]), str(len(run["seeds"]))]
+        row += seed_cells(run["metrics"]["unseen"], shown, "tuned")
+        rows.append([*row, f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
     lines += [
-        *markdown(["run", "changes", "seeds", *shown.values(), "training s", "peak GiB", "base MiB"], rows),
-        "",
+        *Table(["run", "changes", "seeds", *shown.values(), "training s", "peak GiB", "base MiB"], rows).markdown(),
         *rerun_note(one, tuple(shown)),
     ]
     others = {run_name: run for run_name, run in runs.items() if run.get("against", {}).get("unseen")}
     if not others:
         return lines
-    cells = [[run_name, *(difference(study, run, metric) for metric in shown)] for run_name, run in others.items()]
+    rows = [[run_name, *(difference(study, run, metric) for metric in shown)] for run_name, run in others.items()]
     noise = [log.spread(study, metric) for metric in shown]
     if any(value is not None for value in noise):
-        cells.append([f"*spread of {first}'s seeds*", *("–" if value is None else number(value) for value in noise)])
+        rows.append([f"*spread of {first}'s seeds*", *(DASH if value is None else number(value) for value in noise)])
         mark = f"{SEED_MARK}: not larger than the spread over the seeds of {first} (largest mean minus smallest)."
     else:
         mark = f"{first} has one seed here, so nothing is known of what another seed does."
     header = [f"minus {first}", *shown.values()]
-    lines += [*markdown(header, cells), "", mark, "", f"![{figure(study).alt}](studies/{name}/{PICTURE})", ""]
+    lines += [*Table(header, rows).markdown(), mark, "", f"![{figure(study).alt}](studies/{name}/{PICTURE})", ""]
     seen = [
         [run_name, *(difference(study, run, metric, "seen") for metric in shown)]
         for run_name, run in others.items()
         if "seen" in run["against"]
     ]
-    return lines + (["On seen titles:", "", *markdown(header, seen), ""] if seen else []) + remembered(study)
+    return lines + (["On seen titles:", "", *Table(header, seen).markdown()] if seen else []) + remembered(study)
 
 
 def remembered(study: dict) -> list[str]:
@@ -147,14 +151,13 @@ def remembered(study: dict) -> list[str]:
         return []
     one = next(iter(runs.values()))["seen"]
     rows = [
-        [name, *_tuned_cells(found["seen"], RECALL), *_tuned_cells(found["unseen"], {"nll": "NLL"})]
+        [name, *seed_cells(found["seen"], RECALL, "tuned"), *seed_cells(found["unseen"], ["nll"], "tuned")]
         for name, found in runs.items()
     ]
-    rows.append(["nearest title's text", *_cells(one["systems"]["nearest"], RECALL), "–"])
-    own = one["reference"]
-    rows.append(["the reference itself", *(center(own[m]) if m in own else "–" for m in RECALL), "–"])
+    rows.append(["nearest title's text", *cells(one["systems"]["nearest"], RECALL), DASH])
+    rows.append(["the reference itself", *cells(one["reference"], RECALL, center), DASH])
     intro = f"What comes back of {one['n']} learned descriptions ({one['text_n']} answered in words):"
-    return [intro, "", *markdown(["run", *RECALL.values(), "NLL of unseen titles"], rows), ""]
+    return [intro, "", *Table(["run", *RECALL.values(), "NLL of unseen titles"], rows).markdown()]
 
 
 def figure(study: dict, path: Path | None = None):
@@ -167,15 +170,6 @@ def figure(study: dict, path: Path | None = None):
     return plots.forest_plot("NLL", found, study["first"], log.spread(study, "nll"), path)
 
 
-def _cells(system: dict, shown: dict) -> list[str]:
-    return [interval(system[metric]) if metric in system else "–" for metric in shown]
-
-
-def _tuned_cells(split: dict, shown: dict) -> list[str]:
-    tuned = split["systems"]["tuned"]
-    return [with_seeds(tuned[name], seed_range(split, name)) if name in tuned else "–" for name in shown]
-
-
 def _settings(flat: dict) -> str:
     return ", ".join(f"`{key}={value}`" for key, value in flat.items()) or "nothing set on top"
 
@@ -183,8 +177,7 @@ def _settings(flat: dict) -> str:
 def costs(results: Path) -> str:
     """GPU minutes of all studies, and the command that makes them again."""
     trainings, answers, base = {}, 0.0, {}
-    for path in results.glob("studies/*/*-s*.json"):
-        result = read_json(path)
+    for result in (line for path in results.glob("studies/*") for line in recorded_runs(results, path.name)):
         trainings[result["training"]["finished"], result["training"]["seed"]] = result["seconds"]["train"]
         answers += result["seconds"]["answer"]
         base |= result["base_seconds"]
@@ -214,42 +207,28 @@ def render(results: Path, files: dict[str, Study]) -> str:
     return "\n".join([*parts, costs(results)] if len(parts) > 1 else [INTRO, NOTHING])
 
 
-def short(results: Path) -> str:
-    """The README's table: one line a study."""
+def short(found: list[dict], root: str) -> str:
+    """One line per study, below the headline's tables. root: of the checkout, as a link."""
     rows = []
-    for study in summaries(results):
+    for study in (study for study in found if study["first"] in study["runs"]):
         runs, first = study["runs"], study["first"]
-        if first not in runs:
-            continue
         nll = {name: run["metrics"]["unseen"]["systems"]["tuned"]["nll"]["mean"] for name, run in runs.items()}
         best, split = min(nll, key=nll.get), runs[first]["metrics"]["unseen"]
-        change = "–" if best == first else difference(study, runs[best], "nll")
-        rows.append(
-            [
-                study["study"],
-                f"{len(runs)} ({sum(len(run['seeds']) for run in runs.values())})",
-                f"{split['n']} {study['evaluate_on']}",
-                first,
-                *_tuned_cells(split, {"nll": "NLL", "rougeL": "ROUGE-L"}),
-                best,
-                change,
-            ]
-        )
+        row = {
+            "study": study["study"],
+            "runs (with seeds)": f"{len(runs)} ({sum(len(run['seeds']) for run in runs.values())})",
+            "rows": f"{split['n']} {study['evaluate_on']}",
+            "first run": first,
+        }
+        row |= zip(("its NLL", "its ROUGE-L"), seed_cells(split, ["nll", "rougeL"], "tuned"), strict=True)
+        row |= {"lowest NLL": best}
+        rows.append(row | {"difference to the first": DASH if best == first else difference(study, runs[best], "nll")})
     if not rows:
         return NOTHING
-    header = [
-        "study",
-        "runs (with seeds)",
-        "rows",
-        "first run",
-        "its NLL",
-        "its ROUGE-L",
-        "lowest NLL",
-        "difference to the first",
-    ]
-    mark = f"{SEED_MARK}: not larger than the spread over the first run's seeds. All runs: [`results/{PAGE}`](results/{PAGE})."
-    best = [line for study in summaries(results) for line in main_table(study)]
-    return "\n".join([*best, *markdown(header, rows), "", mark, ""])
+    link = f"[`results/{PAGE}`]({root}results/{PAGE})"
+    mark = f"{SEED_MARK}: not larger than the spread over the first run's seeds. All runs: {link}."
+    best = [line for study in found for line in main_table(study)]
+    return "\n".join([*best, *Table([*rows[0]], [[*row.values()] for row in rows]).markdown(), mark, ""])
 
 
 def main_table(study: dict) -> list[str]:
@@ -261,9 +240,14 @@ def write(root: Path, results: Path) -> list[Path]:
     """All pages, files and figures made of the recorded studies; returns what was written. root: of the checkout."""
     files, found = log.files(root), summaries(results)
     texts = {results / PAGE: render(results, files), results / log.PAGE: log.render(found, files)}
-    readme = root / "README.md"
-    if readme.exists() and BEGIN in (page := readme.read_text(encoding="utf-8")):
-        texts[readme] = between(page, BEGIN, END, short(results))
+    parts = {root / RESULTS: (BEGIN, END, short(found, "../"))}
+    for study in filter(main_table, found):
+        metrics = headline.rounded(headline.metrics_of(study))
+        texts[results / headline.FILE] = json_text(metrics)
+        parts[root / "README.md"] = (SHORT_BEGIN, SHORT_END, "\n".join(headline.short_table(metrics)))
+    for path, part in parts.items():
+        if path.exists() and part[0] in (page := path.read_text(encoding="utf-8")):
+            texts[path] = between(page, *part)
     for path, text in texts.items():
         write_text(path, text)
     written = [*texts]
@@ -271,14 +255,11 @@ def write(root: Path, results: Path) -> list[Path]:
         if any("unseen" in run.get("against", {}) for run in study["runs"].values()):
             written.append(results / "studies" / study["study"] / PICTURE)
             figure(study, written[-1])
-        if main_table(study):
-            written.append(results / headline.FILE)
-            write_json(written[-1], headline.metrics_of(study))
     for path in sorted((root / "notebooks").glob("*.ipynb")):
         notebook = notebook_files.read(path)
         cells = [cell for cell in notebook.cells if notebook_files.STUDIES[0] in cell.source]
         for cell in cells:
-            cell.source = between(cell.source, BEGIN, END, short(results).replace("](results/", "](../results/"))
+            cell.source = between(cell.source, BEGIN, END, short(found, "../"))
         if cells:
             notebook_files.write(notebook, path)
             written.append(path)

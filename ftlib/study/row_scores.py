@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ftlib.data.funnel import hashes64
-from ftlib.evaluation.summary import MEDIANS, paired, summarise
+from ftlib.evaluation.summary import paired, summarise
 from ftlib.runtime.files import replacing
 
 Metrics = dict[str, dict[str, np.ndarray]]
@@ -112,11 +112,6 @@ def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
         | summarise(rows.values, rows.likelihoods, resamples, rows.references)
         for split, rows in splits.items()
     }
-
-
-def medians_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:
-    """{metric: median} of one system, for the metrics that are shown as medians."""
-    return {name: float(np.median(rows.values[system][name])) for name in MEDIANS if name in rows.values[system]}
 
 
 def means_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:

@@ -1,8 +1,8 @@
 """The second half of a study, on any CPU: answers to figures. It needs the work folder's answers and data sets, and no weights.
 
-What: `Scorer.score(job)` measures every row (`rows.npz` beside the answers); `write_results(...)` makes of them
-`results/studies/<study>/<run>-s<seed>.json` and `summary.json`, where each run is the mean of its seeds and stands beside the
-study's first run. Why no text in results/: the rows may not be ours to publish.
+What: `Scorer.score(job)` measures every row (`rows.npz` beside the answers); `write_results(...)` writes them
+to `results/studies/<study>/` (see `ftlib.study.records`), where each run is the mean of its seeds and stands beside the study's
+first run. Why no text in results/: the rows may not be ours to publish.
 How: `ftlib study run STUDY.yaml` scores what is answered; with `--no-score` it only trains and answers.
 """
 
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from ftlib.config.settings import flatten
 from ftlib.evaluation import embedding_similarity
@@ -23,6 +24,7 @@ from ftlib.evaluation.summary import forced, forces_ends, mark_forced
 from ftlib.evaluation.systems import systems_of, untuned
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, read_json, read_jsonl, write_json
+from ftlib.study import records
 from ftlib.study.answers import REFERENCES, Work
 from ftlib.study.row_scores import (
     RowValues,
@@ -30,26 +32,23 @@ from ftlib.study.row_scores import (
     hashed,
     load,
     mean_over_seeds,
-    means_of,
-    medians_of,
     metrics_of,
     save,
 )
 from ftlib.study.study_file import Job, Study
 
-ROWS, SCORED, SUMMARY = "rows.npz", "scored.json", "summary.json"
+ROWS, SCORED = "rows.npz", "scored.json"
 SCORING = 2  # raise it when the files of a score change; what a metric means: `runs.DEFINITIONS`
 
 
 def results_of(results: Path, study: Study) -> Path:
-    """The folder of a study's figures under `results/`."""
+    """The folder of a study under `results/`."""
     return results / "studies" / study.name
 
 
 def recorded(results: Path, job: Job) -> dict:
-    """A job's result as it stands in `results/`; {} if there is none."""
-    path = results_of(results, job.study) / f"{job.name}.json"
-    return read_json(path) if path.exists() else {}
+    """A job's line of `runs.jsonl`; {} if there is none."""
+    return records.read_runs(results_of(results, job.study)).get((job.run.name, job.seed), {})
 
 
 class Scorer:
@@ -142,39 +141,55 @@ def _records(path: Path, split: str | None = None) -> dict[tuple[str, str], Reco
 
 
 def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) -> None:
-    """A JSON file for each scored job, and the study's `summary.json`. jobs: all of the study.
+    """Write `runs.jsonl` and `metrics.csv` of the study. jobs: all of the study.
 
     A run that was scored elsewhere keeps what `results/` says of it.
     """
-    folder, rows = results_of(results, work.study), {}
-    for job in jobs:
-        key, splits = load(work.stage(job).path / ROWS)
-        if splits and key == scorer.key(job):  # else they are of other settings
-            rows[job] = splits
+    with FileLock(
+        f"{work.folder}.lock"
+    ):  # the processes of a study that share its work folder write the same two files
+        recorded, rows = records.load(results_of(results, work.study)), {}
+        for job in jobs:
+            key, splits = load(work.stage(job).path / ROWS)
+            if splits and key == scorer.key(job):  # else they are of other settings
+                rows[job] = splits
+        _update(recorded, work, rows)
+        if recorded.runs:
+            records.save(results_of(results, work.study), recorded)
+
+
+def _update(recorded: records.Recorded, work: Work, rows: dict[Job, dict[str, RowValues]]) -> None:
+    """Replace what is recorded of the jobs in `rows`; leave out runs that the study has no more."""
     for job, splits in rows.items():
+        key = job.run.name, job.seed
+        recorded.runs[key] = about(work, job, splits)
+        recorded.metrics[key] = _metrics(job, splits)
+        recorded.against[key] = {}
         first = next((j for j in rows if j.run is work.study.runs[0] and j.seed == job.seed), None)
-        write_json(folder / f"{job.name}.json", result(work, job, splits, first, rows.get(first)))
-    path = folder / SUMMARY
-    about = summary(work.study, rows, read_json(path) if path.exists() else {})
-    finished = [work.stage(job).manifest()["finished"] for job in rows] + [about.get("finished", "")]
-    write_json(path, about | {"finished": max(finished)})
+        if first is not None and first is not job:
+            recorded.against[key] = _against(job, splits, first, rows[first])
+    add_means(recorded, work.study, rows)
+    order = {run.name: index for index, run in enumerate(work.study.runs)}
+    keys = sorted((key for key in recorded.runs if key[0] in order), key=lambda key: (order[key[0]], key[1]))
+    recorded.runs = {key: recorded.runs[key] for key in keys}
+    recorded.metrics = {key: blocks for key, blocks in recorded.metrics.items() if key[0] in order}
 
 
-def result(work: Work, job: Job, splits: dict[str, RowValues], first: Job | None, of_first) -> dict:
-    """What is recorded of one job: settings, machine, costs and metrics; no text of any row."""
+def about(work: Work, job: Job, splits: dict[str, RowValues]) -> dict:
+    """A job's line of `runs.jsonl`: settings, machine and costs; no text of any row."""
     manifest, scored = work.stage(job).manifest(), read_json(work.stage(job).path / SCORED)
-    config, resamples = manifest["config"], job.cfg.evaluation.bootstrap
+    config = manifest["config"]
     config["data"]["path"] = manifest["data"]["file"]  # where the file lay on that machine is nobody's business
-    metrics = metrics_of(splits, resamples)
-    for split in metrics.values():
-        mark_forced(split, job.cfg.generation.model_dump())
-    about = {
-        "study": work.study.name,
+    study = work.study
+    return {
+        "study": study.name,
         "run": job.run.name,
         "seed": job.seed,
-        "evaluate_on": work.study.evaluate_on,
-        "text_rows": work.study.text_rows,
-        "changes": changes(work.study, job),
+        "first": study.runs[0].name,
+        "evaluate_on": study.evaluate_on,
+        "text_rows": study.text_rows,
+        "set": flatten(study.set),
+        "changes": changes(study, job),
         "fingerprint": manifest["fingerprint"],
         "profile": manifest["profile"],
         "config": config,
@@ -186,13 +201,12 @@ def result(work: Work, job: Job, splits: dict[str, RowValues], first: Job | None
             "score": scored["seconds"],
         },
         "base_seconds": {key: work.base(key).manifest()["seconds"] for key in work.base_keys(job).values()},
-        "metrics": metrics,
+        "rows": {
+            split: {"n": found.n, "text_n": found.text_n, "definitions": DEFINITIONS} for split, found in splits.items()
+        },
+        "mean_over": [job.seed],
+        "against": None,
     }
-    if first is not None and first is not job:
-        changes_by_split = against(splits, of_first, resamples)
-        _mark_forced(changes_by_split, job, first)
-        about["against"] = {"run": first.run.name, "seed": first.seed} | changes_by_split
-    return about
 
 
 def changes(study: Study, job: Job) -> dict:
@@ -201,42 +215,40 @@ def changes(study: Study, job: Job) -> dict:
     return flatten(job.run.set) | {key: value for key, value in extra.items() if value is not None}
 
 
-def summary(study: Study, rows: dict[Job, dict[str, RowValues]], before: dict) -> dict:
-    """Each run as the mean of its seeds, row by row, with its paired difference to the first run on the seeds both have.
+def add_means(recorded: records.Recorded, study: Study, rows: dict[Job, dict[str, RowValues]]) -> None:
+    """Add each run's mean over its seeds, row by row, and its paired difference to the first run on the seeds of both.
 
-    before: the summary as it was; runs without rows here are taken from it. seeds: each seed's means; an interval over rows
-    says nothing of other trainings, so tables print the range of the seeds beside it.
+    Runs without rows here stay as they are recorded.
     """
-    runs = {}
     of_run = {run.name: {job: splits for job, splits in rows.items() if job.run is run} for run in study.runs}
     first = of_run[study.runs[0].name]
-    for run in study.runs:
-        own = of_run[run.name]
+    for name, own in of_run.items():
         if not own:
-            runs |= {run.name: before["runs"][run.name]} if run.name in before.get("runs", {}) else {}
             continue
-        job = next(iter(own))
-        resamples, merged = job.cfg.evaluation.bootstrap, _mean(list(own.values()))
-        metrics = metrics_of(merged, resamples)
-        for split in metrics:
-            mark_forced(metrics[split], job.cfg.generation.model_dump())
-            metrics[split]["seeds"] = {
-                str(j.seed): {
-                    "base": means_of(splits[split], "base"),
-                    "tuned": means_of(splits[split]),
-                    "tuned_medians": medians_of(splits[split]),
-                }
-                for j, splits in own.items()
-            }
-        runs[run.name] = {"seeds": [j.seed for j in own], "changes": changes(study, job), "metrics": metrics}
-        if first and run is not study.runs[0]:
+        job, compared, key = next(iter(own)), None, (name, None)
+        recorded.metrics[key] = _metrics(job, _mean(list(own.values())))
+        recorded.against[key] = {}
+        if first and own is not first:
             seeds = {j.seed for j in own} & {j.seed for j in first}
             a, b = ([s for j, s in each.items() if j.seed in seeds or not seeds] for each in (own, first))
-            changes_by_split = against(_mean(a), _mean(b), resamples)
-            _mark_forced(changes_by_split, job, next(iter(first)))
-            runs[run.name]["against"] = {"seeds": sorted(seeds)} | changes_by_split
-    about = {"study": study.name, "profile": study.profile, "evaluate_on": study.evaluate_on, "set": flatten(study.set)}
-    return about | {"finished": before.get("finished", ""), "first": study.runs[0].name, "runs": runs}
+            found = recorded.against[key] = _against(job, _mean(a), next(iter(first)), _mean(b))
+            compared = {split: {name: block[name] for name in ("n", "text_n")} for split, block in found.items()}
+            compared = {"seeds": sorted(seeds), "rows": compared}
+        for line in (line for (run, _), line in recorded.runs.items() if run == name):
+            line |= {"mean_over": [j.seed for j in own], "against": compared}
+
+
+def _metrics(job: Job, splits: dict[str, RowValues]) -> dict:
+    metrics = metrics_of(splits, job.cfg.evaluation.bootstrap)
+    for split in metrics.values():
+        mark_forced(split, job.cfg.generation.model_dump())
+    return metrics
+
+
+def _against(job: Job, splits: dict[str, RowValues], first: Job, of_first: dict[str, RowValues]) -> dict:
+    found = against(splits, of_first, job.cfg.evaluation.bootstrap)
+    _mark_forced(found, job, first)
+    return found
 
 
 def _mark_forced(changes_by_split: dict, *jobs: Job) -> None:

@@ -106,5 +106,13 @@ def test_keeping_an_adapter_halves_it_and_says_so(smoke_run, tmp_path):
         assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
     assert read_json(tmp_path / "kept" / "manifest.json")["shipped"] == "weights rounded to float16"
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == sorted(
-        [*pretrained_adapter.FILES, "manifest.json"]
+        [*pretrained_adapter.FILES, "manifest.json", "README.md"]
     )
+
+
+def test_its_card_says_what_its_manifest_says():
+    """A card typed by hand describes an adapter that was replaced since. If this fails: see `pretrained_adapter.keep`."""
+    manifest = read_json(pretrained_adapter.FOLDER / "manifest.json")
+    page = (pretrained_adapter.FOLDER / "README.md").read_text(encoding="utf-8")
+    assert page == pretrained_adapter.card(manifest)
+    assert "license: apache-2.0" in page and f"{manifest['validation_loss']} nats" in page and "Q4_1.gguf" in page

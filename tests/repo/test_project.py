@@ -2,20 +2,22 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import render_results
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
 from ftlib.cli.entry import build_parser
-from ftlib.reporting import plots, speed
-from ftlib.runtime.files import read_json, write_json
+from ftlib.reporting import tables
+from ftlib.runtime.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -146,46 +148,29 @@ def test_files_named_in_the_docs_exist():
         assert not [name for name in named if "NAME" not in name and not (ROOT / name).exists()], path
 
 
-@pytest.fixture(scope="module")
-def rendering():
-    """The module benchmarks/render_results.py."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        import render_results
-    finally:
-        sys.path.pop(0)
-    return render_results
-
-
-def test_recorded_results_in_the_docs_come_from_their_files(rendering):
+def test_recorded_results_on_the_pages_come_from_their_files(tmp_path):
     """A number typed by hand outlives the run that it came from."""
-    for page in rendering.PAGES:
-        text = (ROOT / page).read_text(encoding="utf-8") if (ROOT / page).exists() else ""
-        if rendering.BEGIN in text:
-            assert rendering.insert(text, rendering.tables_for(page)) == text
-    promises = (ROOT / rendering.PROMISES).read_text(encoding="utf-8")
-    assert rendering.insert(promises, rendering.render_reliability()) == promises
+    shutil.copytree(ROOT / "results", tmp_path / "results")
+    pages = ("README.md", "docs/results.md", "docs/reliability.md")
+    (tmp_path / "docs").mkdir()
+    for name in pages:
+        shutil.copy(ROOT / name, tmp_path / name)
+    assert set(render_results.write(tmp_path)) == {tmp_path / name for name in pages}
+    for name in pages:
+        assert (tmp_path / name).read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8")
+    for picture in (render_results.PICTURE, render_results.HEADLINE_PICTURE):
+        drawn = Image.open(tmp_path / picture).info["Description"]
+        assert Image.open(ROOT / picture).info["Description"] == drawn
 
 
-def test_speed_is_the_same_in_results_package_and_picture(rendering):
-    """A notebook that shows another speed than the README: one of the two was not rendered again."""
-    recorded, packaged = ROOT / "results" / "train_speed.json", ROOT / rendering.PACKAGED
-    picture = ROOT / rendering.PICTURE
-    assert recorded.exists() == packaged.exists() == picture.exists()
-    if recorded.exists():
-        found = read_json(recorded)
-        assert read_json(packaged) == rendering.packaged(found)
-        drawn = plots.speed_waterfall(found["rows"], found["rows"][0]["shape"])
-        assert Image.open(picture).info["Description"] == drawn.alt
+def test_links_of_the_results_page_lead_somewhere():
+    """A table that moved to another folder takes links with it that lead nowhere."""
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    links = set(re.findall(r"\]\(([^)#]+)\)", page))
+    assert len(links) > 10 and all((ROOT / "docs" / link).exists() for link in links)
 
 
-def test_headline_picture_is_drawn_from_the_recorded_headline(rendering):
-    """A picture of last month's numbers above this month's table confuses every reader."""
-    drawn = rendering.headline_picture(read_json(ROOT / "results" / "headline.json"))
-    assert Image.open(ROOT / rendering.HEADLINE_PICTURE).info["Description"] == drawn.alt
-
-
-def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
+def test_measurements_reach_the_page_with_their_ratios(tmp_path):
     """Figures that are measured and shown nowhere, or shown beside the wrong ones, convince nobody."""
     row = {"shape": "tinyllama-1.1b", "recipe": "the reference", "examples_per_s": 10.4, "tokens_per_s": 2000,
            "step_s": 1.5, "padding_share": 0.25, "peak_gib": 20.25, "roof_share": 0.0125}  # fmt: skip
@@ -200,24 +185,27 @@ def test_measurements_reach_the_page_with_their_ratios(rendering, tmp_path):
         "evaluation": {"base": 1.25},
     }
     write_json(tmp_path / "results" / "generate_speed.json", methods)
-    (tmp_path / "README.md").write_text("# A page\n" + rendering.BEGIN + "old" + rendering.END)
-    rendering.write(tmp_path)
-    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / render_results.PAGE).write_text("# A page\n" + render_results.BEGIN + "old" + render_results.END)
+    (tmp_path / "README.md").write_text(render_results.SPEED_BEGIN + render_results.SPEED_END)
+    render_results.write(tmp_path)
+    page = (tmp_path / render_results.PAGE).read_text(encoding="utf-8")
     assert "| ours | 10.4 | 50,000 | 25.0 | 1,500.0 | 20.2 | 1.2% | 25.0% |" in page and "old" not in page
     assert "| gpu | – | 100 | 20.0 | 9 | 40,000 |" in page  # 20,800 examples at 10.4 a second take 2,000 s
     assert "\nprompts 9.\n" in page and "| ours | 1,234 | 0.250 [0.125, 0.375] |" in page
     assert "| base |\n|---|\n| 1.25 |" in page
-    assert (tmp_path / rendering.PICTURE).exists()
-    assert read_json(tmp_path / rendering.PACKAGED)["rows"] == [row, fast]
+    assert (tmp_path / render_results.PICTURE).exists()
+    assert "| tinyllama-1.1b | ours | 50,000 | 25.0 | 20.2 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_notebook_says_what_was_measured_or_that_nothing_was(monkeypatch, tmp_path, capsys):
     """Before the first measurement the cell must not stop the reader; after it, the machine must be named."""
-    monkeypatch.setattr(speed.resources, "files", lambda _: tmp_path)
-    assert speed.recorded() == [] and "no training speed is recorded yet" in capsys.readouterr().out
-    assert speed.frame([], "tinyllama-1.1b").empty
-    write_json(tmp_path / speed.FILE, {"device": "a GPU", "finished": "2026-01-02T03:04:05Z", "rows": [{"shape": "x"}]})
-    assert speed.recorded() == [{"shape": "x"}] and capsys.readouterr().out == "recorded on a GPU, 2026-01-02\n"
+    monkeypatch.setattr(tables, "repository", lambda: tmp_path)
+    assert tables.recorded_speed() == [] and "training speed: not shown" in capsys.readouterr().out
+    assert tables.speed_table([], "tinyllama-1.1b").frame().empty
+    found = {"device": "a GPU", "finished": "2026-01-02T03:04:05Z", "rows": [{"shape": "x"}]}
+    write_json(tmp_path / "results" / "train_speed.json", found)
+    assert tables.recorded_speed() == [{"shape": "x"}] and capsys.readouterr().out == "recorded on a GPU, 2026-01-02\n"
 
 
 @pytest.fixture(scope="module")

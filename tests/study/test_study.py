@@ -14,8 +14,9 @@ from PIL import Image
 from ftlib.cli.entry import main
 from ftlib.data.sample import SAMPLE_PATH
 from ftlib.evaluation import answers as answer_store
+from ftlib.reporting.tables import number
 from ftlib.runtime.files import read_json, read_jsonl, write_text
-from ftlib.study import log, report, scoring
+from ftlib.study import headline, log, records, report, scoring
 from ftlib.study.answers import Work, not_held_out
 from ftlib.study.row_scores import RowValues, against, hashed, load, mean_over_seeds, means_of, save
 from ftlib.study.study_file import StudyError, load_study, make_jobs
@@ -81,8 +82,12 @@ def made(tmp_path_factory):
     return place
 
 
-def results_of(place) -> dict[str, dict]:
-    return {path.stem: read_json(path) for path in sorted((place.results / "studies" / "tiny").glob("*.json"))}
+def results_of(results: Path, name: str = "tiny") -> records.Recorded:
+    return records.load(results / "studies" / name)
+
+
+def summary_of(results: Path, name: str = "tiny") -> dict:
+    return records.summary(results_of(results, name))
 
 
 def test_an_interrupted_study_goes_on_and_trains_nothing_twice(made):
@@ -91,11 +96,12 @@ def test_an_interrupted_study_goes_on_and_trains_nothing_twice(made):
     assert len(list((made.work / "studies-shared" / "models").iterdir())) == 2
 
 
-def test_every_run_and_seed_has_its_figures_in_the_schema_of_metrics_json(made):
-    """A reader of results/ knows from the file alone what was run, where, at what cost, and how sure the figures are."""
-    found = results_of(made)
-    assert set(found) == {"plain-s1", "plain-s2", "longer-s1", "longer-s2", "summary"}
-    one = found["longer-s2"]
+def test_every_run_and_seed_has_its_line_and_its_metrics(made):
+    """A reader of results/ knows from the files alone what was run, where, at what cost, and how sure the values are."""
+    found = results_of(made.results)
+    assert list(found.runs) == [("plain", 1), ("plain", 2), ("longer", 1), ("longer", 2)]
+    assert {path.name for path in (made.results / "studies" / "tiny").iterdir()} == {"metrics.csv", "runs.jsonl"}
+    one = found.runs["longer", 2]
     assert one["seed"] == one["config"]["train"]["seed"] == 2 and one["config"]["generation"]["max_new_tokens"] == 12
     assert {"git_commit", "device", "versions", "data"} <= set(one) and set(one["seconds"]) == {
         "train",
@@ -103,8 +109,9 @@ def test_every_run_and_seed_has_its_figures_in_the_schema_of_metrics_json(made):
         "score",
     }
     assert {"steps", "tokens", "tokens_per_s", "validation_loss"} <= set(one["training"])
-    unseen = one["metrics"]["unseen"]
-    assert (unseen["n"], unseen["text_n"], one["metrics"]["seen"]["n"]) == (8, 4, 5)
+    metrics = found.metrics["longer", 2]
+    unseen = metrics["unseen"]
+    assert (unseen["n"], unseen["text_n"], metrics["seen"]["n"]) == (8, 4, 5)
     assert set(unseen["systems"]) == {"base", "tuned", "copy_title", "nearest"}
     assert "nll" in unseen["systems"]["base"] and set(unseen["systems"]["tuned"]["rougeL"]) == {"mean", "ci95"}
     change = unseen["differences"]["tuned-base"]
@@ -112,8 +119,50 @@ def test_every_run_and_seed_has_its_figures_in_the_schema_of_metrics_json(made):
         sum(change["nll"][key] for key in ("wins", "ties", "losses")) == 8
     )  # likelihood on all rows, text on the first four
     assert sum(change["rougeL"][key] for key in ("wins", "ties", "losses")) == 4
-    assert one["against"]["run"] == "plain" and one["against"]["seed"] == 2
-    assert one["against"]["unseen"]["nll"]["mean"] == 0  # the same model, asked for longer answers
+    assert one["first"] == "plain" and one["against"]["seeds"] == one["mean_over"] == [1, 2]
+    assert found.against["longer", 2]["unseen"]["nll"]["mean"] == 0  # the same model, asked for longer answers
+
+
+def test_what_is_saved_is_loaded_again(made, tmp_path):
+    """Each machine of a study rewrites the files: what another one recorded must not change on the way."""
+    found = results_of(made.results)
+    records.save(tmp_path / "again", found)
+    assert records.load(tmp_path / "again") == found
+    for name in (records.RUNS, records.METRICS_FILE):
+        again = (tmp_path / "again" / name).read_text()
+        assert again == (made.results / "studies" / "tiny" / name).read_text()
+
+
+def test_rows_that_runs_share_are_stored_once_and_only_if_all_have_them(tmp_path):
+    """The base model answers once for thirty runs; a run that lacks a metric must not inherit it."""
+    line = {"study": "s", "seed": 1, "config": {"train": {"seed": 1}}, "mean_over": [1], "against": None}
+    recorded = records.Recorded()
+    for run, base, cosine in (("a", 0.5, True), ("b", 0.5, False), ("c", 0.25, True)):
+        systems = {"base": {"rougeL": {"mean": base, "ci95": [0.123456, 1.0]}}, "tuned": {}}
+        systems["base"] |= {"cosine": {"mean": 0.125, "ci95": [0.0, 0.25]}} if cosine else {}
+        block = {"n": 3, "text_n": 3, "systems": systems, "differences": {}, "reference": {}}
+        config = {"train": {"seed": 1, "epochs": 2} if run == "c" else {"seed": 1}}
+        recorded.runs[run, 1] = line | {"run": run, "rows": {"unseen": {"n": 3, "text_n": 3}}, "config": config}
+        recorded.metrics |= {(run, seed): {"unseen": block} for seed in (1, None)}
+    records.save(tmp_path, recorded)
+    again = records.load(tmp_path)
+    bases = {run: again.metrics[run, 1]["unseen"]["systems"]["base"] for run in "abc"}
+    assert [bases[run]["rougeL"]["mean"] for run in "abc"] == [0.5, 0.5, 0.25] and "cosine" not in bases["b"]
+    assert bases["a"]["rougeL"]["ci95"] == [0.12346, 1.0] and bases["c"]["cosine"]["mean"] == 0.125
+    page = (tmp_path / records.METRICS_FILE).read_text()
+    assert page.count("rougeL") == 2 and "s,*,all,unseen,base,rougeL,0.5,0.12346,1,,," in page
+    assert again.runs == recorded.runs
+    recorded.runs["a", 2] = recorded.runs["a", 1] | {"seed": 2}
+    recorded.metrics["a", 2] = recorded.metrics["b", 1]  # scored where cosine was not installed
+    records.save(tmp_path, recorded)
+    assert "cosine" not in records.load(tmp_path).metrics["a", 2]["unseen"]["systems"]["base"]
+
+
+@pytest.mark.parametrize("value", [0.0004999996, 0.2975049, 1.00050001, -0.00249999, 123456.789, 9.99951, 0.0, -4e-9])
+def test_a_rounded_number_is_printed_like_the_full_one(value, tmp_path):
+    """A table that changes because its file was rewritten makes a reader doubt both."""
+    text = records._digits(value)
+    assert number(float(text)) == number(value) and records._digits(float(text)) == text
 
 
 def test_another_study_of_the_same_recipe_takes_its_trained_models(made, tmp_path, trainings):
@@ -135,11 +184,11 @@ def test_only_the_asked_rows_have_texts(made):
 
 def test_seeds_are_averaged_and_shown_one_by_one(made):
     """One seed's luck must not pass for a finding."""
-    found = results_of(made)
-    run = found["summary"]["runs"]["plain"]["metrics"]["unseen"]
-    each = [found[f"plain-s{seed}"]["metrics"]["unseen"]["systems"]["tuned"]["nll"]["mean"] for seed in (1, 2)]
+    found = results_of(made.results)
+    run = records.summary(found)["runs"]["plain"]["metrics"]["unseen"]
+    each = [found.metrics["plain", seed]["unseen"]["systems"]["tuned"]["nll"]["mean"] for seed in (1, 2)]
     assert [run["seeds"][seed]["tuned"]["nll"] for seed in "12"] == each and each[0] != each[1]
-    assert run["systems"]["tuned"]["nll"]["mean"] == pytest.approx(np.mean(each))
+    assert run["systems"]["tuned"]["nll"]["mean"] == pytest.approx(np.mean(each), rel=1e-4)
 
 
 def test_results_hold_no_text_of_any_row(made):
@@ -149,7 +198,7 @@ def test_results_hold_no_text_of_any_row(made):
     dataset = Work(made.work, cfg.study, str(made.data)).dataset(cfg)
     texts |= {row[column] for rows in dataset.values() for row in rows for column in ("uid", "title", "content")}
     texts = {text for text in texts if text and len(text) > 4}
-    for path in made.results.rglob("*.json"):
+    for path in made.results.glob("studies/*/*.*"):
         page = path.read_text(encoding="utf-8")
         assert str(made.folder) not in page
         assert not [text for text in texts if json.dumps(text, ensure_ascii=False)[1:-1] in page]
@@ -167,18 +216,17 @@ def test_a_copied_work_folder_is_scored_without_weights_and_without_the_file(mad
     finally:
         (tmp_path / "elsewhere.gz").rename(made.data)
     assert not (tmp_path / "no-weights-here").exists()
-    again = read_json(tmp_path / "results" / "studies" / "tiny" / "longer-s1.json")
-    assert again["metrics"] == results_of(made)["longer-s1"]["metrics"]
+    again = results_of(tmp_path / "results")
+    assert again.metrics == results_of(made.results).metrics
 
 
 def test_what_is_recorded_is_not_trained_again_on_a_fresh_machine(made, tmp_path, trainings, capsys):
     """On a fresh GPU machine there are the repository's results and an empty disk."""
-    summary = results_of(made)["summary"]
     results = shutil.copytree(made.results, tmp_path / "results")
     command = ["study", "run", str(made.study), "--data", str(made.data), "--work", str(tmp_path / "work")]
     assert main([*command, "--results", str(results)]) == 0
     assert trainings == [] and "recorded in" in capsys.readouterr().out
-    assert read_json(results / "studies" / "tiny" / "summary.json") == summary
+    assert results_of(results) == results_of(made.results)
 
 
 @pytest.mark.slow
@@ -189,7 +237,7 @@ def test_training_and_scoring_can_be_done_apart(tmp_path, capsys):
     assert main([*command, "--data", "sample", "--only", "one", "--no-score"]) == 0
     assert not (tmp_path / "results").exists()
     assert main([*command, "--no-train"]) == 0
-    assert {path.stem for path in tmp_path.glob("results/studies/tiny/*.json")} == {"one-s42", "summary"}
+    assert list(results_of(tmp_path / "results").runs) == [("one", 42)]
     assert "two-s42: not scored" in capsys.readouterr().out
 
 
@@ -201,7 +249,7 @@ def test_a_run_that_fails_is_told_at_the_end_and_the_others_are_done(tmp_path, c
     command = ["study", "run", str(study), "--data", "sample", "--work", str(tmp_path / "work")]
     assert main([*command, "--results", str(tmp_path / "results")]) == 1
     assert "FAILED bad-s42: ModelError" in capsys.readouterr().err
-    assert (tmp_path / "results" / "studies" / "tiny" / "good-s42.json").exists()
+    assert list(results_of(tmp_path / "results").runs) == [("good", 42)]
 
 
 @pytest.mark.parametrize(
@@ -326,17 +374,18 @@ def test_runs_are_compared_on_the_rows_that_both_were_asked(tmp_path):
 def test_the_report_marks_what_another_seed_does_as_well(made, tmp_path):
     """A difference within the spread of the seeds is no finding, however narrow its interval over rows."""
     results = shutil.copytree(made.results, tmp_path / "results")
-    (tmp_path / "README.md").write_text("# A page\n" + report.BEGIN + "old" + report.END + "\nrest\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / report.RESULTS).write_text("# A page\n" + report.BEGIN + "old" + report.END + "\nrest\n")
     assert main(["study", "report", "--results", str(results)]) == 0
-    page, readme = (results / "REPORT.md").read_text(), (tmp_path / "README.md").read_text()
+    page, short = (results / "REPORT.md").read_text(), (tmp_path / report.RESULTS).read_text()
     assert (
         "0.000 [0.000, 0.000], seeds 0.000 to 0.000 ≈" in page
         and "8 validation rows, 4 of them answered in words" in page
     )
-    assert "| tiny | 2 (4) | 8 validation | plain |" in readme and "old" not in readme and readme.endswith("rest\n")
+    assert "| tiny | 2 (4) | 8 validation | plain |" in short and "old" not in short and short.endswith("rest\n")
     picture = results / "studies" / "tiny" / "nll.png"
     assert Image.open(picture).info["Description"] in page
-    study = read_json(results / "studies" / "tiny" / "summary.json")
+    study = summary_of(results)
     assert report.difference(study, study["runs"]["longer"], "nll").endswith("≈")
     large = copy.deepcopy(study["runs"]["longer"])
     large["against"]["unseen"]["nll"] = {"mean": -9.0, "ci95": [-9.5, -8.5]}
@@ -347,22 +396,28 @@ def test_the_report_marks_what_another_seed_does_as_well(made, tmp_path):
 def test_the_headline_is_one_file_and_one_table(made, tmp_path):
     """Whoever quotes the result needs rows, seeds, intervals and the second decoding together, on every page the same."""
     results = shutil.copytree(made.results, tmp_path / "results")
-    for path in (results / "studies" / "tiny").glob("*.json"):
-        text = path.read_text(encoding="utf-8").replace('"tiny"', '"headline"').replace('"longer"', '"greedy"')
+    for path in [path for path in (results / "studies" / "tiny").iterdir() if path.suffix != ".png"]:
+        text = path.read_text(encoding="utf-8").replace("tiny", "headline").replace("longer", "greedy")
         write_text(results / "studies" / "headline" / path.name, text)
-    study = read_json(results / "studies" / "headline" / "summary.json")
-    (tmp_path / "README.md").write_text(report.BEGIN + report.END)
+    study = summary_of(results, "headline")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / report.RESULTS).write_text(report.BEGIN + report.END)
+    (tmp_path / "README.md").write_text(report.SHORT_BEGIN + report.SHORT_END)
     assert results / "headline.json" in report.write(tmp_path, results)
     found = read_json(results / "headline.json")
-    assert found["unseen"] == study["runs"]["plain"]["metrics"]["unseen"] and found["settings"]["seeds"] == [1, 2]
+    assert found["unseen"] == headline.rounded(study["runs"]["plain"]["metrics"]["unseen"]) and found["settings"][
+        "seeds"
+    ] == [1, 2]
     assert "stops" in found["unseen"]["reference"] and found["greedy"]["seen"]["n"] == 5
-    for page in (tmp_path / "README.md", results / "REPORT.md"):
+    readme = (tmp_path / "README.md").read_text()
+    assert "| metric | base | fine-tuned | copied title | nearest title's text |" in readme and "| NLL" in readme
+    for page in (tmp_path / report.RESULTS, results / "REPORT.md"):
         assert "greedy: tuned - base" in page.read_text() and "| reference |" in page.read_text()
 
 
 def test_the_log_says_what_was_expected_and_what_came_out(made, tmp_path):
     """A negative result that is told as a success, or not at all, misleads whoever repeats the work."""
-    study = read_json(made.results / "studies" / "tiny" / "summary.json")
+    study = summary_of(made.results)
     run = study["runs"]["longer"]
     for metric, mean, ci95, said in (
         ("nll", -9.0, [-9.5, -8.5], "better"),
@@ -401,19 +456,25 @@ def test_a_forced_end_is_marked_in_differences_between_runs_too():
         assert ("forced" in found["unseen"]["stops"]) == expected == ("wins" not in found["unseen"]["stops"])
 
 
-def test_a_run_that_was_scored_elsewhere_stays_in_the_summary(made):
+def test_a_run_that_was_scored_elsewhere_stays_recorded(made, tmp_path):
     """Each machine of a study would otherwise erase what the other one recorded."""
-    study, before = load_study(made.study), results_of(made)["summary"]
-    assert scoring.summary(study, {}, before)["runs"] == before["runs"]
+    results = shutil.copytree(made.results, tmp_path / "results")
+    work = Work(made.work, load_study(made.study), str(made.data))
+    jobs = make_jobs(work.study, str(made.data))
+    scoring.write_results(work, [], results, scoring.Scorer(work))
+    assert results_of(results) == results_of(made.results)
+    scoring.write_results(work, jobs[:2], results, scoring.Scorer(work))
+    assert results_of(results).metrics["longer", None] == results_of(made.results).metrics["longer", None]
 
 
 def test_the_recorded_studies_are_shown_as_they_are(tmp_path):
     """A figure typed by hand outlives the run that it came from; so does one in a notebook or in the log."""
-    for name in ("results", "studies", "notebooks"):
+    for name in ("results", "studies", "notebooks", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
     written = report.write(tmp_path, tmp_path / "results")
-    assert {path.name for path in written} >= {"REPORT.md", "LOG.md", "05_evaluation.ipynb"}
+    names = {"README.md", "results.md", "REPORT.md", "LOG.md", "headline.json", "05_evaluation.ipynb"}
+    assert {path.name for path in written} >= names
     for path in written:
         recorded = ROOT / path.relative_to(tmp_path)
         if path.suffix == ".png":
