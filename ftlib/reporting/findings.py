@@ -1,6 +1,4 @@
-"""Generate sentences from metrics.
-
-Why computed: a sentence typed by hand outlives the run that it described."""
+"""Generate sentences from metrics, so that none outlives the run that it describes."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ NEARLY_ALL = 0.95  # of the references fit in the longest answer: then `stops` h
 
 
 def findings(metrics: dict) -> list[str]:
-    """What the figures say, in sentences made from them: gains, losses and what is not shown."""
+    """Generate sentences on gains, losses and what is not shown."""
     said = []
     for split in ("unseen", "seen"):
         if split not in metrics:
@@ -46,7 +44,7 @@ def findings(metrics: dict) -> list[str]:
 
 
 def _about_ends(split: dict) -> list[str]:
-    """Why `stops` says less than it seems to."""
+    """Generate a sentence where `stops` says little about the model."""
     if split["systems"]["tuned"].get("stops", {}).get("forced"):
         return ["the length penalty forces every answer to end, so `stops` says nothing of the model."]
     own = split.get("reference", {}).get("stops", {}).get("mean", 1.0)
@@ -56,6 +54,7 @@ def _about_ends(split: dict) -> list[str]:
 
 
 def _verdict(change: dict, n: int) -> str:
+    """Describe a difference by its interval."""
     low, high = change["ci95"]
     if n == 1:
         return "cannot be judged by one row, which has no interval"

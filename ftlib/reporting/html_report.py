@@ -1,7 +1,6 @@
-"""Everything that is written for a reader out of `metrics.json`: the terminal table, findings in words, CSVs, the HTML page.
+"""Write what a reader opens after an evaluation: CSVs with all answers, and one self-contained HTML page.
 
-Why findings in words are computed: a sentence typed by hand outlives the run that it described.
-How: `print(table(metrics))`; `write_files(...)` is called by `ftlib.evaluation.runner`.
+`write_files(...)` is called by the pipeline.
 """
 
 from __future__ import annotations
@@ -23,11 +22,12 @@ EXTREMES = 50  # rows of the improved and worsened files at most
 
 
 def escape_cell(value):
-    """A cell that begins like a formula would run in a spreadsheet; a quote in front makes it text."""
+    """Prefix a cell that begins like a formula with a quote, so that a spreadsheet shows it as text."""
     return "'" + value if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def write_csv(path: Path, lines: list[dict], columns: list[str]) -> None:
+    """Write a CSV file with escaped cells, complete or not at all."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
@@ -49,7 +49,7 @@ def write_files(folder: Path, metrics: dict, lines: list[dict]) -> None:
 
 
 def html(run: Path, metrics: dict, lines: list[dict]) -> str:
-    """One self-contained page: no script, no file beside it, all text escaped by the template."""
+    """Render one self-contained page: no script, no file beside it, all text escaped by the template."""
     from jinja2 import Environment
 
     template = (resources.files("ftlib.reporting") / "report.html.jinja").read_text(encoding="utf-8")

@@ -1,9 +1,9 @@
-"""The notebooks as files: where they lie, how they are read and written, and which part of them is written by a command.
+"""The notebooks as files: where they lie, how they are read and written, and which parts a command fills in.
 
-Why one place: recording, slides, book, badges, student copies and the tests must mean the same notebooks and the same cells.
-Three things in them are filled in from elsewhere: the badge with the set-up cell's repository and ref (from pyproject.toml), the
-line of measured times and memory (from results/course.json), and the studies' tables (from results/studies/). They do not count
-as the notebook's source.
+Recording, slides, book, badges, student copies and the tests must use the same notebooks and cells. Filled in by
+commands are the badge with the set-up cell's repository and ref (from pyproject.toml), the line of measured times and
+memory (from results/course.json), and the studies' tables (from results/studies/); they do not count as the notebook's
+source.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ TAKES = ("<!-- takes: written by ftlib course record -->", "<!-- /takes -->")
 
 
 class CourseError(FtlibError):
-    """The notebooks or what belongs to them are not as they must be; the message says what to do."""
+    """The notebooks or what belongs to them are not in order; the message says what to do."""
 
 
 def notebook_paths(root: Path = ROOT) -> list[Path]:
-    """The six notebooks in their order. Raises CourseError outside a checkout."""
+    """Return the six notebooks in their order. Raises CourseError outside a checkout."""
     paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not paths:
         raise CourseError(f"{root / 'notebooks'} holds no notebooks: run this in a clone of the repository")
@@ -44,6 +44,7 @@ def notebook_paths(root: Path = ROOT) -> list[Path]:
 
 
 def read(path: Path) -> nbformat.NotebookNode:
+    """Read a notebook."""
     return nbformat.read(path, as_version=4)
 
 
@@ -55,7 +56,7 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def address(root: Path = ROOT) -> tuple[str, str]:
-    """(OWNER/REPOSITORY, ref) from `[project.urls]`, the one place where they stand."""
+    """Return (OWNER/REPOSITORY, ref) from `[project.urls]`, the one place where they stand."""
     urls = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
     found = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)/tree/([^/]+)/notebooks", urls["Notebooks"])
     if not found:
@@ -66,7 +67,7 @@ def address(root: Path = ROOT) -> tuple[str, str]:
 
 
 def badge(stem: str, repository: str, ref: str) -> str:
-    """Markdown of the Colab badge of one notebook."""
+    """Render the Colab badge of one notebook."""
     return f"[![Open in Colab]({BADGE_IMAGE})]({BADGE_LINK}/{repository}/blob/{ref}/notebooks/{stem}.ipynb)"
 
 
@@ -79,13 +80,13 @@ SET_UP = re.compile(r'REPOSITORY, REF, HERE = "https://github\.com/([^"]+)", "([
 
 
 def with_address(source: str, repository: str, ref: str) -> str:
-    """The source of a cell, or of a page, with every badge and the set-up line pointing to this repository and ref."""
+    """Point every badge and the set-up line in a text to this repository and ref."""
     source = BADGE.sub(lambda found: badge(found[3], repository, ref), source)
     return SET_UP.sub(f'REPOSITORY, REF, HERE = "https://github.com/{repository}", "{ref}"', source)
 
 
 def between(text: str, markers: tuple[str, str], new: str) -> str:
-    """The text with what stands between two markers replaced. Raises CourseError if they are not there."""
+    """Replace what stands between two markers. Raises CourseError if they are not there."""
     begin, end = markers
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
@@ -95,7 +96,7 @@ def between(text: str, markers: tuple[str, str], new: str) -> str:
 
 
 def source_hash(notebook: nbformat.NotebookNode) -> str:
-    """A short hash of the cells as written by hand: type and source, without the parts that a command fills in."""
+    """Hash the cells as written by hand: type and source, without the parts that a command fills in."""
     cells = []
     for cell in notebook.cells:
         source = with_address(cell.source, PLACEHOLDER, "REF")
@@ -107,25 +108,25 @@ def source_hash(notebook: nbformat.NotebookNode) -> str:
 
 
 def title(notebook: nbformat.NotebookNode) -> str:
-    """The notebook's first heading, without its mark."""
+    """Return the notebook's first heading, without its mark."""
     return notebook.cells[0].source.splitlines()[0].removeprefix("# ")
 
 
 def goals(notebook: nbformat.NotebookNode) -> list[str]:
-    """The bullets under "You will learn"."""
+    """Return the bullets under "You will learn"."""
     cell = next(cell for cell in notebook.cells if cell.source.startswith("**You will learn**"))
     bullets = cell.source.partition("**What it takes.**")[0].splitlines()
     return [line.removeprefix("- ") for line in bullets if line.startswith("- ")]
 
 
 def times(root: Path = ROOT) -> dict:
-    """results/course.json: {profile: {notebook: {seconds, peak_memory_mb, device, …}}}; {} before the first recording."""
+    """Read results/course.json: {profile: {notebook: {seconds, peak_memory_mb, device, …}}}; {} before the first recording."""
     path = root / TIMES
     return read_json(path) if path.exists() else {}
 
 
 def duration(seconds: float) -> str:
-    """'8 s', '3 min', '1 h 41 min'."""
+    """Format a duration: '8 s', '3 min', '1 h 41 min'."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,7 +1,7 @@
-"""Every figure of the course, one function each (matplotlib, drawn to a file without a screen).
+"""Every figure of the course, one function each (matplotlib, without a screen).
 
-Figures are readable in black and white: lines differ by dash and mark as well as by colour. Each one says in words what it
-shows (`figure.alt`): screen readers get it in notebooks and in the book, and so does a console that shows no pictures.
+Figures are readable in black and white: lines differ by dash and mark as well as by color. Each has a description
+(`figure.alt`) for screen readers, in notebooks and in the book, and for consoles without pictures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STYLES = {
 
 
 class Picture(Figure):
-    """A figure that a notebook shows by itself, with its alternative text: no pyplot, so it is drawn alike everywhere."""
+    """A figure that a notebook displays, with its alternative text; no pyplot, so it is drawn alike everywhere."""
 
     alt = ""
 
@@ -39,6 +39,7 @@ class Picture(Figure):
 
 
 def as_png(figure: Figure) -> bytes:
+    """Return the figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
@@ -52,7 +53,7 @@ def _new(width: float = 5.8, height: float = 3.5) -> tuple[Figure, object]:
 
 
 def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
-    """Training and validation loss over steps, from the lines of `train_log.jsonl`; saved as PNG if a path is given."""
+    """Draw training and validation loss over steps, from the lines of `train_log.jsonl`."""
     figure, axes = _new()
     train = [(line["step"], line["loss"]) for line in log if "loss" in line]
     validation = [(line["step"], line["validation_loss"]) for line in log if "validation_loss" in line]
@@ -79,7 +80,7 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
 
 
 def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
-    """Rows in, rows lost at each step, rows kept, from `dataset/funnel.json`: one bar each, with its number."""
+    """Draw rows in, rows lost at each step and rows kept, from `dataset/funnel.json`."""
     malformed = sum(entry["count"] for entry in funnel["malformed"].values())
     bars = [("rows in", funnel["rows_in"]), ("malformed", -malformed)]
     bars += [(name.replace("_", " "), -count) for name, count in sorted(funnel["dropped"].items(), key=lambda x: -x[1])]
@@ -100,7 +101,7 @@ def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
 
 
 def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
-    """One metric of every system on unseen and seen titles, mean and 95 % interval, from `metrics.json`."""
+    """Draw one metric of every system on unseen and seen titles, mean and 95 % interval, from `metrics.json`."""
     splits = [split for split in ("unseen", "seen") if split in metrics]
     points = [
         (split, system, metrics[split]["systems"][system][name])
@@ -134,7 +135,7 @@ def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
 
 
 def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> Figure:
-    """Share of real tokens among the slots computed, one bar for each way to make batches (see `explore.slots`)."""
+    """Draw the share of real tokens, one bar for each way to batch (see `exploration.slots`)."""
     figure, axes = _new(height=0.5 * len(slots) + 1.2)
     shares = [tokens / count for count in slots.values()]
     drawn = axes.barh(range(len(slots)), shares, color=TUNED)
@@ -154,7 +155,7 @@ def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> 
 
 
 def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
-    """Training loss of several short runs over steps; {label: lines of train_log.jsonl}."""
+    """Draw the training loss of several short runs over steps; {label: lines of train_log.jsonl}."""
     figure, axes = _new()
     losses = {}
     for (label, log), style, mark in zip(logs.items(), ("-", "--", ":", "-."), "os^D", strict=False):
@@ -173,10 +174,7 @@ def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
 
 
 def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> Figure:
-    """Tokens/s of each recipe in its order, for one model shape, on a log axis (see `tables.recorded_speed`).
-
-    Name and figures stand above each bar, not beside it: so the bars keep the whole width of a phone.
-    """
+    """Draw tokens/s of each recipe in its order, for one model shape, on a log axis (see `tables.recorded_speed`)."""
     found = of_shape(rows, shape)
     figure, axes = _new(height=0.44 * len(found) + 1.2)
     if not found:
@@ -216,7 +214,7 @@ def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> F
 
 
 def growing_interval_plot(found: dict[int, dict], path: Path | None = None) -> Figure:
-    """Mean and 95 % interval of a difference for growing numbers of rows (see `reading.growing_interval`)."""
+    """Draw mean and 95 % interval of a difference for growing numbers of rows (see `analysis.growing_interval`)."""
     figure, axes = _new()
     for place, interval in enumerate(found.values()):
         axes.plot([place, place], interval["ci95"], color=TUNED, linewidth=2)
@@ -236,10 +234,7 @@ def growing_interval_plot(found: dict[int, dict], path: Path | None = None) -> F
 def forest_plot(
     name: str, found: dict[str, dict], first: str, spread: float | None, path: Path | None = None
 ) -> Figure:
-    """Difference of each run to the first one in one metric: mean and 95 % interval, {run: paired difference}.
-
-    spread: between the seeds of the first run (largest mean minus smallest), drawn as a band around 0; None if unknown.
-    """
+    """Draw the difference of each run to the first one in one metric: mean and 95 % interval."""
     figure, axes = _new(height=0.34 * len(found) + 1.4)
     if spread is not None:
         axes.axvspan(-spread, spread, color=GREY, alpha=0.2, linewidth=0)
@@ -261,7 +256,7 @@ def forest_plot(
 
 
 def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: Path | None = None) -> Figure:
-    """Histogram of token counts for each text column; `limit` draws the line where a row is cut."""
+    """Draw a histogram of token counts for each text column; `limit` draws the line where a row is truncated."""
     figure, axes = _new()
     longest = max(max(values) for values in lengths.values())
     bins = [longest * step / 40 for step in range(41)]
@@ -279,7 +274,7 @@ def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: 
 
 
 def growth_plot(found: list[dict], path: Path | None = None) -> Figure:
-    """Seconds and highest memory of `ftlib prepare` over the rows of the file. found: [{rows, seconds, peak_mb}]."""
+    """Draw seconds and peak memory of `ftlib prepare` over the rows of the file. found: [{rows, seconds, peak_mb}]."""
     figure = Picture(figsize=(7.2, 3.2), layout="constrained")
     rows = [line["rows"] / 1e6 for line in found]
     for axes, key, title in zip(
@@ -295,7 +290,7 @@ def growth_plot(found: list[dict], path: Path | None = None) -> Figure:
 
 
 def _done(figure: Picture, alt: str, path: Path | None) -> Picture:
-    """The figure with its alternative text, saved as PNG if a path is given."""
+    """Return the figure with its alternative text, saved as PNG if a path is given."""
     figure.alt = alt
     if path is not None:
         with replacing(path) as partial:

@@ -1,7 +1,7 @@
 """Render values as cells and cells as tables.
 
-Every table of the project is a `Table`: whoever shows values only says which cells it has. Markdown, console and data frame
-are three views of the same cells, so a page, a terminal and a notebook cannot differ.
+Every table of the project is a `Table`: whoever shows values only says which cells it has. Markdown, console and data
+frame are three views of the same cells, so a page, a terminal and a notebook cannot differ.
 """
 
 from __future__ import annotations
@@ -64,11 +64,12 @@ def trained_on(settings: dict) -> str:
 
 
 def number(value: float) -> str:
+    """Format a value: three decimals, or one from 10 on."""
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
 def interval(found: dict) -> str:
-    """Mean [95 % interval], or the median with its own where there is one; what the decoding forces is no result."""
+    """Format mean [95 % interval], or the median with its own; what the decoding forces is no result."""
     if found.get("forced"):
         return f"forced ({number(found['mean'])})"
     center, limits = ("median", "median_ci95") if "median" in found else ("mean", "ci95")
@@ -79,24 +80,24 @@ def interval(found: dict) -> str:
 
 
 def center(found: dict) -> str:
-    """The same without the interval."""
+    """Format a mean or median without its interval."""
     return "forced" if found.get("forced") else number(found.get("median", found["mean"]))
 
 
 def with_seeds(found: dict, seeds: tuple[float, float] | None) -> str:
-    """An interval over rows, and beside it the range of the seeds."""
+    """Format an interval over rows, and beside it the range of the seeds."""
     if seeds is None or found.get("forced"):
         return interval(found)
     return f"{interval(found)}, seeds {number(seeds[0])} to {number(seeds[1])}"
 
 
 def marked(title: str, split: dict, name: str | None = None) -> str:
-    """A metric's title (its name), with a mark where its figures are to be run again."""
+    """Return a metric's title, with a mark where its values are to be measured again."""
     return title + (f" {RERUN}" if (name or title) in split.get("to_rerun", ()) else "")
 
 
 def rerun_note(split: dict, shown: Sequence[str] = SHOWN) -> list[str]:
-    """Lines: what the mark means for the metrics `shown`, and what is missing; none if nothing is to be run again."""
+    """Explain the mark for the metrics `shown`; no lines if nothing is to be measured again."""
     marks = {name for name in split.get("to_rerun", ()) if name in (*shown, "nll_content")}
     if not marks:
         return []
@@ -109,12 +110,12 @@ def rerun_note(split: dict, shown: Sequence[str] = SHOWN) -> list[str]:
 
 
 def cells(values: Mapping, names: Iterable[str], write: Callable[[dict], str] = interval) -> list[str]:
-    """One cell per name, a dash where there is no value."""
+    """Return one cell per name, a dash where there is no value."""
     return [write(values[name]) if name in values else DASH for name in names]
 
 
 def seed_cells(split: dict, names: Iterable[str], *pair: str) -> list[str]:
-    """The same for one system of a split, or a difference of two, with the range of the seeds beside the interval."""
+    """Return `cells` of a system of a split, or a difference of two, with the range of the seeds beside the interval."""
     values = split["differences"]["-".join(pair)] if len(pair) > 1 else split["systems"][pair[0]]
     return [with_seeds(values[name], seed_range(split, name, *pair)) if name in values else DASH for name in names]
 
@@ -128,16 +129,16 @@ class Table:
 
     @classmethod
     def of_columns(cls, columns: Mapping[str, Sequence[str]]) -> Table:
-        """A table from {header: cells}."""
+        """Build a table from {header: cells}."""
         return cls([*columns], [*zip(*columns.values(), strict=True)])
 
     def markdown(self) -> list[str]:
-        """Lines of Markdown, and an empty one."""
+        """Return lines of Markdown, and an empty one."""
         head, *rows = (f"| {' | '.join(line)} |" for line in (self.header, *self.rows))
         return [head, "|" + "---|" * len(self.header), *rows, ""]
 
     def console(self) -> str:
-        """Text in aligned columns. A line is never wrapped, so that it can be searched in a log."""
+        """Return text in aligned columns; a line is never wrapped, so that it can be searched in a log."""
         from rich.console import Console
         from rich.table import Table as Grid
         from rich.text import Text
@@ -152,7 +153,7 @@ class Table:
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
     def frame(self):
-        """A pandas DataFrame, which a notebook shows as an HTML table, on a phone too."""
+        """Return a pandas DataFrame, which a notebook shows as an HTML table."""
         import pandas
 
         index, columns = [row[0] for row in self.rows], list(self.header[1:])
@@ -160,13 +161,13 @@ class Table:
 
 
 def between(page: str, begin: str, end: str, text: str) -> str:
-    """The page with the text between two markers, in place of what stood there."""
+    """Replace the text between two markers of a page."""
     before, _, rest = page.partition(begin)
     return before + begin + text + end + rest.partition(end)[2]
 
 
 def under_definitions(metrics: dict) -> dict:
-    """metrics.json with its splits under today's definitions (see `ftlib.evaluation.recorded`)."""
+    """Return metrics.json under today's definitions (see `ftlib.evaluation.recorded`)."""
     older = [name for name in SPLIT_TITLES if name in metrics and metrics[name].get("definitions", 1) < DEFINITIONS]
     if not older:
         return metrics
@@ -177,7 +178,7 @@ def under_definitions(metrics: dict) -> dict:
 
 
 def table_rows(split: dict) -> list[list[str]]:
-    """Cells under `header(split)`: metric, base, tuned, tuned - base, wins/ties/losses, the reference, the baselines' means."""
+    """Return the cells under `header(split)`."""
     systems, change = split["systems"], split["differences"].get("tuned-base", {})
     names = [name for name in SHOWN if any(name in found for found in systems.values())]  # cosine needs weights
     write = interval if split.get("text_n", split.get("n")) != 1 else center  # one row shows no spread
@@ -189,24 +190,24 @@ def table_rows(split: dict) -> list[list[str]]:
 
 
 def wins(change: dict) -> str:
-    """Rows that the first system won, tied and lost; a dash where no direction is better, or the decoding decides."""
+    """Format the rows that the first system won, tied and lost; a dash where no direction is better, or the end is forced."""
     return f"{change['wins']}/{change['ties']}/{change['losses']}" if "wins" in change else DASH
 
 
 def header(split: dict) -> list[str]:
-    """Of the before/after table."""
+    """Return the header of the before/after table."""
     baselines = [title for system, title in BASELINES.items() if system in split["systems"]]
     return ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", "the reference", *baselines]
 
 
 def before_after(metrics: dict, split: str = "unseen") -> Table:
-    """Base and fine-tuned model on one split of metrics.json: mean [95 % interval]."""
+    """Build the before/after table of one split of metrics.json: mean [95 % interval]."""
     found = under_definitions(metrics)[split]
     return Table(header(found), table_rows(found))
 
 
 def table(metrics: dict, split: str = "unseen") -> str:
-    """The before/after table for the console, with a title."""
+    """Render the before/after table for the console, with a title."""
     title = f"{metrics[split]['n']} {SPLIT_TITLES[split]}; mean [95 % interval], length_ratio: median"
     if split == "seen":
         title += f"; {trained_on(metrics['settings'])}"
@@ -214,7 +215,7 @@ def table(metrics: dict, split: str = "unseen") -> str:
 
 
 def frame(metrics: dict, split: str = "unseen"):
-    """The before/after table as a pandas DataFrame."""
+    """Return the before/after table as a pandas DataFrame."""
     return before_after(metrics, split).frame()
 
 
@@ -231,7 +232,7 @@ SPEED_COLUMNS = {  # of results/train_speed.json
 
 
 def recorded_speed() -> list[dict]:
-    """The rows of `results/train_speed.json`; [] and a printed line where a notebook runs without the repository."""
+    """Return the rows of `results/train_speed.json`; [] where a notebook runs without the repository."""
     path = repository() / "results" / "train_speed.json"
     if not path.exists():
         print(f"training speed: not shown ({path} is not there; clone the repository to see it)")
@@ -242,11 +243,11 @@ def recorded_speed() -> list[dict]:
 
 
 def of_shape(rows: list[dict], shape: str) -> list[dict]:
-    """The rows of one model shape, in their order, each with `times`: its tokens/s over those of the first."""
+    """Return the rows of one model shape, in their order, each with `times`: its tokens/s over those of the first."""
     mine = [row for row in rows if row["shape"] == shape]
     return [row | {"times": row["tokens_per_s"] / mine[0]["tokens_per_s"]} for row in mine]
 
 
 def speed_table(rows: list[dict], shape: str) -> Table:
-    """Training speed of one model shape, one row per recipe."""
+    """Build the table of training speed of one model shape, one row per recipe."""
     return Table([*SPEED_COLUMNS], [[write(row) for write in SPEED_COLUMNS.values()] for row in of_shape(rows, shape)])

@@ -1,13 +1,13 @@
-"""The first half of a study, on the machine with the GPU: data sets, trainings, answers; all of it in one work folder.
+"""First half of a study, on the machine with the GPU: data sets, trainings, answers, all in one work folder.
 
     studies-shared/datasets/<key>/dataset/   rows, once for all runs with the same data settings
     studies-shared/models/<key>/adapter/     one training, for all runs that differ in decoding and evaluation only
-    studies-shared/base/<key>/               the untuned model's likelihoods and answers, for all runs that ask the same
-    study-<name>/<run>-s<seed>/              the tuned model's: answers.jsonl, train_log.jsonl, manifest.json
+    studies-shared/base/<key>/               the base model's likelihoods and answers, for all runs that ask the same
+    study-<name>/<run>-s<seed>/              the fine-tuned model's: answers.jsonl, train_log.jsonl, manifest.json
 
-Why stage folders as in a run (`ftlib.pipeline.run_admin`): a manifest written last says that a part is complete, so an
-interrupted study resumes, and a work folder that was copied to another machine is scored there, see `score`.
-How: `Work(folder, study, data).answer(job)`.
+The parts are stage folders as in a run (`ftlib.pipeline.stage`): a manifest written last says that a part is complete, so an
+interrupted study resumes, and a work folder that was copied to another machine can be scored there (see `scoring`).
+`Work(folder, study, data).answer(job)`.
 """
 
 from __future__ import annotations
@@ -51,16 +51,17 @@ class Trained(Run):
         self.data = data
 
     def stage(self, name: str) -> Stage:
+        """Return a stage; the data set lies elsewhere."""
         return self.data.stage(name) if name == "dataset" else super().stage(name)
 
 
 def answers_of(folder: Path, study: Study) -> Path:
-    """Where a study's answers lie in a work folder."""
+    """Return where a study's answers lie in a work folder."""
     return folder / f"study-{study.name}"
 
 
 def recorded_data(folder: Path, study: Study) -> str | None:
-    """The data that a study's answers were made on, so that a copy of them needs no --data; None if there are none."""
+    """Return the data that a study's answers were generated on, so that a copy of them needs no --data; else None."""
     found = sorted(answers_of(folder, study).glob("*/manifest.json"))
     return read_json(found[0])["config"]["data"]["path"] if found else None
 
@@ -78,11 +79,11 @@ class Work:
 
     @cached_property
     def own_data(self) -> Run:
-        """The study's own data set: its validation and test rows are those of all runs."""
+        """Return the study's own data set: its validation and test rows are those of all runs."""
         return self._prepared(self.cfg)
 
     def training_data(self, job: Job) -> Run:
-        """The data set that a job trains on: training rows by the run's settings, held-out rows by the study's.
+        """Return the data set of a job: training rows by the run's settings, held-out rows by the study's.
 
         A run that cleans differently, say, would otherwise be measured on other rows, and might train on the held-out ones.
         """
@@ -106,7 +107,7 @@ class Work:
         return self._datasets[key]
 
     def _source_settings(self, job: Job) -> Config:
-        """Settings of the rows that a job's training rows are taken from.
+        """Return the settings of the rows that a job's training rows are taken from.
 
         Where the run's settings leave the splits as they are, its own; else all rows, to be parted from the study's held-out.
         """
@@ -146,11 +147,11 @@ class Work:
         log.info(f"{job.run.name}: {len(kept)} training rows of its own; the held-out rows are the study's")
 
     def dataset(self, job: Job):
-        """The rows that a job trains on and is asked, as a DatasetDict."""
+        """Return the rows that a job trains on and is asked, as a DatasetDict."""
         return stages.load_dataset(self.training_data(job))
 
     def rows(self, job: Job) -> dict[str, list[dict]]:
-        """{'unseen': ..., 'seen': ...}: the rows that a job is asked, in the wording that it is asked with."""
+        """Return {'unseen': ..., 'seen': ...}: the rows that a job is asked, with the questions that it is asked."""
         dataset = self.dataset(job)
         rows, notes = choose_rows(job.cfg, dataset, dataset["train"]["uid"], job.study.evaluate_on)
         for note in set(notes) - self._said:
@@ -162,7 +163,7 @@ class Work:
         return {split: [reworded(row, job.cfg.data.seed, names) for row in found] for split, found in rows.items()}
 
     def _check_seen(self, job: Job, trained: Collection[str] | None = None) -> None:
-        """Refuse 'seen' rows that were not trained on: before the training by its length, after it by the rows in its steps.
+        """Refuse 'seen' rows that were not trained on: before training by its length, after it by the rows in its steps.
 
         All seeds and runs are asked the same rows, so each must have trained on all of them. Raises StudyError.
         """
@@ -177,18 +178,19 @@ class Work:
     # what each part depends on; no part of the machine, so that a copied folder is still whole
 
     def trained(self, job: Job) -> Trained:
+        """Return where a job's training lies."""
         data = self.training_data(job)
         return Trained(self.shared / "models" / stages.stage_key("adapter", job.cfg, data).fingerprint, data)
 
     def key(self, job: Job) -> str:
-        """The fingerprint of a job's answers: training, merge, decoding, rows."""
+        """Return the fingerprint of a job's answers: training, merge, decoding, rows."""
         merge, trained = job.cfg.merge, self.trained(job).path.name
         plain = merge.onto == "base" or job.cfg.model.quantization == "none"  # there is but one base to merge onto
         dtype = merge.dtype if plain else [merge.dtype, merge.onto]
         return fingerprint([FORMAT, trained, dtype, *_asking(job), self.rows(job)])
 
     def base_keys(self, job: Job) -> dict[tuple[str, str], str]:
-        """{(system, split): fingerprint} of the untuned model's answers."""
+        """Return {(system, split): fingerprint} of the base model's answers."""
         rows, model = self.rows(job), job.cfg.model.name
         return {
             (system, split): fingerprint([FORMAT, model, *_asking(job), split, found, self._few_shot(job, system)])
@@ -200,13 +202,15 @@ class Work:
         return few_shot_for(system, stages.load_dataset(self.own_data), self.rows(job))
 
     def base(self, key: str) -> Stage:
+        """Return the stage of the base model's answers."""
         return Stage(self.shared / "base" / key, wait=True)
 
     def stage(self, job: Job) -> Stage:
+        """Return the stage of the fine-tuned model's answers."""
         return Stage(self.folder / job.name)
 
     def is_answered(self, job: Job) -> bool:
-        """True if this folder holds the answers of base and tuned model to all that the job asks."""
+        """Return True if this folder holds the answers of base and fine-tuned model to all that the job asks."""
         return self._tuned_answered(job) and all(self.base(key).complete for key in self.base_keys(job).values())
 
     def _tuned_answered(self, job: Job) -> bool:
@@ -216,7 +220,7 @@ class Work:
     # the work
 
     def answer(self, job: Job) -> None:
-        """Train (or take up a training) and let base and tuned model answer; what is there already is not done again."""
+        """Train (or resume a training) and let both models answer; complete parts are reused."""
         if self.is_answered(job):
             log.info(f"{job.name}: answered, {self.stage(job).manifest()['finished']}")
             return
@@ -277,7 +281,7 @@ class Work:
 
 
 def free() -> None:
-    """Give back what is not needed any more: a model, and the layers that were compiled for it (torch keeps only a few).
+    """Release a model and the layers that were compiled for it (torch keeps only a few).
 
     Without it the next training's peak would count what this one left, and its layers might not be compiled at all.
     """
@@ -290,7 +294,7 @@ def free() -> None:
 
 
 def _data_settings(cfg: Config) -> dict:
-    """What decides a data set, apart from the file."""
+    """Return what decides a data set, apart from the file."""
     flat = flatten(cfg.to_dict()["data"])
     flat.pop("path")
     if not flat["use_damaged"]:  # off: the same rows as before the setting existed
@@ -303,13 +307,13 @@ def _key_of(run: Run) -> str:
 
 
 def _asking(job: Job) -> list:
-    """The settings by which rows are asked and their references scored."""
+    """Return the settings by which rows are asked and their references scored."""
     generation = job.cfg.generation.model_dump(exclude={"batch_tokens"})
     return [generation, job.cfg.train.max_length, job.study.text_rows]
 
 
 def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterator[int]:
-    """Places of the rows that may be trained on: no held-out row itself and, unless `leaks`, none that shares its title or text.
+    """Yield positions of rows that may be trained on: not held out and, unless `leaks`, without a held-out title or text.
 
     cfg: the study's settings; rows are cleaned by them before they are compared.
     """

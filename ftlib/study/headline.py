@@ -1,9 +1,8 @@
-"""The headline: base against tuned on all test rows, in one table, and as results/headline.json in the schema of metrics.json.
+"""The headline: base against fine-tuned model on all test rows, as tables and as results/headline.json.
 
-What: the first run of the study `headline` is the chosen decoding; its run `greedy`, if there is one beside it, is the second
-column. Why one file: whoever quotes the project's result needs its rows, seeds, intervals and settings together.
-How: `ftlib study report` writes the file, the full tables into REPORT.md, docs/results.md and notebook 05, and a short one into
-the README.
+The first run of the study `headline` is the chosen decoding; its run `greedy`, if there is one, is the second column.
+The file has the schema of metrics.json, with rows, seeds, intervals and settings together. `ftlib study report` writes
+it, the full tables into REPORT.md, docs/results.md and notebook 05, and a short one into the README.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ SHORT_SYSTEMS = {
 
 
 def metrics_of(study: dict) -> dict:
-    """`results/headline.json`: unseen, seen and settings of the first run, and the same rows answered greedily."""
+    """Return `results/headline.json`: unseen, seen and settings of the first run, and the same rows decoded greedily."""
     runs, first = study["runs"], study["first"]
     about = {key: study[key] for key in ("study", "profile", "evaluate_on", "set")}
     settings = about | {"run": first, "changes": runs[first]["changes"], "seeds": runs[first]["seeds"]}
@@ -50,12 +49,12 @@ def metrics_of(study: dict) -> dict:
 
 
 def rounded(value: dict) -> dict:
-    """The same value with floats of seven significant digits: differences of recorded numbers have no more."""
+    """Round all floats to seven significant digits: differences of recorded numbers have no more."""
     return json.loads(json.dumps(value), parse_float=lambda text: float(f"{float(text):.7g}"))
 
 
 def tables(study: dict) -> list[str]:
-    """Lines of Markdown: a table for each split, and what the values say. Intervals of all systems stand in FILE."""
+    """Render a table for each split, and what the values show. Intervals of all systems stand in FILE."""
     found = metrics_of(study)
     lines = []
     for split in (split for split in SPLIT_TITLES if split in found):
@@ -84,7 +83,7 @@ def tables(study: dict) -> list[str]:
 
 
 def precision_and_recall(split: dict) -> list[str]:
-    """Lines: what an F value is made of. A short answer whose words all occur wins by precision and says little."""
+    """Render precision and recall of ROUGE: a short answer whose words all occur has a high precision only."""
     parts = {
         f"{name}_{letter}": f"{title} {part}"
         for name, title in ROUGES.items()
@@ -100,7 +99,7 @@ def precision_and_recall(split: dict) -> list[str]:
 
 
 def short_table(found: dict) -> list[str]:
-    """The README's lines from `results/headline.json`: four metrics of four systems on unseen titles."""
+    """Render the README's table from `results/headline.json`: four metrics of four systems on unseen titles."""
     one, settings = found["unseen"], found["settings"]
     columns = {title: cells(one["systems"].get(system, {}), SHORT) for system, title in SHORT_SYSTEMS.items()}
     return [
@@ -112,7 +111,7 @@ def short_table(found: dict) -> list[str]:
 
 
 def _columns(split: dict, names: list[str]) -> dict[str, list[str]]:
-    """{title: cells}; intervals and seeds only where they decide something."""
+    """Return {title: cells}; intervals and seeds only where they decide something."""
     systems = split["systems"]
     return {
         "base": cells(systems["base"], names, center),

@@ -1,8 +1,8 @@
-"""What was expected of each run, what came out, and what a learner takes from it: results/LOG.md and the lessons in REPORT.md.
+"""results/LOG.md: what was expected of each run, what came out, and what a learner takes from it.
 
-Why words and figures are kept apart: `expected` and `lesson` are written by hand in the study's file, without figures; what came
-out is computed, and says "no finding" where another seed, or chance, does as much. So a sentence cannot outlive its figures.
-How: `ftlib study report` writes both files.
+`expected` and `lesson` are written by hand in the study's file, without numbers; what came out is computed, and is "no
+finding" where another seed, or chance, changes as much. So a sentence cannot outlive its numbers. `ftlib study report`
+writes it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ NOTHING = "No experiment is recorded yet.\n"
 
 
 def files(root: Path) -> dict[str, Study]:
-    """{name: study} of the study files of a checkout."""
+    """Return {name: study} of the study files of a checkout."""
     studies = (load_study(path) for path in sorted((root / "studies").glob("*.yaml")))
     return {study.name: study for study in studies}
 
 
 def spread(study: dict, metric: str, split: str = "unseen") -> float | None:
-    """Largest minus smallest mean (median) over the seeds of the study's first run; None with one seed or without that run."""
+    """Return largest minus smallest mean (median) over the seeds of the study's first run, or None with one seed."""
     first = study["runs"].get(study["first"])
     seeds = seed_range(first["metrics"][split], metric) if first else None
     return seeds[1] - seeds[0] if seeds else None
 
 
 def verdict(study: dict, run: dict, metric: str, split: str = "unseen") -> str | None:
-    """'better', 'worse' ('more', 'less' for a metric without a direction), 'forced' or NO_FINDING; None without a difference."""
+    """Return 'better', 'worse' ('more', 'less' for a metric without a direction), 'forced', NO_FINDING, or None."""
     found = run.get("against", {}).get(split, {}).get(metric)
     if found is None:
         return None
@@ -58,7 +58,7 @@ def verdict(study: dict, run: dict, metric: str, split: str = "unseen") -> str |
 
 
 def change_cell(study: dict, run: dict, metric: str, split: str) -> str:
-    """A run's paired difference to the first run, with the range of the seeds that both have, if they answered the same rows."""
+    """Format a run's paired difference to the first run, with the range of the seeds that both have."""
     change, first = run["against"][split][metric], study["runs"].get(study["first"])
     if first is None:
         return interval(change)
@@ -79,7 +79,7 @@ def _with_verdict(study: dict, run: dict, metric: str, split: str) -> str:
 
 
 def came_out(study: dict, name: str) -> str:
-    """One run in words."""
+    """Describe the result of one run."""
     run = study["runs"][name]
     unseen = run["metrics"]["unseen"]
     if name == study["first"]:
@@ -102,7 +102,7 @@ def came_out(study: dict, name: str) -> str:
 
 
 def render(summaries: list[dict], studies: dict[str, Study]) -> str:
-    """The text of results/LOG.md: an entry a run, in the order of the study files."""
+    """Render results/LOG.md: an entry a run, in the order of the study files."""
     lines = [INTRO]
     order = list(studies)
     for study in sorted(

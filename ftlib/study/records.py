@@ -45,7 +45,7 @@ class Recorded:
 
 
 def read_runs(folder: Path) -> dict[tuple[str, int], dict]:
-    """{(run, seed): line}; a line without a key has the value of the file's first line. {} without a file."""
+    """Return {(run, seed): line}; a line without a key has the value of the file's first line. {} without a file."""
     path = folder / RUNS
     lines = read_jsonl(path) if path.exists() else []
     for line in lines[1:]:
@@ -56,7 +56,7 @@ def read_runs(folder: Path) -> dict[tuple[str, int], dict]:
 
 
 def unflatten(flat: dict) -> dict:
-    """Nested dictionaries from dotted keys."""
+    """Nest a dictionary with dotted keys."""
     nested: dict = {}
     for key, value in flat.items():
         *parents, name = key.split(".")
@@ -68,7 +68,7 @@ def unflatten(flat: dict) -> dict:
 
 
 def load(folder: Path) -> Recorded:
-    """The recorded study; an empty one without files."""
+    """Read a recorded study; an empty one without files."""
     recorded = Recorded(read_runs(folder))
     cells: dict[tuple[str, str], Cells] = {}
     if (folder / METRICS_FILE).exists():
@@ -87,7 +87,7 @@ def load(folder: Path) -> Recorded:
 
 
 def _blocks(cells: Cells, rows: dict[str, dict], compared: dict[str, dict]) -> tuple[dict, dict]:
-    """(metrics, differences to the first run) of one run and seed, by split."""
+    """Return (metrics, differences to the first run) of one run and seed, by split."""
     metrics = {
         split: dict(about) | {"systems": {}, "differences": {}, "reference": {}} for split, about in rows.items()
     }
@@ -143,7 +143,7 @@ def save(folder: Path, recorded: Recorded) -> None:
 
 
 def _without(found: Cells, shared: Cells) -> Cells:
-    """The cells that are not as in `shared`; empty ones for those that are only there, so that they are not inherited."""
+    """Return the cells that differ from `shared`; empty ones for those that are only there, so that they are not inherited."""
     splits = {key[0] for key in found}
     absent = [key for key in shared.keys() - found.keys() if key[0] in splits and key[1] != FIRST]
     own = {key: values for key, values in found.items() if shared.get(key) != values}
@@ -151,7 +151,7 @@ def _without(found: Cells, shared: Cells) -> Cells:
 
 
 def _shared(runs: dict[str, Cells]) -> Cells:
-    """The most frequent values of each key that every run with this split has, if several runs have them."""
+    """Return the most frequent values of each key that every run with this split has, if several runs have them."""
     with_split = Counter(split for cells in runs.values() for split in {key[0] for key in cells})
     counts: dict[tuple[str, str, str], Counter] = {}
     for cells in runs.values():
@@ -162,7 +162,7 @@ def _shared(runs: dict[str, Cells]) -> Cells:
 
 
 def _short(lines: list[dict]) -> Iterator[dict]:
-    """The lines without what the first one says already."""
+    """Return the lines without the values that the first one has too."""
     for line in lines:
         if line is lines[0]:
             yield line
@@ -187,7 +187,7 @@ def _cells(blocks: dict[str, dict], against: dict[str, dict]) -> Iterator[tuple]
 
 
 def _rows(name: str, value: dict) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Rows of one value: the mean, and the median and the distance to the reference where there is one."""
+    """Return the rows of one value: the mean, and the median and the distance to the reference where there is one."""
     wins = tuple(str(value.get(key, "")) for key in WINS)
     yield name + (".forced" if value.get("forced") else ""), (*_numbers(value["mean"], value.get("ci95")), *wins)
     if "median" in value:
@@ -201,18 +201,14 @@ def _numbers(mean: float, limits: list[float] | None) -> tuple[str, ...]:
 
 
 def _digits(value: float) -> str:
-    """Five significant digits, or as many more as a table needs to print what it prints of the full number."""
+    """Format five significant digits, or as many more as a table needs to print what it prints of the full number."""
     texts = (f"{value:.{digits}g}" for digits in range(5, 18))
     text = next(text for text in texts if number(float(text)) == number(value))
     return text if float(text) == value else _digits(float(text))  # so that a saved number is saved alike again
 
 
 def summary(recorded: Recorded) -> dict:
-    """The study with each run as the mean of its seeds, beside its paired difference to the first run.
-
-    seeds: each seed's means; an interval over rows says nothing of other trainings, so tables print the range of the seeds
-    beside it.
-    """
+    """Summarize a study: each run as the mean of its seeds, beside its paired difference to the first run."""
     lines = list(recorded.runs.values())
     runs: dict[str, dict] = {}
     for line in lines:
@@ -232,7 +228,7 @@ def summary(recorded: Recorded) -> dict:
 
 
 def _seed_means(block: dict, mean: dict) -> dict:
-    """One seed's means of the fine-tuned model, and of the base model where its seeds differ (sampled answers)."""
+    """Return one seed's means of the fine-tuned model, and of the base model where its seeds differ (sampled answers)."""
     tuned, base = block["systems"]["tuned"], block["systems"]["base"]
     means = {"base": base} if base != mean["systems"]["base"] else {}
     found = {

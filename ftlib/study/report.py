@@ -1,8 +1,7 @@
-"""`ftlib study report`: what `results/studies/` holds, as tables and figures, in results/REPORT.md, docs/ and notebook 05.
+"""Render `results/studies/` as tables and figures, in results/REPORT.md, docs/ and notebook 05: `ftlib study report`.
 
-Why rendered: a figure typed by hand outlives the run that it came from; a test renders again and compares. Why the spread
-over seeds is shown: a change that is smaller than what another seed does is no finding, however narrow its interval over rows.
-How: ftlib study report
+A test renders again and compares, so no number outlives its run. The spread over seeds is shown, because a change that
+is smaller than what another seed does is no finding, however narrow its interval over rows.
 """
 
 from __future__ import annotations
@@ -46,19 +45,19 @@ NOTHING = "No study is recorded yet.\n"
 
 
 def recorded_runs(results: Path, study: str) -> list[dict]:
-    """The lines of a study's `runs.jsonl`."""
+    """Return the lines of a study's `runs.jsonl`."""
     return list(records.read_runs(results / "studies" / study).values())
 
 
 def summaries(results: Path) -> list[dict]:
-    """The recorded studies, in the order in which they were finished."""
+    """Return the recorded studies, in the order in which they were finished."""
     folders = sorted(path.parent for path in results.glob(f"studies/*/{records.RUNS}"))
     found = [under_definitions(records.load(folder)) for folder in folders]
     return sorted(found, key=lambda study: study["finished"])
 
 
 def under_definitions(recorded: records.Recorded) -> dict:
-    """The summary of a study with the values of older definitions upgraded, see `ftlib.evaluation.recorded`."""
+    """Return the summary of a study under today's definitions; see `ftlib.evaluation.recorded`."""
     study, older = records.summary(recorded), set()
     for (name, _), line in recorded.runs.items():
         run = study["runs"][name]
@@ -75,7 +74,7 @@ def under_definitions(recorded: records.Recorded) -> dict:
 
 
 def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> str:
-    """A run's paired difference to the first run, marked if another seed of the first run does as much."""
+    """Format a run's paired difference to the first run, marked if another seed of the first run does as much."""
     found = run.get("against", {}).get(split, {}).get(metric)
     if found is None:
         return DASH
@@ -85,7 +84,7 @@ def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> st
 
 
 def render_study(study: dict, results: Path) -> list[str]:
-    """Lines of one study: where it was measured, values, differences, figure."""
+    """Render one study: where it was measured, values, differences, figure."""
     name, first, runs = study["study"], study["first"], study["runs"]
     one = next(iter(runs.values()))["metrics"]["unseen"]
     shown = {metric: marked(title, one, metric) for metric, title in SHOWN.items() if metric in one["systems"]["tuned"]}
@@ -145,7 +144,7 @@ def render_study(study: dict, results: Path) -> list[str]:
 
 
 def remembered(study: dict) -> list[str]:
-    """Lines: how much of the learned descriptions comes back, run by run, beside looking them up; none without seen rows."""
+    """Render how much of the learned descriptions is reproduced, run by run, beside looking them up."""
     runs = {name: run["metrics"] for name, run in study["runs"].items() if "seen" in run["metrics"]}
     if not runs:
         return []
@@ -161,7 +160,7 @@ def remembered(study: dict) -> list[str]:
 
 
 def figure(study: dict, path: Path | None = None):
-    """The forest plot of a study: differences in NLL to its first run."""
+    """Draw the forest plot of a study: differences in NLL to its first run."""
     found = {
         name: run["against"]["unseen"]["nll"]
         for name, run in study["runs"].items()
@@ -175,7 +174,7 @@ def _settings(flat: dict) -> str:
 
 
 def costs(results: Path) -> str:
-    """GPU minutes of all studies, and the command that makes them again."""
+    """Render the GPU minutes of all studies, and the command that runs them again."""
     trainings, answers, base = {}, 0.0, {}
     for result in (line for path in results.glob("studies/*") for line in recorded_runs(results, path.name)):
         trainings[result["training"]["finished"], result["training"]["seed"]] = result["seconds"]["train"]
@@ -191,13 +190,13 @@ def costs(results: Path) -> str:
 
 
 def lessons(study: dict, file: Study | None) -> list[str]:
-    """Lines: what a learner takes from each run."""
+    """Render what a learner takes from each run."""
     taken = [run for run in file.runs if run.lesson and run.name in study["runs"]] if file else []
     return ["What to take from it:", "", *(f"- **{run.name}**: {run.lesson}" for run in taken), ""] if taken else []
 
 
 def render(results: Path, files: dict[str, Study]) -> str:
-    """The text of results/REPORT.md. files: see `log.files`."""
+    """Render results/REPORT.md. files: see `log.files`."""
     parts = [INTRO]
     for study in summaries(results):
         if not study["runs"]:
@@ -208,7 +207,7 @@ def render(results: Path, files: dict[str, Study]) -> str:
 
 
 def short(found: list[dict], root: str) -> str:
-    """One line per study, below the headline's tables. root: of the checkout, as a link."""
+    """Render one line per study, below the headline's tables. root: of the checkout, as a link."""
     rows = []
     for study in (study for study in found if study["first"] in study["runs"]):
         runs, first = study["runs"], study["first"]
@@ -232,12 +231,12 @@ def short(found: list[dict], root: str) -> str:
 
 
 def main_table(study: dict) -> list[str]:
-    """Lines of the headline's tables; none for another study."""
+    """Render the headline's tables; none for another study."""
     return headline.tables(study) if study["study"] == headline.STUDY and study["first"] in study["runs"] else []
 
 
 def write(root: Path, results: Path) -> list[Path]:
-    """All pages, files and figures made of the recorded studies; returns what was written. root: of the checkout."""
+    """Write all pages, files and figures of the recorded studies; return their paths. root: of the checkout."""
     files, found = log.files(root), summaries(results)
     texts = {results / PAGE: render(results, files), results / log.PAGE: log.render(found, files)}
     parts = {root / RESULTS: (BEGIN, END, short(found, "../"))}

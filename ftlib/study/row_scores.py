@@ -1,8 +1,8 @@
-"""A number for each row, metric and system: what is left of the answers once they are scored, and all that means are made of.
+"""Row scores: one number for each row, metric and system, kept beside the answers in `rows.npz`.
 
-Why kept: means over seeds and differences between two runs are taken row by row, and results/ holds no rows. The file
-(`rows.npz`, in the work folder) has hashes of the uids and figures, no text.
-How: `mean_over_seeds([...])`, then `metrics_of(...)`; `against(run, first)` for the paired differences of two runs.
+Means over seeds and differences between two runs are taken row by row, and results/ holds no rows. The file has hashes
+of the uids and numbers, no text. `mean_over_seeds([...])`, then `metrics_of(...)`; `against(run, first)` for paired
+differences of two runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Metrics = dict[str, dict[str, np.ndarray]]
 
 @dataclass
 class RowValues:
-    """Row values of one split. The first rows were answered in words and have text metrics; all have a likelihood.
+    """Row values of one split; generated rows come first and have text metrics, all have a likelihood.
 
     uids: 64-bit hashes, shape (n,). values: {system: {metric: shape (text_n,)}}. references: {metric: shape (text_n,)}, the
     references' own values (see `evaluation.reference_rows`). likelihoods: {system: {metric: shape (2, n)}},
@@ -35,19 +35,22 @@ class RowValues:
 
     @property
     def n(self) -> int:
+        """Return the number of rows."""
         return len(self.uids)
 
     @property
     def text_n(self) -> int:
+        """Return the number of generated rows."""
         return len(next(iter(next(iter(self.values.values())).values())))
 
 
 def hashed(uids: list[str]) -> np.ndarray:
+    """Hash uids to 64 bits each."""
     return hashes64(uid.encode() for uid in uids)
 
 
 def save(path: Path, key: str, splits: dict[str, RowValues]) -> None:
-    """Write the rows of all splits, with the fingerprint of what they were made from."""
+    """Write the rows of all splits, with the fingerprint of what they were computed from."""
     arrays = {"key": np.array(key)}
     for split, rows in splits.items():
         arrays[f"{split}/uids"] = rows.uids
@@ -59,7 +62,7 @@ def save(path: Path, key: str, splits: dict[str, RowValues]) -> None:
 
 
 def load(path: Path) -> tuple[str | None, dict[str, RowValues]]:
-    """(fingerprint, {split: rows}) of a file that `save` wrote; (None, {}) if there is none."""
+    """Return (fingerprint, {split: rows}) of a file that `save` wrote; (None, {}) if there is none."""
     if not path.exists():
         return None, {}
     splits: dict[str, RowValues] = {}
@@ -79,7 +82,7 @@ def load(path: Path) -> tuple[str | None, dict[str, RowValues]]:
 
 
 def mean_over_seeds(seeds: list[RowValues]) -> RowValues:
-    """Each row's mean over several seeds, for the systems and metrics that all of them have. Raises ValueError for other rows."""
+    """Average each row over seeds, for the systems and metrics that all have. Raises ValueError for other rows."""
     first = seeds[0]
     for other in seeds[1:]:
         if not np.array_equal(other.uids, first.uids) or other.text_n != first.text_n:
@@ -103,10 +106,7 @@ def mean_over_seeds(seeds: list[RowValues]) -> RowValues:
 
 
 def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
-    """Means and differences with intervals, in the schema of metrics.json, and what a study needs beside them.
-
-    text_n: rows that were answered in words.
-    """
+    """Compute means and differences with intervals, in the schema of metrics.json, and what a study needs beside them."""
     return {
         split: {"n": rows.n, "text_n": rows.text_n}
         | summarise(rows.values, rows.likelihoods, resamples, rows.references)
@@ -115,13 +115,13 @@ def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
 
 
 def means_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:
-    """{metric: mean} of one system, without intervals."""
+    """Compute {metric: mean} of one system, without intervals."""
     means = {name: float(values.mean()) for name, values in rows.values[system].items()}
     return means | {name: float(top.sum() / below.sum()) for name, (top, below) in rows.likelihoods[system].items()}
 
 
 def against(run: dict[str, RowValues], first: dict[str, RowValues], resamples: int, system: str = "tuned") -> dict:
-    """{split: {metric: paired difference run - first}} on the rows that both were asked; a split without any is left out."""
+    """Compute {split: {metric: paired difference run - first}} on the rows that both were asked."""
     found = {}
     for split in run.keys() & first.keys():
         a, b = run[split], first[split]
@@ -137,7 +137,7 @@ def against(run: dict[str, RowValues], first: dict[str, RowValues], resamples: i
 
 
 def _shared(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the uids that both have, in the order of `a`."""
+    """Return the positions of the uids that both have, in the order of `a`."""
     _, in_a, in_b = np.intersect1d(a, b, return_indices=True)
     order = np.argsort(in_a)
     return in_a[order], in_b[order]

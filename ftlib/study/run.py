@@ -1,8 +1,8 @@
-"""`ftlib study run`: all runs and seeds of a study in one process; what fails is told at the end, and the others go on.
+"""`ftlib study run`: all runs and seeds of a study in one process; failures are reported at the end, the others continue.
 
-Why in one process: loading torch and the rows takes as long as a short training. Why in two halves: GPU time is dear, and
-scoring needs no GPU. `--no-score` trains and answers; the same command on a copied work folder scores.
-How: ftlib study run studies/headline.yaml --data trn.json.gz
+One process, because loading torch and the rows takes as long as a short training. Two halves, because scoring needs no
+GPU: `--no-score` trains and answers; the same command on a copied work folder scores. `ftlib study run
+studies/headline.yaml --data trn.json.gz`
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def run_study(
     train: bool = True,
     score: bool = True,
 ) -> int:
-    """Returns how many runs failed. Raises StudyError (or another FtlibError) for what stops the whole study.
+    """Run a study and return how many runs failed.
 
     folder: the work folder (default: where runs are); studies in one folder share data sets and models. only: names of the
     runs to do. train, score: either half can be left out.
@@ -85,7 +85,7 @@ def _score(work: Work, scorer: Scorer, job: Job) -> None:
 
 
 def _attempt(failed: dict[Job, str], job: Job, act: Callable[[], None]) -> None:
-    """One run's failure must not take the others with it."""
+    """Run one part and keep its failure from stopping the others."""
     try:
         act()
     except Exception as error:

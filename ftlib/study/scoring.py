@@ -1,9 +1,9 @@
-"""The second half of a study, on any CPU: answers to figures. It needs the work folder's answers and data sets, and no weights.
+"""Second half of a study, on any CPU: from answers to numbers. It needs the work folder's answers and data sets, no
+weights.
 
-What: `Scorer.score(job)` measures every row (`rows.npz` beside the answers); `write_results(...)` writes them
-to `results/studies/<study>/` (see `ftlib.study.records`), where each run is the mean of its seeds and stands beside the study's
-first run. Why no text in results/: the rows may not be ours to publish.
-How: `ftlib study run STUDY.yaml` scores what is answered; with `--no-score` it only trains and answers.
+`Scorer.score(job)` computes the metrics of every row (`rows.npz` beside the answers); `write_results(...)` writes them
+to `results/studies/<study>/` (see `ftlib.study.records`), where each run is the mean of its seeds and stands beside the
+study's first run. No text of any row is written there: the rows may not be ours to publish.
 """
 
 from __future__ import annotations
@@ -42,23 +42,24 @@ SCORING = 2  # raise it when the files of a score change; what a metric means: `
 
 
 def results_of(results: Path, study: Study) -> Path:
-    """The folder of a study under `results/`."""
+    """Return the folder of a study under `results/`."""
     return results / "studies" / study.name
 
 
 def recorded(results: Path, job: Job) -> dict:
-    """A job's line of `runs.jsonl`; {} if there is none."""
+    """Return a job's line of `runs.jsonl`; {} if there is none."""
     return records.read_runs(results_of(results, job.study)).get((job.run.name, job.seed), {})
 
 
 class Scorer:
-    """Scores the jobs of a study. What several jobs share (base, baselines, the index of the training texts) is done once."""
+    """Scores the jobs of a study. What jobs share (base, baselines, the index of training texts) is computed once."""
 
     def __init__(self, work: Work):
         self.work, self.cosine = work, embedding_similarity.cosine()
         self._shared: dict[str, object] = {}
 
     def key(self, job: Job) -> str:
+        """Return the fingerprint of a job's scores."""
         return fingerprint([SCORING, DEFINITIONS, self.work.key(job), *self.work.base_keys(job).values()])
 
     def score(self, job: Job) -> None:
@@ -78,7 +79,7 @@ class Scorer:
         save(folder / ROWS, key, measured)
 
     def _split(self, job: Job, split: str, rows: list[dict]) -> RowValues:
-        """Row values of all systems on one split."""
+        """Compute the row values of all systems on one split."""
         keys = {system: self.work.base_keys(job)[system, split] for system in untuned(job.cfg)}
         data_key = self.work.training_data(job).path.name
         answers = _records(self.work.stage(job).path / ANSWERS, split)
@@ -108,7 +109,7 @@ class Scorer:
         return [answers[system, row["uid"]] for row in rows]
 
     def _references(self, key: str, rows: list[dict]) -> list[tuple[int, bool]]:
-        """What is known of each reference, see `work.REFERENCES`."""
+        """Return what is known of each reference, see `answers.REFERENCES`."""
         found = self._once(f"references {key}", lambda: read_json(self.work.base(key).path / REFERENCES))
         return [found[row["uid"]] for row in rows]
 
@@ -135,7 +136,7 @@ class Scorer:
 
 
 def _records(path: Path, split: str | None = None) -> dict[tuple[str, str], Record]:
-    """{(system, uid): record}; of two for the same row the later one counts."""
+    """Return {(system, uid): record}; of two for the same row the later one counts."""
     records = (Record(**line) for line in read_jsonl(path))
     return {(r.system, r.uid): r for r in records if split in (None, r.split)}
 
@@ -176,7 +177,7 @@ def _update(recorded: records.Recorded, work: Work, rows: dict[Job, dict[str, Ro
 
 
 def about(work: Work, job: Job, splits: dict[str, RowValues]) -> dict:
-    """A job's line of `runs.jsonl`: settings, machine and costs; no text of any row."""
+    """Return a job's line of `runs.jsonl`: settings, machine and costs; no text of any row."""
     manifest, scored = work.stage(job).manifest(), read_json(work.stage(job).path / SCORED)
     config = manifest["config"]
     config["data"]["path"] = manifest["data"]["file"]  # where the file lay on that machine is nobody's business
@@ -210,7 +211,7 @@ def about(work: Work, job: Job, splits: dict[str, RowValues]) -> dict:
 
 
 def changes(study: Study, job: Job) -> dict:
-    """What a run sets beyond the study, by dotted key."""
+    """Return what a run sets beyond the study, by dotted key."""
     extra = {"questions": job.run.questions, "leaks": job.run.leaks or None}
     return flatten(job.run.set) | {key: value for key, value in extra.items() if value is not None}
 

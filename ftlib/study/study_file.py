@@ -1,8 +1,8 @@
-"""What a study is: a file that names configurations and seeds, read and checked whole before any of them is trained.
+"""Study files: configurations and seeds, read and checked completely before any of them is trained.
 
-What: `load_study(path)` reads STUDY.yaml, `make_jobs(study, data)` gives one `Job` a run and seed with its resolved settings.
-Why checked whole: a misspelt key in the last of thirty runs must not be found after an hour on a GPU.
-How: the files in `studies/`; the keys are the fields of `Study` and `StudyRun`.
+`load_study(path)` reads STUDY.yaml, `make_jobs(study, data)` returns one `Job` a run and seed with its resolved
+settings. A misspelled key in the last of thirty runs must not be found after an hour on a GPU. The keys are the fields
+of `Study` and `StudyRun`; examples are in `studies/`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # names b
 
 
 class StudyError(FtlibError, ValueError):
-    """A study file that cannot be used: the message says where, and what is allowed."""
+    """An invalid study file: the message says where, and what is allowed."""
 
 
 class StudyRun(Section):
@@ -81,7 +81,7 @@ class Study(Section):
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One run of a study with one seed. Made once, so two are the same only if they are one."""
+    """One run of a study with one seed. Jobs are compared by identity."""
 
     study: Study
     run: StudyRun
@@ -90,6 +90,7 @@ class Job:
 
     @property
     def name(self) -> str:
+        """Return RUN-sSEED, the name of its files."""
         return f"{self.run.name}-s{self.seed}"
 
 
@@ -128,11 +129,7 @@ def _explain(error: ValidationError) -> list[str]:
 
 
 def settings(study: Study, data: str, run: StudyRun | None = None, seed: int | None = None) -> Config:
-    """The settings of a run with a seed, or without a run those of the study itself. Raises StudyError.
-
-    The environment does not count: the file and the profile say all. A seed is that of the training (first weights,
-    order of the rows, dropout) and of sampled answers; the rows are the same for all seeds.
-    """
+    """Return the settings of a run with a seed, or without a run those of the study itself. Raises StudyError."""
     wanted = flatten(study.set) | flatten(run.set if run else {})
     where = f"study {study.name}" + (f", run {run.name}" if run else "")
     if "data.path" in wanted:
@@ -150,7 +147,7 @@ def settings(study: Study, data: str, run: StudyRun | None = None, seed: int | N
 
 
 def make_jobs(study: Study, data: str) -> list[Job]:
-    """Every run with every seed, in the order of the file. Raises StudyError for settings that cannot be used."""
+    """Return every run with every seed, in the order of the file. Raises StudyError for invalid settings."""
     jobs = []
     for run in study.runs:
         for seed in run.seeds or [settings(study, data, run).train.seed]:
