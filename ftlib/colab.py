@@ -85,7 +85,7 @@ def keep_runs(on_drive: bool) -> str:
         folder.mkdir(parents=True, exist_ok=True)
     except (
         Exception
-    ) as error:  # mount has its own kinds (a refused consent, a time-out); whatever it was, the course goes on
+    ) as error:  # mount has its own kinds (a refused consent, a time-out); whatever it was, the course continues
         return f"runs: on this runtime's disk, gone with it, because Drive could not be mounted ({type(error).__name__}: {error})"
     os.environ["FTLIB_RUNS"] = str(folder)
     return f"runs: on your Drive, {folder}"

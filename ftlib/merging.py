@@ -51,7 +51,7 @@ def merge_base(cfg: Config) -> str:
     return "dequantized" if precision(cfg).quantization == "nf4" else "base"
 
 
-def _dequantised(place: str):
+def _dequantize(place: str):
     """Load the NF4 base and dequantize it to float32: the values that training multiplied with."""
     return load_nf4(place, "float32").dequantize().float()
 
@@ -61,7 +61,7 @@ def _trained(cfg: Config, adapter: Path):
     if cfg.lora.r == 0:
         return load_plain(str(adapter), "float32")
     place = fetch(cfg.model.name)
-    base = _dequantised(place) if merge_base(cfg) == "dequantized" else load_plain(place, "float32")
+    base = _dequantize(place) if merge_base(cfg) == "dequantized" else load_plain(place, "float32")
     return load_adapter(base, adapter)
 
 
@@ -155,7 +155,7 @@ def check_proof(proof: dict, cfg: Config) -> None:
 def three_ways(cfg: Config, adapter: Path) -> Iterator[tuple[str, object]]:
     """Yield (name, model) for the ways to use one adapter, one at a time: on NF4 as it was trained, and three merges.
 
-    Merging into NF4 rounds the sum to 4 bits again; merging onto the dequantised base keeps the base that training saw, and is
+    Merging into NF4 rounds the sum to 4 bits again; merging onto the dequantized base keeps the base that training saw, and is
     what `merge` does; the 16-bit base is what the reference took. All answer in float32, so that only the weights differ.
     """
     place = fetch(cfg.model.name)
@@ -163,7 +163,7 @@ def three_ways(cfg: Config, adapter: Path) -> Iterator[tuple[str, object]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft warns that this rounds again; that is what is to be shown
         yield "merged into NF4", load_adapter(load_nf4(place, "float32"), adapter).merge_and_unload()
-    yield "merged onto the dequantised base", load_adapter(_dequantised(place), adapter).merge_and_unload()
+    yield "merged onto the dequantized base", load_adapter(_dequantize(place), adapter).merge_and_unload()
     yield "merged onto the 16-bit base", load_adapter(load_plain(place, "float32"), adapter).merge_and_unload()
 
 

@@ -25,9 +25,9 @@ from ftlib.prompts.templates import Passages
 from ftlib.retrieval.attribution import rests_on
 
 NO_SOURCE = (
-    "No row of the catalogue belongs to this title: the answer is from the model's memory alone, and may be invented."
+    "No row of the catalog belongs to this title: the answer is from the model's memory alone, and may be invented."
 )
-MARKS = {True: "✓ a source bears it out", False: "? no source bears it out"}
+MARKS = {True: "✓ supported by a source", False: "? supported by no source"}
 
 
 def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, quiet: bool = False) -> dict:
@@ -56,7 +56,7 @@ def notes(question: str, open_book: bool, found: bool) -> Iterator[str]:
     if note := language_note(question):
         yield note
     if open_book and not found:
-        yield "open book: no row of the catalogue belongs to this title, so none is shown to the models"
+        yield "with retrieval: no row of the catalog belongs to this title, so none is shown to the models"
 
 
 def _in_columns(pair: Pair, title: str, question: str, passages: Passages, answers: dict[str, str]) -> None:

@@ -38,7 +38,7 @@ class AskError(FtlibError, ValueError):
     """
 
     REASONS = {
-        "empty_title": "the title is empty; write the product's title as a shop would",
+        "empty_title": "the title is empty; write the product's title as a retailer would",
         "long_title": "the title has {length} characters; allowed are at most {limit}",
         "long_question": "the question has {length} characters; allowed are at most {limit}",
     }
@@ -107,7 +107,7 @@ def stream_one(
 ) -> Iterator[str]:
     """Yield one model's answer piece by piece. Raises AskError before anything is generated.
 
-    passages: rows of the catalogue that stand in the prompt (open book). generation: other settings than the pair's.
+    passages: rows of the catalog that stand in the prompt (with retrieval). generation: other settings than the pair's.
     """
     title, question = check_asked(title, question)
     prompt = open_prompt(build_prompt(cut_title(pair.tokenizer, title), question), passages)
@@ -202,12 +202,16 @@ def closed_and_open(
     train, size = cfg.train.as_measured(), cfg.evaluation.bootstrap
     for system, model in pair.models.items():
         sums = {}
-        for book, shown in (("closed book", {}), ("open book", passages)):
-            examples = encode_rows(pair.tokenizer, rows, train, passages=shown)
+        for condition, in_prompt in (("without retrieval", {}), ("with retrieval", passages)):
+            examples = encode_rows(pair.tokenizer, rows, train, passages=in_prompt)
             longest = max(train.max_length, *(len(example["input_ids"]) for example in examples))
-            sums[book] = answer_nll(model, examples, pair.tokenizer.pad_token_id, longest)
-            yield system, book, ratio_interval(*sums[book], size)
-        yield system, "open book - closed", paired_ratio_difference(*sums["open book"], *sums["closed book"], size)
+            sums[condition] = answer_nll(model, examples, pair.tokenizer.pad_token_id, longest)
+            yield system, condition, ratio_interval(*sums[condition], size)
+        yield (
+            system,
+            "with - without retrieval",
+            paired_ratio_difference(*sums["with retrieval"], *sums["without retrieval"], size),
+        )
 
 
 def _example(pair: Pair, title: str, text: str) -> dict:

@@ -13,12 +13,12 @@ from ftlib.prompts.encoding import IGNORED
 
 
 @exercise(
-    r"re.sub with (?:https?://|www\.)\S+ and re.IGNORECASE finds the addresses; ftlib.data.cleaning.whitespace mends the blanks."
+    r"re.sub with (?:https?://|www\.)\S+ and re.IGNORECASE finds the addresses; ftlib.data.whitespace cleans up the blanks."
 )
 def ex_1_1(answer):
     """`without_links(text)`: the text without web addresses, all other words as they were, single blanks between them."""
     for text, want in (
-        ("Manual at https://example.com/a?b=1 in colour", "Manual at in colour"),
+        ("Manual at https://example.com/a?b=1 in color", "Manual at in color"),
         ("Visit www.example.com and http://example.org/shop for more", "Visit and for more"),
         ("HTTP://EXAMPLE.COM has the Manual", "has the Manual"),
     ):
@@ -41,7 +41,7 @@ def ex_1_1(answer):
         )
 
 
-@exercise("Put the normalised training titles into a set, then count the test titles whose normalised form is in it.")
+@exercise("Put the normalized training titles into a set, then count the test titles whose normalized form is in it.")
 def ex_1_2(answer):
     """`leaked(train_titles, test_titles)`: how many test titles stand in training, case and punctuation aside."""
     from ftlib.data.exploration import leaks
@@ -74,10 +74,10 @@ def ex_2_1(answer):
             f"the prompt must be masked: its {n} labels are {IGNORED}, or it is trained on.",
         )
         answer.must(
-            labels[n:-1] == said, "the answer must be labelled. Its place decides what is masked, not the id.", said
+            labels[n:-1] == said, "the answer must be labeled. Its place decides what is masked, not the id.", said
         )
         answer.must(
-            labels[-1] == end, f"the end must be labelled {end}. A model that never sees its end never learns to stop."
+            labels[-1] == end, f"the end must be labeled {end}. A model that never sees its end never learns to stop."
         )
         answer.must(
             inputs == (prompt, said, end), "the lists handed in must stay unchanged, or the next call sees other rows."
@@ -129,7 +129,7 @@ def ex_3_1(answer):
 
 @exercise("Add up all sums, add up all counts, divide once.")
 def ex_3_2(answer):
-    """`step_loss(sums, counts)`: nats per token over one optimiser step, from the micro-batches' loss sums and token counts."""
+    """`step_loss(sums, counts)`: nats per token over one optimizer step, from the micro-batches' loss sums and token counts."""
     from ftlib.models.likelihood import mean_nll
 
     for sums, counts, rule in (
@@ -140,7 +140,7 @@ def ex_3_2(answer):
             [10, 1],
             "every token must weigh the same. In a mean of means those of a short micro-batch weigh more",
         ),
-        ([4.0, 0.0], [2, 0], "an empty micro-batch must change nothing. A row may have no labelled token"),
+        ([4.0, 0.0], [2, 0], "an empty micro-batch must change nothing. A row may have no labeled token"),
     ):
         got, want = answer(list(sums), list(counts), kind=NUMBER), mean_nll(sums, counts)
         answer.must(

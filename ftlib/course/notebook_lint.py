@@ -37,7 +37,7 @@ def problems(path: Path) -> list[str]:
         found.append(f"{path.name}: its cells were not run once each from top to bottom: {again}")
     outputs = [output for cell in code for output in cell.outputs]
     if any(output.output_type == "error" for output in outputs):
-        found.append(f"{path.name} shows an error: mend it and {again}")
+        found.append(f"{path.name} shows an error: fix it and {again}")
     if "widgets" in notebook.metadata or any("widget-view" in key for o in outputs for key in o.get("data", {})):
         found.append(f"{path.name} holds widget state, which GitHub refuses to show: {again}")
     # pictures are long strings of random letters, in which anything can be found

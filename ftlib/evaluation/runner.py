@@ -75,8 +75,8 @@ def ends_in_time(tokenizer, cfg: Config, rows: list[dict]) -> list[bool]:
 def scored_bytes(tokenizer, cfg: Config, rows: list[dict]) -> list[int]:
     """Return the UTF-8 bytes of the scored part of each answer (a long one is truncated at max_length)."""
     examples = encode_rows(tokenizer, rows, cfg.train.as_measured())
-    labelled = [[token for token in example["labels"] if token != IGNORED] for example in examples]
-    return [max(len(tokenizer.decode(ids, skip_special_tokens=True).encode()), 1) for ids in labelled]
+    labeled = [[token for token in example["labels"] if token != IGNORED] for example in examples]
+    return [max(len(tokenizer.decode(ids, skip_special_tokens=True).encode()), 1) for ids in labeled]
 
 
 class Evaluated(NamedTuple):

@@ -117,7 +117,7 @@ def files(run: Run, kind: str) -> list[Path]:
 def upload(run: Run, place: str, kind: str = "merged", private: bool = True, dry_run: bool = False) -> str:
     """Put model and card on the hub; returns the address. dry_run: only print what would go up.
 
-    Raises HubError with what to do: no token, no right to write there, no network. The same command goes on after a failure.
+    Raises HubError with what to do: no token, no right to write there, no network. The same command resumes after a failure.
     """
     from huggingface_hub import HfApi
 

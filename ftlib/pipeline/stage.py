@@ -68,7 +68,9 @@ class Stage:
         self.path, self.name, self.wait = path, path.name, wait
         self._manifest_path = path / "manifest.json"
         self._started_path = path / "started.json"
-        self._backup = path.parent / f".{path.name}.before"  # a whole result, until the one that replaces it is whole
+        self._backup = (
+            path.parent / f".{path.name}.before"
+        )  # a complete result, until the one that replaces it is complete
         self._lock = FileLock(path.parent / f".{path.name}.lock")
 
     @property
@@ -86,7 +88,7 @@ class Stage:
         if not self.complete:
             commands = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}
             own = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
-            raise StageMissing(f"{self.path} is not there or not finished: run {own} first")
+            raise StageMissing(f"{self.path} is missing or not finished: run {own} first")
         try:
             found = read_json(self._manifest_path)
         except ValueError as error:  # no JSON, or no text
@@ -106,18 +108,16 @@ class Stage:
             for name, expected in manifest.get("sums", {}).items():
                 path = self.path / name
                 if not path.is_file():
-                    raise StageDamaged(f"{path} is missing: {self._way_out()}")
+                    raise StageDamaged(f"{path} is missing; {self._way_out()}")
                 if file_fingerprint(path) != expected:
                     raise StageDamaged(
-                        f"{path} is not what was written there (damaged, or changed by hand): {self._way_out()}"
+                        f"{path}: checksum mismatch: the file was modified or corrupted; {self._way_out()}"
                     )
             _VERIFIED.add(known)
         return self.path
 
     def _way_out(self) -> str:
-        return (
-            f"bring it back from a copy, or remove {self.path} and run `ftlib run` again, which makes this stage anew"
-        )
+        return f"restore it from a backup, or delete {self.path} and run `ftlib run` again"
 
     def _sums(self) -> dict[str, str]:
         """Return {name: fingerprint} of the files that were written."""
@@ -144,7 +144,7 @@ class Stage:
     def writing(self, key: StageKey, profile: str, keep: tuple[str, ...] = ()) -> Iterator[dict]:
         """Hold the stage's lock, back up a stale result, yield a dict for results, then write the manifest.
 
-        A whole result is removed only when the new one is whole: see `settle`.
+        A complete result is removed only when the new one is complete: see `restore`.
         keep: names inside the folder that survive although the settings changed (a file that checks itself).
         Raises StageBusy if another process holds the lock and this one does not wait.
         """
@@ -209,7 +209,7 @@ class Stage:
     def restore(self, key: str) -> bool:
         """Put back the result that an unfinished rebuild was to replace, if it matches; return True if it did.
 
-        key: the wanted fingerprint. The caller holds the lock. Removes that result if a newer one is whole.
+        key: the wanted fingerprint. The caller holds the lock. Removes that result if a newer one is complete.
         """
         before = Stage(self._backup)
         if self.complete or not before.complete:
@@ -244,7 +244,7 @@ class Stage:
     def _clear(self, keep: tuple[str, ...]) -> None:
         """Empty the folder, but only one that a stage made: `--run` may point anywhere.
 
-        `started.json` comes first and stays: a half-emptied folder counts as interrupted, not whole, not foreign.
+        `started.json` comes first and stays: a half-emptied folder counts as interrupted, not as complete or foreign.
         """
         if not self.path.exists():
             return

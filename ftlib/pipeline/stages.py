@@ -37,7 +37,7 @@ READS = {
 }
 MODEL_STAGES = ("adapter", "merged", "evaluation")
 SHARED = ("adapter", "evaluation")  # several processes all work on these; the first one alone makes the others
-WORTH_SAYING = 5  # seconds: nobody asks about a shorter wait
+MIN_EXPECTED = 5  # seconds: a shorter wait is not announced
 KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers say themselves whether they still count
 
 
@@ -174,7 +174,7 @@ def expected(name: str, profile: str) -> str:
     """Return a note on how long a stage took on the sample when the course was recorded; '' for a few seconds."""
     known = json.loads((resources.files("ftlib.config.profiles") / "times.json").read_text(encoding="utf-8"))
     found = known.get(profile, {}).get(name)
-    if found is None or found["seconds"] < WORTH_SAYING:
+    if found is None or found["seconds"] < MIN_EXPECTED:
         return ""
     return f"; on the sample it took {found['seconds']:.0f} s on {found['device']}"
 

@@ -68,10 +68,10 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
         axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", label="validation")
         step, best = min(validation, key=lambda point: point[1])
         axes.annotate(f"best {best:.3f}", (step, best), textcoords="offset points", xytext=(0, -14), ha="right")
-    axes.set(xlabel="optimiser step", ylabel="loss (nats per answer token)", title="Loss while training")
+    axes.set(xlabel="optimizer step", ylabel="loss (nats per answer token)", title="Loss while training")
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
-    alt = "Line plot of the loss over optimiser steps."
+    alt = "Line plot of the loss over optimizer steps."
     if train:
         alt += f" Training loss: {train[0][1]:.3f} at step {train[0][0]}, {train[-1][1]:.3f} at step {train[-1][0]}."
     if validation:
@@ -86,10 +86,10 @@ def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
     bars += [(name.replace("_", " "), -count) for name, count in sorted(funnel["dropped"].items(), key=lambda x: -x[1])]
     bars += [("kept", funnel["kept"]), *((name, size) for name, size in funnel["splits"].items())]
     figure, axes = _new(height=0.34 * len(bars) + 1.2)
-    colours = [BASE if value < 0 else (TUNED if name in ("rows in", "kept") else GREY) for name, value in bars]
+    colors = [BASE if value < 0 else (TUNED if name in ("rows in", "kept") else GREY) for name, value in bars]
     hatches = ["//" if value < 0 else "" for _, value in bars]
     drawn = axes.barh(
-        range(len(bars)), [abs(value) for _, value in bars], color=colours, hatch=hatches, edgecolor="white"
+        range(len(bars)), [abs(value) for _, value in bars], color=colors, hatch=hatches, edgecolor="white"
     )
     axes.bar_label(drawn, [f"{value:,}" for _, value in bars], padding=4)
     axes.set_yticks(range(len(bars)), [name for name, _ in bars])
@@ -111,10 +111,10 @@ def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
     ]
     figure, axes = _new(height=0.42 * len(points) + 1.2)
     for place, (_, system, found) in enumerate(points):
-        colour, mark = STYLES[system]
+        color, mark = STYLES[system]
         low, high = found["ci95"]
-        axes.plot([low, high], [place, place], color=colour, linewidth=2)
-        axes.plot(found["mean"], place, marker=mark, color=colour, markersize=7)
+        axes.plot([low, high], [place, place], color=color, linewidth=2)
+        axes.plot(found["mean"], place, marker=mark, color=color, markersize=7)
         axes.annotate(
             f"{found['mean']:.3f}",
             (found["mean"], place),
@@ -163,7 +163,7 @@ def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
         losses[label] = [loss for _, loss in points]
         axes.plot(*zip(*points, strict=True), linestyle=style, marker=mark, markersize=4, label=label)
     axes.set(
-        xlabel="optimiser step", ylabel="loss (nats per answer token)", title="Three learning rates, the same rows"
+        xlabel="optimizer step", ylabel="loss (nats per answer token)", title="Three learning rates, the same rows"
     )
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
@@ -182,13 +182,13 @@ def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> F
         axes.set_axis_off()
         axes.text(0.5, 0.5, nothing, ha="center")
         return _done(figure, nothing, path)
-    colours = [BASE, *[TUNED] * (len(found) - 1)]
+    colors = [BASE, *[TUNED] * (len(found) - 1)]
     hatches = ["//", *[""] * (len(found) - 1)]
     bars = axes.barh(
         range(len(found)),
         [row["tokens_per_s"] for row in found],
         height=0.4,
-        color=colours,
+        color=colors,
         hatch=hatches,
         edgecolor="white",
     )
@@ -204,10 +204,10 @@ def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> F
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("tokens/s (log axis); right: times the first recipe, share of the roof")
+    axes.set_xlabel("tokens/s (log axis); right: times the first recipe, share of peak matmul")
     alt = f"Bar chart of training speed on a log axis, {shape}, one recipe a bar. " + "; ".join(
         f"{row['recipe']}: {row['tokens_per_s']:,} tokens/s, {row['times']:.1f} times the first, "
-        f"{row['roof_share']:.1%} of the roof"
+        f"{row['roof_share']:.1%} of peak matmul"
         for row in found
     )
     return _done(figure, alt, path)
@@ -260,8 +260,8 @@ def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: 
     figure, axes = _new()
     longest = max(max(values) for values in lengths.values())
     bins = [longest * step / 40 for step in range(41)]
-    for (column, values), (colour, style) in zip(lengths.items(), ((BASE, "--"), (TUNED, "-")), strict=False):
-        axes.hist(values, bins=bins, histtype="step", linewidth=1.8, color=colour, linestyle=style, label=column)
+    for (column, values), (color, style) in zip(lengths.items(), ((BASE, "--"), (TUNED, "-")), strict=False):
+        axes.hist(values, bins=bins, histtype="step", linewidth=1.8, color=color, linestyle=style, label=column)
     if limit:
         axes.axvline(limit, color=GREY, linestyle=":", label=f"rows are cut at {limit} tokens, prompt included")
     axes.set(xlabel="tokens", ylabel="rows", title="How long the texts are")

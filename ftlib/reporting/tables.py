@@ -32,11 +32,11 @@ RERUN_REASONS = {
 
 
 LABELS = {
-    "base": "before (base)",
-    "tuned": "after (tuned)",
-    "base_one_shot": "before, one example shown",
-    "base_open": "before, open book",
-    "tuned_open": "after, open book",
+    "base": "base",
+    "tuned": "fine-tuned",
+    "base_one_shot": "base, one shot",
+    "base_open": "base, with retrieval",
+    "tuned_open": "fine-tuned, with retrieval",
     "copy_title": "copy the title",
     "nearest": "nearest title's text",
 }
@@ -44,8 +44,8 @@ LABELS = {
 
 BASELINES = {  # columns, if there
     "base_one_shot": "base, one shot",
-    "base_open": "base, open book",
-    "tuned_open": "tuned, open book",
+    "base_open": "base, with retrieval",
+    "tuned_open": "fine-tuned, with retrieval",
     "copy_title": "copy title",
     "nearest": "nearest",
 }
@@ -197,7 +197,7 @@ def wins(change: dict) -> str:
 def header(split: dict) -> list[str]:
     """Return the header of the before/after table."""
     baselines = [title for system, title in BASELINES.items() if system in split["systems"]]
-    return ["metric", "before (base)", "after (tuned)", "difference", "win/tie/loss", "the reference", *baselines]
+    return ["metric", "base", "fine-tuned", "difference", "win/tie/loss", "reference", *baselines]
 
 
 def before_after(metrics: dict, split: str = "unseen") -> Table:
@@ -226,7 +226,7 @@ SPEED_COLUMNS = {  # of results/train_speed.json
     "times": lambda row: f"{row['times']:.1f}",
     "ms a step": lambda row: f"{row['step_s'] * 1000:,.1f}",
     "peak GiB": lambda row: f"{row['peak_gib']:.1f}",
-    "of the roof": lambda row: f"{row['roof_share']:.1%}",
+    "of peak matmul": lambda row: f"{row['roof_share']:.1%}",
     "padding": lambda row: f"{row['padding_share']:.1%}",
 }
 

@@ -65,7 +65,7 @@ def tables(study: dict) -> list[str]:
             second = _columns(found[SECOND][split], names)
             columns |= {f"{SECOND}: {title}": second[title] for title in TUNED}
         lines += [
-            f"{one['n']} {SPLIT_TITLES[split]}, {one['text_n']} of them answered in words, mean of the seeds "
+            f"{one['n']} {SPLIT_TITLES[split]}, {one['text_n']} of them answered in full, mean of the seeds "
             f"{', '.join(map(str, found['settings']['seeds']))} [95 % interval over rows], then the range of the seeds' means "
             f"(length_ratio: medians); decoding `{found['settings']['run']}`:",
             "",

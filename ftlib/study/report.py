@@ -89,7 +89,7 @@ def render_study(study: dict, results: Path) -> list[str]:
     one = next(iter(runs.values()))["metrics"]["unseen"]
     shown = {metric: marked(title, one, metric) for metric, title in SHOWN.items() if metric in one["systems"]["tuned"]}
     made = recorded_runs(results, name)
-    where = f"{one['n']} {LEGENDS[study['evaluate_on']]}, {one['text_n']} of them answered in words"
+    where = f"{one['n']} {LEGENDS[study['evaluate_on']]}, {one['text_n']} of them answered in full"
     devices = ", ".join(sorted({result["device"] for result in made}))
     commits = ", ".join(sorted({str(result["git_commit"]) for result in made}))
     minutes = sum(result["seconds"]["answer"] for result in made) / 60
@@ -155,7 +155,7 @@ def remembered(study: dict) -> list[str]:
     ]
     rows.append(["nearest title's text", *cells(one["systems"]["nearest"], RECALL), DASH])
     rows.append(["the reference itself", *cells(one["reference"], RECALL, center), DASH])
-    intro = f"What comes back of {one['n']} learned descriptions ({one['text_n']} answered in words):"
+    intro = f"What comes back of {one['n']} learned descriptions ({one['text_n']} answered in full):"
     return [intro, "", *Table(["run", *RECALL.values(), "NLL of unseen titles"], rows).markdown()]
 
 
@@ -183,7 +183,7 @@ def costs(results: Path) -> str:
     minutes = [sum(trainings.values()) / 60, answers / 60, sum(base.values()) / 60]
     return (
         f"All studies together: {len(trainings)} trainings in {minutes[0]:.1f} minutes, their answers in {minutes[1]:.1f}, those "
-        f"of the untuned model in {minutes[2]:.1f}; where several processes share a GPU, each one's minutes count. Again: "
+        f"of the base model in {minutes[2]:.1f}; where several processes share a GPU, each one's minutes count. Again: "
         "`for s in learning_rate recipe decoding headline ablations; do ftlib study run studies/$s.yaml --data trn_real.json.gz; "
         "done; ftlib study report`.\n"
     )

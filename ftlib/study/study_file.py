@@ -55,7 +55,7 @@ class Study(Section):
     """A study. Its first run is the one that the others are compared with. expected: as in a run, of the study as a whole.
 
     evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for what is reported of a choice.
-    text_rows: how many rows of each split are answered in words (default: all); the likelihood is taken on all
+    text_rows: how many rows of each split are answered in full (default: all); the likelihood is taken on all
     `evaluation.rows`. The study's own data settings decide the held-out rows of all runs.
     """
 

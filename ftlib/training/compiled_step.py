@@ -44,7 +44,7 @@ def can_compile(cfg: Config, chosen: Precision, model) -> bool:
         return False
     family, against = model.config.model_type, None
     if family not in FAMILIES:
-        against = f"the fast step knows {', '.join(FAMILIES)}, and this model is {family}"
+        against = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
     elif chosen.fp16:
         against = "float16 needs its losses scaled from step to step, which a recorded step cannot; bfloat16 would do"
     elif distributed.sharded():
@@ -66,7 +66,7 @@ def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.zeros((), dtype=dtype, device=position_ids.device).where(seen, torch.finfo(dtype).min)
 
 
-def labelled_loss(
+def labeled_loss(
     hidden: torch.Tensor, weight: torch.Tensor, where: torch.Tensor, targets: torch.Tensor, dtype: torch.dtype
 ) -> torch.Tensor:
     """Compute cross entropy summed over the labeled positions.
@@ -109,7 +109,7 @@ class PlainLayers:
 class FlatWeights:
     """All trainable weights as views of one vector, with one gradient.
 
-    The model's weights become views of the vector, so whatever reads or loads them in place goes on working.
+    The model's weights become views of the vector, so code that reads or loads them in place still works.
     """
 
     def __init__(self, weights: list[torch.nn.Parameter]):
@@ -166,11 +166,11 @@ class FixedStep:
         else:
             self.layers = PlainLayers(model, dtype, compiled)
         self.dtype = dtype or self.head.weight.dtype
-        self.loss_function = torch.compile(labelled_loss, dynamic=False) if compiled else labelled_loss
+        self.loss_function = torch.compile(labeled_loss, dynamic=False) if compiled else labeled_loss
 
     def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
         """Compute the nats over the labeled tokens of the batch, divided by `count`."""
-        # gradients asked for here, which nobody needs, make the first layer like the others: one compilation less
+        # gradients of the embeddings, unused, make the first layer like the others: one compilation less
         embedded = self.embeddings(batch["input_ids"]).requires_grad_()
         wanted = self.layers.mask_dtype
         parts = batch["starts"] if wanted is None else block_mask(batch["position_ids"], wanted)

@@ -21,7 +21,7 @@ from ftlib.runtime import distributed, hardware
 from ftlib.training.compiled_step import FixedTrainer
 from ftlib.training.trainer import CHECKPOINTING, ExamplesTrainer
 
-LARGEST, TYPICAL = 2, 3  # the second of the largest steps finds the optimiser's state there, as all later steps do
+LARGEST, TYPICAL = 2, 3  # the second of the largest steps finds the optimizer's state there, as all later steps do
 
 
 def plan(trainer: ExamplesTrainer) -> list[list[list[int]]]:

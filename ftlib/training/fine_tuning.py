@@ -92,7 +92,7 @@ def training_arguments(
         lr_scheduler_type=t.scheduler,
         warmup_steps=whole_steps(t.warmup_share * steps),
         weight_decay=t.weight_decay,
-        max_grad_norm=0.0 if fast else t.max_grad_norm,  # the fast step clips by itself
+        max_grad_norm=0.0 if fast else t.max_grad_norm,  # the compiled step clips by itself
         optim=t.optimizer,
         fp16=chosen.fp16,
         bf16=chosen.bf16,
@@ -270,7 +270,7 @@ def not_a_number(error: Diverged, cfg: Config, trainer: ExamplesTrainer, dataset
     rows = f"rows {', '.join(uids[:SHOWN_UIDS])}{' and others' if len(uids) > SHOWN_UIDS else ''}"
     fp16 = ", train.bf16=true on a GPU that has it" if trainer.args.fp16 else ""
     return TrainingFailed(
-        f"the loss of {since} is {error.logged['loss']}, so nothing can be learnt any more (the last step held {rows}): "
+        f"the loss of {since} is {error.logged['loss']}, so training diverged (the last step held {rows}): "
         f"try a smaller train.learning_rate (now {cfg.train.learning_rate}), a smaller train.max_grad_norm "
         f"(now {cfg.train.max_grad_norm}){fp16}, or look at those rows"
     )

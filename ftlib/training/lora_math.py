@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 ADAM_BYTES = 8  # two float32 moments for each trainable weight
-BITS_NF4 = 4 + 0.127  # 4 bits, and the block scales after double quantisation (Dettmers et al. 2023, section 3)
+BITS_NF4 = 4 + 0.127  # 4 bits, and the block scales after double quantization (Dettmers et al. 2023, section 3)
 
 
 def lora_pair(rows: int, columns: int, r: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

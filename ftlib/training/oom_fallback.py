@@ -25,7 +25,7 @@ from ftlib.training.dry_run import expectation, probe
 from ftlib.training.trainer import ExamplesTrainer
 
 ENOUGH = 100  # steps: of fewer, five are a share worth saving, and the progress bar soon tells as much
-ADJUSTED = "adjusted.json"  # beside the checkpoints: a training goes on with the settings that it was begun with
+ADJUSTED = "adjusted.json"  # beside the checkpoints: a training resumes with the settings that it was started with
 
 
 class OutOfMemory(FtlibError):

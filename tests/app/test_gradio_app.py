@@ -80,7 +80,7 @@ def test_marks_say_what_they_mean_without_colour():
         {"u1": 2},
     )
     assert "<u>Holds</u> <u>300</u> <u>ml</u>. " in found.replace(".<span", ". <span") and "<u>Is</u>" not in found
-    assert "(source 2 bears this out)" in found and "(no source bears this out)" in found
+    assert "(supported by source 2)" in found and "(supported by no source)" in found
     assert html.answer("B", "Description: A cup.", "", W, "", [Marked("A cup.", None)]).count("Description:") == 1
 
 

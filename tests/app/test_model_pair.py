@@ -148,7 +148,7 @@ def test_ask_one_model_with_sources(smoke_run, capsys):
     )
     said = capsys.readouterr()
     assert "--- tuned" in said.out and "--- base" not in said.out
-    assert "No row of the catalogue belongs to this title" in said.out and "open book: no row" in said.err
+    assert "No row of the catalog belongs to this title" in said.out and "with retrieval: no row" in said.err
     title = load_dataset(smoke_run)["test"][0]["title"]
     assert main(["ask", title, "--model", "base", "--sources", "--run", str(smoke_run.path)]) == 0
     assert "not trained on it, test split" in capsys.readouterr().out
@@ -175,7 +175,7 @@ def test_a_source_shows_what_the_answer_rests_on(pair, smoke_run, capsys):
     with_index = Pair(pair.models, pair.tokenizer, pair.generation, 256, index)
     print_sources(with_index, found)
     shown = capsys.readouterr().out
-    assert f"[1] {row['uid']}" in shown and "trained on it" in shown and "a source bears it out" in shown
+    assert f"[1] {row['uid']}" in shown and "trained on it" in shown and "supported by a source" in shown
 
 
 def test_closed_and_open_book_are_measured_alike(pair):

@@ -58,8 +58,8 @@ def test_recorded_figures_get_the_intervals_of_today(old):
 def test_an_older_run_is_shown_with_todays_figures(old):
     """A notebook that opens a run from last month shows its wins, which counted the other direction."""
     found = frame({"unseen": old, "settings": {"generation": {"length_decay": [10, 2], "max_new_tokens": 50}}})
-    assert found.loc["copied_run", "win/tie/loss"] == "–" and found.loc["copied_run", "the reference"] == "17.6"
-    assert found.loc["stops", "after (tuned)"] == "forced (1.000)"
+    assert found.loc["copied_run", "win/tie/loss"] == "–" and found.loc["copied_run", "reference"] == "17.6"
+    assert found.loc["stops", "fine-tuned"] == "forced (1.000)"
     assert "1.000 [0.981, 1.000]" in table({"unseen": old})
 
 

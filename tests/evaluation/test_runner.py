@@ -184,7 +184,7 @@ def test_a_row_is_won_by_the_answer_that_is_nearer_to_its_own_reference():
     assert (change["mean"], change["wins"], change["losses"]) == (pytest.approx(-0.4), rows, 0)
     assert change["nearer"]["mean"] == pytest.approx(-0.4) and verdicts.verdict_of(change, "title_coverage") == "better"
     (row,) = (row for row in tables.table_rows(found) if row[0] == "title_coverage")
-    assert dict(zip(tables.header(found), row, strict=True))["the reference"] == "0.500"
+    assert dict(zip(tables.header(found), row, strict=True))["reference"] == "0.500"
     assert f"{rows}/0/0" in row
     without = summarized({"copied_run": base}, {"copied_run": tuned}, {})["differences"]["tuned-base"]["copied_run"]
     assert "wins" not in without and verdicts.verdict_of(without, "copied_run") is None
@@ -240,7 +240,7 @@ def test_report_is_one_page_with_its_text_escaped(smoke_run):
     """Descriptions come from the web; one with a script tag must not run in the reader's browser."""
     page = (smoke_run.path / "evaluation" / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 4 and "<script" not in page
-    assert "made-up sample" in page and page.count('class="example"') == 12
+    assert "synthetic sample" in page and page.count('class="example"') == 12
     metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
     line = {
         "uid": "1",

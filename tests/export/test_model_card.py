@@ -33,7 +33,7 @@ def test_the_card_has_the_figures_that_were_measured(smoke_run):
     measured = read_json(smoke_run.stage("evaluation").path / "metrics.json")["unseen"]["systems"]["tuned"]
     scores = {result.metric_name: result.metric_value for result in found.eval_results}
     assert scores["rougeL"] == round(measured["rougeL"]["mean"], 4) and found.pipeline_tag == "text-generation"
-    assert "made-up sample catalogue" in text and 'from_pretrained("me/kettle")' in text
+    assert "synthetic sample catalog" in text and 'from_pretrained("me/kettle")' in text
     assert str(smoke_run.path) not in text
 
 
@@ -50,7 +50,7 @@ def test_what_goes_up_is_the_model_and_the_card(smoke_run, hub):
     assert hub.calls["create_repo"][1] == {"private": True, "exist_ok": True}
     sent = hub.calls["upload_folder"][1]["allow_patterns"]
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= set(sent) and "manifest.json" not in sent
-    assert b"made-up sample catalogue" in hub.calls["upload_file"][1]["path_or_fileobj"]
+    assert b"synthetic sample catalog" in hub.calls["upload_file"][1]["path_or_fileobj"]
 
 
 def test_a_dry_run_sends_nothing_and_shows_all(smoke_run, hub, capsys):

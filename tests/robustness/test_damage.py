@@ -38,7 +38,7 @@ def test_a_flipped_bit_is_named(copy, stage, capsys):
     flip(path)
     assert main(["run", "--run", str(copy.path)]) == 2
     said = capsys.readouterr().err
-    assert f"{path} is not what was written there" in said and f"remove {folder}" in said
+    assert f"{path}: checksum mismatch" in said and f"delete {folder}" in said
 
 
 def test_a_lost_file_is_named(copy, capsys):
@@ -53,7 +53,7 @@ def test_another_runs_adapter_is_noticed(copy):
     """An adapter copied over by hand would be merged and measured under the wrong settings."""
     other = copy.stage("adapter").path / "adapter_model.safetensors"
     shutil.copy(copy.stage("merged").path / "model.safetensors", other)
-    with pytest.raises(StageDamaged, match="adapter_model.safetensors is not what was written"):
+    with pytest.raises(StageDamaged, match="adapter_model.safetensors: checksum mismatch"):
         copy.stage("adapter").verified()
 
 

@@ -380,7 +380,7 @@ def test_the_report_marks_what_another_seed_does_as_well(made, tmp_path):
     page, short = (results / "REPORT.md").read_text(), (tmp_path / report.RESULTS).read_text()
     assert (
         "0.000 [0.000, 0.000], seeds 0.000 to 0.000 ≈" in page
-        and "8 validation rows, 4 of them answered in words" in page
+        and "8 validation rows, 4 of them answered in full" in page
     )
     assert "| tiny | 2 (4) | 8 validation | plain |" in short and "old" not in short and short.endswith("rest\n")
     picture = results / "studies" / "tiny" / "nll.png"
