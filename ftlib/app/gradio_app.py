@@ -16,6 +16,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is i
 os.environ["GRADIO_RUN_HISTORY"] = "False"  # it can send what visitors ask to the hub; older versions have none
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 import gradio as gr
 from gradio.route_utils import FnIndexInferError
@@ -56,92 +57,119 @@ class Stopped:
         return visitor in self.visitors
 
 
+@dataclass
+class Controls:
+    """The components that events read or write. `ballots`: {left, tie, right: button}; `decoding`: {setting: control}."""
+
+    told: gr.State
+    title: gr.Textbox
+    question: gr.Textbox
+    open_book: gr.Checkbox
+    blind: gr.Checkbox
+    decoding: dict[str, gr.components.Component]
+    button: gr.Button
+    stop: gr.Button
+    said: gr.HTML
+    left: gr.HTML
+    right: gr.HTML
+    voting: gr.Column
+    ballots: dict[str, gr.Button]
+    thanks: gr.HTML
+    sources: gr.HTML
+
+
 def build(desk: Desk) -> gr.Blocks:
-    """Lay out the page, not yet served."""
+    """Lay out the page and connect its events; it is not served yet."""
     say = gr.I18n(**html.wordings())  # the browser's language chooses
+    stopped = Stopped()
     with gr.Blocks(title="ftlib", analytics_enabled=False) as page:
-        told = gr.State(None, time_to_live=KEPT_FOR)
-        gr.Markdown(say("heading"), elem_id="heading")
-        gr.Markdown(say("intro"))
-        title = gr.Textbox(
-            desk.title, label=say("title"), placeholder=say("title_hint"), max_length=TITLE_CHARS, elem_id="title"
-        )
-        question = gr.Textbox(
-            label=say("question"), placeholder=say("question_hint"), max_length=QUESTION_CHARS, elem_id="question"
-        )
-        if desk.examples():
-            gr.Examples([[each] for each in desk.examples()], [title], label=say("examples"), elem_id="examples")
-        with gr.Row():
-            open_book = gr.Checkbox(False, label=say("open_book"), container=False, elem_id="open-book")
-            blind = gr.Checkbox(False, label=say("blind"), container=False, elem_id="blind")
-        with gr.Accordion(say("decoding"), open=False, elem_id="decoding"):
-            decoding = _decoding(desk.pair.generation, say)
-        with gr.Row():
-            button = gr.Button(say("ask"), variant="primary", elem_id="ask", scale=4)
-            stop = gr.Button(say("stop"), elem_id="stop", scale=1)
-        said = gr.HTML(elem_id="said")
-        with gr.Row():
-            with gr.Column(min_width=320):
-                left = gr.HTML(elem_id="left")
-            with gr.Column(min_width=320):
-                right = gr.HTML(elem_id="right")
-        with gr.Column(visible=False, elem_id="voting") as voting:
-            gr.Markdown(say("legend"))
-            gr.Markdown(say("better"))
-            with gr.Row():
-                ballots = {each: gr.Button(say(each), elem_id=f"vote-{each}") for each in ("left", "tie", "right")}
-        thanks = gr.HTML(elem_id="thanks")
-        sources = gr.HTML(elem_id="sources")
-
-        stopped = Stopped()
-
-        def ask(title, question, open_book, blind, request: gr.Request, *chosen):
-            generation = chosen_decoding(desk.pair.generation, dict(zip(decoding, chosen, strict=True)))
-            visitor = request.session_hash
-            settings = (title, question, open_book, blind, generation, language(request))
-            try:
-                for view in desk.ask(*settings, halted=lambda: visitor in stopped):
-                    can_vote = gr.Column(visible=view.told is not None)
-                    yield view.left, view.right, view.sources, view.said, view.told, can_vote, ""
-            finally:
-                stopped.discard(visitor)
-
-        def begin(request: gr.Request):
-            stopped.discard(request.session_hash)
-
-        def halt(
-            request: gr.Request,
-        ):  # also while the question waits in the queue: its answer then ends at its first word
-            stopped.add(request.session_hash)
-
-        def voter(choice: str):
-            def vote(told, request: gr.Request):
-                message = desk.vote(told, choice, language(request)) if told else ""
-                return html.message(message, "status"), gr.Column(visible=False)
-
-            return vote
-
-        gr.on(
-            [button.click, title.submit, question.submit],
-            begin,
-            show_progress="hidden",
-            queue=False,
-            api_visibility="private",
-        ).then(
-            ask,
-            [title, question, open_book, blind, *decoding.values()],
-            [left, right, sources, said, told, voting, thanks],
-            show_progress="hidden",
-            concurrency_limit=1,
-            api_visibility="private",
-        )
-        stop.click(halt, show_progress="hidden", queue=False, api_visibility="private")
-        for choice, ballot in ballots.items():
-            ballot.click(voter(choice), [told], [thanks, voting], show_progress="hidden", api_visibility="private")
+        _connect(_lay_out(desk, say), desk, stopped)
     page.queue(max_size=QUEUE, api_open=False)
     page.stopped = stopped
     page.say = say
     return page
+
+
+def _lay_out(desk: Desk, say: gr.I18n) -> Controls:
+    """Create the components inside the current Blocks, top to bottom."""
+    told = gr.State(None, time_to_live=KEPT_FOR)
+    gr.Markdown(say("heading"), elem_id="heading")
+    gr.Markdown(say("intro"))
+    title = gr.Textbox(
+        desk.title, label=say("title"), placeholder=say("title_hint"), max_length=TITLE_CHARS, elem_id="title"
+    )
+    question = gr.Textbox(
+        label=say("question"), placeholder=say("question_hint"), max_length=QUESTION_CHARS, elem_id="question"
+    )
+    if desk.examples():
+        gr.Examples([[each] for each in desk.examples()], [title], label=say("examples"), elem_id="examples")
+    with gr.Row():
+        open_book = gr.Checkbox(False, label=say("open_book"), container=False, elem_id="open-book")
+        blind = gr.Checkbox(False, label=say("blind"), container=False, elem_id="blind")
+    with gr.Accordion(say("decoding"), open=False, elem_id="decoding"):
+        decoding = _decoding(desk.pair.generation, say)
+    with gr.Row():
+        button = gr.Button(say("ask"), variant="primary", elem_id="ask", scale=4)
+        stop = gr.Button(say("stop"), elem_id="stop", scale=1)
+    said = gr.HTML(elem_id="said")
+    with gr.Row():
+        with gr.Column(min_width=320):
+            left = gr.HTML(elem_id="left")
+        with gr.Column(min_width=320):
+            right = gr.HTML(elem_id="right")
+    with gr.Column(visible=False, elem_id="voting") as voting:
+        gr.Markdown(say("legend"))
+        gr.Markdown(say("better"))
+        with gr.Row():
+            ballots = {each: gr.Button(say(each), elem_id=f"vote-{each}") for each in ("left", "tie", "right")}
+    thanks = gr.HTML(elem_id="thanks")
+    sources = gr.HTML(elem_id="sources")
+    return Controls(
+        told, title, question, open_book, blind, decoding, button, stop, said, left, right, voting, ballots, thanks,
+        sources,
+    )  # fmt: skip
+
+
+def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
+    """Connect the components to the desk."""
+
+    def ask(title, question, open_book, blind, request: gr.Request, *chosen):
+        generation = chosen_decoding(desk.pair.generation, dict(zip(on.decoding, chosen, strict=True)))
+        visitor = request.session_hash
+        settings = (title, question, open_book, blind, generation, language(request))
+        try:
+            for view in desk.ask(*settings, halted=lambda: visitor in stopped):
+                can_vote = gr.Column(visible=view.told is not None)
+                yield view.left, view.right, view.sources, view.said, view.told, can_vote, ""
+        finally:
+            stopped.discard(visitor)
+
+    def begin(request: gr.Request):
+        stopped.discard(request.session_hash)
+
+    def halt(request: gr.Request):
+        # also while the question waits in the queue: its answer then ends at its first word
+        stopped.add(request.session_hash)
+
+    def voter(choice: str):
+        def vote(told, request: gr.Request):
+            message = desk.vote(told, choice, language(request)) if told else ""
+            return html.message(message, "status"), gr.Column(visible=False)
+
+        return vote
+
+    private = {"show_progress": "hidden", "api_visibility": "private"}
+    asked = gr.on([on.button.click, on.title.submit, on.question.submit], begin, queue=False, **private)
+    asked.then(
+        ask,
+        [on.title, on.question, on.open_book, on.blind, *on.decoding.values()],
+        [on.left, on.right, on.sources, on.said, on.told, on.voting, on.thanks],
+        concurrency_limit=1,
+        **private,
+    )
+    on.stop.click(halt, queue=False, **private)
+    for choice, ballot in on.ballots.items():
+        ballot.click(voter(choice), [on.told], [on.thanks, on.voting], **private)
 
 
 def _decoding(now, say) -> dict[str, gr.components.Component]:

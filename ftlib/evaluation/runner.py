@@ -12,8 +12,9 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ftlib.config.settings import Config
 from ftlib.evaluation import embedding_similarity
@@ -86,70 +87,90 @@ class Evaluated(NamedTuple):
     lines: list[dict]
 
 
-def evaluate(
-    cfg: Config,
-    dataset,
-    merged: Path,
-    folder: Path,
-    data_key: str,
-    merged_key: str,
-    about: dict,
-    trained: Collection[str],
-    index: Index | None = None,
-) -> Evaluated | None:
-    """Answer, score and summarize; resumes with the answers that are missing. Returns None in all processes but rank 0.
+@dataclass(frozen=True)
+class Inputs:
+    """What an evaluation reads, beside the settings.
 
-    Args:
+    Attributes:
         dataset: the DatasetDict of the run.
         merged: folder of the fine-tuned model.
-        folder: for answers.jsonl, metrics.json and rows.json.
         data_key, merged_key: fingerprints of data set and model.
-        about: recorded under `settings` in metrics.json.
         trained: uids of the rows that the model was trained on.
         index: of the data set, needed with `evaluation.open_book`.
     """
-    rows, notes = choose_rows(cfg, dataset, trained)
+
+    dataset: Any
+    merged: Path
+    data_key: str
+    merged_key: str
+    trained: Collection[str]
+    index: Index | None = None
+
+
+def evaluate(cfg: Config, inputs: Inputs, folder: Path, about: dict) -> Evaluated | None:
+    """Answer, score and summarize; resume with the answers that are missing.
+
+    Args:
+        folder: for answers.jsonl, metrics.json and rows.json.
+        about: recorded under `settings` in metrics.json.
+
+    Returns:
+        The metrics and a line a row; None in all processes but rank 0, which scores.
+    """
+    rows, notes = choose_rows(cfg, inputs.dataset, inputs.trained)
     for note in notes:
         log.info(f"  note: {note}")
-    dtype, why = hardware.compute_dtype()
-    keys, systems = answer_keys(cfg, data_key, merged_key, dtype), systems_of(cfg)
-    store = AnswerStore.open(folder, keys) if distributed.first() else None
-    store = AnswerStore(folder, distributed.agree(store.records if store else None))
-    for system in answering(cfg):
-        origin = cfg.model.name if system in untuned(cfg) else str(merged)
-        passages = passages_for(system, cfg, index, rows)
-        asked = SystemInputs(system, rows, few_shot_for(system, dataset, rows), passages)
-        answer_missing(store, asked, cfg, load=functools.partial(_load, origin, dtype))
-    distributed.wait()
+    dtype, reason = hardware.compute_dtype()
+    store = answer_all(cfg, inputs, rows, folder, dtype)
     if not distributed.first():
-        return None  # its answers are written; the first process scores
-    if distributed.world() > 1:
-        store = AnswerStore.open(folder, keys)
-    add_baselines(store, rows, dataset)
-
-    tokenizer, copied = load_tokenizer(cfg.model.name), CopiedRun(list(dataset["train"]["content"]))
-    cosine = embedding_similarity.cosine()
-    metrics: dict = {}
-    per_row: dict = {}
-    for split, found in rows.items():
-        records = {system: store.of(split, system, found) for system in systems}
-        per_row[split] = {system: row_values(found, records[system], copied, cosine) for system in systems}
-        sizes = scored_bytes(tokenizer, cfg, found)
-        likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
-        references = reference_rows(found, ends_in_time(tokenizer, cfg, found), copied)
-        summary = summarise(per_row[split], likelihoods, cfg.evaluation.bootstrap, references)
-        metrics[split] = {"n": len(found)} | summary
-        mark_forced(metrics[split], cfg.generation.model_dump())
+        return None
+    metrics, per_row = score_all(cfg, store, rows, inputs.dataset)
     metrics["settings"] = about | {
-        "base_and_tuned_precision": f"{dtype}: {why}",
+        "base_and_tuned_precision": f"{dtype}: {reason}",
         "generation": cfg.generation.model_dump(),
         "max_length": cfg.train.max_length,
         "bootstrap": cfg.evaluation.bootstrap,
         "notes": notes,
     }
     write_json(folder / "metrics.json", metrics)
-    write_json(folder / ROWS, {split: [row["uid"] for row in found] for split, found in rows.items()})
+    write_json(folder / ROWS, {split: [row["uid"] for row in asked] for split, asked in rows.items()})
     return Evaluated(metrics, side_by_side(rows, store.records, per_row))
+
+
+def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder: Path, dtype: str) -> AnswerStore:
+    """Let every system answer the rows that it has not answered yet; with several processes each takes its share."""
+    keys = answer_keys(cfg, inputs.data_key, inputs.merged_key, dtype)
+    stored = AnswerStore.open(folder, keys).records if distributed.first() else None
+    store = AnswerStore(folder, distributed.agree(stored))
+    for system in answering(cfg):
+        origin = cfg.model.name if system in untuned(cfg) else str(inputs.merged)
+        few_shot = few_shot_for(system, inputs.dataset, rows)
+        asked = SystemInputs(system, rows, few_shot, passages_for(system, cfg, inputs.index, rows))
+        answer_missing(store, asked, cfg, load=functools.partial(_load, origin, dtype))
+    distributed.wait()
+    if distributed.first():
+        if distributed.world() > 1:
+            store = AnswerStore.open(folder, keys)  # with the answers of the others
+        add_baselines(store, rows, inputs.dataset)
+    return store
+
+
+def score_all(cfg: Config, store: AnswerStore, rows: dict[str, list[dict]], dataset) -> tuple[dict, dict]:
+    """Return ({split: block of metrics.json}, {split: {system: {metric: row values}}})."""
+    tokenizer, copied = load_tokenizer(cfg.model.name), CopiedRun(list(dataset["train"]["content"]))
+    cosine = embedding_similarity.cosine()
+    metrics: dict = {}
+    per_row: dict = {}
+    for split, asked in rows.items():
+        records = {system: store.of(split, system, asked) for system in systems_of(cfg)}
+        per_row[split] = {system: row_values(asked, records[system], copied, cosine) for system in records}
+        sizes = scored_bytes(tokenizer, cfg, asked)
+        likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
+        references = reference_rows(asked, ends_in_time(tokenizer, cfg, asked), copied)
+        summary = summarise(per_row[split], likelihoods, cfg.evaluation.bootstrap, references)
+        metrics[split] = {"n": len(asked)} | summary
+        mark_forced(metrics[split], cfg.generation.model_dump())
+    return metrics, per_row
 
 
 def _load(origin: str, dtype: str):

@@ -230,7 +230,7 @@ def _merge(cfg: Config, run: Run, folder: Path) -> dict:
 
 
 def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
-    from ftlib.evaluation.runner import evaluate
+    from ftlib.evaluation.runner import Inputs, evaluate
     from ftlib.reporting.html_report import write_files
     from ftlib.retrieval.bm25_index import Index
     from ftlib.training.trained_rows import trained_uids
@@ -251,10 +251,17 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         "device": adapter["device"],
         "git_commit": adapter["git_commit"],
     }
-    fingerprints = data["fingerprint"], manifests["merged"]["fingerprint"]
-    dataset, trained = load_dataset(run), trained_uids(run.stage("adapter").verified())
+    dataset = load_dataset(run)
     index = Index.open(dataset, run.stage("index").path) if cfg.evaluation.open_book else None
-    found = evaluate(cfg, dataset, run.stage("merged").path, folder, *fingerprints, about, trained, index)
+    inputs = Inputs(
+        dataset,
+        run.stage("merged").path,
+        data["fingerprint"],
+        manifests["merged"]["fingerprint"],
+        trained_uids(run.stage("adapter").verified()),
+        index,
+    )
+    found = evaluate(cfg, inputs, folder, about)
     if found is None:  # of several processes, the first one scores
         return {}
     write_files(folder, *found)

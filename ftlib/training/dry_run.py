@@ -98,50 +98,62 @@ def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
         if getattr(trainer.args, CHECKPOINTING):
             getattr(model, CHECKPOINTING + "_enable")()
         model.train()
-        fast = isinstance(trainer, FixedTrainer)  # it clips by itself, and its one gradient is overwritten
-        weights = [weight for weight in model.parameters() if weight.requires_grad]
-        kind, options = trainer.get_optimizer_cls_and_kwargs(trainer.args, model)
-        optimizer = kind([trainer.step_function.flat.vector] if fast else weights, **options)
-
-        def update() -> None:
-            if not fast:
-                torch.nn.utils.clip_grad_norm_(weights, trainer.args.max_grad_norm)
-            optimizer.step()
-            if not fast:
-                optimizer.zero_grad()
-
+        update = _optimizer_step(trainer, model)
         largest, typical = choose(trainer, plan(trainer))
-        prepared = [_samples(trainer, step) for step in largest]
-        fits = True
-        try:  # between here and the vote no process waits for another, or one that fails would leave the others waiting
-            for samples, count in prepared:
-                for inputs in samples:
-                    _passes(trainer, model, inputs, count)
-                update()
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-            fits = False
-        if distributed.total([float(not fits)])[0]:
-            raise torch.OutOfMemoryError("the largest step does not fit in the memory")
+        _try_largest(trainer, model, largest, update)
 
-        def step(places: list) -> None:
-            samples, count = _samples(trainer, places)
+        def step(positions: list) -> None:
+            samples, count = _samples(trainer, positions)
             for inputs in samples:
                 trainer.training_step(model, inputs, count)
             update()
 
-        seconds = sorted(_seconds(lambda places=places: step(places)) for places in typical)[len(typical) // 2]
-        batches, per_batch = _validation(trainer)
+        seconds = sorted(_seconds(lambda positions=positions: step(positions)) for positions in typical)
+        step_seconds = seconds[len(typical) // 2]
+        batches, batch_seconds = _validation(trainer)
     left, validations = trainer.args.max_steps - done, _validations(trainer.args, done)
     return {
         "steps": left,
-        "seconds_per_step": seconds,
+        "seconds_per_step": step_seconds,
         "validations": validations,
-        "seconds_per_validation": batches * per_batch,
-        "expected_seconds": left * seconds + validations * batches * per_batch,
+        "seconds_per_validation": batches * batch_seconds,
+        "expected_seconds": left * step_seconds + validations * batches * batch_seconds,
         "peak_gib": hardware.peak_gib(),
     }
+
+
+def _optimizer_step(trainer: ExamplesTrainer, model) -> Callable[[], None]:
+    """Return a function that clips and updates the weights with an optimizer of the dry run's own."""
+    compiled = isinstance(trainer, FixedTrainer)  # it clips by itself, and its one gradient is overwritten
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    kind, options = trainer.get_optimizer_cls_and_kwargs(trainer.args, model)
+    optimizer = kind([trainer.step_function.flat.vector] if compiled else weights, **options)
+
+    def update() -> None:
+        if not compiled:
+            torch.nn.utils.clip_grad_norm_(weights, trainer.args.max_grad_norm)
+        optimizer.step()
+        if not compiled:
+            optimizer.zero_grad()
+
+    return update
+
+
+def _try_largest(trainer: ExamplesTrainer, model, largest: list, update: Callable[[], None]) -> None:
+    """Take the largest steps. Raises torch.OutOfMemoryError in all processes if memory runs out in one of them."""
+    prepared = [_samples(trainer, step) for step in largest]
+    fits = True
+    try:  # between here and the vote no process waits for another, or one that fails would leave the others waiting
+        for samples, count in prepared:
+            for inputs in samples:
+                _passes(trainer, model, inputs, count)
+            update()
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        fits = False
+    if distributed.total([float(not fits)])[0]:
+        raise torch.OutOfMemoryError("the largest step does not fit in the memory")
 
 
 def _samples(trainer: ExamplesTrainer, step: list):

@@ -17,12 +17,14 @@ from pathlib import Path
 import torch
 from peft import get_peft_model
 from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
 
 from ftlib.config.settings import Config, ConfigError
 from ftlib.models import fsdp
 from ftlib.models.checks import check_base
 from ftlib.models.loading import Precision, check_model, load_base, load_tokenizer, lora_config, precision, weight_bytes
-from ftlib.prompts.packing import make_collator
+from ftlib.prompts.encoding import Example
+from ftlib.prompts.packing import Flat, make_collator
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
@@ -136,9 +138,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
     started = time.perf_counter()
-    examples = encoded(tokenizer, dataset["train"], cfg.train, kept)
-    held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
-    validation = list(encoded(tokenizer, held_out, cfg.train.as_measured(), kept))
+    examples, validation = encode_splits(cfg, tokenizer, dataset, kept)
     encode_seconds = time.perf_counter() - started
     base = load_base(cfg, chosen)
     base_bytes = weight_bytes(base)
@@ -147,12 +147,12 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
         fsdp.leave_base_alone(model)
     fast = can_compile(cfg, chosen, model)
     if fast:
-        parts = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
-        kind, steps = FixedTrainer, len(parts["train_dataset"].steps)
+        batches = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
+        kind, steps = FixedTrainer, len(batches["train_dataset"].steps)
     else:
         collator = make_collator(cfg.train.batching, tokenizer.pad_token_id, cfg.train.max_length)
         kind, steps = ExamplesTrainer, count_steps(cfg, len(examples))
-        parts = {"train_dataset": examples, "data_collator": collator}
+        batches = {"train_dataset": examples, "data_collator": collator}
     progress = Progress(folder / "train_log.jsonl")
     stopping = [EarlyStoppingCallback(cfg.train.early_stopping)] if cfg.train.early_stopping else []
     trainer = kind(
@@ -164,24 +164,16 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
         pad_id=tokenizer.pad_token_id,
         max_length=cfg.train.max_length,
         warmup_from=cfg.train.warmup_from,
-        **parts,
+        **batches,
     )
-    from transformers.trainer_callback import PrinterCallback
-
     trainer.remove_callback(PrinterCallback)  # prints raw dicts beside our bar
     progress.trainer, trainer.progress, trainer.tokenizer_for_saving = trainer, progress, tokenizer
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    about = {
+    return trainer, {
         "seed": cfg.train.seed,
         "deterministic": same_bits,
-        "precision": {
-            "dtype": chosen.dtype,
-            "quantization": chosen.quantization,
-            "fp16": chosen.fp16,
-            "bf16": chosen.bf16,
-        },
+        "precision": {key: getattr(chosen, key) for key in ("dtype", "quantization", "fp16", "bf16")},
         "reasons": chosen.reasons,
-        "trainable_parameters": trainable,
+        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "base_mib": round(base_bytes / 2**20, 1),
         "examples": len(examples),
         "cut_examples": int(examples.cut.sum()),
@@ -189,7 +181,13 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
         "encode_seconds": round(encode_seconds, 2),
         "steps": steps,
     }
-    return trainer, about
+
+
+def encode_splits(cfg: Config, tokenizer, dataset, kept: Path | None) -> tuple[Flat, list[Example]]:
+    """Encode the training rows as configured, and the validation rows with the labels by which every recipe is measured."""
+    held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
+    examples = encoded(tokenizer, dataset["train"], cfg.train, kept)
+    return examples, list(encoded(tokenizer, held_out, cfg.train.as_measured(), kept))
 
 
 def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
