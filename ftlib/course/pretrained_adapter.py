@@ -90,7 +90,7 @@ def keep(run: Run, folder: Path = FOLDER) -> None:
 
 
 def card(manifest: dict) -> str:
-    """The adapter's model card, made from its manifest alone."""
+    """Render the adapter's model card from its manifest alone."""
     import jinja2
 
     text = (resources.files("ftlib.course") / "adapter_card.md.jinja").read_text(encoding="utf-8")

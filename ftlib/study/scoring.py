@@ -1,9 +1,9 @@
-"""Second half of a study, on any CPU: from answers to numbers. It needs the work folder's answers and data sets, no
-weights.
+"""Second half of a study, on any CPU: from answers to numbers.
 
-`Scorer.score(job)` computes the metrics of every row (`rows.npz` beside the answers); `write_results(...)` writes them
-to `results/studies/<study>/` (see `ftlib.study.records`), where each run is the mean of its seeds and stands beside the
-study's first run. No text of any row is written there: the rows may not be ours to publish.
+It needs the work folder's answers and data sets, and no weights. `Scorer.score(job)` computes the metrics of every row (`rows.npz`
+beside the answers); `write_results(...)` writes them to `results/studies/<study>/` (see `ftlib.study.records`), where each run is
+the mean of its seeds and stands beside the study's first run. No text of any row is written there: the rows may not be ours to
+publish.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ class Scorer:
 
     def __init__(self, work: Work):
         self.work, self.cosine = work, embedding_similarity.cosine()
-        self._shared: dict[str, object] = {}
+        # Each by what it depends on: answers and references by the base's key, texts by the training data.
+        self._base_answers: dict[str, dict] = {}
+        self._base_references: dict[str, dict] = {}
+        self._copied_runs: dict[str, CopiedRun] = {}
+        self._shared_values: dict[tuple[str, str, str], dict] = {}
 
     def key(self, job: Job) -> str:
         """Return the fingerprint of a job's scores."""
@@ -65,74 +69,74 @@ class Scorer:
     def score(self, job: Job) -> None:
         """Write `rows.npz`, unless it is there and of these answers. Raises StageMissing if the answers are not there."""
         folder, key = self.work.stage(job).path, self.key(job)
-        found, splits = load(folder / ROWS)
+        stored_key, splits = load(folder / ROWS)
         has_cosine = all("cosine" in rows.values["tuned"] for rows in splits.values())
-        if found == key and (has_cosine or self.cosine is None):
+        if stored_key == key and (has_cosine or self.cosine is None):
             log.info(f"{job.name}: scored")
             return
         log.info(f"{job.name}: scoring")
-        started, rows = time.perf_counter(), self.work.rows(job)
-        measured = {split: self._split(job, split, rows[split]) for split in rows}
-        for split, found in rows.items():
-            measured[split].references = self._reference(job, split, found)
+        started = time.perf_counter()
+        scored = {split: self._split(job, split, rows) for split, rows in self.work.rows(job).items()}
         write_json(folder / SCORED, {"seconds": round(time.perf_counter() - started, 2)})
-        save(folder / ROWS, key, measured)
+        save(folder / ROWS, key, scored)
 
     def _split(self, job: Job, split: str, rows: list[dict]) -> RowValues:
         """Compute the row values of all systems on one split."""
-        keys = {system: self.work.base_keys(job)[system, split] for system in untuned(job.cfg)}
-        data_key = self.work.training_data(job).path.name
+        base_keys = {system: self.work.base_keys(job)[system, split] for system in untuned(job.cfg)}
         answers = _records(self.work.stage(job).path / ANSWERS, split)
-        records = {system: self._base(keys[system], system, rows) for system in keys}
+        records = {system: self._base(key, system, rows) for system, key in base_keys.items()}
         records["tuned"] = [answers["tuned", row["uid"]] for row in rows]
-        sizes = [size for size, _ in self._references(keys["base"], rows)]
-        in_words = rows[: sum(record.text is not None for record in records["base"])]
+        generated = rows[: sum(record.text is not None for record in records["base"])]
         values = {}
         for system in systems_of(job.cfg):
-
-            def measure(system=system):
-                found = records[system] if system in records else self._baselines(job, split, in_words)[system]
-                return row_values(in_words, found[: len(in_words)], self._copied(job), self.cosine)
-
-            # the baselines and the base answer alike for all jobs with these rows and this training data
-            key = f"values {system} {data_key} {keys.get(system, keys['base'])}"
-            found = measure() if system == "tuned" else self._once(key, measure)
-            values[system] = {name: np.asarray(column) for name, column in found.items()}
+            if system == "tuned":
+                columns = self._values(job, generated, records[system])
+            else:  # the baselines and the base answer alike for all jobs with these rows and this training data
+                key = system, self._data_key(job), base_keys.get(system, base_keys["base"])
+                if key not in self._shared_values:
+                    found = records[system] if system in records else self._baseline(job, split, generated, system)
+                    self._shared_values[key] = self._values(job, generated, found)
+                columns = self._shared_values[key]
+            values[system] = {name: np.asarray(column) for name, column in columns.items()}
+        known = self._references(base_keys["base"], rows)
         likelihoods = {
-            system: {name: np.asarray(pair, dtype=float) for name, pair in likelihood_sums(found, sizes).items()}
+            system: {
+                name: np.asarray(pair, dtype=float)
+                for name, pair in likelihood_sums(found, [size for size, _ in known]).items()
+            }
             for system, found in records.items()
         }
-        return RowValues(hashed([row["uid"] for row in rows]), values, likelihoods)
+        text_rows = rows[: job.study.text_rows]
+        references = reference_rows(text_rows, [end for _, end in known[: len(text_rows)]], self._copied(job))
+        uids = hashed([row["uid"] for row in rows])
+        return RowValues(uids, values, likelihoods, {name: np.asarray(column) for name, column in references.items()})
+
+    def _values(self, job: Job, generated: list[dict], records: list[Record]) -> dict[str, list[float]]:
+        return row_values(generated, records[: len(generated)], self._copied(job), self.cosine)
 
     def _base(self, key: str, system: str, rows: list[dict]) -> list[Record]:
-        answers = self._once(f"answers {key}", lambda: _records(self.work.base(key).path / ANSWERS))
-        return [answers[system, row["uid"]] for row in rows]
+        if key not in self._base_answers:
+            self._base_answers[key] = _records(self.work.base(key).path / ANSWERS)
+        return [self._base_answers[key][system, row["uid"]] for row in rows]
 
     def _references(self, key: str, rows: list[dict]) -> list[tuple[int, bool]]:
         """Return what is known of each reference, see `answers.REFERENCES`."""
-        found = self._once(f"references {key}", lambda: read_json(self.work.base(key).path / REFERENCES))
-        return [found[row["uid"]] for row in rows]
+        if key not in self._base_references:
+            self._base_references[key] = read_json(self.work.base(key).path / REFERENCES)
+        return [self._base_references[key][row["uid"]] for row in rows]
 
-    def _baselines(self, job: Job, split: str, rows: list[dict]) -> dict[str, list[Record]]:
-        found: dict[str, list[Record]] = {}
-        for record in baseline_records({split: rows}, self.work.dataset(job)):
-            found.setdefault(record.system, []).append(record)
-        return found
+    def _baseline(self, job: Job, split: str, rows: list[dict], system: str) -> list[Record]:
+        records = baseline_records({split: rows}, self.work.dataset(job))
+        return [record for record in records if record.system == system]
 
     def _copied(self, job: Job) -> CopiedRun:
-        key = f"copied {self.work.training_data(job).path.name}"
-        return self._once(key, lambda: CopiedRun(list(self.work.dataset(job)["train"]["content"])))
+        key = self._data_key(job)
+        if key not in self._copied_runs:
+            self._copied_runs[key] = CopiedRun(list(self.work.dataset(job)["train"]["content"]))
+        return self._copied_runs[key]
 
-    def _reference(self, job: Job, split: str, rows: list[dict]) -> dict[str, np.ndarray]:
-        rows = rows[: job.study.text_rows]
-        ends = [end for _, end in self._references(self.work.base_keys(job)["base", split], rows)]
-        found = reference_rows(rows, ends, self._copied(job))
-        return {name: np.asarray(values) for name, values in found.items()}
-
-    def _once(self, key: str, make):
-        if key not in self._shared:
-            self._shared[key] = make()
-        return self._shared[key]
+    def _data_key(self, job: Job) -> str:
+        return self.work.training_data(job).path.name
 
 
 def _records(path: Path, split: str | None = None) -> dict[tuple[str, str], Record]:
