@@ -52,13 +52,12 @@ def do_runs_list(args) -> None:
 def do_runs_compare(args) -> None:
     """Print settings and metrics of some runs."""
     from ftlib.pipeline.run_admin import compare
+    from ftlib.reporting.tables import Table
 
     columns = compare(_find_runs(args.names))
     keys = list(dict.fromkeys(key for values in columns.values() for key in values))
-    lines = [["", *columns], *([key, *(_cell(values.get(key, "–")) for values in columns.values())] for key in keys)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    rows = [[key, *(_cell(values.get(key, "–")) for values in columns.values())] for key in keys]
+    print(Table(["", *columns], rows).console())
 
 
 def _cell(value) -> str:
