@@ -137,7 +137,7 @@ def changes_of(text: str, steps: Steps) -> list[Change]:
     return changes
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """The key by which two texts count as the same: case, punctuation and spacing do not matter."""
     return " ".join(re.findall(r"\w+", text.casefold()))
 

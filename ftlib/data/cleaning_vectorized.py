@@ -29,7 +29,7 @@ _WORDS = bytes(
 
 
 class Cleaned(NamedTuple):
-    """The cleaned texts, `normalise` of each in UTF-8, and what each step changed, in the order of the texts."""
+    """The cleaned texts, `normalize` of each in UTF-8, and what each step changed, in the order of the texts."""
 
     texts: list[str]
     keys: list[bytes]
@@ -91,7 +91,7 @@ def _boilerplate_offsets(words: bytes) -> list[int]:
 
 
 def _keys_beyond_ascii(cleaned: list[str]) -> Iterable[tuple[int, bytes]]:
-    """Return (index, `normalise` of the text) of the texts that the byte tables cannot fold."""
+    """Return (index, `normalize` of the text) of the texts that the byte tables cannot fold."""
     indices = [index for index, text in enumerate(cleaned) if not text.isascii()]
     folded = [_blanked(cleaned[index].casefold(), lambda sign: not sign.isalnum()) for index in indices]
     return zip(indices, _apart(_collapsed(_joined(folded).translate(_WORDS))), strict=True)

@@ -72,7 +72,8 @@ def test_importing_ftlib_loads_no_framework():
 
 
 @pytest.mark.parametrize(
-    "package", [path.parent.name for path in sorted((ROOT / "ftlib").glob("*/__init__.py")) if path.parent.name != "cli"]
+    "package",
+    [path.parent.name for path in sorted((ROOT / "ftlib").glob("*/__init__.py")) if path.parent.name != "cli"],
 )
 def test_every_lazy_export_exists(package):
     """A name that moved would fail in the reader's cell and nowhere else."""
