@@ -51,7 +51,7 @@ class Config(Section):
 
     _profile: str = PrivateAttr(default="")
     _profile_reason: str = PrivateAttr(default="")
-    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+    _provenance: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def load(
@@ -73,18 +73,18 @@ class Config(Section):
         env = dict(os.environ) if env is None else env
         name, reason = (profile, reason) if profile else pick_profile(env)
         values = _read_yaml("default")
-        sources: dict[str, str] = {}
-        _overlay(values, sources, flatten(_read_profile(name)), f"profile {name}")
+        provenance: dict[str, str] = {}
+        _overlay(values, provenance, flatten(_read_profile(name)), f"profile {name}")
         known = flatten(values)
         recorded = {key: value for key, value in flatten(inherited or {}).items() if key in known}
-        _overlay(values, sources, recorded, "recorded in this run")
-        _overlay(values, sources, _from_environment(env), "environment")
-        _overlay(values, sources, {k.replace("__", "."): v for k, v in overrides.items()}, "set by you")
+        _overlay(values, provenance, recorded, "recorded in this run")
+        _overlay(values, provenance, _from_environment(env), "environment")
+        _overlay(values, provenance, {k.replace("__", "."): v for k, v in overrides.items()}, "set by you")
         try:
             cfg = cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(_explain(error, sources)) from None
-        cfg._profile, cfg._profile_reason, cfg._sources = name, reason, sources
+            raise ConfigError(_explain(error, provenance)) from None
+        cfg._profile, cfg._profile_reason, cfg._provenance = name, reason, provenance
         return cfg
 
     @property
@@ -95,13 +95,13 @@ class Config(Section):
     def profile_reason(self) -> str:
         return self._profile_reason
 
-    def source(self, key: str) -> str:
+    def provenance(self, key: str) -> str:
         """Where a value came from: 'default', 'profile cpu', 'recorded in this run', 'environment' or 'set by you'."""
-        return self._sources.get(key, "default")
+        return self._provenance.get(key, "default")
 
     def set_by_user(self, key: str) -> bool:
         """True if the user asked for this value, so it must be kept or refused, never quietly changed."""
-        return self.source(key) in ("environment", "set by you")
+        return self.provenance(key) in ("environment", "set by you")
 
     def get(self, key: str) -> Any:
         """The value of a dotted key."""
@@ -199,7 +199,7 @@ def render(cfg: Config, reasons: dict[str, str]) -> str:
         lines.append(f"{section}:")
         for key, value in flatten(values).items():
             text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
-            note = reasons.get(f"{section}.{key}") or cfg.source(f"{section}.{key}")
+            note = reasons.get(f"{section}.{key}") or cfg.provenance(f"{section}.{key}")
             lines.append(f"  {key}: {text}".ljust(48) + f"  # {note}")
     return "\n".join(lines)
 
@@ -230,38 +230,38 @@ def _from_environment(env: dict) -> dict[str, Any]:
     return settings
 
 
-def _overlay(values: dict, sources: dict, flat: dict[str, Any], source: str) -> None:
+def _overlay(values: dict, provenance: dict, flat: dict[str, Any], layer: str) -> None:
     """Write dotted keys into the nested `values`, remembering who set each. Raises ConfigError for an unknown key."""
     for key, value in flat.items():
         if key == "data.clean" and isinstance(value, bool):  # one switch for all steps
-            _overlay(values, sources, {f"data.clean.{step}": value for step in CleanConfig.model_fields}, source)
+            _overlay(values, provenance, {f"data.clean.{step}": value for step in CleanConfig.model_fields}, layer)
             continue
         *path, last = key.split(".")
         place: Any = values
         for part in path:
             place = place.get(part) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place:
-            raise ConfigError(_unknown(key, value, values, source))
+            raise ConfigError(_unknown(key, value, values, layer))
         if isinstance(place[last], dict):
             switch = "true, false, or " if key == "data.clean" else ""
             raise ConfigError(
-                f"{key} = {value!r} ({source}): this is a section; allowed are {switch}its keys, "
+                f"{key} = {value!r} ({layer}): this is a section; allowed are {switch}its keys, "
                 f"as in {key}.KEY=VALUE: {', '.join(place[last])}"
             )
         place[last] = value
-        sources[key] = source
+        provenance[key] = layer
 
 
-def _unknown(key: str, value: Any, values: dict, source: str) -> str:
+def _unknown(key: str, value: Any, values: dict, layer: str) -> str:
     known = list(flatten(values))
     close = difflib.get_close_matches(key, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
     section = key.split(".")[0]
     allowed = [k for k in known if k.startswith(section + ".")] or sorted(values)
-    return f"{key} = {value!r} ({source}): there is no such setting{hint} Allowed: {', '.join(allowed)}"
+    return f"{key} = {value!r} ({layer}): there is no such setting{hint} Allowed: {', '.join(allowed)}"
 
 
-def _explain(error: ValidationError, sources: dict) -> str:
+def _explain(error: ValidationError, provenance: dict) -> str:
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"] if part not in ("str", "list[str]"))
@@ -271,6 +271,6 @@ def _explain(error: ValidationError, sources: dict) -> str:
         if item["type"] == "value_error":  # a combination: the message names the fields itself
             lines.append(message)
         else:
-            source = next((sources[known] for known in sources if f"{key}.".startswith(f"{known}.")), "default")
-            lines.append(f"{key} = {item['input']!r} ({source}): {message}")
+            layer = next((provenance[known] for known in provenance if f"{key}.".startswith(f"{known}.")), "default")
+            lines.append(f"{key} = {item['input']!r} ({layer}): {message}")
     return "\n".join(dict.fromkeys(lines))
