@@ -119,7 +119,7 @@ class Flat:
         return (self[place] for place in range(len(self)))
 
 
-def flatten(examples: list[Example] | Flat) -> Flat:
+def to_flat(examples: list[Example] | Flat) -> Flat:
     """Examples as one `Flat`."""
     if isinstance(examples, Flat):
         return examples
@@ -152,7 +152,7 @@ class PackedSteps(torch.utils.data.Dataset):
     ):
         self.steps, self.row_length, self.pad_id, self.parts = steps, row_length, pad_id, parts
         self.rows = len(steps[0]) // parts
-        flat = flatten(examples)
+        flat = to_flat(examples)
         self.starts, self.ids, self.labels = flat.starts, flat.ids, flat.labels.copy()
         self.labels[self.starts[:-1]] = IGNORED  # nothing comes before the first token
         labelled = np.add.reduceat(self.labels != IGNORED, self.starts[:-1])

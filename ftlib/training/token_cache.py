@@ -12,7 +12,7 @@ import hashlib
 from pathlib import Path
 
 from ftlib.prompts import encoding, templates
-from ftlib.prompts.packing import Flat, flatten
+from ftlib.prompts.packing import Flat, to_flat
 from ftlib.runtime import distributed
 from ftlib.runtime.files import file_fingerprint, fingerprint, made_once
 
@@ -21,7 +21,7 @@ def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
     """The rows encoded as `train_config` says. place: where they are kept, or None. With several processes the first encodes."""
     key = key_of(tokenizer, rows, train_config) if place else None
     if key is None:
-        return flatten(encoding.encode_rows(tokenizer, rows, train_config))
+        return to_flat(encoding.encode_rows(tokenizer, rows, train_config))
     folder = place / key
     if distributed.first():
         with made_once(folder) as partial:
