@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer, TextStreamer
 
-from ftlib.generation.cuda_graph_decoder import Decoder, suits
+from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
 from ftlib.prompts.encoding import encode_prompt, end_ids
 from ftlib.prompts.templates import Turns
 
@@ -89,7 +89,7 @@ def answer_prompts(
                 on_batch(positions, batch)
             bar.update(len(positions))
 
-        answer_all = _answer_fast if suits(model, generation) else _answer_in_batches
+        answer_all = _answer_fast if is_supported(model, generation) else _answer_in_batches
         answer_all(model, tokenizer, encoded, generation, finished)
     return answers
 
@@ -139,7 +139,7 @@ def stream_answer(model, tokenizer, prompt: str, generation) -> Iterator[str]:
     if generation.do_sample:
         torch.manual_seed(generation.seed)
     ids = encode_prompt(tokenizer, prompt)
-    stream = _stream_fast if suits(model, generation) else _stream_in_thread
+    stream = _stream_fast if is_supported(model, generation) else _stream_in_thread
     yield from stream(model, tokenizer, ids, generation)
 
 

@@ -5,7 +5,7 @@ for its longest answer computes nothing of use for the others. Here a step has f
 looks at the tokens only every `chunk` steps, and slots are filled again as they come free (continuous batching, Yu et al. 2022).
 All slots write their keys and values at the same place of a ring; a mask says which places are a slot's own, so that a new prompt
 can be put in at any time. Rotary embeddings are in the keys already, so their order in the ring does not matter.
-How: `generation.answer_prompts` and `stream_answer` use it where `suits(model, generation)`;
+How: `generation.answer_prompts` and `stream_answer` use it where `is_supported(model, generation)`;
 elsewhere `transformers.generate`.
 """
 
@@ -18,21 +18,21 @@ from threading import Lock
 import torch
 from torch.nn import functional
 
-FAMILIES = ("llama", "mistral", "qwen2", "qwen3")  # full attention with rotary embeddings and nothing else
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")  # full attention with rotary embeddings and nothing else
 ATTENTION = "ftlib_ring"  # the name under which transformers finds `grouped_attention`
 CHUNK = 16  # steps between two looks at the tokens: a finished slot idles for half of them on average
 PREFILL_TOKENS = 65_536  # of prompts that are read at once
 WARM_UP = 2  # steps before recording, as the PyTorch notes on CUDA graphs ask for
 
 
-def suits(model, generation) -> bool:
+def is_supported(model, generation) -> bool:
     """True if `Decoder` does it: no beams, a model on a GPU in 16 or 32 bits, of a family that it knows."""
     if generation.beams > 1:
         return False
     config = model.config
     sliding = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     plain = not getattr(model, "is_quantized", False) and not hasattr(model, "peft_config")
-    return plain and next(model.parameters()).is_cuda and config.model_type in FAMILIES and sliding is None
+    return plain and next(model.parameters()).is_cuda and config.model_type in MODEL_TYPES and sliding is None
 
 
 def grouped_attention(module, query, key, value, attention_mask, scaling=None, **_):
@@ -277,23 +277,23 @@ class Decoder:
             changed = torch.where(logits > 0, logits / penalty, logits * penalty)
             logits = torch.where(self.seen[rows], changed, logits)
         if self.history is not None:
-            logits = self._forbid(logits, self.history[rows], self.positions[rows])
+            logits = self._block_repeated_ngrams(logits, self.history[rows], self.positions[rows])
         if self.generation.length_decay:
-            logits = self._pull(logits, self.positions[rows] - self.begun[rows])
+            logits = self._apply_length_penalty(logits, self.positions[rows] - self.begun[rows])
         if not self.generation.do_sample:
             return logits.argmax(-1)
         for warp in self.warpers:
             logits = warp(None, logits)
         return torch.multinomial(logits.softmax(-1), 1)[:, 0]
 
-    def _pull(self, logits: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
+    def _apply_length_penalty(self, logits: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
         """The end tokens' logits raised. written: how many tokens each answer has so far, (rows,)."""
         start, factor = self.generation.length_decay
         growth = torch.pow(factor, (written - start).clamp(min=0).float()) - 1
         ends = logits.index_select(1, self.end_ids)
         return logits.index_copy(1, self.end_ids, ends + ends.abs() * growth[:, None])
 
-    def _forbid(self, logits: torch.Tensor, history: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+    def _block_repeated_ngrams(self, logits: torch.Tensor, history: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
         """-inf for each token that would end an n-gram which is in the history. count: tokens of each row, (rows,)."""
         n = self.generation.no_repeat_ngram
         windows = history.unfold(1, n, 1)  # (rows, length - n + 1, n)

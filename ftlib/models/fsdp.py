@@ -69,7 +69,7 @@ def load(place: str, dtype: str):
     return model.eval()
 
 
-def trained(model) -> dict | None:
+def trainable_state_dict(model) -> dict | None:
     """What `save_pretrained` is to save: with a sharded base the trainable weights, else None, which means: look for yourself.
 
     PEFT would put the whole base together before it picks out the adapter, and wait for processes that do not save.
@@ -77,7 +77,7 @@ def trained(model) -> dict | None:
     return {name: w for name, w in model.named_parameters() if w.requires_grad} if distributed.sharded() else None
 
 
-def leave_base_alone(model) -> None:
+def exclude_base_from_ddp(model) -> None:
     """Tell the wrapper that adds gradients up (DDP) to pass over the sharded base: it expects whole weights."""
     from torch.nn.parallel import DistributedDataParallel
 

@@ -56,7 +56,7 @@ def encode_example(
     the same part of the answer is scored.
     Raises PromptTooLong if the prompt alone leaves no room for an answer.
     """
-    message = build_prompt(cut_title(tokenizer, title), question)
+    message = build_prompt(truncate_title(tokenizer, title), question)
     prompt = plain = encode_prompt(tokenizer, message)
     if few_shot or passages:
         prompt = encode_prompt(tokenizer, open_prompt(message, passages), few_shot)
@@ -178,7 +178,7 @@ def _exchange(user: str, answer: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
 
 
-def cut_title(tokenizer, title: str) -> str:
+def truncate_title(tokenizer, title: str) -> str:
     """The title, cut at 128 tokens; a title that long is a keyword list, and the prompt around it must stay whole."""
     ids = tokenizer(title, add_special_tokens=False)["input_ids"]
     return title if len(ids) <= TITLE_TOKENS else tokenizer.decode(ids[:TITLE_TOKENS], skip_special_tokens=True)

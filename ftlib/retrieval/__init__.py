@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "bm25_index": ["Index", "Nearest", "Source"],
-        "attribution": ["mark", "rests_on"],
+        "attribution": ["mark", "supporting_sentences"],
     },
 )

@@ -1,7 +1,7 @@
 """Is a sentence of an answer borne out by the rows that it is shown with? Words, numbers, colours and materials.
 
-What: `mark(answer, sources)` gives each sentence of an answer with whether one row supports it; `rests_on` picks the sentences
-of the rows that it rests on.
+What: `mark(answer, sources)` gives each sentence of an answer with whether one row supports it;
+`supporting_sentences` picks the sentences of the rows that it rests on.
 How it is decided: every number, colour and material that the sentence names must stand in the row; and of all else that it
 tells at least `OVERLAP`: content words by their stem, without those of the row's title, which every sentence about the product
 repeats; such facts together count as one word. Why so strict on the first: a wrong number in a right sentence leaves most words
@@ -101,7 +101,7 @@ def mark(answer: str, sources: Sequence[Source]) -> list[Marked]:
     return found
 
 
-def rests_on(answers: Iterable[str], sources: Sequence[Source]) -> list[Source]:
+def supporting_sentences(answers: Iterable[str], sources: Sequence[Source]) -> list[Source]:
     """The sources, each with the sentences of its description that share most words with the sentences it supports."""
     marked = [sentence for answer in answers for sentence in mark(answer, sources)]
     found = []

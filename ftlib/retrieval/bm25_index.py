@@ -24,7 +24,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 from tqdm import tqdm
 
-from ftlib.data.text import fitting, fold, neighbours, question_words
+from ftlib.data.text import adjacent_pairs, best_sentences, fold, question_words
 from ftlib.runtime.files import read_json
 
 
@@ -143,11 +143,11 @@ class Index:
             if splits and split not in splits:
                 scores[self.starts[split] : self.starts[split] + len(rows)] = 0
         positions = self._highest(scores, CANDIDATES + len(without))
-        pairs = neighbours([spellings[0] for spellings in asked])
+        pairs = adjacent_pairs([spellings[0] for spellings in asked])
         matches = [
             Match(
                 agreement=self._agreement(asked, row),
-                word_pairs=len(pairs & neighbours(fold(row["title"]))),
+                word_pairs=len(pairs & adjacent_pairs(fold(row["title"]))),
                 bm25=float(scores[position]),
                 position=position,
                 split=split,
@@ -172,7 +172,7 @@ class Index:
             score=round(match.agreement, 3),
             split=match.split,
             place=match.position - self.starts[match.split],
-            sentences=tuple(fitting(row["content"], words)),
+            sentences=tuple(best_sentences(row["content"], words)),
             content=row["content"],
         )
 
@@ -293,7 +293,7 @@ class Nearest:
         """For each title the description of the nearest training title."""
         return [self.texts[index] for index, _ in self.best(titles)]
 
-    def neighbours(self) -> list[int]:
+    def neighbors(self) -> list[int]:
         """For each indexed title the index of the most similar other one."""
         found = []
         for own, words in enumerate(self.words):

@@ -67,8 +67,8 @@ def write_json(path: Path, value) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-class made_once:
-    """`with made_once(folder) as partial:` yields None if `folder` exists, else an empty folder that becomes it at the end."""
+class build_once:
+    """`with build_once(folder) as partial:` yields None if `folder` exists, else an empty folder that becomes it at the end."""
 
     def __init__(self, folder: Path):
         self.folder, self.partial = folder, folder.with_name(folder.name + ".partial")

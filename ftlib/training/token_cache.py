@@ -14,7 +14,7 @@ from pathlib import Path
 from ftlib.prompts import encoding, templates
 from ftlib.prompts.packing import Flat, to_flat
 from ftlib.runtime import distributed
-from ftlib.runtime.files import file_fingerprint, fingerprint, made_once
+from ftlib.runtime.files import build_once, file_fingerprint, fingerprint
 
 
 def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
@@ -24,7 +24,7 @@ def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
         return to_flat(encoding.encode_rows(tokenizer, rows, train_config))
     folder = place / key
     if distributed.first():
-        with made_once(folder) as partial:
+        with build_once(folder) as partial:
             if partial:
                 save(encoding.encode_rows(tokenizer, rows, train_config), partial)
     distributed.wait()
