@@ -1,4 +1,4 @@
-"""Find catalog rows by title and question, and attribute sentences to them."""
+"""Retrieve catalog rows by title and question, and attribute sentences to them."""
 
 from ftlib.runtime.lazy import lazy_exports
 

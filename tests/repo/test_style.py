@@ -48,8 +48,6 @@ PENDING = (
     "ftlib/pipeline/stages.py",
     "ftlib/reporting/report.html.jinja",
     "ftlib/reporting/tables.py",
-    "ftlib/retrieval/attribution.py",
-    "ftlib/retrieval/threshold.py",
     "ftlib/training/compiled_step.py",
     "ftlib/training/fine_tuning.py",
     "ftlib/training/oom_fallback.py",
