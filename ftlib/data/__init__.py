@@ -1,4 +1,4 @@
-"""From a raw file of product rows to a cleaned, deduplicated and split data set."""
+"""Turn a raw file of product rows into a cleaned, deduplicated and split data set."""
 
 from ftlib.runtime.lazy import lazy_exports
 
