@@ -21,7 +21,7 @@ from pathlib import Path
 from shapes import SMOLLM2, model_of, rows_of
 
 from ftlib.config.settings import Config
-from ftlib.generation.batched import _answer_fast, generate_batch, settings
+from ftlib.generation.batched import _generate_with_decoder, generate_batch, settings
 from ftlib.generation.cuda_graph_decoder import Decoder
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_nf4, load_plain, load_tokenizer
@@ -82,7 +82,9 @@ def _tokens(method: str, batch: int | None, model, tokenizer, encoded: list[list
         for start in range(0, len(encoded), batch):
             counts += [a.n_tokens for a in generate_batch(model, tokenizer, encoded[start : start + batch], wanted)]
     elif batch is None:
-        _answer_fast(model, tokenizer, encoded, wanted, lambda _, answers: counts.extend(a.n_tokens for a in answers))
+        _generate_with_decoder(
+            model, tokenizer, encoded, wanted, lambda _, answers: counts.extend(a.n_tokens for a in answers)
+        )
     else:
         ends = settings(tokenizer, wanted)["eos_token_id"]
         decoder = Decoder(model, wanted, ends, batch, max(map(len, encoded)))

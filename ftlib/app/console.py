@@ -22,7 +22,7 @@ from ftlib.app.model_pair import (
 )
 from ftlib.data.text import plain
 from ftlib.prompts.templates import Passages
-from ftlib.retrieval.attribution import rests_on
+from ftlib.retrieval.attribution import supporting_sentences
 
 NO_SOURCE = (
     "No row of the catalog belongs to this title: the answer is from the model's memory alone, and may be invented."
@@ -82,7 +82,7 @@ def print_sources(pair: Pair, told: dict) -> None:
     if not told["sources"]:
         print(NO_SOURCE)
         return
-    found = rests_on(told["answers"].values(), sources_of(pair, told["title"], told["question"]))
+    found = supporting_sentences(told["answers"].values(), sources_of(pair, told["title"], told["question"]))
     for number, source in enumerate(found, start=1):
         trained = "trained on it" if source.split == "train" else f"not trained on it, {source.split} split"
         print(f"[{number}] {source.uid}  {plain(source.title)}  (score {source.score:.2f}; {trained})")

@@ -116,7 +116,7 @@ def sources(found: Sequence[Source] | None, w: Words) -> str:
     items = []
     for source in found:
         split = w["trained"] if source.split == "train" else w["not_trained"].format(split=source.split)
-        link = f"row/{quote(source.split)}/{source.place}"
+        link = f"row/{quote(source.split)}/{source.row_idx}"
         quotes = "".join(f"<blockquote>{html.escape(each)}</blockquote>" for each in source.sentences)
         items.append(
             f'<li><a href="{link}" target="_blank" rel="noopener">{html.escape(source.uid)}'

@@ -20,9 +20,9 @@ from ftlib.models.likelihood import answer_nll
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
-from ftlib.prompts.encoding import cut_title, encode_example, encode_rows
+from ftlib.prompts.encoding import encode_example, encode_rows, truncate_title
 from ftlib.prompts.templates import QUESTIONS, Passages, build_prompt, open_prompt
-from ftlib.retrieval.attribution import mark, rests_on
+from ftlib.retrieval.attribution import mark, supporting_sentences
 from ftlib.retrieval.bm25_index import Index, Nearest, Source
 from ftlib.runtime import hardware
 from ftlib.runtime.errors import FtlibError
@@ -110,7 +110,7 @@ def stream_one(
     passages: rows of the catalog that stand in the prompt (with retrieval). generation: other settings than the pair's.
     """
     title, question = check_asked(title, question)
-    prompt = open_prompt(build_prompt(cut_title(pair.tokenizer, title), question), passages)
+    prompt = open_prompt(build_prompt(truncate_title(pair.tokenizer, title), question), passages)
     return stream_answer(pair.models[system], pair.tokenizer, prompt, generation or pair.generation)
 
 
@@ -143,7 +143,7 @@ def summary(title: str, question: str, answers: dict[str, str], sources: Sequenc
 
     `sentences` are those of the tuned model's answer, or of the only one; `sentence` is the one that an answer rests on most.
     """
-    found = rests_on(answers.values(), sources)
+    found = supporting_sentences(answers.values(), sources)
     shown = answers.get("tuned") or next(iter(answers.values()), "")
     return {
         "title": title,
@@ -182,7 +182,7 @@ def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> l
     than the same two descriptions swapped. Each text is scored under both titles, so a text that is likely anyway, or long,
     gains nothing. A coin would be right in half of the cases.
     """
-    others = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbours()
+    others = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbors()
     examples = []
     for row, other in zip(rows[:count], (rows[place] for place in others[:count]), strict=True):
         for title, text in ((row, row), (other, other), (row, other), (other, row)):

@@ -20,7 +20,7 @@ from ftlib.app.model_pair import AskError, Pair, check_asked, language_note, pas
 from ftlib.app.votes import Votes, asked_key, pair_key
 from ftlib.pipeline.stage import Run
 from ftlib.prompts.templates import PREFIX, strip_prefix
-from ftlib.retrieval.attribution import mark, rests_on
+from ftlib.retrieval.attribution import mark, supporting_sentences
 
 EVERY = 0.1  # seconds between two pictures of an answer
 EXAMPLES = 3
@@ -151,7 +151,7 @@ class Desk:
             html.answer(name, text, note, w, other, mark(text, rows), numbers)
             for name, text, note, other in zip(names, texts, notes, reversed(texts), strict=True)
         ]
-        listed = html.sources(None if found is None else rests_on(texts, rows), w)
+        listed = html.sources(None if found is None else supporting_sentences(texts, rows), w)
         return View(*boxes, listed, said, told)
 
     def figures(self, column: Column, w) -> str:

@@ -1,7 +1,7 @@
-"""What each setting may be: its type, its bounds, and which combinations cannot work.
+"""Declare the type and bounds of each setting, and the combinations that are invalid.
 
-Why apart from `config`: this is the list that a reader looks things up in; how the layers (profile, environment, command
-line) are laid over each other is another matter. No value stands here: sizes and recipes are in `profiles/`, and only there.
+The schema has no default values: sizes and recipes are in `profiles/` only. `config.settings` merges the layers (profile,
+environment, command line) and validates the result against this schema.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from ftlib.prompts.templates import questions_of
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # NumPy's range
 Positive = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
+    """Base class of all sections: immutable, no unknown keys, no infinity or NaN."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_switch_for_a_number(cls, value, info):
-        """Python counts True as 1, so `train.learning_rate=yes` would train with a rate of 1."""
+    def _reject_bool_as_number(cls, value, info):
+        """Reject booleans where a number is expected: True equals 1, so learning_rate=yes would train at 1."""
         annotation = cls.model_fields[info.field_name].annotation
         if isinstance(value, bool) and not {bool} & {annotation, *get_args(annotation)}:
             raise PydanticCustomError("switch", "true and false are not allowed here")
@@ -34,7 +36,7 @@ class Section(BaseModel):
 
 
 class CleanConfig(Section):
-    """Which cleaning steps run; the steps themselves are functions of `ftlib.data.cleaning`."""
+    """Switches of the cleaning steps, which are functions of `ftlib.data.cleaning`."""
 
     unescape: bool
     tags: bool
@@ -45,6 +47,8 @@ class CleanConfig(Section):
 
 
 class DataConfig(Section):
+    """Input file, split sizes, filters, cleaning and questions."""
+
     path: str
     seed: Seed
     train_size: Count
@@ -62,18 +66,22 @@ class DataConfig(Section):
 
     @field_validator("questions")
     @classmethod
-    def _known(cls, names):
+    def _reject_unknown_questions(cls, names):
         questions_of(names)
         return names
 
 
 class ModelConfig(Section):
+    """The base model and the precision it is loaded in."""
+
     name: str
     quantization: Literal["nf4", "none", "auto"]
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class LoraConfig(Section):
+    """The adapter; r = 0 trains all weights instead."""
+
     r: CountOrZero
     alpha: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
@@ -82,7 +90,7 @@ class LoraConfig(Section):
     tie_saved_modules: bool
 
     @model_validator(mode="after")
-    def _combinations(self):
+    def _reject_invalid_combinations(self):
         if self.r == 0 and self.modules_to_save:
             raise ValueError(
                 f"lora.r = 0 trains all weights, so lora.modules_to_save = {self.modules_to_save} adds nothing: set []"
@@ -91,6 +99,8 @@ class LoraConfig(Section):
 
 
 class TrainConfig(Section):
+    """Optimization, batching, labels, evaluation and checkpoints of a training run."""
+
     seed: Seed
     learning_rate: Positive
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"]
@@ -118,11 +128,14 @@ class TrainConfig(Section):
     early_stopping: Count | None
 
     def as_measured(self) -> TrainConfig:
-        """These settings with the labels that every recipe is measured by: the answer and its end, however it was trained."""
+        """Return a copy with the labels of every evaluation: the target text and its end token.
+
+        All recipes are compared on the same tokens, whatever labels they were trained with.
+        """
         return self.model_copy(update={"loss_on": "answer", "label_eos": True})
 
     @model_validator(mode="after")
-    def _combinations(self):
+    def _reject_invalid_combinations(self):
         if self.fp16 and self.bf16:
             raise ValueError("train.fp16 = true and train.bf16 = true: only one of them can be on")
         if self.micro_batch and self.examples_per_step % self.micro_batch:
@@ -144,12 +157,16 @@ class TrainConfig(Section):
 
 
 class MergeConfig(Section):
+    """The base and dtype of the merged model, and the size of the check after the merge."""
+
     onto: Literal["auto", "base", "dequantized"]
     dtype: Literal["float16", "bfloat16"]
     proof_prompts: Count
 
 
 class GenerationConfig(Section):
+    """Decoding: length, sampling, penalties and batch size."""
+
     max_new_tokens: Count
     do_sample: bool
     temperature: Positive
@@ -164,6 +181,8 @@ class GenerationConfig(Section):
 
 
 class EvaluationConfig(Section):
+    """Evaluated rows, additional systems and bootstrap resamples."""
+
     rows: Count
     seen_rows: CountOrZero
     one_shot: bool

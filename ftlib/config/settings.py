@@ -1,10 +1,9 @@
-"""One validated configuration for the whole pipeline.
+"""Load and validate one configuration for the whole pipeline.
 
-What: `Config.load(profile, **overrides)` lays a profile over `profiles/default.yaml`, then the environment
-(`FTLIB_TRAIN__LEARNING_RATE=3e-4`), then the caller's overrides (`--set train.learning_rate=3e-4`), and checks the result
-against `schema`. Why: a misspelt key that is silently ignored costs an hour of training. A wrong key, type or combination
-stops here, before anything is loaded, and says the field, the value and what is allowed.
-How: `ftlib config --profile t4` prints the resolved settings with where each came from.
+`Config.load(profile, **overrides)` merges five layers, later ones override: `profiles/default.yaml`, the profile, settings
+recorded in the run, the environment (`FTLIB_TRAIN__LEARNING_RATE=3e-4`) and the caller (`--set train.learning_rate=3e-4`). The
+result is validated against `schema` before any data or model is loaded, because a misspelled key that is silently ignored costs
+an hour of training. `ftlib config --profile t4` prints the resolved settings with the provenance of each.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ from ftlib.config.schema import (
 )
 from ftlib.runtime.errors import FtlibError
 
-NAMES = ("data.path", "model.name")  # taken as they are: in a file name # and quotes mean nothing
+NAMES = ("data.path", "model.name")  # not parsed as YAML: a file name may contain # or quotes
 PROFILES = ("smoke", "cpu", "t4", "gpu", "seed")
 
 
 class ConfigError(FtlibError, ValueError):
-    """A setting that cannot be used: the message says field, value and what is allowed."""
+    """Raised for an invalid setting; the message has the key, the value and what is allowed."""
 
 
 class Config(Section):
-    """All settings of a run. Build it with `Config.load`; read it as `cfg.train.learning_rate`."""
+    """All settings of a run: create it with `Config.load`, read it as `cfg.train.learning_rate`."""
 
     data: DataConfig
     model: ModelConfig
@@ -51,7 +50,7 @@ class Config(Section):
 
     _profile: str = PrivateAttr(default="")
     _profile_reason: str = PrivateAttr(default="")
-    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+    _provenance: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def load(
@@ -62,60 +61,72 @@ class Config(Section):
         reason: str = "asked for",
         **overrides,
     ) -> Config:
-        """Resolve and check the settings: overrides over environment over inherited over profile over default.yaml.
+        """Merge and validate the layers of settings.
 
-        profile: one of PROFILES; None takes FTLIB_PROFILE, else the one that fits the machine.
-        inherited: {section: {key: value}} recorded by an earlier stage of the run; keys that are gone are left out.
-        reason: why this profile, in words.
-        overrides: `train__learning_rate=3e-4` or `**{"train.learning_rate": 3e-4}`.
-        Raises ConfigError (field, value, what is allowed).
+        Precedence, highest first: overrides, environment, inherited, profile, default.yaml.
+
+        Args:
+            profile: one of PROFILES; None selects FTLIB_PROFILE, else the one for this machine.
+            inherited: {section: {key: value}} recorded by an earlier stage of the run; unknown keys are skipped.
+            env: environment variables; None reads `os.environ`.
+            reason: why this profile was selected, for `ftlib config`.
+            **overrides: `train__learning_rate=3e-4` or `**{"train.learning_rate": 3e-4}`.
+
+        Raises:
+            ConfigError: an unknown key, an invalid value or an invalid combination.
         """
         env = dict(os.environ) if env is None else env
         name, reason = (profile, reason) if profile else pick_profile(env)
         values = _read_yaml("default")
-        sources: dict[str, str] = {}
-        _overlay(values, sources, flatten(_read_profile(name)), f"profile {name}")
+        provenance: dict[str, str] = {}
+        _overlay(values, provenance, flatten(_read_profile(name)), f"profile {name}")
         known = flatten(values)
         recorded = {key: value for key, value in flatten(inherited or {}).items() if key in known}
-        _overlay(values, sources, recorded, "recorded in this run")
-        _overlay(values, sources, _from_environment(env), "environment")
-        _overlay(values, sources, {k.replace("__", "."): v for k, v in overrides.items()}, "set by you")
+        _overlay(values, provenance, recorded, "recorded in this run")
+        _overlay(values, provenance, _from_environment(env), "environment")
+        _overlay(values, provenance, {k.replace("__", "."): v for k, v in overrides.items()}, "set by you")
         try:
             cfg = cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(_explain(error, sources)) from None
-        cfg._profile, cfg._profile_reason, cfg._sources = name, reason, sources
+            raise ConfigError(_explain(error, provenance)) from None
+        cfg._profile, cfg._profile_reason, cfg._provenance = name, reason, provenance
         return cfg
 
     @property
     def profile(self) -> str:
+        """The name of the profile."""
         return self._profile
 
     @property
     def profile_reason(self) -> str:
+        """Why this profile was selected."""
         return self._profile_reason
 
-    def source(self, key: str) -> str:
-        """Where a value came from: 'default', 'profile cpu', 'recorded in this run', 'environment' or 'set by you'."""
-        return self._sources.get(key, "default")
+    def provenance(self, key: str) -> str:
+        """Return the layer that set a key.
+
+        'default', 'profile NAME', 'recorded in this run', 'environment' or 'set by you'.
+        """
+        return self._provenance.get(key, "default")
 
     def set_by_user(self, key: str) -> bool:
-        """True if the user asked for this value, so it must be kept or refused, never quietly changed."""
-        return self.source(key) in ("environment", "set by you")
+        """Return True if the user set this key; such a value is used or rejected, never adjusted."""
+        return self.provenance(key) in ("environment", "set by you")
 
     def get(self, key: str) -> Any:
-        """The value of a dotted key."""
+        """Return the value of a dotted key."""
         value: Any = self
-        for part in key.split("."):
-            value = getattr(value, part)
+        for name in key.split("."):
+            value = getattr(value, name)
         return value
 
     def to_dict(self) -> dict[str, dict]:
+        """Return the settings as {section: {key: JSON value}}."""
         return self.model_dump(mode="json")
 
 
 def pick_profile(env: dict) -> tuple[str, str]:
-    """The profile that fits this machine, with the reason in words. Looks at the GPU only if FTLIB_PROFILE is unset."""
+    """Return the profile for this machine and the reason; imports torch if FTLIB_PROFILE is unset."""
     if env.get("FTLIB_PROFILE"):
         return env["FTLIB_PROFILE"], "FTLIB_PROFILE is set"
     from ftlib.runtime import hardware
@@ -130,28 +141,34 @@ def pick_profile(env: dict) -> tuple[str, str]:
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """'train.learning_rate=3e-4' -> ('train.learning_rate', '3e-4'); lists and null as in YAML. Raises ConfigError."""
+    """Split 'train.learning_rate=3e-4' into key and value; the value is parsed as YAML.
+
+    Raises:
+        ConfigError: no '=', no key, or invalid YAML.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {text}: write it as section.key=value, for example --set train.learning_rate=3e-4")
     return key.strip(), _value(key.strip(), value, f"--set {text}") if value else ""
 
 
-def _value(key: str, text: str, whole: str) -> Any:
-    """The value of a setting: YAML, but for names of files and models that are not in quotes."""
+def _value(key: str, text: str, assignment: str) -> Any:
+    """Parse a value as YAML, except unquoted names of files and models; errors quote `assignment`."""
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
-    return text if key in NAMES and not quoted else _yaml_value(text, whole)
+    return text if key in NAMES and not quoted else _yaml_value(text, assignment)
 
 
-def _yaml_value(text: str, whole: str) -> Any:
+def _yaml_value(text: str, assignment: str) -> Any:
     try:
         return plain_yaml(text, _NoAliases)
     except yaml.YAMLError:
-        raise ConfigError(f"{whole}: {text!r} is not a YAML value; close its brackets, or put it in quotes") from None
+        raise ConfigError(
+            f"{assignment}: {text!r} is not a YAML value; close its brackets, or put it in quotes"
+        ) from None
 
 
 class _NoAliases(yaml.SafeLoader):
-    """A setting is one value; a few aliases can stand for gigabytes, or for a list that holds itself."""
+    """Reject aliases: a few of them can expand to gigabytes, or to a list that contains itself."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
@@ -160,20 +177,16 @@ class _NoAliases(yaml.SafeLoader):
 
 
 def plain_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
-    """The value of a YAML text, of which no code is run. Raises yaml.YAMLError, whatever is wrong with the text."""
+    """Parse YAML without running code. Raises yaml.YAMLError for any invalid text."""
     try:
         return yaml.load(text, loader)  # noqa: S506 (it is a SafeLoader)
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:  # a 13th month, a list as a key, a deep nest
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        # PyYAML raises these for a 13th month, a list as a key, deep nesting
         raise yaml.YAMLError(f"{type(error).__name__}: {error}") from None
 
 
 def flatten(values: dict, prefix: str = "") -> dict[str, Any]:
-    """{'train': {'seed': 1}} -> {'train.seed': 1}."""
+    """Flatten nested settings to dotted keys: {'train': {'seed': 1}} -> {'train.seed': 1}."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
@@ -184,7 +197,7 @@ def flatten(values: dict, prefix: str = "") -> dict[str, Any]:
 
 
 def differences(old: dict, new: dict) -> list[str]:
-    """What changed between two {section: {...}} dicts, one line a key: 'train.seed was 1, now 2'."""
+    """List the changes between two {section: {...}} dicts, one line per key: 'train.seed was 1, now 2'."""
     before, after = flatten(old), flatten(new)
     keys = sorted(before.keys() | after.keys())
     return [
@@ -193,13 +206,18 @@ def differences(old: dict, new: dict) -> list[str]:
 
 
 def render(cfg: Config, reasons: dict[str, str]) -> str:
-    """The whole configuration as YAML, each line with where it came from or the reason of an automatic choice."""
+    """Render the configuration as YAML, each line with its provenance.
+
+    Args:
+        cfg: the configuration.
+        reasons: {key: reason} of automatic choices, which replace the provenance.
+    """
     lines = [f"# profile {cfg.profile}: {cfg.profile_reason}"]
     for section, values in cfg.to_dict().items():
         lines.append(f"{section}:")
         for key, value in flatten(values).items():
             text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
-            note = reasons.get(f"{section}.{key}") or cfg.source(f"{section}.{key}")
+            note = reasons.get(f"{section}.{key}") or cfg.provenance(f"{section}.{key}")
             lines.append(f"  {key}: {text}".ljust(48) + f"  # {note}")
     return "\n".join(lines)
 
@@ -217,11 +235,15 @@ def _read_profile(name: str) -> dict:
 
 
 def profile_description(name: str) -> str:
+    """Return the one-line description of a profile."""
     return _read_yaml(name)["description"]
 
 
 def _from_environment(env: dict) -> dict[str, Any]:
-    """FTLIB_TRAIN__LEARNING_RATE -> train.learning_rate. The double underscore tells a setting from FTLIB_RUNS and the like."""
+    """Return the settings of the environment: FTLIB_TRAIN__LEARNING_RATE sets train.learning_rate.
+
+    Names without a double underscore, such as FTLIB_RUNS, are no settings.
+    """
     settings = {}
     for name, text in sorted(env.items()):  # FTLIB_DATA__CLEAN comes before FTLIB_DATA__CLEAN__TAGS
         if name.startswith("FTLIB_") and "__" in name:
@@ -230,38 +252,42 @@ def _from_environment(env: dict) -> dict[str, Any]:
     return settings
 
 
-def _overlay(values: dict, sources: dict, flat: dict[str, Any], source: str) -> None:
-    """Write dotted keys into the nested `values`, remembering who set each. Raises ConfigError for an unknown key."""
+def _overlay(values: dict, provenance: dict, flat: dict[str, Any], layer: str) -> None:
+    """Write dotted keys into the nested `values` and their layer into `provenance`.
+
+    Raises:
+        ConfigError: an unknown key, or a section where a value is expected.
+    """
     for key, value in flat.items():
         if key == "data.clean" and isinstance(value, bool):  # one switch for all steps
-            _overlay(values, sources, {f"data.clean.{step}": value for step in CleanConfig.model_fields}, source)
+            _overlay(values, provenance, {f"data.clean.{step}": value for step in CleanConfig.model_fields}, layer)
             continue
         *path, last = key.split(".")
-        place: Any = values
-        for part in path:
-            place = place.get(part) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or last not in place:
-            raise ConfigError(_unknown(key, value, values, source))
-        if isinstance(place[last], dict):
+        section: Any = values
+        for name in path:
+            section = section.get(name) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or last not in section:
+            raise ConfigError(_unknown(key, value, values, layer))
+        if isinstance(section[last], dict):
             switch = "true, false, or " if key == "data.clean" else ""
             raise ConfigError(
-                f"{key} = {value!r} ({source}): this is a section; allowed are {switch}its keys, "
-                f"as in {key}.KEY=VALUE: {', '.join(place[last])}"
+                f"{key} = {value!r} ({layer}): this is a section; allowed are {switch}its keys, "
+                f"as in {key}.KEY=VALUE: {', '.join(section[last])}"
             )
-        place[last] = value
-        sources[key] = source
+        section[last] = value
+        provenance[key] = layer
 
 
-def _unknown(key: str, value: Any, values: dict, source: str) -> str:
+def _unknown(key: str, value: Any, values: dict, layer: str) -> str:
     known = list(flatten(values))
     close = difflib.get_close_matches(key, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
     section = key.split(".")[0]
     allowed = [k for k in known if k.startswith(section + ".")] or sorted(values)
-    return f"{key} = {value!r} ({source}): there is no such setting{hint} Allowed: {', '.join(allowed)}"
+    return f"{key} = {value!r} ({layer}): there is no such setting{hint} Allowed: {', '.join(allowed)}"
 
 
-def _explain(error: ValidationError, sources: dict) -> str:
+def _explain(error: ValidationError, provenance: dict) -> str:
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"] if part not in ("str", "list[str]"))
@@ -271,6 +297,6 @@ def _explain(error: ValidationError, sources: dict) -> str:
         if item["type"] == "value_error":  # a combination: the message names the fields itself
             lines.append(message)
         else:
-            source = next((sources[known] for known in sources if f"{key}.".startswith(f"{known}.")), "default")
-            lines.append(f"{key} = {item['input']!r} ({source}): {message}")
+            layer = next((provenance[known] for known in provenance if f"{key}.".startswith(f"{known}.")), "default")
+            lines.append(f"{key} = {item['input']!r} ({layer}): {message}")
     return "\n".join(dict.fromkeys(lines))

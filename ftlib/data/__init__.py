@@ -1,4 +1,4 @@
-"""From a raw file of product rows to a cleaned, deduplicated and split data set."""
+"""Turn a raw file of product rows into a cleaned, deduplicated and split data set."""
 
 from ftlib.runtime.lazy import lazy_exports
 
@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "raw_reader": ["Malformed", "Row", "open_raw", "read_rows"],
         "file_search": ["data_path", "on_sample"],
-        "cleaning": ["clean_text", "normalise", "steps_of", "unescape", "whitespace"],
+        "cleaning": ["clean_text", "normalize", "steps_of", "unescape", "whitespace"],
         "dataset": ["prepare"],
         "splits": ["group_rows"],
         "words": ["numbers", "unsupported", "words"],

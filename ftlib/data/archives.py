@@ -1,4 +1,4 @@
-"""Open archives and compressed files as a stream, and choose the member that holds the rows."""
+"""Open archives and compressed files as a stream, and choose the member with the rows."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import BinaryIO, cast
 
 from ftlib.runtime.errors import DataError
 
-DEEPEST = 4  # archives within archives
+DEEPEST = 4  # levels of nested archives
 
 
-ZIP_END = 2**16 + 22  # bytes in which the last record of a zip file lies, with its comment
+ZIP_END = 2**16 + 22  # maximum bytes of a zip file's end record with its comment
 
 
-NAMED = 8  # members, fields or files that a message names
+NAMED = 8  # members, fields or files that a message lists
 
 
 ZIP_METHODS = {9: "Deflate64, which Windows Explorer uses above 2 GB", 93: "Zstandard", 95: "xz", 98: "PPMd", 99: "AES"}
@@ -30,7 +30,7 @@ ZIP_METHODS = {9: "Deflate64, which Windows Explorer uses above 2 GB", 93: "Zsta
 ONE_A_LINE = "ftlib reads one JSON object a line"
 
 
-# Works for every table that pandas can read, and writes what ftlib reads.
+# Advice for every table that pandas can read.
 WITH_PANDAS = f"{ONE_A_LINE}: convert it with pandas, {{read}}.to_json('rows.jsonl', orient='records', lines=True)"
 
 
@@ -39,10 +39,15 @@ AGAIN = "download it again"
 
 @dataclass(frozen=True)
 class Container:
-    """A packed file: how it is recognized and opened.
+    """A format of archives or compressed files.
 
-    members: names inside, for archives. open: the unpacked stream of a member (None for a compressed file), if Python has it.
-    tool: the command that unpacks it by hand.
+    Attributes:
+        name: for messages.
+        magic: possible first bytes, at `offset`.
+        open: returns the unpacked stream of a member (None for a compressed file); None if Python cannot unpack the format.
+        members: lists the members, for archives.
+        offset: of the magic bytes.
+        tool: command that unpacks the file, if Python cannot.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Container:
     tool: str = ""
 
     def matches(self, head: bytes) -> bool:
+        """Return whether the first bytes of a file have this format."""
         return any(head.startswith(magic, self.offset) for magic in self.magic)
 
 
@@ -61,9 +67,9 @@ def _zip_members(stream: BinaryIO) -> list[str]:
     first = stream.read(4)
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(0, size - ZIP_END))
-    end = stream.read()
-    place = end.rfind(b"PK\x05\x06")  # the end record; after its mark comes the number of this disk
-    if first == b"PK\x07\x08" or (place >= 0 and end[place + 4 : place + 6] not in (b"\0\0", b"\xff\xff")):
+    tail = stream.read()
+    record = tail.rfind(b"PK\x05\x06")  # offset of the end record; its signature is followed by the disk number
+    if first == b"PK\x07\x08" or (record >= 0 and tail[record + 4 : record + 6] not in (b"\0\0", b"\xff\xff")):
         raise DataError("one part of a split zip file: join all parts first (zip -s 0 PART --out ALL.zip)")
     return [info.filename for info in zipfile.ZipFile(stream).infolist() if not info.is_dir()]
 
@@ -89,7 +95,7 @@ def _tar_members(stream: BinaryIO) -> list[str]:
         for info in tarfile.open(fileobj=stream, mode="r|"):
             names += [info.name] if info.isfile() else []
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        if not names:  # of half an archive what is there will do; the end of its stream is checked later
+        if not names:  # the members before the damage are used; the reader checks the end of their stream
             raise DataError(f"a tar archive that stops in the middle ({error}): {AGAIN}") from None
     return names
 
@@ -101,7 +107,7 @@ def _open_in_tar(stream: BinaryIO, member: str | None) -> BinaryIO:
 
 
 def _open_with(module: str, name: str) -> Callable[[BinaryIO, str | None], BinaryIO]:
-    """The opener of a module of the standard library that a Python built without its C library lacks."""
+    """Return an opener from a standard-library module that some Python builds lack."""
 
     def open_stream(stream: BinaryIO, _: str | None) -> BinaryIO:
         try:
@@ -140,20 +146,28 @@ DATA_NAME = re.compile(r".*\.(json|jsonl|ndjson|csv|tsv|parquet|txt)(\.(gz|bz2|x
 
 
 def base_name(member: str) -> str:
-    """A member's file name; some Windows programs separate folders with backslashes."""
+    """Return a member's file name; some Windows programs separate folders with backslashes."""
     return re.split(r"[/\\]", member)[-1]
 
 
 def choose_member(names: list[str], what: str) -> str:
-    """The member that holds the rows: trn.json[.gz], else the only data file. Raises DataError with what there is."""
-    own = [
+    """Choose the member with the rows: trn.json[.gz], else the only data file.
+
+    Args:
+        names: of all members.
+        what: name of the archive's format, for messages.
+
+    Raises:
+        DataError: no data file, or several; the message lists the members.
+    """
+    visible = [
         name
         for name in names
-        if not base_name(name).startswith(".") and not re.split(r"[/\\]", name)[0] == "__MACOSX"  # macOS' own files
+        if not base_name(name).startswith(".") and not re.split(r"[/\\]", name)[0] == "__MACOSX"  # metadata of macOS
     ]
-    training = [name for name in own if TRAINING.fullmatch(base_name(name))]
-    other = [name for name in own if DATA_NAME.fullmatch(base_name(name)) and not OTHER_SPLITS.match(base_name(name))]
-    shown = ", ".join(own[:NAMED]) + (", ..." if len(own) > NAMED else "")
+    training = [name for name in visible if TRAINING.fullmatch(base_name(name))]
+    other = [n for n in visible if DATA_NAME.fullmatch(base_name(n)) and not OTHER_SPLITS.match(base_name(n))]
+    shown = ", ".join(visible[:NAMED]) + (", ..." if len(visible) > NAMED else "")
     if training:
         return min(training, key=lambda name: (base_name(name).lower() not in ("trn.json.gz", "trn.json"), len(name)))
     if len(other) == 1:
@@ -162,7 +176,7 @@ def choose_member(names: list[str], what: str) -> str:
         raise DataError(
             f"{what} holds several data files and none is trn.json: unpack it and give one with --data ({shown})"
         )
-    if "xl/workbook.xml" in own:
+    if "xl/workbook.xml" in visible:
         raise DataError(f"an Excel workbook: {WITH_PANDAS.format(read='pandas.read_excel(PATH, dtype=str)')}")
     raise DataError(
         f"{what} holds no trn.json.gz; it holds {shown or 'nothing'}: give the file with the rows with --data"
@@ -170,7 +184,9 @@ def choose_member(names: list[str], what: str) -> str:
 
 
 def is_damage(error: Exception) -> bool:
-    """True if a packed stream is damaged or incomplete; a failing disk has an errno."""
-    known = (EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
-    nameless = isinstance(error, OSError) and error.errno is None  # of gzip and bzip2
-    return isinstance(error, known) or nameless or type(error).__name__ == "LZMAError"
+    """Return whether an error means a damaged or incomplete packed stream, not a disk error."""
+    damage = (EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
+    without_errno = (
+        isinstance(error, OSError) and error.errno is None
+    )  # raised by gzip and bzip2; disk errors have an errno
+    return isinstance(error, damage) or without_errno or type(error).__name__ == "LZMAError"

@@ -1,9 +1,9 @@
-"""Clean a title or a description: each step is one function from text to text, and each can be switched off.
+"""Clean a title or a description: each step is a function from text to text and has a switch.
 
-Why in this order: entities first (an unescaped `&lt;b&gt;` becomes a tag, which the next step removes), then tags, Unicode,
-boilerplate and last the white space that the others leave. Nothing is lower-cased, no accent or name is touched.
-How: `clean_text(text, steps_of(cfg.data.clean))`; `data.clean.tags=false` switches one step off.
-`ftlib.data.cleaning_vectorized` does the same to hundreds of texts at once, several times as fast.
+The order matters: entities first (an unescaped `&lt;b&gt;` becomes a tag, which the next step removes), then tags, Unicode,
+boilerplate, and last the white space that the other steps leave. Case, accents and names stay.
+`clean_text(text, steps_of(cfg.data.clean))` runs the steps; `data.clean.tags=false` switches one off.
+`ftlib.data.cleaning_vectorized` produces the same result for many texts at once, several times as fast.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
-# A tag begins with a letter, a slash or an exclamation mark, so "5 < 6 > 4" and "<3" stay as they are.
+# A tag begins with a letter, a slash or an exclamation mark, so "5 < 6 > 4" and "<3" are unchanged.
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->|<![A-Za-z][^<>]*>", re.DOTALL)
 _BLOCK_TAG = re.compile(r"</?(?:p|br|div|li|ul|ol|tr|td|th|table|h[1-6]|hr)\b[^<>]*>", re.IGNORECASE)
-# "--This text refers to the Hardcover edition.", in the file mostly run together ("theHardcoveredition."), and "--This
-# text refers to an out of print or unavailable edition of this title." The dashes tell it from a sentence of the text.
+# "--This text refers to the Hardcover edition.", mostly without spaces ("theHardcoveredition."), and "--This text refers to
+# an out of print or unavailable edition of this title." The dashes distinguish it from a sentence of the description.
 _REFERS = re.compile(r"--\s*This text refers to (?:the|an?)[^.]{0,120}?edition(?: of this title)?\s*\.?", re.IGNORECASE)
 # "Copyright 2004 Reed Business Information, Inc.", "Copyright © Reed Business Information, a division of Reed Elsevier Inc.
 # All rights reserved.", the same of Cahners Business Information, and of the American Library Association (Booklist). It
-# begins with "Copyright", "©" or "(c)": written as a set of first characters, the search for it is several times as fast.
+# begins with "Copyright", "©" or "(c)"; a character class for the first character makes the search several times as fast.
 _PUBLISHER = re.compile(
     r"[Cc©(](?:(?<=[Cc])opyright|(?<=©)|(?<=\()c\))\s*(?:©|\(c\))?\s*(?:\d{4})?\s*"
     r"(?:(?:Reed|Cahners) Business Information(?:,? a division of Reed Elsevier)?(?:,?\s*Inc\b)?"
     r"|American Library Association)\.?(?:\s*All rights reserved\.?)?",
     re.IGNORECASE,
 )
-# Control, format, private use, surrogate: the same in every version of Unicode, so on every machine.
+# Control, format, private use, surrogate: categories that do not differ between versions of Unicode.
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs"})
 BOILERPLATE = (("text refers to", _REFERS), ("business information", _PUBLISHER), ("library association", _PUBLISHER))
-BEFORE, BEHIND = 60, 300  # so many characters before and from these words on a line of boilerplate has at most
-PLAIN = bytes(range(ord(" "), ord("~") + 1))
+BEFORE, BEHIND = 60, 300  # maximum characters of a boilerplate line before the phrase, and from its start on
+PLAIN = bytes(range(ord(" "), ord("~") + 1))  # printable ASCII
 
 
 def unescape(text: str) -> str:
-    """HTML entities to characters, until nothing changes (`&amp;#8217;` is escaped twice)."""
+    """Replace HTML entities by characters until nothing changes (`&amp;#8217;` is escaped twice)."""
     while "&" in text:
         once = html.unescape(text)
         if once == text:
@@ -47,31 +47,31 @@ def unescape(text: str) -> str:
 
 
 def tags(text: str) -> str:
-    """HTML tags out. A block tag leaves a space (words must not run together), an inline one (`<b>`) leaves nothing."""
+    """Remove HTML tags; a block tag becomes a space, so that words do not run together."""
     if "<" not in text:
         return text
     return _TAG.sub("", _BLOCK_TAG.sub(" ", text))
 
 
 def unicode(text: str) -> str:
-    """Unicode NFC: letter and accent become one character. Zero-width, control and private characters go."""
+    """Normalize to Unicode NFC and remove zero-width, control and private-use characters."""
     if text.isascii() and text.isprintable():
         return text
-    for odd in odd_characters(text):
-        if unicodedata.category(odd) in _INVISIBLE and not odd.isspace():
-            text = text.replace(odd, "")
+    for character in odd_characters(text):
+        if unicodedata.category(character) in _INVISIBLE and not character.isspace():
+            text = text.replace(character, "")
     return unicodedata.normalize("NFC", text)
 
 
 def odd_characters(text: str) -> set[str]:
-    """The characters of a text that are not printable ASCII; the others are taken out as bytes, which is quick."""
+    """Return the characters that are not printable ASCII; `bytes.translate` makes this fast."""
     return set(text.encode().translate(None, PLAIN).decode())
 
 
 def boilerplate(text: str) -> str:
-    """Remove lines of the retailer: the edition that a review refers to, and its publisher's copyright.
+    """Remove the retailer's notes on the reviewed edition and the publisher's copyright lines.
 
-    A space replaces them and the white space before them, because the text that follows is often run together with them.
+    Each is replaced by a space, together with the white space before it, because the text that follows often has none.
     """
     original, original_lower = text, text.lower()
     for phrase, pattern in BOILERPLATE:
@@ -79,7 +79,7 @@ def boilerplate(text: str) -> str:
             continue
         lower, pieces, end = original_lower if text is original else text.lower(), [], 0
         offset = lower.find(phrase)
-        while offset >= 0:  # searching near the phrase only is several times as fast as over the whole text
+        while offset >= 0:  # searching near the phrase is several times as fast as searching the whole text
             if line := pattern.search(text, max(end, offset - BEFORE), offset + BEHIND):
                 pieces.append(text[end : line.start()].rstrip())
                 end = line.end()
@@ -89,7 +89,7 @@ def boilerplate(text: str) -> str:
 
 
 def whitespace(text: str) -> str:
-    """Every run of white space (line ends and non-breaking spaces too) becomes one space; none at the ends."""
+    """Collapse white space (line ends and non-breaking spaces included) and strip it at the ends."""
     return " ".join(text.split())
 
 
@@ -106,12 +106,12 @@ Steps = list[tuple[str, Callable[[str], str]]]  # (name, function) in the order 
 
 
 def steps_of(switches) -> Steps:
-    """The steps that a `CleanConfig` leaves on, in order."""
+    """Return the enabled steps of a `CleanConfig`, in order."""
     return [(name, step) for name, step in STEPS.items() if getattr(switches, name)]
 
 
 class Change(NamedTuple):
-    """What one cleaning step did to a text."""
+    """The effect of one cleaning step on a text."""
 
     step: str
     before: str
@@ -119,13 +119,13 @@ class Change(NamedTuple):
 
 
 def clean_text(text: str, steps: Steps) -> str:
-    """Run the steps until nothing changes (`&am<b>p;` without its tag is an entity)."""
+    """Run the steps repeatedly until nothing changes (`&am<b>p;` without its tag is an entity)."""
     changes = changes_of(text, steps)
     return changes[-1].after if changes else text
 
 
 def changes_of(text: str, steps: Steps) -> list[Change]:
-    """Return what each step does to a text, in order, until nothing changes."""
+    """Return the changes that the steps make to a text, in order, until nothing changes."""
     changes, before = [], None
     while text != before:
         before = text
@@ -137,12 +137,12 @@ def changes_of(text: str, steps: Steps) -> list[Change]:
     return changes
 
 
-def normalise(text: str) -> str:
-    """The key by which two texts count as the same: case, punctuation and spacing do not matter."""
+def normalize(text: str) -> str:
+    """Return the key by which two texts are compared, without case, punctuation and spacing."""
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-# Words that mark adult items in titles; a filter for a classroom, not a classifier. It misses some and may hit a harmless one.
+# Words that mark adult items in titles. A word list for classrooms, not a classifier: expect misses and false positives.
 _ADULT = re.compile(
     r"\b(?:adults? only|erotic\w*|xxx|porn\w*|vibrators?|dildos?|sex toys?|lingerie|nudes|bdsm|fetish\w*|kama ?sutra)\b",
     re.IGNORECASE,
@@ -150,5 +150,5 @@ _ADULT = re.compile(
 
 
 def looks_adult(title: str, content: str) -> bool:
-    """True if the title or the first 300 characters of the description hold a word of the adult list."""
+    """Return whether the title or the first 300 characters of the description match the adult list."""
     return bool(_ADULT.search(title) or _ADULT.search(content[:300]))

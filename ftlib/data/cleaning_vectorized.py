@@ -1,7 +1,7 @@
-"""Clean hundreds of texts at once: the result of `ftlib.data.cleaning`, several times as fast.
+"""Clean many texts at once, with the same result as `ftlib.data.cleaning` and several times as fast.
 
-A file of two million rows has a gigabyte of text, most of it clean. So numpy scans the bytes of many texts together, and a step
-is called only for the texts that it may change. A test compares the result with `cleaning`, which defines it.
+A file of two million rows has a gigabyte of text, most of which no step changes. So numpy scans the bytes of many texts together,
+and a step is called only for the texts that it may change. A test compares the result with `cleaning`, which defines it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 
 from ftlib.data.cleaning import BOILERPLATE, PLAIN, STEPS, Change, Steps, odd_characters, whitespace
 
-# Texts are joined into one byte string, with _END before, between and behind them: no UTF-8 text holds this byte.
+# Texts are joined into one byte string with _END before, between and after them; this byte does not occur in UTF-8.
 _END = b"\xff"
-_BITS = {step: 1 << number for number, step in enumerate(STEPS)}
-_ODD = _BITS["unicode"] | _BITS["whitespace"]  # what is not printable ASCII may be white space too
-# Tables for bytes.translate: byte -> the steps that it calls for; white space -> blank; not part of a word -> blank.
+_BITS = {step: 1 << index for index, step in enumerate(STEPS)}
+_ODD = _BITS["unicode"] | _BITS["whitespace"]  # a byte outside printable ASCII may belong to white space
+# Tables for bytes.translate: byte -> bits of the steps it requires; white space -> blank; non-word byte -> blank.
 _STEPS_OF_BYTE = bytes(
     {"&": _BITS["unescape"], "<": _BITS["tags"], chr(_END[0]): 0}.get(chr(code), 0 if code in PLAIN else _ODD)
     for code in range(256)
@@ -29,7 +29,7 @@ _WORDS = bytes(
 
 
 class Cleaned(NamedTuple):
-    """The cleaned texts, `normalise` of each in UTF-8, and what each step changed, in the order of the texts."""
+    """The cleaned texts, their `normalize` keys in UTF-8, and all changes, in the order of the texts."""
 
     texts: list[str]
     keys: list[bytes]
@@ -59,13 +59,18 @@ def clean_texts(texts: list[str], steps: Steps) -> Cleaned:
         active = np.array(sorted(touched), np.int64)
     for index, key in _keys_beyond_ascii(cleaned):
         keys[index] = key
-    return Cleaned(cleaned, keys, [change for _, change in sorted(changes, key=lambda each: each[0])])
+    return Cleaned(cleaned, keys, [change for _, change in sorted(changes, key=lambda pair: pair[0])])
 
 
 def _steps_needed(joined: bytes, words: bytes) -> np.ndarray:
-    """Return for each text the _BITS of the steps that may change it, uint8 of shape (texts,).
+    """Return for each text the _BITS of the steps that may change it.
 
-    joined: the texts; words: the same with one blank between words. A step whose bit is not set leaves the text unchanged.
+    Args:
+        joined: the texts, see `_joined`.
+        words: the same with one blank between words.
+
+    Returns:
+        uint8, (texts,). A step whose bit is not set leaves the text unchanged.
     """
     codes = np.frombuffer(joined, np.uint8)
     marks = np.frombuffer(joined.translate(_STEPS_OF_BYTE), np.uint8).copy()
@@ -80,7 +85,7 @@ def _steps_needed(joined: bytes, words: bytes) -> np.ndarray:
 
 
 def _boilerplate_offsets(words: bytes) -> list[int]:
-    """Return where phrases of BOILERPLATE begin; a regular expression takes twice as long."""
+    """Return the offsets of the phrases of BOILERPLATE; a regular expression takes twice as long."""
     offsets = []
     for phrase in (text.encode() for text, _ in BOILERPLATE):
         offset = words.find(phrase)
@@ -91,14 +96,14 @@ def _boilerplate_offsets(words: bytes) -> list[int]:
 
 
 def _keys_beyond_ascii(cleaned: list[str]) -> Iterable[tuple[int, bytes]]:
-    """Return (index, `normalise` of the text) of the texts that the byte tables cannot fold."""
+    """Return (index, `normalize` key) of the non-ASCII texts, which the byte tables cannot fold."""
     indices = [index for index, text in enumerate(cleaned) if not text.isascii()]
     folded = [_blanked(cleaned[index].casefold(), lambda sign: not sign.isalnum()) for index in indices]
     return zip(indices, _apart(_collapsed(_joined(folded).translate(_WORDS))), strict=True)
 
 
 def _apply(step: Callable[[str], str], texts: list[str]) -> Iterable[str]:
-    """The step's result for each text. White space is the one step that most texts need, so it is done to all at once."""
+    """Apply a step to texts; `whitespace`, which most texts need, is vectorized."""
     if step is not whitespace:
         return map(step, texts)
     plain = [text if text.isascii() else _blanked(text, str.isspace) for text in texts]
@@ -106,26 +111,26 @@ def _apply(step: Callable[[str], str], texts: list[str]) -> Iterable[str]:
 
 
 def _joined(texts: list[str]) -> bytes:
-    """All texts in UTF-8, an _END before, between and behind them."""
+    """Join texts in UTF-8, with _END before, between and after them."""
     return _END.join([b"", *[text.encode() for text in texts], b""])
 
 
 def _collapsed(joined: bytes) -> bytes:
-    """One space for several, and none at the beginnings."""
+    """Collapse runs of spaces to one, and remove spaces at the start of each text."""
     codes = np.frombuffer(joined, np.uint8)
     space = codes == ord(" ")
-    kept = np.ones(len(codes), bool)
-    kept[1:] = ~(space[1:] & (space | (codes == ord(_END)))[:-1])
-    return codes[kept].tobytes()
+    mask = np.ones(len(codes), bool)
+    mask[1:] = ~(space[1:] & (space | (codes == ord(_END)))[:-1])
+    return codes[mask].tobytes()
 
 
 def _apart(joined: bytes) -> list[bytes]:
-    """The texts, with no space at their ends."""
+    """Split joined texts, and strip spaces at the end of each."""
     return [text.rstrip() for text in joined.split(_END)[1:-1]]
 
 
 def _blanked(text: str, which: Callable[[str], bool]) -> str:
-    """The text with a space for each character beyond ASCII for which `which` is true."""
+    """Replace each non-ASCII character for which `which` returns True by a space."""
     for character in odd_characters(text):
         if not character.isascii() and which(character):
             text = text.replace(character, " ")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ftlib.config.settings import Config
-from ftlib.data.cleaning import looks_adult, normalise, steps_of
+from ftlib.data.cleaning import looks_adult, normalize, steps_of
 from ftlib.data.funnel import clean_rows, why_dropped
 from ftlib.data.raw_reader import Malformed, Row, read_rows
 from ftlib.prompts.packing import pack
@@ -38,8 +38,8 @@ def leaks(dataset) -> dict[str, int]:
     """Test rows whose title, or whose description, stands in the training split too (case and punctuation aside)."""
     found = {"rows": len(dataset["test"])}
     for column in ("title", "content"):
-        trained = {normalise(text) for text in dataset["train"][column]}
-        found[column] = sum(normalise(text) in trained for text in dataset["test"][column])
+        trained = {normalize(text) for text in dataset["train"][column]}
+        found[column] = sum(normalize(text) in trained for text in dataset["test"][column])
     return found
 
 

@@ -43,7 +43,7 @@ def sentences(text: str) -> list[str]:
     return parts
 
 
-def neighbours(words: Sequence[str]) -> set[tuple[str, str]]:
+def adjacent_pairs(words: Sequence[str]) -> set[tuple[str, str]]:
     """Words that stand beside each other: of two titles with the same words the one in the same order comes first."""
     return {*zip(words, words[1:], strict=False)}
 
@@ -65,7 +65,7 @@ PORTUGUESE = frozenset(
 _ASKING = {word for question in QUESTIONS.values() for word in fold(question)} | ENGLISH | PORTUGUESE
 
 
-def fitting(text: str, words: Collection[str], count: int = 2) -> list[str]:
+def best_sentences(text: str, words: Collection[str], count: int = 2) -> list[str]:
     """The `count` sentences of a text with most of the words, in the text's order; the first one if none has any."""
     parts = sentences(text)
     hits = [len({*words} & {*fold(part)}) for part in parts]

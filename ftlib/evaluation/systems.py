@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ftlib.config.settings import Config, ConfigError
-from ftlib.data.cleaning import normalise
+from ftlib.data.cleaning import normalize
 from ftlib.prompts.templates import Passages, Turns
 from ftlib.retrieval.bm25_index import Index
 
@@ -88,8 +88,8 @@ def passages_for(system: str, cfg: Config, index: Index | None, rows: dict[str, 
         return {}
     found: dict[str, Passages] = {}
     for row in (row for asked in rows.values() for row in asked):
-        own = {normalise(row["title"]), normalise(row["content"])}
+        own = {normalize(row["title"]), normalize(row["content"])}
         near = index.search(row["title"], k=cfg.evaluation.open_rows + 5, splits=("train",), without=(row["uid"],))
-        others = [(s.title, s.content) for s in near if not own & {normalise(s.title), normalise(s.content)}]
+        others = [(s.title, s.content) for s in near if not own & {normalize(s.title), normalize(s.content)}]
         found[row["uid"]] = others[: cfg.evaluation.open_rows]
     return found

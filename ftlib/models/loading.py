@@ -1,8 +1,7 @@
-"""Load a base model and its tokenizer in the right precision, and say in words why it is the right one.
+"""Load a base model and its tokenizer, in a precision chosen for the machine.
 
-What: `precision(cfg)` decides dtype and quantisation; `load_base(cfg)` loads for training, `load_plain` in 16 or 32 bits.
-Why: the reference forced fp16 and NF4 everywhere; on a GPU with room, a 16-bit base trains faster and merges exactly.
-Weights are safetensors only and no code from a hub is ever run.
+`precision(cfg)` decides dtype and quantization and records a reason for each choice: a 16-bit base, if it fits on the GPU, trains
+faster than NF4 and merges exactly. Only safetensors are loaded, and no code from a hub is executed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,15 @@ SUPPORTED = (
 
 @dataclass(frozen=True)
 class Precision:
-    """What `auto` came to. `dtype` and `quantization` are the base's; fp16 and bf16 are the Trainer's mixed precision."""
+    """Resolved precision settings.
+
+    Attributes:
+        dtype: of the base model.
+        quantization: of the base model, 'nf4' or 'none'.
+        fp16: the Trainer's mixed precision.
+        bf16: the Trainer's mixed precision.
+        reasons: {setting: why}, for each automatic choice.
+    """
 
     dtype: str
     quantization: str
@@ -36,7 +43,11 @@ class Precision:
 
 
 def precision(cfg: Config) -> Precision:
-    """Decide precision and quantisation for this machine; `reasons` has a sentence for each automatic choice."""
+    """Choose dtype, mixed precision and quantization for this machine.
+
+    Raises:
+        ConfigError: a precision that the user set does not work here.
+    """
     fast, why = hardware.compute_dtype()
     reasons = {}
     dtype = cfg.model.dtype
@@ -55,7 +66,7 @@ def precision(cfg: Config) -> Precision:
         )
     if bf16 is None:
         bf16 = not fp16 and fast == "bfloat16"
-        reasons["train.bf16"] = f"{str(bf16).lower()}: " + ("train.fp16 was asked for" if fp16 else why)
+        reasons["train.bf16"] = f"{str(bf16).lower()}: " + ("train.fp16 is set" if fp16 else why)
     if fp16 is None:
         fp16 = not bf16 and on_gpu
         reasons["train.fp16"] = f"{str(fp16).lower()}: " + ("bfloat16 is used" if bf16 else why)
@@ -72,16 +83,16 @@ def precision(cfg: Config) -> Precision:
 
 
 def _auto_quantization(cfg: Config) -> tuple[str, str]:
-    """16-bit when base, adapter and activations should fit in the free GPU memory, else NF4."""
+    """Choose 16 bits if base, adapter and activations are estimated to fit in free GPU memory, else NF4."""
     if cfg.lora.r == 0:
         return "none", "none: all weights are trained (lora.r = 0)"
     if distributed.sharded():
-        return "none", "none: the base is spread over several GPUs, which 4-bit weights cannot be"
+        return "none", "none: the base is sharded over several GPUs, which 4-bit weights do not support"
     if hardware.cuda_capability() is None:
-        return "nf4", "nf4: on a CPU it trains as fast as 16 bits and walks the very path that a GPU walks"
+        return "nf4", "nf4: on a CPU it trains as fast as 16 bits and uses the same code as on a GPU"
     free, billions = hardware.free_gpu_gib(), count_parameters(cfg.model.name) / 1e9
-    # A rule of thumb: the weights; as much again for what grows with them (adapter, its optimiser, activations); 8 GiB for a
-    # step's logits and work space. Training has the last word: `probe` tries the largest step and says what it gave up.
+    # Estimate: the weights; the same again for adapter, optimizer state and activations; 8 GiB for a step's logits and work
+    # space. The dry run before training tries the largest step and falls back if it does not fit.
     needed = billions * GIB_PER_BILLION_16BIT * 2 + 8
     if free >= needed:
         return "none", f"none: 16 bits need about {needed:.0f} GiB, {free:.0f} GiB are free, and it is faster than NF4"
@@ -89,20 +100,19 @@ def _auto_quantization(cfg: Config) -> tuple[str, str]:
 
 
 def load_model_config(name: str):
-    """The model's transformers config (a small file). Raises ModelError with what to do when it cannot be had."""
+    """Load the model's transformers config. Raises ModelError if it is unavailable."""
     from transformers import AutoConfig
 
-    place = fetch(name)
     try:
-        return AutoConfig.from_pretrained(place, trust_remote_code=False)
+        return AutoConfig.from_pretrained(fetch(name), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise _refused(name, error, hub_errors.INSTEAD) from error
 
 
 def _refused(name: str, error: Exception, advice: str) -> ModelError:
-    """Return what to raise for a model that cannot be loaded: what the hub said, or the error with advice."""
-    said = None if os.path.exists(name) else hub_errors.explain(error, name)
-    return ModelError(f"model.name = {said or f'{name}: {_first_line(error)}; {advice}'}")
+    """Return the error for a model that cannot be loaded: the hub's reason, or the error with advice."""
+    hub_reason = None if os.path.exists(name) else hub_errors.explain(error, name)
+    return ModelError(f"model.name = {hub_reason or f'{name}: {_first_line(error)}; {advice}'}")
 
 
 def _first_line(error: Exception) -> str:
@@ -111,7 +121,7 @@ def _first_line(error: Exception) -> str:
 
 @functools.lru_cache(maxsize=4)
 def shape_of(name: str):
-    """Build the model on PyTorch's meta device: modules and shapes, no weights. Raises ModelError."""
+    """Build the model on PyTorch's meta device: modules and shapes without weights. Raises ModelError."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -127,19 +137,19 @@ def shape_of(name: str):
 
 
 def count_parameters(name: str) -> int:
-    """Return the number of weights, from the shapes alone."""
+    """Return the number of weights, computed from the shapes alone."""
     return sum(weight.numel() for weight in shape_of(name).parameters())
 
 
 def weight_bytes(model) -> int:
-    """Bytes that a model's weights take, those of NF4 with the constants of their blocks; a tied weight counts once."""
+    """Return the bytes of a model's weights, including NF4's block constants; tied weights count once."""
     total = 0
     for weight in model.parameters():
-        parts, state = [weight], getattr(weight, "quant_state", None)
-        while state is not None:  # double quantisation: the constants have constants
-            parts += [state.absmax, state.code, *([] if state.offset is None else [state.offset])]
+        tensors, state = [weight], getattr(weight, "quant_state", None)
+        while state is not None:  # double quantization: the constants are quantized too
+            tensors += [state.absmax, state.code, *([] if state.offset is None else [state.offset])]
             state = state.state2
-        total += sum(part.numel() * part.element_size() for part in parts)
+        total += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     return total
 
 
@@ -152,14 +162,14 @@ def lora_config(cfg: Config, model):
         lora_alpha=cfg.lora.alpha,
         lora_dropout=cfg.lora.dropout,
         target_modules=cfg.lora.target_modules,
-        modules_to_save=list(cfg.lora.modules_to_save) or None,  # a copy: peft takes tied modules out of its list
+        modules_to_save=list(cfg.lora.modules_to_save) or None,  # a copy: peft removes tied modules from the list
         ensure_weight_tying=cfg.lora.tie_saved_modules and bool(getattr(model.config, "tie_word_embeddings", False)),
         task_type="CAUSAL_LM",
     )
 
 
 def check_model(cfg: Config) -> None:
-    """Refuse combinations that only the model itself reveals, before anything heavy is loaded. Raises ConfigError."""
+    """Reject settings that do not fit the model's config, before weights are loaded. Raises ConfigError."""
     tied = getattr(load_model_config(cfg.model.name), "tie_word_embeddings", False)
     saved = set(cfg.lora.modules_to_save) & {"lm_head", "embed_tokens"}
     if tied and saved and not cfg.lora.tie_saved_modules:
@@ -170,19 +180,22 @@ def check_model(cfg: Config) -> None:
 
 
 def load_tokenizer(name: str):
-    """The tokenizer with a pad token and padding on the right. Raises ModelError if it has no chat template.
+    """Load the tokenizer, with a pad token and padding on the right.
 
-    EOS and pad are set here because releases of transformers read them differently out of a converted GGUF file. Padding
-    with EOS is harmless: labels are built by length, never by token id (see `prompts`).
+    EOS and pad are set here because releases of transformers read different ones from a converted GGUF file. Padding with EOS is
+    harmless: labels are built by length, never by token id (see `prompts.encoding`).
+
+    Raises:
+        ModelError: the tokenizer cannot be loaded or has no chat template.
     """
     from transformers import AutoTokenizer
 
-    load_model_config(name)  # a clear error if the model is not to be had
+    load_model_config(name)  # its error for an unavailable model is clearer
     try:
         tokenizer = AutoTokenizer.from_pretrained(fetch(name), trust_remote_code=False)
     except FtlibError:
         raise
-    except Exception as error:  # whatever a damaged file or a missing converter raises
+    except Exception as error:  # damaged files and missing converters raise errors without a common class
         raise _refused(
             name, error, "its tokenizer cannot be loaded; it needs tokenizer.json and tokenizer_config.json"
         ) from error
@@ -194,23 +207,26 @@ def load_tokenizer(name: str):
         end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else end_of_turn_id(tokenizer)
         tokenizer.pad_token = None if end is None else tokenizer.convert_ids_to_tokens(end)
     tokenizer.padding_side = "right"
-    tokenizer.clean_up_tokenization_spaces = False  # its default would take spaces out of decoded answers
+    tokenizer.clean_up_tokenization_spaces = False  # the default removes spaces from decoded text
     return tokenizer
 
 
-def _device(asked: str | None) -> str:
-    """Where a model goes; the cap on the GPU's memory is in force from here on."""
+def _device(requested: str | None) -> str:
+    """Return the device for a model, after applying the GPU memory limit."""
     hardware.limit_gpu_memory()
-    return asked or hardware.device()
+    return requested or hardware.device()
 
 
-def load_plain(place: str, dtype: str, device: str | None = None):
-    """A model folder or hub id in one dtype ('float32', 'bfloat16', 'float16'), in evaluation mode, on the device."""
-    return _load(place, dtype).to(_device(device)).eval()
+def load_plain(path: str, dtype: str, device: str | None = None):
+    """Load a folder or hub id in one dtype ('float32', 'bfloat16', 'float16'), in evaluation mode."""
+    return _load(path, dtype).to(_device(device)).eval()
 
 
-def load_nf4(place: str, dtype: str, device: str | None = None):
-    """The base in 4-bit NormalFloat with double quantization (Dettmers et al. 2023, QLoRA), computing in `dtype`."""
+def load_nf4(path: str, dtype: str, device: str | None = None):
+    """Load a model in 4-bit NormalFloat with double quantization, in evaluation mode.
+
+    It computes in `dtype`. Source: Dettmers et al. 2023 (QLoRA).
+    """
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -220,20 +236,24 @@ def load_nf4(place: str, dtype: str, device: str | None = None):
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, dtype),
     )
-    model = _load(place, dtype, quantization_config=quantization, device_map={"": _device(device)})
+    model = _load(path, dtype, quantization_config=quantization, device_map={"": _device(device)})
     keep_nf4_on_cpu(model)
     return model.eval()
 
 
-def _load(place: str, dtype: str, **options):
-    """Load a model. Raises ModelError if files are damaged or weights are missing, which would be drawn at random."""
+def _load(path: str, dtype: str, **options):
+    """Load a model.
+
+    Raises:
+        ModelError: files are damaged, or weights are missing (transformers would initialize them at random).
+    """
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
-            place,
+            path,
             dtype=getattr(torch, dtype),
             trust_remote_code=False,
             use_safetensors=True,
@@ -244,18 +264,18 @@ def _load(place: str, dtype: str, **options):
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise _refused(place, error, "its weights cannot be loaded; download or save the model again") from error
+        raise _refused(path, error, "its weights cannot be loaded; download or save the model again") from error
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise ModelError(
-            f"{place}: {len(missing)} weights are missing, {missing[0]} among them; download or save the model again"
+            f"{path}: {len(missing)} weights are missing, {missing[0]} among them; download or save the model again"
         )
     drop_unused_sampling(model.generation_config)
     return model
 
 
 def drop_unused_sampling(generation_config) -> None:
-    """Remove sampling values that have no effect because do_sample is off; transformers refuses to save such a config."""
+    """Remove sampling values if do_sample is off; transformers refuses to save such a config."""
     if generation_config is not None and not generation_config.do_sample:
         for name in ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"):
             if hasattr(generation_config, name):
@@ -263,10 +283,10 @@ def drop_unused_sampling(generation_config) -> None:
 
 
 def keep_nf4_on_cpu(model) -> None:
-    """Keep bitsandbytes from repacking the NF4 weights when an evaluation begins on a CPU with AVX512-BF16.
+    """Prevent bitsandbytes from repacking NF4 weights in evaluation mode on a CPU with AVX512-BF16.
 
-    The repacking is lossy, so training would go on with another base than it began with, and an interrupted run would not
-    end where an unbroken one does.
+    The repacking is lossy: after the first evaluation, training would continue on a different base, and a resumed run would
+    differ from an uninterrupted one.
     """
     import bitsandbytes as bnb
 
@@ -276,12 +296,12 @@ def keep_nf4_on_cpu(model) -> None:
 
 
 def load_base(cfg: Config, chosen: Precision):
-    """The base model as training uses it: NF4 or 16 bits, frozen."""
-    place = fetch(cfg.model.name)
+    """Load the base model for training: NF4 or 16 bits, frozen."""
+    path = fetch(cfg.model.name)
     if distributed.sharded():
-        model = fsdp.load(place, chosen.dtype)
+        model = fsdp.load(path, chosen.dtype)
     else:
-        model = load_nf4(place, chosen.dtype) if chosen.quantization == "nf4" else load_plain(place, chosen.dtype)
+        model = load_nf4(path, chosen.dtype) if chosen.quantization == "nf4" else load_plain(path, chosen.dtype)
     model.requires_grad_(False)
-    model.config.use_cache = False  # packing needs it off, and training has no use for a cache
+    model.config.use_cache = False  # with a cache, transformers ignores the segments of packed rows
     return model

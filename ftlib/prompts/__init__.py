@@ -1,4 +1,4 @@
-"""Where text becomes token ids and labels, and examples become fixed-length rows."""
+"""Build prompts, encode them as token ids and labels, and pack examples into fixed-length rows."""
 
 from ftlib.runtime.lazy import lazy_exports
 

@@ -1,10 +1,8 @@
-"""Where text becomes ids and labels; the only place in the project where that happens.
+"""Encode rows as token ids and labels; no other module does.
 
-What: `encode_example(tokenizer, title, question, content)` renders the model's own chat template, adds exactly one BOS where
-the model has one, cuts what is too long, and labels the answer and its end. Training, evaluation and the demo all call it, so
-they cannot disagree. Why labels are built here and not in a collator: a collator that masks every padding id also masks EOS
-when the two are the same token, and the model never learns to stop (the reference's first fault).
-How: `print(render_labels(tokenizer, encode_example(...)))` shows a row with its labelled part marked.
+Training, evaluation and the demo all call `encode_example`, so they cannot disagree. Labels are built here and not in a collator,
+because a collator that masks every padding id also masks EOS where the two are the same token, and the model never learns to stop
+(the reference's first fault). `print(render_labels(tokenizer, encode_example(...)))` shows which part of a row is labeled.
 """
 
 from __future__ import annotations
@@ -16,17 +14,25 @@ from typing import TypedDict
 from ftlib.prompts.templates import Passages, Turns, build_prompt, build_target, open_prompt
 from ftlib.runtime.errors import FtlibError
 
-IGNORED = -100  # the label that PyTorch's cross entropy leaves out
-ENCODING = ("max_length", "loss_on", "label_eos")  # the settings of `train` that decide ids and labels
-TITLE_TOKENS = 128  # a longer title is cut; the rest of the prompt never is
+IGNORED = -100  # PyTorch's cross entropy skips this label
+ENCODING = ("max_length", "loss_on", "label_eos")  # settings of `train` that decide ids and labels
+TITLE_TOKENS = 128  # longer titles are truncated; the rest of the prompt never is
 
 
 class PromptTooLong(FtlibError, ValueError):
-    """A prompt leaves no room for an answer within train.max_length; the message says how long it is."""
+    """Raised when a prompt alone reaches train.max_length, so that no target token fits."""
 
 
 class Example(TypedDict):
-    """One encoded row. `labels` is as long as `input_ids`; IGNORED where no loss is counted. `uid`: "" outside a data set."""
+    """One encoded row.
+
+    Attributes:
+        uid: of the row; "" outside a data set.
+        input_ids: tokens of prompt and target.
+        labels: of the same length; IGNORED where no loss is computed.
+        prompt_tokens: number of prompt tokens.
+        cut: True if the target was truncated.
+    """
 
     uid: str
     input_ids: list[int]
@@ -48,45 +54,43 @@ def encode_example(
     few_shot: Turns = (),
     passages: Passages = (),
 ) -> Example:
-    """Encode one row for any chat model; without `content`, the prompt alone, ready for generation.
+    """Encode one row for any chat model; without `content` the prompt alone, for generation.
 
-    The title is cut at 128 tokens and the description where the row would pass `max_length`; a description that was cut gets
-    no EOS, because it does not end there. loss_on='all' and label_eos=False are the reference's way, kept for comparison.
-    few_shot, passages: as in `encode_prompt` and `open_prompt`; they do not count towards `max_length`, so that
-    the same part of the answer is scored.
-    Raises PromptTooLong if the prompt alone leaves no room for an answer.
+    The title is truncated at TITLE_TOKENS, the target where the row would exceed `max_length`; a truncated target gets no end
+    token, because it does not end there. loss_on='all' and label_eos=False reproduce the reference, for comparison. Few-shot
+    turns and passages do not count towards `max_length`, so that the same target tokens are scored with and without them.
+    Raises PromptTooLong if no target token fits.
     """
-    message = build_prompt(cut_title(tokenizer, title), question)
+    message = build_prompt(truncate_title(tokenizer, title), question)
     prompt = plain = encode_prompt(tokenizer, message)
     if few_shot or passages:
         prompt = encode_prompt(tokenizer, open_prompt(message, passages), few_shot)
-    if content is None:
-        return Example(uid=uid, input_ids=prompt, labels=[IGNORED] * len(prompt), prompt_tokens=len(prompt), cut=False)
-    if len(plain) >= max_length:
-        raise PromptTooLong(f"train.max_length = {max_length}: a prompt alone has {len(plain)} tokens; set it higher")
-    answer = encode_answer(tokenizer, content)
-    room = max_length - len(plain)
-    cut = len(answer) > room
-    labels = answer[:room]
-    if not label_eos and not cut:
-        labels = labels[:-1] + [IGNORED]
-    prompt_labels = prompt if loss_on == "all" else [IGNORED] * len(prompt)
+    target, cut = [], False
+    if content is not None:
+        if len(plain) >= max_length:
+            raise PromptTooLong(
+                f"train.max_length = {max_length}: a prompt alone has {len(plain)} tokens; set it higher"
+            )
+        target = encode_answer(tokenizer, content)
+        room = max_length - len(plain)
+        target, cut = target[:room], len(target) > room
+    labels = target[:-1] + [IGNORED] if target and not label_eos and not cut else target
+    prompt_labels = prompt if loss_on == "all" and content is not None else [IGNORED] * len(prompt)
     return Example(
-        uid=uid,
-        input_ids=prompt + answer[:room],
-        labels=prompt_labels + labels,
-        prompt_tokens=len(prompt),
-        cut=cut,
+        uid=uid, input_ids=prompt + target, labels=prompt_labels + labels, prompt_tokens=len(prompt), cut=cut
     )
 
 
 def encode_prompt(tokenizer, prompt: str, few_shot: Turns = ()) -> list[int]:
-    """The ids of a user message in the model's chat template, up to where the assistant begins, with one BOS if it has one.
+    """Encode a user message with the chat template, up to the start of the assistant's turn.
 
-    few_shot: turns before it, such as an answered example (one-shot).
+    Templates differ: Zephyr's (TinyLlama) writes no BOS although the model was trained with one, Llama 3's does. So the text is
+    encoded without special tokens, and exactly one BOS is added if the model has one.
 
-    Templates differ: Zephyr's (TinyLlama) writes no BOS although the model was trained with it, Llama 3's writes one. So the
-    text is encoded without special tokens and the BOS is counted here.
+    Args:
+        tokenizer: of the model.
+        prompt: the message.
+        few_shot: (user, assistant) turns before it.
     """
     turns = [turn for user, answer in few_shot for turn in _exchange(user, answer)]
     ids = _template_ids(tokenizer, [*turns, {"role": "user", "content": prompt}])
@@ -98,10 +102,10 @@ def encode_prompt(tokenizer, prompt: str, few_shot: Turns = ()) -> list[int]:
 
 
 def _template_ids(tokenizer, turns: list[dict[str, str]]) -> list[int]:
-    """The ids of some turns in the chat template, up to where the assistant begins.
+    """Encode turns with the chat template, up to the start of the assistant's turn.
 
-    A text that holds a control token (a title with `<|im_end|>` could end its own turn and begin another) is encoded by itself,
-    apart from the template around it, so that it stays text.
+    A text that contains a control token (a title with `<|im_end|>` could end its turn and start another) is encoded separately
+    from the template around it, as plain text.
     """
 
     def rendered(messages: list[dict[str, str]]) -> str:
@@ -119,7 +123,7 @@ def _template_ids(tokenizer, turns: list[dict[str, str]]) -> list[int]:
 
 
 def has_control(tokenizer, text: str) -> bool:
-    """True if the text holds a control token of the model, such as the end of a turn."""
+    """Return whether the text contains a control token of the model, such as the end of a turn."""
     return any(token in text for token in _controls(tokenizer))
 
 
@@ -129,21 +133,21 @@ def _controls(tokenizer) -> frozenset[str]:
 
 
 def text_ids(tokenizer, text: str) -> list[int]:
-    """The ids of a text in which nothing is a control token, whatever it looks like."""
+    """Encode a text without special tokens; control tokens in it are split into ordinary tokens."""
     if not has_control(tokenizer, text):
         return tokenizer(text, add_special_tokens=False)["input_ids"]
     return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
 
 def encode_answer(tokenizer, content: str) -> list[int]:
-    """The ids of a whole answer with its end."""
+    """Encode a target text and its end-of-turn token, not truncated."""
     return text_ids(tokenizer, build_target(content)) + [end_of_turn_id(tokenizer)]
 
 
 def has_bos(tokenizer) -> bool:
-    """True if the model expects a BOS: its tokenizer puts one before plain text, or its template writes one at the start.
+    """Return whether the model expects a BOS: its tokenizer or its chat template puts one first.
 
-    SmolLM2's `bos_token` is `<|im_start|>`, the mark of each turn: its template writes it, and it is counted as written.
+    SmolLM2's `bos_token` is `<|im_start|>`, which starts each turn: the template writes it, and no second one is added.
     """
     if tokenizer.bos_token_id is None:
         return False
@@ -154,10 +158,11 @@ def has_bos(tokenizer) -> bool:
 
 
 def end_of_turn_id(tokenizer) -> int | None:
-    """Return the token that ends an answer: the added token that the chat template writes after it, else EOS.
+    """Return the token that ends an answer: the one that the chat template writes after it, else EOS.
 
-    Not every such token is a named attribute of the tokenizer: Phi-3 ends turns with `<|end|>`, and its EOS is another.
-    None if the template writes none and the tokenizer has no EOS (`preflight` refuses such a model).
+    It must be an added or special token. Not every such token is an attribute of the tokenizer: Phi-3 ends turns with `<|end|>`,
+    and its EOS is another token. None if the template writes none and the tokenizer has no EOS
+    (`models.checks` rejects such a model).
     """
     mark = "answer"
     rendered = tokenizer.apply_chat_template(_exchange("question", mark), tokenize=False)
@@ -168,18 +173,18 @@ def end_of_turn_id(tokenizer) -> int | None:
 
 
 def end_ids(tokenizer, model=None) -> list[int]:
-    """Return the tokens at which an answer stops: end of turn, EOS, and those of the model's generation config."""
-    named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    ids = {end_of_turn_id(tokenizer), tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])}
-    return sorted(ids - {None})
+    """Return the tokens that end generation: end of turn, EOS, and those of the generation config."""
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    configured_ids = configured if isinstance(configured, list) else [configured]
+    return sorted({end_of_turn_id(tokenizer), tokenizer.eos_token_id, *configured_ids} - {None})
 
 
 def _exchange(user: str, answer: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
 
 
-def cut_title(tokenizer, title: str) -> str:
-    """The title, cut at 128 tokens; a title that long is a keyword list, and the prompt around it must stay whole."""
+def truncate_title(tokenizer, title: str) -> str:
+    """Truncate a title at TITLE_TOKENS, so that the prompt around it stays complete."""
     ids = tokenizer(title, add_special_tokens=False)["input_ids"]
     return title if len(ids) <= TITLE_TOKENS else tokenizer.decode(ids[:TITLE_TOKENS], skip_special_tokens=True)
 
@@ -187,9 +192,14 @@ def cut_title(tokenizer, title: str) -> str:
 def encode_rows(
     tokenizer, rows, train_config, few_shot: Turns = (), passages: Mapping[str, Passages] | None = None
 ) -> list[Example]:
-    """Encode rows of the data set (dicts with uid, title, question, content) as `cfg.train` says; drops none.
+    """Encode all rows of a data set with the settings of `cfg.train`.
 
-    few_shot: turns before each. passages: {uid: rows of the catalogue in its prompt}.
+    Args:
+        tokenizer: of the model.
+        rows: dicts with uid, title, question and content.
+        train_config: `cfg.train`.
+        few_shot: (user, assistant) turns before each prompt.
+        passages: {uid: catalog rows in its prompt}.
     """
     settings, passages = encoding_settings(train_config), passages or {}
     return [
@@ -208,19 +218,19 @@ def encode_rows(
 
 
 def encoding_settings(train_config) -> dict:
-    """The part of `cfg.train` that decides ids and labels."""
+    """Return the settings of `cfg.train` that decide ids and labels."""
     return {name: getattr(train_config, name) for name in ENCODING}
 
 
 def render_labels(tokenizer, example: Example) -> str:
-    """The row as text, its labelled part between [[ and ]], so that one sees what is trained on."""
-    pieces: list[int | str] = []
+    """Decode a row with its labeled part between [[ and ]], to show which tokens are trained on."""
+    pieces: list[int | str] = []  # token ids and brackets
     inside = False
     for token, label in zip(example["input_ids"], example["labels"], strict=True):
-        labelled = label != IGNORED
-        if labelled != inside:
-            pieces.append("[[" if labelled else "]]")
-            inside = labelled
+        labeled = label != IGNORED
+        if labeled != inside:
+            pieces.append("[[" if labeled else "]]")
+            inside = labeled
         pieces.append(token)
     if inside:
         pieces.append("]]")

@@ -1,10 +1,9 @@
-"""From encoded examples to batches: packed into fixed rows, or padded to the longest.
+"""Batch encoded examples: packed into rows of fixed length, or padded to the longest.
 
-What: `PackingCollator` lays the examples of one optimiser step end to end into rows of `max_length` tokens. Why: rows of
-descriptions have a mean of some 200 tokens and a maximum of 512, so padding each to the longest wastes more than half of the
-work. The parts of a row do not see each other: `position_ids` start again at 0 in each, and transformers builds the
-block-diagonal mask from that, but only if no attention_mask and no cache is given (`use_cache=False`). A test compares the
-packed loss with the unpacked one. Source: Krell et al. 2021 (arXiv 2107.02027); best-fit decreasing as in TRL.
+Examples have a mean of about 200 tokens and a maximum of 512, so padding wastes more than half of the computation. A packed row
+holds several examples, its segments, which do not attend to each other: `position_ids` restart at 0 in each segment, and
+transformers derives the block-diagonal mask from them, but only without an attention_mask and with `use_cache=False`. A test
+compares the packed loss with the unpacked one. Sources: Krell et al. 2021 (arXiv 2107.02027); best-fit decreasing as in TRL.
 """
 
 from __future__ import annotations
@@ -17,18 +16,26 @@ import torch
 
 from ftlib.prompts.encoding import IGNORED, Example
 
-LOOK_AHEAD = 32  # examples that may wait for a later step while a step is filled: more of them waste fewer slots
+LOOK_AHEAD = 32  # examples that may be deferred to the next step; a larger value leaves less padding
 
 
 def pack(lengths: list[int], row_length: int) -> list[list[int]]:
-    """Best-fit decreasing: positions of the examples in each row, so that no row exceeds `row_length` tokens.
+    """Pack examples into rows of at most `row_length` tokens (best-fit decreasing).
 
-    Raises ValueError for an example that fits in no row.
+    Args:
+        lengths: tokens of each example.
+        row_length: tokens of a row.
+
+    Returns:
+        The indices of the examples in each row.
+
+    Raises:
+        ValueError: an example is longer than a row.
     """
     rows: list[list[int]] = []
     room: list[int] = []
-    for position in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        length = lengths[position]
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        length = lengths[index]
         if length > row_length:
             raise ValueError(
                 f"an example of {length} tokens does not fit in rows of {row_length}; raise train.max_length"
@@ -40,27 +47,33 @@ def pack(lengths: list[int], row_length: int) -> list[list[int]]:
             row = len(rows)
             rows.append([])
             room.append(row_length)
-        rows[row].append(position)
+        rows[row].append(index)
         room[row] -= length
     return rows
 
 
 def plan_steps(lengths: list[int], order: list[int], rows: int, row_length: int) -> list[list[list[int]]]:
-    """Steps of exactly `rows` rows, filled in the given order: [step][row] -> positions of examples.
+    """Pack examples, in the given order, into steps of exactly `rows` rows.
 
-    An example that fits in no row of its step waits and goes first into the next one. Shapes are the same in every step, which
-    compiled code and CUDA graphs need; the number of examples in a step varies instead. Raises ValueError for too long a one.
+    All steps have the same shape, as compiled code and CUDA graphs require; the number of examples in a step varies instead. An
+    example that fits in no row of a step is deferred and comes first in the next one.
+
+    Returns:
+        The indices of the examples, as [step][row][segment].
+
+    Raises:
+        ValueError: an example is longer than a row.
     """
-    steps, queue, place = [], list[int](), 0
-    while queue or place < len(order):
-        members: list[list[int]] = [[] for _ in range(rows)]
-        room, waiting = [row_length] * rows, list[int]()
-        while queue or (place < len(order) and len(waiting) < LOOK_AHEAD):
+    steps, queue, consumed = [], list[int](), 0
+    while queue or consumed < len(order):
+        step: list[list[int]] = [[] for _ in range(rows)]
+        room, deferred = [row_length] * rows, list[int]()
+        while queue or (consumed < len(order) and len(deferred) < LOOK_AHEAD):
             if queue:
-                position = queue.pop(0)
+                index = queue.pop(0)
             else:
-                position, place = order[place], place + 1
-            length = lengths[position]
+                index, consumed = order[consumed], consumed + 1
+            length = lengths[index]
             if length > row_length:
                 raise ValueError(
                     f"an example of {length} tokens does not fit in rows of {row_length}; raise train.max_length"
@@ -68,17 +81,17 @@ def plan_steps(lengths: list[int], order: list[int], rows: int, row_length: int)
             fitting = [row for row in range(rows) if room[row] >= length]
             if fitting:
                 row = min(fitting, key=lambda r: room[r])
-                members[row].append(position)
+                step[row].append(index)
                 room[row] -= length
             else:
-                waiting.append(position)
-        steps.append(members)
-        queue = waiting
+                deferred.append(index)
+        steps.append(step)
+        queue = deferred
     return steps
 
 
 def rows_for(lengths: list[int], examples_per_step: int, row_length: int) -> int:
-    """Rows a step whose mean number of examples comes nearest to `examples_per_step`, found by planning an epoch."""
+    """Return the rows per step for which a planned epoch averages closest to `examples_per_step`."""
     guess = max(1, round(examples_per_step * sum(lengths) / len(lengths) / row_length))
     order = list(range(len(lengths)))
     means = {rows: len(lengths) / len(plan_steps(lengths, order, rows, row_length)) for rows in (guess, guess + 1)}
@@ -87,9 +100,15 @@ def rows_for(lengths: list[int], examples_per_step: int, row_length: int) -> int
 
 @dataclass
 class Flat:
-    """Encoded examples laid end to end, so that nothing is done a token; as a sequence, they are the examples.
+    """Encoded examples as concatenated arrays; a sequence of `Example` without Python work per token.
 
-    Arrays: ids and labels (tokens,); uids, lengths, prompt_tokens and cut (examples,).
+    Attributes:
+        uids: (examples,).
+        ids: (tokens,).
+        labels: (tokens,).
+        lengths: (examples,), in tokens.
+        prompt_tokens: (examples,).
+        cut: (examples,), True if the target was truncated.
     """
 
     uids: np.ndarray
@@ -105,22 +124,22 @@ class Flat:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, place: int) -> Example:
-        here = slice(self.starts[place], self.starts[place + 1])
+    def __getitem__(self, index: int) -> Example:
+        tokens = slice(self.starts[index], self.starts[index + 1])
         return Example(
-            uid=str(self.uids[place]),
-            input_ids=self.ids[here],  # type: ignore[typeddict-item]  # an array serves as well as a list
-            labels=self.labels[here],  # type: ignore[typeddict-item]
-            prompt_tokens=int(self.prompt_tokens[place]),
-            cut=bool(self.cut[place]),
+            uid=str(self.uids[index]),
+            input_ids=self.ids[tokens],  # type: ignore[typeddict-item]  # an array in place of a list
+            labels=self.labels[tokens],  # type: ignore[typeddict-item]
+            prompt_tokens=int(self.prompt_tokens[index]),
+            cut=bool(self.cut[index]),
         )
 
     def __iter__(self) -> Iterator[Example]:
-        return (self[place] for place in range(len(self)))
+        return (self[index] for index in range(len(self)))
 
 
-def flatten(examples: list[Example] | Flat) -> Flat:
-    """Examples as one `Flat`."""
+def to_flat(examples: list[Example] | Flat) -> Flat:
+    """Concatenate examples into one `Flat`."""
     if isinstance(examples, Flat):
         return examples
     return Flat(
@@ -134,12 +153,15 @@ def flatten(examples: list[Example] | Flat) -> Flat:
 
 
 class PackedSteps(torch.utils.data.Dataset):
-    """Whole steps in one shape, built from flat arrays: no Python work a token, nothing decided while the GPU waits.
+    """Dataset of packed steps that all have the same shape, built from flat arrays.
 
-    Item k is part k % parts of step k // parts, so that `parts` processes that take turns share the rows of one step. Tensors
-    of an item: input_ids and position_ids (rows, row_length); labels likewise, for counting; where and targets (capacity,):
-    the flat positions whose next token is labelled, and that token, filled up with IGNORED; starts (most parts + 1,), int32:
-    the flat positions where parts begin, filled up with the end of the last one; owners as in `PackingCollator`.
+    Item k holds share k % parts of the rows of step k // parts, so that `parts` processes that take items in turn share each
+    step. Tensors of an item, where capacity and segments are maxima over all items:
+
+        input_ids, position_ids, labels, owners: (rows, row_length), as in `PackingCollator`.
+        where: (capacity,), flat positions whose next token is labeled, padded with 0.
+        targets: (capacity,), that next token, padded with IGNORED.
+        starts: (segments + 1,), int32, flat positions where segments start, padded with the end of the last one.
     """
 
     def __init__(
@@ -152,45 +174,47 @@ class PackedSteps(torch.utils.data.Dataset):
     ):
         self.steps, self.row_length, self.pad_id, self.parts = steps, row_length, pad_id, parts
         self.rows = len(steps[0]) // parts
-        flat = flatten(examples)
+        flat = to_flat(examples)
         self.starts, self.ids, self.labels = flat.starts, flat.ids, flat.labels.copy()
-        self.labels[self.starts[:-1]] = IGNORED  # nothing comes before the first token
-        labelled = np.add.reduceat(self.labels != IGNORED, self.starts[:-1])
+        self.labels[self.starts[:-1]] = IGNORED  # no logits predict the first token
+        labeled = np.add.reduceat(self.labels != IGNORED, self.starts[:-1])  # (examples,), labeled tokens of each
         self.capacity = max(
-            sum(int(labelled[member]) for row in self.share(item) for member in row) for item in range(len(self))
+            sum(int(labeled[index]) for row in self.share(item) for index in row) for item in range(len(self))
         )
-        self.most_parts = max(sum(map(len, self.share(item))) for item in range(len(self))) + self.rows  # and the tails
+        # the padding at the end of each row is a segment too
+        self.max_segments = max(sum(map(len, self.share(item))) for item in range(len(self))) + self.rows
 
     def __len__(self) -> int:
         return len(self.steps) * self.parts
 
     def share(self, item: int) -> list[list[int]]:
-        """Return the rows of an item: [row] -> positions of its examples."""
+        """Return the indices of an item's examples, as [row][segment]."""
         first = item % self.parts * self.rows
         return self.steps[item // self.parts][first : first + self.rows]
 
     def examples_in(self, step: int) -> int:
+        """Return the number of examples in a step."""
         return sum(map(len, self.steps[step]))
 
     def __getitem__(self, item: int) -> dict[str, torch.Tensor]:
         shape = (self.rows, self.row_length)
         input_ids, labels = np.full(shape, self.pad_id), np.full(shape, IGNORED)
         position_ids, owners = np.zeros(shape, dtype=np.int64), np.full(shape, -1)
-        for row, members in enumerate(self.share(item)):
-            start = 0
-            for member in members:
-                begin, end = self.starts[member], self.starts[member + 1]
-                here = slice(start, start + end - begin)
-                input_ids[row, here], labels[row, here] = self.ids[begin:end], self.labels[begin:end]
-                position_ids[row, here], owners[row, here] = np.arange(end - begin), member
-                start = here.stop
-            position_ids[row, start:] = np.arange(self.row_length - start)  # the tail is a part of its own
-        flat = np.flatnonzero(labels.reshape(-1) != IGNORED)
+        for row, indices in enumerate(self.share(item)):
+            column = 0
+            for index in indices:
+                first, end = self.starts[index], self.starts[index + 1]
+                segment = slice(column, column + end - first)
+                input_ids[row, segment], labels[row, segment] = self.ids[first:end], self.labels[first:end]
+                position_ids[row, segment], owners[row, segment] = np.arange(end - first), index
+                column = segment.stop
+            position_ids[row, column:] = np.arange(self.row_length - column)  # the padding is a segment of its own
+        labeled = np.flatnonzero(labels.reshape(-1) != IGNORED)  # (labeled tokens,), flat positions
         where, targets = np.zeros(self.capacity, dtype=np.int64), np.full(self.capacity, IGNORED)
-        where[: len(flat)], targets[: len(flat)] = flat - 1, labels.reshape(-1)[flat]
-        begins = np.flatnonzero(position_ids.reshape(-1) == 0)
-        starts = np.full(self.most_parts + 1, position_ids.size, dtype=np.int32)
-        starts[: len(begins)] = begins
+        where[: len(labeled)], targets[: len(labeled)] = labeled - 1, labels.reshape(-1)[labeled]
+        segment_starts = np.flatnonzero(position_ids.reshape(-1) == 0)
+        starts = np.full(self.max_segments + 1, position_ids.size, dtype=np.int32)
+        starts[: len(segment_starts)] = segment_starts
         arrays: dict[str, np.ndarray] = {"input_ids": input_ids, "position_ids": position_ids, "labels": labels}
         arrays |= {"owners": owners, "where": where, "targets": targets, "starts": starts}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -198,45 +222,53 @@ class PackedSteps(torch.utils.data.Dataset):
 
 @dataclass
 class PackingCollator:
-    """Examples -> one packed batch. Tensors of shape (rows, row_length); `owners` says whose token each is (-1: padding)."""
+    """Collate examples into one packed batch.
+
+    All tensors have shape (rows, row_length); `owners` holds the index of each token's example, -1 for padding.
+    """
 
     pad_id: int
     row_length: int
 
     def slots(self, lengths: list[int]) -> int:
-        """Slots of the batch that examples of these lengths make."""
+        """Return the tokens of a batch of examples with these lengths, padding included."""
         return len(pack(lengths, self.row_length)) * self.row_length
 
     def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
+        """Return the batch as {name: tensor}."""
         rows = pack([len(example["input_ids"]) for example in examples], self.row_length)
         shape = (len(rows), self.row_length)
         input_ids, labels = torch.full(shape, self.pad_id), torch.full(shape, IGNORED)
         position_ids, owners = torch.zeros(shape, dtype=torch.long), torch.full(shape, -1)
-        for row, members in enumerate(rows):
+        for row, indices in enumerate(rows):
             start = 0
-            for member in members:
-                example, end = examples[member], start + len(examples[member]["input_ids"])
+            for index in indices:
+                example, end = examples[index], start + len(examples[index]["input_ids"])
                 input_ids[row, start:end] = torch.tensor(example["input_ids"])
                 labels[row, start:end] = torch.tensor(example["labels"])
-                labels[row, start] = IGNORED  # the token before it belongs to another example
+                labels[row, start] = IGNORED  # its logits would come from another example
                 position_ids[row, start:end] = torch.arange(end - start)
-                owners[row, start:end] = member
+                owners[row, start:end] = index
                 start = end
-            position_ids[row, start:] = torch.arange(self.row_length - start)  # the tail is a part of its own
+            position_ids[row, start:] = torch.arange(self.row_length - start)  # the padding is a segment of its own
         return {"input_ids": input_ids, "position_ids": position_ids, "labels": labels, "owners": owners}
 
 
 @dataclass
 class PaddingCollator:
-    """Examples -> one batch padded on the right to the longest; padding is told by length, never by token id."""
+    """Collate examples into one batch, padded on the right to the longest.
+
+    All tensors have shape (examples, longest). Padding is recognized by length, never by token id.
+    """
 
     pad_id: int
 
     def slots(self, lengths: list[int]) -> int:
-        """Slots of the batch that examples of these lengths make."""
+        """Return the tokens of a batch of examples with these lengths, padding included."""
         return len(lengths) * max(lengths)
 
     def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
+        """Return the batch as {name: tensor}."""
         longest = max(len(example["input_ids"]) for example in examples)
         shape = (len(examples), longest)
         input_ids, labels = torch.full(shape, self.pad_id), torch.full(shape, IGNORED)
@@ -244,16 +276,16 @@ class PaddingCollator:
         for row, example in enumerate(examples):
             end = len(example["input_ids"])
             input_ids[row, :end] = torch.tensor(example["input_ids"])
-            labels[row, 1:end] = torch.tensor(example["labels"][1:])  # nothing comes before the first token
+            labels[row, 1:end] = torch.tensor(example["labels"][1:])  # no logits predict the first token
             owners[row, :end] = row
         return {"input_ids": input_ids, "attention_mask": (owners >= 0).long(), "labels": labels, "owners": owners}
 
 
 def make_collator(batching: str, pad_id: int, max_length: int):
-    """The collator of `train.batching`: packed, or padded (which `grouped` uses too, on examples of like length)."""
+    """Return the collator for `train.batching`; `grouped` pads examples of similar length."""
     return PackingCollator(pad_id, max_length) if batching == "packed" else PaddingCollator(pad_id)
 
 
 def efficiency(batch: dict[str, torch.Tensor]) -> tuple[int, int]:
-    """(tokens, slots) of a batch; slots minus tokens is padding."""
+    """Return (tokens without padding, tokens with padding) of a batch."""
     return int((batch["owners"] >= 0).sum()), batch["owners"].numel()

@@ -1,4 +1,7 @@
-"""The texts around a row: the prompt, the target, and the questions that a row can be asked."""
+"""Build the prompt and the target text of a row.
+
+Models are trained on these texts: changing a single byte of a question or a template invalidates their results.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Sequence
 PREFIX = "Description: "
 
 
-# The first is the reference's, byte for byte. The others let a configuration train on more than one wording.
+# The first is the reference's, byte for byte; the others are for training on more than one wording.
 QUESTIONS = {
     "reference": (
         "What is the complete product description? Answer strictly in the format: 'Description: ...' and nothing else."
@@ -23,17 +26,21 @@ QUESTIONS = {
 }
 
 
-Turns = Sequence[tuple[str, str]]  # (what the user said, what the assistant answered), before the prompt
+Turns = Sequence[tuple[str, str]]  # few-shot examples: (user message, assistant message)
 
 
-Passages = Sequence[tuple[str, str]]  # (title, description) of catalog rows that stand in the prompt
+Passages = Sequence[tuple[str, str]]  # retrieved catalog rows: (title, description)
 
 
-PASSAGE_CHARS = 500  # of each description
+PASSAGE_CHARS = 500  # of each passage's description
 
 
 def questions_of(names: list[str]) -> list[str]:
-    """Names of QUESTIONS, 'all', or questions written out, to the questions themselves. Raises ValueError for an unknown name."""
+    """Resolve names of QUESTIONS, ['all'], or literal questions to the questions.
+
+    Raises:
+        ValueError: an unknown name (a text without a space).
+    """
     if names == ["all"]:
         return list(QUESTIONS.values())
     unknown = [name for name in names if name not in QUESTIONS and " " not in name]
@@ -45,36 +52,36 @@ def questions_of(names: list[str]) -> list[str]:
 
 
 def question_for(uid: str, seed: int, names: list[str]) -> str:
-    """The question that a row is asked: a function of (seed, uid), so that every stage finds the same one."""
+    """Choose a row's question: a hash of (seed, uid), so that every stage chooses the same one."""
     questions = questions_of(names)
     digest = hashlib.blake2b(f"{seed}:{uid}".encode(), digest_size=8).digest()
     return questions[int.from_bytes(digest, "little") % len(questions)]
 
 
 def build_prompt(title: str, question: str = QUESTIONS["reference"]) -> str:
-    """The user's message: three lines, the reference's byte for byte with the default question."""
+    """Build the user message; with the default question the reference's, byte for byte."""
     return f"Based on the product title below, answer the question.\nQuestion: {question}\nTitle: {title}"
 
 
 def open_prompt(prompt: str, passages: Passages) -> str:
-    """The prompt with rows of the catalogue before it (open book); the prompt as it is without any."""
+    """Build a prompt with retrieval: the passages before it; unchanged if there are none."""
     if not passages:
         return prompt
-    shown = "\n".join(f"Title: {title}\n{build_target(shorten(text))}" for title, text in passages)
-    return f"These entries of the catalogue may help:\n{shown}\n\n{prompt}"
+    entries = "\n".join(f"Title: {title}\n{build_target(shorten(text))}" for title, text in passages)
+    return f"These entries of the catalogue may help:\n{entries}\n\n{prompt}"
 
 
 def shorten(text: str, limit: int = PASSAGE_CHARS) -> str:
-    """The text on one line, cut between two words if it has more than `limit` characters."""
+    """Put a text on one line and truncate it at `limit` characters, between words if possible."""
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit + 1].rpartition(" ")[0] or text[:limit]
 
 
 def build_target(content: str) -> str:
-    """The assistant's answer."""
+    """Build the target text: PREFIX and the description."""
     return PREFIX + content
 
 
 def strip_prefix(text: str) -> str:
-    """The text without the "Description:" it may begin with (case as written, white space around it ignored)."""
+    """Remove a leading "Description:" (case-sensitive) and the white space around it."""
     return text.strip().removeprefix(PREFIX.strip()).lstrip()

@@ -1,4 +1,4 @@
-"""Find catalog rows by title and question, and attribute sentences to them."""
+"""Retrieve catalog rows by title and question, and attribute sentences to them."""
 
 from ftlib.runtime.lazy import lazy_exports
 
@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "bm25_index": ["Index", "Nearest", "Source"],
-        "attribution": ["mark", "rests_on"],
+        "attribution": ["mark", "supporting_sentences"],
     },
 )

@@ -1,15 +1,13 @@
-"""Is a sentence of an answer borne out by the rows that it is shown with? Words, numbers, colours and materials.
+"""Attribute the sentences of an answer to retrieved rows: is a sentence supported by a source?
 
-What: `mark(answer, sources)` gives each sentence of an answer with whether one row supports it; `rests_on` picks the sentences
-of the rows that it rests on.
-How it is decided: every number, colour and material that the sentence names must stand in the row; and of all else that it
-tells at least `OVERLAP`: content words by their stem, without those of the row's title, which every sentence about the product
-repeats; such facts together count as one word. Why so strict on the first: a wrong number in a right sentence leaves most words
-as they were, and it is what a customer sues for. A sentence that tells nothing but the title is supported.
-What it cannot see: "does not rust" against "rusts", who does what to whom, words that mean the same; and an invention beside true
-facts passes now and then.
-How often it is right, on pairs that `OVERLAP` was not chosen on: `python benchmarks/support_pairs.py`, `results/support.json`.
-Porter's stemmer (Porter 1980, "An algorithm for suffix stripping") comes from the library nltk.
+`mark(answer, sources)` returns each sentence with the row that supports it. A row supports a sentence if it contains every
+number, color and material of the sentence, and at least the share OVERLAP of its other content words, compared by stem and
+without the words of the row's title, which every sentence about the product repeats; all numbers, colors and materials together
+count as one such word. Numbers are checked strictly, because a wrong number in an otherwise correct sentence leaves most words
+unchanged, and it is the error that costs a store most. A sentence with no content beyond the title counts as supported.
+Negation ("does not rust"), roles and synonyms are not recognized, and an invented detail beside true facts sometimes passes.
+Error rates on pairs that OVERLAP was not chosen on: `python benchmarks/support_pairs.py`, `results/support.json`. The stemmer
+is Porter's (1980, "An algorithm for suffix stripping"), from nltk.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from ftlib.data.words import FUNCTION_WORDS, given_numbers, numbers, unsupported
 from ftlib.prompts.templates import strip_prefix
 from ftlib.retrieval.bm25_index import Source
 
-OVERLAP = 0.3
+OVERLAP = 0.3  # least share of a sentence's content words that a source must contain
 _NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
 _NUMBER_WORDS = {word: number for number, word in enumerate(_NUMBERS, start=1)}
 _EMPTY = FUNCTION_WORDS | frozenset(
@@ -40,21 +38,26 @@ _stem = lru_cache(maxsize=2**16)(PorterStemmer().stem)
 
 @dataclass(frozen=True)
 class Marked:
-    """A sentence of an answer. `uid`: the row that supports it, None if none does."""
+    """A sentence of an answer, and the uid of the row that supports it (None if no row does)."""
 
     text: str
     uid: str | None
 
     @property
     def supported(self) -> bool:
+        """True if a row supports the sentence."""
         return self.uid is not None
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What a text says, as far as it is looked at: stems of its content words, numbers, colours and materials.
+    """The compared content of a text.
 
-    given: the numbers in every way they can be read, and those inside codes (see `metrics.given_numbers`).
+    Attributes:
+        words: stems of its content words.
+        numbers: in digits, and one to twelve as words.
+        given: its numbers in all readings, and those inside codes; see `data.words.given_numbers`.
+        attributes: stems of its colors and materials.
     """
 
     words: frozenset[str]
@@ -65,54 +68,61 @@ class Claims:
 
 @cache
 def attribute_stems() -> frozenset[str]:
-    """Stems of the words in attributes.yaml."""
-    listed = yaml.safe_load((resources.files("ftlib.retrieval") / "attributes.yaml").read_text(encoding="utf-8"))
-    return frozenset(_stem(word) for line in listed.values() for word in line.split())
+    """Return the stems of the words in attributes.yaml."""
+    words_of = yaml.safe_load((resources.files("ftlib.retrieval") / "attributes.yaml").read_text(encoding="utf-8"))
+    return frozenset(_stem(word) for line in words_of.values() for word in line.split())
 
 
 @lru_cache(maxsize=2**12)
 def claims(text: str) -> Claims:
-    """Numbers are those in digits, and one to twelve as words; a number is no content word."""
-    said = words(text)
-    spelled = {str(_NUMBER_WORDS[word]) for word in said if word in _NUMBER_WORDS and word != "one"}
+    """Extract the claims of a text; a number is not a content word."""
+    text_words = words(text)
+    spelled = {str(_NUMBER_WORDS[word]) for word in text_words if word in _NUMBER_WORDS and word != "one"}
     digits = numbers(text) | spelled
-    content = {_stem(word) for word in said if word not in _EMPTY and word not in _NUMBER_WORDS and word not in digits}
+    content = {_stem(w) for w in text_words if w not in _EMPTY and w not in _NUMBER_WORDS and w not in digits}
     given = frozenset(given_numbers(text) | spelled)
     return Claims(frozenset(content), frozenset(digits), given, frozenset(content & attribute_stems()))
 
 
 def supports(title: str, content: str, sentence: str, overlap: float = OVERLAP) -> bool:
-    """True if a row (title and description) supports the sentence, as the head of this file says."""
-    said, known = claims(sentence), claims(f"{title}. {content}")
-    missing = unsupported(sentence, f"{title}. {content}") | (said.numbers - numbers(sentence))
-    if missing - known.given or not said.attributes <= known.attributes:
+    """Return whether a row (title and description) supports a sentence; the module docstring has the rule."""
+    claimed, evidence = claims(sentence), claims(f"{title}. {content}")
+    missing = unsupported(sentence, f"{title}. {content}") | (claimed.numbers - numbers(sentence))
+    if missing - evidence.given or not claimed.attributes <= evidence.attributes:
         return False
-    told = said.words - claims(title).words - said.attributes
-    facts = min(1, len(said.numbers) + len(said.attributes))
-    return not told or len(told & known.words) + facts >= overlap * (len(told) + facts)
+    new_words = claimed.words - claims(title).words - claimed.attributes
+    facts = min(1, len(claimed.numbers) + len(claimed.attributes))
+    return not new_words or len(new_words & evidence.words) + facts >= overlap * (len(new_words) + facts)
 
 
 def mark(answer: str, sources: Sequence[Source]) -> list[Marked]:
-    """The sentences of an answer, each with the first row that supports it. The leading "Description:" says nothing."""
-    found = []
+    """Split an answer into sentences and attribute each to the first source that supports it."""
+    marked = []
     for sentence in sentences(strip_prefix(answer)):
         uid = next((source.uid for source in sources if supports(source.title, source.content, sentence)), None)
-        found.append(Marked(sentence, uid))
-    return found
+        marked.append(Marked(sentence, uid))
+    return marked
 
 
-def rests_on(answers: Iterable[str], sources: Sequence[Source]) -> list[Source]:
-    """The sources, each with the sentences of its description that share most words with the sentences it supports."""
+def supporting_sentences(answers: Iterable[str], sources: Sequence[Source]) -> list[Source]:
+    """Return the sources with their `sentences` set to those that support the answers.
+
+    For each supported sentence of an answer, that is the sentence of the source that shares most words with it. A source that
+    supports no sentence is returned unchanged.
+    """
     marked = [sentence for answer in answers for sentence in mark(answer, sources)]
-    found = []
+    results = []
     for source in sources:
-        parts = sentences(source.content)
-        chosen = {_closest(each.text, parts) for each in marked if each.uid == source.uid and parts}
-        best = tuple(parts[place] for place in sorted(chosen))
-        found.append(replace(source, sentences=best) if best else source)
-    return found
+        candidates = sentences(source.content)
+        chosen = {
+            _closest(sentence.text, candidates) for sentence in marked if sentence.uid == source.uid and candidates
+        }
+        supporting = tuple(candidates[index] for index in sorted(chosen))
+        results.append(replace(source, sentences=supporting) if supporting else source)
+    return results
 
 
-def _closest(sentence: str, parts: list[str]) -> int:
-    said = claims(sentence).words
-    return max(range(len(parts)), key=lambda place: (len(said & claims(parts[place]).words), -place))
+def _closest(sentence: str, candidates: list[str]) -> int:
+    """Return the index of the candidate that shares most content words with a sentence."""
+    claimed = claims(sentence).words
+    return max(range(len(candidates)), key=lambda index: (len(claimed & claims(candidates[index]).words), -index))

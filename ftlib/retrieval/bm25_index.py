@@ -1,12 +1,10 @@
-"""Which rows of the catalogue belong to a title and a question: an index on disk, and the nearest training title.
+"""Retrieve catalog rows for a title and a question with BM25, from an index on disk.
 
-What: `Index` finds rows by title and description, for the sample as for a million rows; `Nearest` is a baseline.
-Why: an answer that rests on a row can be checked, and one that rests on none should say so. And answering with the nearest
-training title's description costs nothing to train: a model that does not beat it has learnt no more than a look-up.
-BM25 (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond") comes from the library
-bm25s (Lù 2024) in its numpy form: no model, no download, the same result on every machine. Its arrays are memory-mapped, so a
-search reads only what belongs to its words.
-How: `ftlib run` builds the stage `index/`; `Index.open(dataset, folder).sources("blue enamel cup", "how large is it?")`.
+`Index` searches titles and descriptions of all splits, for the sample as for a million rows; `Nearest` is the baseline that
+answers with the description of the nearest training title. BM25 (Robertson and Zaragoza 2009, "The Probabilistic Relevance
+Framework: BM25 and Beyond") comes from bm25s (Lù 2024) with its numpy backend: no embedding model and no download, and the same
+result on every machine. Its arrays are memory-mapped, so a search reads only the postings of its words. `ftlib run` builds the
+stage `index/`; `Index.open(dataset, folder).sources("blue enamel cup", "how large is it?")` searches it.
 """
 
 from __future__ import annotations
@@ -24,15 +22,15 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 from tqdm import tqdm
 
-from ftlib.data.text import fitting, fold, neighbours, question_words
+from ftlib.data.text import adjacent_pairs, best_sentences, fold, question_words
 from ftlib.runtime.files import read_json
 
 
 def _without_jax():
-    """bm25s, imported as if JAX were not installed.
+    """Import bm25s as if JAX were not installed.
 
-    It looks for JAX and starts it to sort a few numbers, and JAX takes three quarters of the GPU's memory when it starts. JAX is
-    installed on Colab, so a model that fits would not fit any more. Ours is the numpy form, which needs none of it.
+    If JAX is available, as on Colab, bm25s initializes it, and JAX then reserves three quarters of the GPU's memory. We use only
+    bm25s' numpy backend.
     """
     jax = sys.modules.pop("jax", None)
     sys.modules["jax"] = None
@@ -49,39 +47,50 @@ bm25s = _without_jax()
 
 
 COLUMNS = ["uid", "title", "content"]
-FIELDS = {"titles": "title", "texts": "content"}  # folder of each index, column that it holds
-TEXT_WEIGHT = 0.3  # what a word of the description counts beside one of the title, in the order of candidates
-ROW_TITLE = 0.25  # what the part of a row's title that was not asked for counts, beside the part of the asked title that it lacks
-CANDIDATES = 50  # rows of the highest BM25 score that are compared with the title word by word
-# Words in more than this share of the rows, and in more rows than this, find little and cost most of the time.
+FIELDS = {"titles": "title", "texts": "content"}  # {folder of an index: the column it indexes}
+TEXT_WEIGHT = 0.3  # weight of the description's BM25 score relative to the title's, for selecting candidates
+ROW_TITLE = (
+    0.25  # weight of the row's title words that the query lacks, relative to the query's words that the row lacks
+)
+CANDIDATES = 50  # rows with the highest BM25 scores that are compared with the query word by word
+# Words in more than this share of the rows, and in more rows than this, are skipped: they cost most of the time and help little.
 FREQUENT = 0.25, 5000
 
 
 @dataclass(frozen=True)
 class Source:
-    """A row that belongs to what was asked. `score`: how well its title agrees, 0 to 1. `split`: was it trained on?
+    """A retrieved row.
 
-    `place`: its number in its split.
+    Attributes:
+        uid: of the row.
+        title: of the row.
+        score: agreement of its title with the query, 0 to 1.
+        split: of the data set: 'train' for rows that the model was trained on.
+        row_idx: index within the split.
+        sentences: those of the description that match the query best, in their order.
+        content: the description.
     """
 
     uid: str
     title: str
     score: float
     split: str
-    place: int
-    sentences: tuple[str, ...]  # those of the description that fit the question best, in its order
+    row_idx: int
+    sentences: tuple[str, ...]
     content: str
 
 
 @dataclass(frozen=True)
 class Match:
-    """A row that shares words with what was asked, with all by which matches are ranked.
+    """A candidate row with its ranking criteria.
 
     Attributes:
-        agreement: of both titles, 0 to 1; see `Index._agreement`.
-        word_pairs: neighboring words that both titles have.
-        bm25: of title and description.
-        position: in the concatenated splits.
+        agreement: of the row's title with the query, 0 to 1; see `Index._agreement`.
+        word_pairs: pairs of adjacent words that both titles have.
+        bm25: weighted score of title and description.
+        position: index in the concatenated splits.
+        split: of the row.
+        row: uid, title and content.
     """
 
     agreement: float
@@ -92,15 +101,15 @@ class Match:
     row: dict
 
     def rank(self) -> tuple:
-        """Return the sort key: best first, of equal ones the lower position."""
+        """Return the sort key: best first, ties by position."""
         return (-self.agreement, -self.word_pairs, -self.bm25, self.position)
 
 
 class Index:
-    """The prepared catalogue's rows, found by title and description. Build it once with `build`, then `open` it."""
+    """Search index over titles and descriptions of a data set: `build` it once, then `open` it."""
 
     def __init__(self, dataset, titles, texts, threshold: float):
-        self.dataset = {split: rows.select_columns(COLUMNS) for split, rows in dataset.items()}  # no other is read
+        self.dataset = {split: rows.select_columns(COLUMNS) for split, rows in dataset.items()}
         self.titles, self.texts, self.threshold = titles, texts, threshold
         self.starts = dict(zip(dataset, np.cumsum([0, *map(len, dataset.values())]).tolist(), strict=False))
         self.rows = sum(map(len, dataset.values()))
@@ -109,45 +118,55 @@ class Index:
 
     @classmethod
     def open(cls, dataset, folder: Path) -> Index:
-        """dataset: the `DatasetDict` that was indexed; folder: where `build` wrote."""
+        """Open an index.
+
+        Args:
+            dataset: the `DatasetDict` that was indexed.
+            folder: the folder that `build` wrote.
+        """
         titles, texts = (bm25s.BM25.load(folder / name, mmap=True, show_progress=False) for name in FIELDS)
         return cls(dataset, titles, texts, read_json(folder / "threshold.json")["threshold"])
 
     @cached_property
     def _by_length(self) -> dict[int, list[str]]:
-        """The words of the titles by their length, for words that are misspelt."""
-        found = defaultdict(list)
+        """Group the titles' vocabulary by word length, for spelling correction."""
+        groups = defaultdict(list)
         for word in self.titles.vocab_dict:
-            found[len(word)].append(word)
-        return found
+            groups[len(word)].append(word)
+        return groups
 
     def sources(
         self, title: str, question: str = "", k: int = 3, splits: Collection[str] = (), without: Collection[str] = ()
     ) -> list[Source]:
-        """Return at most k rows whose titles agree with the asked one, best first; [] rather than unrelated rows.
+        """Return at most k rows whose score reaches the threshold, best first.
 
-        splits: only rows of these (default: all). without: uids that must not be found, such as the row that is asked about.
+        Args:
+            title: of a product.
+            question: about it; its words select sentences and candidates.
+            k: maximum number of rows.
+            splits: search only these (default: all).
+            without: uids to exclude, such as that of the product itself.
         """
-        found = self.search(title, question, k, splits, without)
-        return [source for source in found if source.score >= self.threshold]
+        results = self.search(title, question, k, splits, without)
+        return [source for source in results if source.score >= self.threshold]
 
     def search(
         self, title: str, question: str = "", k: int = 3, splits: Collection[str] = (), without: Collection[str] = ()
     ) -> list[Source]:
-        """Return the k best rows as `sources` does, those below the threshold too."""
-        asked = [self._spellings(word) for word in dict.fromkeys(fold(title))]
-        title_words = [word for spellings in asked for word in spellings]
+        """Return the k best rows, including those below the threshold; arguments as `sources`."""
+        query = [self._spellings(word) for word in dict.fromkeys(fold(title))]
+        title_words = [word for spellings in query for word in spellings]
         words = [*title_words, *question_words(question)]
         scores = self._scores(self.titles, title_words) + TEXT_WEIGHT * self._scores(self.texts, words)
         for split, rows in self.dataset.items():
             if splits and split not in splits:
                 scores[self.starts[split] : self.starts[split] + len(rows)] = 0
         positions = self._highest(scores, CANDIDATES + len(without))
-        pairs = neighbours([spellings[0] for spellings in asked])
+        pairs = adjacent_pairs([spellings[0] for spellings in query])
         matches = [
             Match(
-                agreement=self._agreement(asked, row),
-                word_pairs=len(pairs & neighbours(fold(row["title"]))),
+                agreement=self._agreement(query, row),
+                word_pairs=len(pairs & adjacent_pairs(fold(row["title"]))),
                 bm25=float(scores[position]),
                 position=position,
                 split=split,
@@ -159,7 +178,7 @@ class Index:
         return [self._source(match, {*words}) for match in sorted(matches, key=Match.rank)[:k]]
 
     def _highest(self, scores: np.ndarray, count: int) -> list[int]:
-        """Return the positions of the `count` highest scores above 0, best first; of equal ones the lower position."""
+        """Return the positions of the `count` highest positive scores, best first, ties by position."""
         count = min(count, self.rows)
         positions = np.argpartition(-scores, count - 1)[:count]
         return sorted((int(p) for p in positions if scores[p] > 0), key=lambda position: (-scores[position], position))
@@ -171,51 +190,55 @@ class Index:
             title=row["title"],
             score=round(match.agreement, 3),
             split=match.split,
-            place=match.position - self.starts[match.split],
-            sentences=tuple(fitting(row["content"], words)),
+            row_idx=match.position - self.starts[match.split],
+            sentences=tuple(best_sentences(row["content"], words)),
             content=row["content"],
         )
 
     def _scores(self, index, words: Iterable[str]) -> np.ndarray:
-        """BM25 of every row for some words. Frequent words are left out, unless there are no others: then the rarest counts."""
+        """Return the BM25 score of every row for some words, (rows,).
+
+        Frequent words are skipped; if all words are frequent, only the rarest counts.
+        """
         starts, ids = index.scores["indptr"], index.get_tokens_ids(list(dict.fromkeys(words)))
-        ids.sort(key=lambda place: starts[place + 1] - starts[place])
+        ids.sort(key=lambda word_id: starts[word_id + 1] - starts[word_id])  # by document frequency
         share, least = FREQUENT
         limit = max(share * self.rows, least)
-        rare = [place for place in ids if starts[place + 1] - starts[place] <= limit]
+        rare = [word_id for word_id in ids if starts[word_id + 1] - starts[word_id] <= limit]
         return np.array(index.get_scores_from_ids(rare or ids[:1]))
 
     def _rows_at(self, positions: list[int]) -> Iterator[tuple[int, str, dict]]:
-        """Yield (position, split, row); the rows of a split are read at once."""
+        """Yield (position, split, row); the rows of a split are read in one call."""
         for split, rows in self.dataset.items():
             start = self.starts[split]
-            own = [position for position in positions if start <= position < start + len(rows)]
-            columns = rows[[position - start for position in own]] if own else {}
-            for number, position in enumerate(own):
-                yield position, split, {name: values[number] for name, values in columns.items()}
+            in_split = [position for position in positions if start <= position < start + len(rows)]
+            columns = rows[[position - start for position in in_split]] if in_split else {}
+            for column_idx, position in enumerate(in_split):
+                yield position, split, {name: values[column_idx] for name, values in columns.items()}
 
-    def _agreement(self, asked: list[list[str]], row: dict) -> float:
-        """Return how well a row's title and the asked title agree, 0 to 1.
+    def _agreement(self, query: list[list[str]], row: dict) -> float:
+        """Return the agreement of a row with the query, 0 to 1.
 
-        It is the share of the asked words' weight that the row has: all of a word's weight if it is in the row's title, half
-        if it is only in the description. The result is lowered by up to `ROW_TITLE` where the row's title has words that were
-        not asked for, because people type less than retailers do. Weights are idf, so that a number or a name counts more than
-        "of"; a word that no title has weighs as much as one that a single title has.
+        It is the share of the query's idf weight that the row covers: a word counts fully if it is in the row's title, half if
+        it is only in the description. Words of the row's title that are not in the query lower the result by at most a factor
+        of 1 + ROW_TITLE; their weight is small because people type less than retailers write. A word that is in no title weighs
+        as much as one that is in a single title.
 
         Args:
-            asked: the spellings of each asked word.
+            query: the spellings of each query word.
+            row: with title and content.
         """
         title_words, text_words = set(fold(row["title"])), set(fold(row["content"]))
         total = agreed = 0.0
-        for spellings in asked:
+        for spellings in query:
             weight = self._weight(spellings)
             total += weight
             agreed += weight * (1.0 if title_words & {*spellings} else 0.5 if text_words & {*spellings} else 0.0)
         if not total:
             return 0.0
         weights = {word: self._weight([word]) for word in title_words}
-        known = {word for spellings in asked for word in spellings}
-        covered = sum(weights[word] for word in title_words & known) / max(sum(weights.values()), 1e-9)
+        query_words = {word for spellings in query for word in spellings}
+        covered = sum(weights[word] for word in title_words & query_words) / max(sum(weights.values()), 1e-9)
         return agreed / total * (1 + ROW_TITLE * covered) / (1 + ROW_TITLE)
 
     def _weight(self, spellings: Collection[str]) -> float:
@@ -225,8 +248,8 @@ class Index:
     def _spellings(self, word: str) -> list[str]:
         """Return the word itself if a title has it, else up to three vocabulary words within edit distance 1.
 
-        The distance is Damerau's (a letter inserted, deleted, replaced, or two swapped), 2 from eight letters on. Numbers and
-        short words are never replaced.
+        The limit is 2 from eight letters on. The distance is Damerau-Levenshtein: a letter inserted, deleted, replaced, or two
+        swapped. Numbers and words of up to three letters are never corrected.
         """
         if word in self.titles.vocab_dict or len(word) < 4 or any(c.isdigit() for c in word):
             return [word]
@@ -238,7 +261,7 @@ class Index:
 
 
 def build(dataset, folder: Path) -> int:
-    """Write both indexes of a `DatasetDict` with the columns title and content; returns the number of rows."""
+    """Write both indexes of a `DatasetDict` with the columns title and content; return the number of rows."""
     rows = sum(map(len, dataset.values()))
     for name, column in FIELDS.items():
         vocabulary: dict[str, int] = {}
@@ -260,20 +283,23 @@ def _column(dataset, column: str) -> Iterator[str]:
 
 
 class Nearest:
-    """BM25 (Lucene's variant, k1 = 1.5, b = 0.75) over training titles.
+    """Nearest-title baseline: BM25 (Lucene's variant, k1 = 1.5, b = 0.75) over training titles.
 
-    Index the training split only: a test row in the index would find itself. For the same reason the nearest row to a
-    training title is that title's own row, so the baseline means something for unseen titles only.
+    Index the training split only: an indexed test row would match itself. For the same reason the baseline is meaningful for
+    unseen titles only. Titles are split into lower-case words and numbers, without stemming or stop words, because titles are
+    short and BM25 gives frequent words little weight.
 
-    titles, texts: lists of the same length; `texts[i]` is the description that belongs to `titles[i]`.
-    A title is read as its lower-case words and numbers; nothing is stemmed and no stop words are left out, because
-    a short title has no word to spare and BM25 gives frequent words little weight by itself.
-    Raises ValueError if the lengths differ or no title has a word.
+    Args:
+        titles: to index.
+        texts: the description of each title.
+
+    Raises:
+        ValueError: the lengths differ, or no title has a word.
     """
 
     def __init__(self, titles: Sequence[str], texts: Sequence[str]):
         if len(titles) != len(texts):
-            raise ValueError(f"{len(titles)} titles but {len(texts)} texts; give one description a title.")
+            raise ValueError(f"{len(titles)} titles but {len(texts)} texts; give one description per title.")
         words = _words(titles)
         if not any(words):
             raise ValueError("No title has a word in it, so nothing can be searched; check that the split has rows.")
@@ -282,35 +308,35 @@ class Nearest:
         self.index.index(words, show_progress=False)
 
     def best(self, titles: Sequence[str]) -> list[tuple[int, float]]:
-        """For each title the index of the nearest training title and its BM25 score (above 0, no upper limit).
+        """Return (index, BM25 score) of the nearest training title for each title.
 
-        Of equal scores the lowest index wins. A title without a known word scores 0.0 against every row, so by the same
-        rule it gets (0, 0.0): the baseline still answers each row, and whoever shows a source leaves out scores of 0.
+        Ties go to the lowest index. A title without any indexed word gets (0, 0.0), so the baseline answers every row; do not
+        show rows with a score of 0 as sources.
         """
         return [self._best_of(words) for words in _words(titles)]
 
     def answers(self, titles: Sequence[str]) -> list[str]:
-        """For each title the description of the nearest training title."""
+        """Return the description of the nearest training title for each title."""
         return [self.texts[index] for index, _ in self.best(titles)]
 
-    def neighbours(self) -> list[int]:
-        """For each indexed title the index of the most similar other one."""
-        found = []
-        for own, words in enumerate(self.words):
+    def neighbors(self) -> list[int]:
+        """Return, for each indexed title, the index of the nearest other one."""
+        nearest = []
+        for index, words in enumerate(self.words):
             scores = np.array(self.index.get_scores_from_ids(self.index.get_tokens_ids(words)))
-            scores[own] = -1
-            found.append(int(np.argmax(scores)))
-        return found
+            scores[index] = -1
+            nearest.append(int(np.argmax(scores)))
+        return nearest
 
     def _best_of(self, words: list[str]) -> tuple[int, float]:
-        # bm25s' own top-k leaves the order of equal scores open; argmax takes the first.
+        # The order of ties in bm25s' top-k is undefined; argmax returns the first.
         scores = self.index.get_scores_from_ids(self.index.get_tokens_ids(words))
         index = int(np.argmax(scores))
         return index, float(scores[index])
 
 
 def _words(titles: Sequence[str]) -> list[list[str]]:
-    """Lower-case words of each title; single characters stay ("size 5"), which bm25s' own pattern would drop."""
+    """Return the lower-case words of each title, single characters included ("size 5")."""
     return bm25s.tokenize(
         list(titles), token_pattern=r"(?u)\b\w+\b", stopwords=None, return_ids=False, show_progress=False
     )

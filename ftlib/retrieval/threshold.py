@@ -1,9 +1,9 @@
-"""From which score on does a row count as a source? The threshold of an index, set on validation rows, with its error rates.
+"""Calibrate the score from which on a retrieved row is shown as a source.
 
-Why: the best row of a search is always some row. A page that cites it whatever it is cites a wrong product for each new one.
-How it is set: validation titles are typed as people type them (a slip of the finger, lower case, half of the words) while their
-row is in the index, and as they are while it is kept out, so that what is found is another product. The threshold is the score
-with the fewest errors of both kinds together. The stage `index/` records it with the shares of errors.
+A search always has a best row; without a threshold, a wrong product would be cited for every title that is not in the catalog.
+The threshold minimizes the sum of two error rates on validation rows: titles as people type them (a typo, lower case, the first
+half) whose row is in the index and is missed, and titles whose row is excluded, so that every result is another product. The
+stage `index/` records the threshold and both rates, computed on rows that it was not chosen on.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ from pathlib import Path
 from ftlib.retrieval.bm25_index import FIELDS, Index, build
 from ftlib.runtime.files import write_json
 
-ROWS = 400  # validation rows that are tried at most
+ROWS = 400  # validation rows that are used at most
 
 
-def slip(title: str, rng: random.Random) -> str:
-    """One slip of the finger in one word of at least four letters: a letter left out, doubled, wrong, or two swapped."""
+def typo(title: str, rng: random.Random) -> str:
+    """Put a typo into one word of at least four letters.
+
+    A letter is deleted, doubled, replaced, or swapped with the next.
+    """
     words = title.split()
-    places = [place for place, word in enumerate(words) if len(word) > 3 and word.isalpha()]
-    if not places:
+    candidates = [index for index, word in enumerate(words) if len(word) > 3 and word.isalpha()]
+    if not candidates:
         return title
-    place = rng.choice(places)
-    word = words[place]
+    index = rng.choice(candidates)
+    word = words[index]
     at = rng.randrange(1, len(word) - 1)
-    words[place] = rng.choice(
+    words[index] = rng.choice(
         (
             word[:at] + word[at + 1 :],
             word[:at] + word[at] + word[at:],
@@ -39,66 +42,76 @@ def slip(title: str, rng: random.Random) -> str:
     return " ".join(words)
 
 
-def part(title: str, rng: random.Random) -> str:
-    """The first half of the words, at least two."""
+def first_half(title: str, rng: random.Random) -> str:
+    """Return the first half of the words, at least two."""
     words = title.split()
     return " ".join(words[: max(2, len(words) // 2)])
 
 
-def lower(title: str, rng: random.Random) -> str:
-    """As most people type."""
+def lower_case(title: str, rng: random.Random) -> str:
+    """Return the title in lower case, as most people type."""
     return title.lower()
 
 
-TYPED: dict[str, Callable[[str, random.Random], str]] = {"slip": slip, "lower case": lower, "part": part}
+# The keys are recorded in results/retrieval_scale.json.
+TYPED: dict[str, Callable[[str, random.Random], str]] = {"slip": typo, "lower case": lower_case, "part": first_half}
 
 
 def threshold_errors(right: list[float], wrong: list[float], threshold: float) -> dict[str, float]:
-    """Shares of errors at a threshold. right: scores of the rows that were asked for, 0 if not found; wrong: of others."""
+    """Return the two error rates of a threshold.
+
+    Args:
+        right: scores of the rows that should be found, 0 if another row ranked first.
+        wrong: scores of rows that should not be cited.
+        threshold: from which score on a row is cited.
+    """
     missed = sum(score < threshold for score in right) / max(len(right), 1)
     cited = sum(score >= threshold for score in wrong) / max(len(wrong), 1)
     return {"missed": round(missed, 4), "wrongly_cited": round(cited, 4)}
 
 
 def best_threshold(right: list[float], wrong: list[float]) -> float:
-    """The threshold with the smallest sum of both shares; of equal ones the highest, which cites least."""
+    """Return the threshold with the smallest sum of both error rates; of ties the highest."""
     candidates = sorted({*right, *wrong, 1.01}, reverse=True)
     return min(candidates, key=lambda threshold: sum(threshold_errors(right, wrong, threshold).values()))
 
 
 def scores_of(index: Index, rows: list[dict], seed: int) -> tuple[list[float], list[float]]:
-    """Scores of the rows that were asked for, each typed in all three ways, and of the best other row for each title."""
+    """Return the scores of the right and of the wrong rows, see `threshold_errors`.
+
+    Right: each row, searched by its title in all variants of TYPED. Wrong: the best other row for each title.
+    """
     rng = random.Random(seed)
     right, wrong = [], []
     for row in rows:
-        for typed in TYPED.values():
-            found = index.search(typed(row["title"], rng), k=1)
-            right.append(found[0].score if found and found[0].uid == row["uid"] else 0.0)
-        found = index.search(row["title"], k=1, without=[row["uid"]])
-        wrong.append(found[0].score if found else 0.0)
+        for variant in TYPED.values():
+            results = index.search(variant(row["title"], rng), k=1)
+            right.append(results[0].score if results and results[0].uid == row["uid"] else 0.0)
+        results = index.search(row["title"], k=1, without=[row["uid"]])
+        wrong.append(results[0].score if results else 0.0)
     return right, wrong
 
 
 def build_index(cfg, dataset, folder: Path) -> dict:
-    """Write the stage `index/`: both indexes and the threshold; returns what the manifest says of it."""
+    """Write the stage `index/`: both indexes and the threshold; return its entries of the manifest."""
     rows = build(dataset, folder)
     write_json(folder / "threshold.json", {"threshold": 0.0})
     index = Index.open(dataset, folder)
-    asked = list(dataset["validation"].select(range(min(ROWS, len(dataset["validation"])))))
-    half = len(asked) // 2  # the errors are counted on rows that the threshold was not chosen on
-    threshold = best_threshold(*scores_of(index, asked[:half], cfg.data.seed))
-    errors = threshold_errors(*scores_of(index, asked[half:], cfg.data.seed + 1), threshold)
+    queries = list(dataset["validation"].select(range(min(ROWS, len(dataset["validation"])))))
+    half = len(queries) // 2  # the error rates are computed on the other half
+    threshold = best_threshold(*scores_of(index, queries[:half], cfg.data.seed))
+    errors = threshold_errors(*scores_of(index, queries[half:], cfg.data.seed + 1), threshold)
     write_json(folder / "threshold.json", {"threshold": threshold})
     words = {name: len(getattr(index, name).vocab_dict) for name in FIELDS}
-    tried = {"chosen_on": half, "counted_on": len(asked) - half}
-    return {"rows": rows, "words": words, "threshold": threshold, "errors": errors | tried}
+    counts = {"chosen_on": half, "counted_on": len(queries) - half}
+    return {"rows": rows, "words": words, "threshold": threshold, "errors": errors | counts}
 
 
 def describe(manifest: dict) -> str:
-    """The threshold and its error rates in words."""
+    """Describe the threshold and its error rates in one line."""
     errors = manifest["errors"]
     return (
         f"{manifest['rows']} rows indexed; a row is a source from a score of {manifest['threshold']:.2f} on: of "
-        f"{errors['counted_on']} validation titles with a slip, in lower case and in part {errors['missed']:.0%} miss their row, "
-        f"and of those whose row is kept out {errors['wrongly_cited']:.0%} get another one"
+        f"{errors['counted_on']} validation titles (typos, lower case, first half) {errors['missed']:.0%} miss their row; "
+        f"with that row excluded, {errors['wrongly_cited']:.0%} cite another one"
     )

@@ -1,4 +1,4 @@
-"""What every other package stands on: errors, devices, processes, files."""
+"""Errors, devices, processes and files: what every other package builds on."""
 
 from ftlib.runtime.lazy import lazy_exports
 

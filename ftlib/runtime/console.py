@@ -1,7 +1,7 @@
-"""One place for what the library prints while it works: `log.info`, on standard output, by rank 0 only.
+"""Print progress through one logger, on standard output, from rank 0 only.
 
-Results that a command was run for are printed with `print`; everything else goes through `log`, so that `--quiet` hides it and
-`--verbose` adds details.
+The result of a command is printed with `print`; everything else goes through `log`, so that `--quiet` hides it and `--verbose`
+adds details.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ log = logging.getLogger("ftlib")
 
 
 class _StandardOutput(logging.Handler):
-    """Write to whatever `sys.stdout` is at that moment, so that it can be redirected."""
+    """Write to the current `sys.stdout`, looked up for each record, so that it can be redirected."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if distributed.first():
@@ -23,7 +23,7 @@ class _StandardOutput(logging.Handler):
 
 
 def set_volume(quiet: bool = False, verbose: bool = False) -> None:
-    """Choose what is printed: warnings only, everything, or (the default) progress."""
+    """Set the log level: warnings only, everything, or (the default) progress."""
     log.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
 
 

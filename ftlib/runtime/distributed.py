@@ -1,8 +1,7 @@
-"""Several processes on one job, one a GPU: which one am I, and what does the first one do for all?
+"""Coordinate the processes of one job, one per GPU, started by `torchrun` or `accelerate launch`.
 
-Why: `torchrun` and `accelerate launch` start the same command once a GPU. Every process trains on its share; files are written by
-the first alone, and the others wait for it. With one process all of this does nothing.
-How: torchrun --nproc_per_node 2 -m ftlib train --profile gpu
+Every process trains on its share of the data; only rank 0 writes files, and the others wait for it. With a single process all
+functions here are no-ops. Run it with `torchrun --nproc_per_node 2 -m ftlib train --profile gpu`.
 """
 
 from __future__ import annotations
@@ -11,34 +10,39 @@ import functools
 import os
 from datetime import timedelta
 
-PATIENCE = timedelta(hours=6)  # the others wait while the first one merges or reports
+PATIENCE = timedelta(hours=6)  # timeout of collectives: the other ranks wait while rank 0 merges or reports
 
 
 def world() -> int:
-    """How many processes the launcher started; 1 without a launcher."""
+    """Return the number of processes that the launcher started; 1 without a launcher."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def rank() -> int:
+    """Return the index of this process, 0 without a launcher."""
     return int(os.environ.get("RANK", 0))
 
 
 @functools.cache
 def sharded() -> bool:
-    """True if the base is to be spread over the processes, as `accelerate launch --use_fsdp` says (see `sharding`).
+    """Return whether the base model is sharded over the processes; see `models.fsdp`.
 
-    The launcher's word is taken away: accelerate would shard again what was sharded while it was loaded.
+    True under `accelerate launch --use_fsdp`. Unsets ACCELERATE_USE_FSDP so that accelerate does not wrap twice; the
+    result is cached for that reason.
     """
     return os.environ.pop("ACCELERATE_USE_FSDP", "").lower() == "true" and world() > 1
 
 
 def first() -> bool:
-    """True for the one process that writes files and speaks."""
+    """Return True on rank 0, the only process that writes files and prints."""
     return rank() == 0
 
 
 def join() -> None:
-    """Make the group of processes, NCCL between GPUs and gloo between CPUs; accelerate does it once."""
+    """Initialize the process group through accelerate; repeated calls do nothing.
+
+    The backend is NCCL between GPUs and gloo between CPUs.
+    """
     import torch
     from accelerate import PartialState
 
@@ -47,10 +51,10 @@ def join() -> None:
 
 
 def leave() -> None:
-    """Close the group before Python ends.
+    """Destroy the process group before the interpreter shuts down.
 
-    gloo's threads may hold the last message still and drop it when Python is half gone; that ends the process with SIGABRT and
-    the launcher calls a finished run failed (measured: one process in ten; PyTorch's pull request 179291 describes it).
+    Otherwise gloo's threads may release their last message during shutdown, which aborts the process (SIGABRT), and the launcher
+    reports a finished run as failed. Measured in one process of ten; described in PyTorch's pull request 179291.
     """
     if world() > 1:
         import torch.distributed as dist
@@ -60,19 +64,19 @@ def leave() -> None:
 
 
 def agree(value):
-    """What the first process says, told to all (any picklable value of our own)."""
+    """Broadcast rank 0's value, any picklable object, to all processes and return it."""
     if world() == 1:
         return value
     import torch.distributed as dist
 
     join()
-    box = [value]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def wait() -> None:
-    """Go on when all processes have come here."""
+    """Block until all processes have called this function (a barrier)."""
     agree(None)
     if world() > 1:
         import torch.distributed as dist
@@ -81,7 +85,7 @@ def wait() -> None:
 
 
 def total(values: list[float]) -> list[float]:
-    """The sums of several numbers over all processes."""
+    """Sum each value over all processes (all-reduce)."""
     if world() == 1:
         return values
     import torch
@@ -96,5 +100,5 @@ def total(values: list[float]) -> list[float]:
 
 
 def mine(items: list) -> list:
-    """This process's share of a list: every `world()`-th item."""
+    """Return this process's share of a list: every `world()`-th item, from its rank on."""
     return items[rank() :: world()]

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-FULL = (  # what libraries say that write by themselves: numpy, PyTorch, SQLite, Rust
+FULL = (  # regular expressions for "disk full" messages of libraries with their own writers: numpy, PyTorch, SQLite, Rust
     "No space left",
     "File too large",
     "Disk quota",
@@ -18,7 +18,7 @@ FULL = (  # what libraries say that write by themselves: numpy, PyTorch, SQLite,
     "disk I/O error",
     "No usable temporary directory",
 )
-# What a folder can refuse: (numbers of the system, words in messages of libraries, what to do).
+# Storage errors: (errno values, regular expressions for library messages, advice).
 STORAGE = (
     (
         {errno.ENOSPC, errno.EDQUOT, errno.EFBIG},
@@ -63,33 +63,33 @@ STORAGE = (
 
 
 class FtlibError(Exception):
-    """What is wrong and the next thing to do. Every error that ftlib raises on purpose for a user derives from it."""
+    """Base class of user-facing errors; the message states the problem and the next step."""
 
 
 class DataError(FtlibError, ValueError):
-    """The data cannot be used; the message says what is wrong and what to do."""
+    """Raised when the data cannot be used."""
 
 
 def storage_problem(error: BaseException) -> str | None:
-    """What to tell the user if the error, or one that it came from, is about a disk or a folder; else None."""
+    """Return a one-line message if the error or one of its causes is a storage error, else None."""
     while error is not None:
-        number, text = getattr(error, "errno", None), " ".join(str(error).split())
-        if number in (errno.EACCES, errno.EPERM) and (advice := _unreadable(getattr(error, "filename", None))):
+        code, text = getattr(error, "errno", None), " ".join(str(error).split())
+        if code in (errno.EACCES, errno.EPERM) and (advice := _unreadable(getattr(error, "filename", None))):
             return f"{text}: {advice}"
-        for numbers, words, advice in STORAGE:
-            if number in numbers or any(re.search(word, text) for word in words):
+        for codes, patterns, advice in STORAGE:
+            if code in codes or any(re.search(pattern, text) for pattern in patterns):
                 return f"{text}: {advice}"
         error = error.__cause__ or error.__context__
     return None
 
 
 def _unreadable(path) -> str | None:
-    """What to do if a path exists and cannot be read, which is not the same as a folder that cannot be written."""
+    """Return advice for a path that exists but cannot be read; None for an unwritable folder."""
     if not isinstance(path, str | os.PathLike):
         return None
     if os.path.isfile(path) and not os.access(path, os.R_OK):
         return "this file cannot be read: allow it with `chmod u+r`, or copy it to a folder of yours"
-    there = next((each for each in Path(path).absolute().parents if each.is_dir()), None)
-    if there and not os.access(there, os.X_OK):
-        return f"{there} cannot be entered: allow it with `chmod u+rx`, or use another folder"
+    folder = next((parent for parent in Path(path).absolute().parents if parent.is_dir()), None)
+    if folder and not os.access(folder, os.X_OK):
+        return f"{folder} cannot be entered: allow it with `chmod u+rx`, or use another folder"
     return None

@@ -16,35 +16,43 @@ from filelock import FileLock
 from ftlib.runtime import hardware
 from ftlib.runtime.errors import FtlibError
 
-PIECE, READ = 2**26, 2**20  # bytes: of a piece of a large file, of one read
+PIECE, READ = 2**26, 2**20  # bytes hashed by one task, bytes per read
 
 
 def repository() -> Path:
-    """The root of the repository that ftlib lies in, else the current folder."""
+    """Return the root of the repository that contains ftlib, else the current folder."""
     root = Path(__file__).resolve().parents[2]
     return root if (root / "pyproject.toml").exists() else Path.cwd()
 
 
 def runs_root() -> Path:
-    """FTLIB_RUNS, else `runs/` in `repository()`."""
+    """Return the folder of all runs: FTLIB_RUNS, else `runs/` in `repository()`."""
     if os.environ.get("FTLIB_RUNS"):
         return home_path(os.environ["FTLIB_RUNS"], "FTLIB_RUNS")
     return repository() / "runs"
 
 
 def home_path(text: str, setting: str) -> Path:
-    """The path with ~ replaced. Raises FtlibError where there is no home folder to replace it with."""
+    """Expand ~ in a path.
+
+    Args:
+        text: the path.
+        setting: the name of the setting that holds it, for the error message.
+
+    Raises:
+        FtlibError: there is no home folder.
+    """
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise FtlibError(f"{setting} = {text}: the home folder of ~ is not known here; write the whole path") from None
+        raise FtlibError(f"{setting} = {text}: ~ has no home folder on this machine; write the absolute path") from None
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name to write to, which becomes `path` at the end; after a failure nothing half-written is left.
+    """Yield a temporary path that replaces `path` atomically on success and is deleted on failure.
 
-    A reader sees the old file or the new one, never half of it.
+    A concurrent reader sees the old file or the new one, never a part of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -58,21 +66,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in UTF-8, complete or not at all. Parts of file names that are no characters are written as JSON's escapes."""
+    """Write a UTF-8 file atomically; lone surrogates (from file names) become backslash escapes."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def json_text(value) -> str:
+    """Return a value as indented JSON."""
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def write_json(path: Path, value) -> None:
+    """Write a value as indented JSON, atomically."""
     write_text(path, json_text(value))
 
 
-class made_once:
-    """`with made_once(folder) as partial:` yields None if `folder` exists, else an empty folder that becomes it at the end."""
+class build_once:
+    """Build a folder once, under a file lock: `with build_once(folder) as partial:`.
+
+    Yields None if `folder` exists, else an empty folder that is renamed to `folder` if the block succeeds.
+    """
 
     def __init__(self, folder: Path):
         self.folder, self.partial = folder, folder.with_name(folder.name + ".partial")
@@ -91,45 +104,49 @@ class made_once:
         try:
             if kind is None and not self.folder.exists():
                 os.replace(self.partial, self.folder)
-            shutil.rmtree(self.partial, ignore_errors=True)  # what a failure left
+            shutil.rmtree(self.partial, ignore_errors=True)  # after a failure
         finally:
             self.lock.release()
 
 
 def read_json(path: Path):
+    """Read a UTF-8 JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    """The lines of a file that is appended to; [] if there is none. A last line cut by an interruption is left out."""
+    """Read a JSON Lines file that is appended to; [] if it does not exist. Skips an incomplete last line."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
 def fingerprint(value) -> str:
-    """A short hash of any JSON value; equal settings give equal fingerprints on every machine."""
+    """Return a short hash of a JSON value, the same on every machine."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def file_fingerprint(path: Path) -> str:
-    """A short hash of a file's bytes (a moved or touched file keeps it, an edited one does not)."""
+    """Return a short hash of a file's bytes; the path and the modification time do not matter."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def large_file_fingerprint(path: Path) -> str:
-    """`file_fingerprint` of a small file; of a large one a hash over those of its pieces, which all cores work on."""
+    """Return `file_fingerprint` of a file up to PIECE bytes; above, a hash of its pieces' hashes.
+
+    The pieces are hashed in parallel.
+    """
     size = path.stat().st_size
     if size <= PIECE:
         return file_fingerprint(path)
 
-    def of_piece(start: int) -> str:
-        found = hashlib.sha256()
+    def hash_piece(start: int) -> str:
+        digest = hashlib.sha256()
         with open(path, "rb") as file:
             file.seek(start)
             for _ in range(PIECE // READ):
-                found.update(file.read(READ))
-        return found.hexdigest()
+                digest.update(file.read(READ))
+        return digest.hexdigest()
 
     with ThreadPoolExecutor(hardware.usable_cores()) as pool:
-        return fingerprint(list(pool.map(of_piece, range(0, size, PIECE))))
+        return fingerprint(list(pool.map(hash_piece, range(0, size, PIECE))))

@@ -1,7 +1,7 @@
-"""What this machine can do: device, compute capability, precision, memory. Every answer comes with its reason in words.
+"""Detect this machine's device, precision and memory.
 
-Why by compute capability: `torch.cuda.is_bf16_supported()` says True on a Tesla T4, where bfloat16 is emulated and slow
-(pytorch#148322). Torch is imported inside the functions, so that asking for help on the command line stays quick.
+Precision is decided by compute capability, not by `torch.cuda.is_bf16_supported()`, which returns True on a Tesla T4, where
+bfloat16 is emulated and slow (pytorch#148322). Torch is imported inside the functions, so that `ftlib --help` stays fast.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ from ftlib.runtime.errors import FtlibError
 
 
 def cuda_capability() -> tuple[int, int] | None:
-    """(major, minor) of the first visible CUDA GPU, or None."""
+    """Return (major, minor) of the first visible CUDA GPU, or None."""
     import torch
 
     return torch.cuda.get_device_capability(0) if torch.cuda.is_available() else None
 
 
 def device() -> str:
-    """'cuda:0' (with a launcher, this process's own GPU) or 'cpu'. Not Apple's MPS: bitsandbytes' NF4 does not train there."""
+    """Return 'cuda:0' (under a launcher, this process's GPU) or 'cpu'; Apple's MPS is not supported."""
     import torch
 
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
 def device_name() -> str:
-    """The GPU's name, or the CPU's with its core count. Torch (a second, 200 MB) is asked only where there may be a GPU."""
+    """Return the GPU's name, or the CPU's with its core count.
+
+    Torch (1 s, 200 MB) is imported only if the driver lists a GPU.
+    """
     if "torch" in sys.modules or _count_gpus():
         import torch
 
@@ -47,12 +50,12 @@ def device_name() -> str:
 
 
 def usable_cores() -> int:
-    """Cores this process may run on (a container may have fewer than the machine)."""
+    """Return the number of cores that this process may use (fewer than the machine's in some containers)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def compute_dtype() -> tuple[str, str]:
-    """The 16-bit type this machine computes fast in ('bfloat16', 'float16' or 'float32'), with the reason."""
+    """Return the fastest compute dtype ('bfloat16', 'float16' or 'float32') and the reason."""
     capability = cuda_capability()
     if capability is None:
         flags = _cpu_flags()
@@ -72,7 +75,7 @@ def _cpu_flags() -> str:
 
 
 def gpu_cap_gib() -> float | None:
-    """FTLIB_GPU_MEMORY_GIB: how much of the GPU this process may take; None where it is unset. Raises FtlibError."""
+    """Return FTLIB_GPU_MEMORY_GIB, the GPU memory limit in GiB; None if unset. Raises FtlibError."""
     text = os.environ.get("FTLIB_GPU_MEMORY_GIB")
     if not text:
         return None
@@ -86,25 +89,27 @@ def gpu_cap_gib() -> float | None:
 
 
 def limit_gpu_memory() -> None:
-    """Hold torch to FTLIB_GPU_MEMORY_GIB, if it is set: a smaller GPU is tried out, or one is shared with others.
+    """Limit torch to FTLIB_GPU_MEMORY_GIB, if set: to emulate a smaller GPU, or to share one.
 
-    Models are loaded after it. CUDA's own context (some hundred MB) is not counted by torch and comes on top.
+    Call it before models are loaded. CUDA's context (some hundred MB) is not counted by torch and comes on top.
     """
     import torch
 
     cap = gpu_cap_gib()
     if cap is not None and torch.cuda.is_available():
-        place = torch.device(device())
-        total = torch.cuda.get_device_properties(place).total_memory / 2**30
-        torch.cuda.set_per_process_memory_fraction(min(cap / total, 1.0), place)
+        gpu = torch.device(device())
+        total = torch.cuda.get_device_properties(gpu).total_memory / 2**30
+        torch.cuda.set_per_process_memory_fraction(min(cap / total, 1.0), gpu)
 
 
 def be_deterministic() -> bool:
-    """With FTLIB_DETERMINISTIC=1, choose kernels that give the same bits in every run, or refuse; returns whether it is set.
+    """Select deterministic kernels if FTLIB_DETERMINISTIC=1, and return whether it is set.
 
-    On a CPU nothing changes: the same seed gives the same weights anyway. On a GPU kernels that add in any order are slower to
-    replace (results/deterministic.json says by how much). Must run before the first product on the GPU. Raises FtlibError.
-    Source: Reproducibility, PyTorch notes.
+    Without effect on a CPU, where the same seed gives the same weights anyway. On a GPU the deterministic kernels are slower
+    (results/deterministic.json). Call it before the first matmul on the GPU. Source: PyTorch notes, Reproducibility.
+
+    Raises:
+        FtlibError: the variable is neither 0 nor 1.
     """
     import torch
 
@@ -112,13 +117,13 @@ def be_deterministic() -> bool:
     if text not in ("0", "1"):
         raise FtlibError(f"FTLIB_DETERMINISTIC={text}: write 1 to get the same bits in every run, or unset it")
     if text == "1":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS refuses: its own choice may differ
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS requires it in deterministic mode
         torch.use_deterministic_algorithms(True)
     return text == "1"
 
 
 def free_gpu_gib() -> float:
-    """Memory of the first CUDA GPU that this process can still take, in GiB; 0 without one."""
+    """Return the memory in GiB that this process can still allocate on the first CUDA GPU; 0 without one."""
     import torch
 
     if not torch.cuda.is_available():
@@ -128,7 +133,7 @@ def free_gpu_gib() -> float:
 
 
 def memory_gib() -> float:
-    """All the memory that training can have, in GiB: the GPU's (or the cap on it), without a GPU the machine's."""
+    """Return the memory for training in GiB: the GPU's (or its limit), else the machine's."""
     import psutil
     import torch
 
@@ -139,7 +144,7 @@ def memory_gib() -> float:
 
 
 def free_memory() -> str:
-    """Free memory of the machine, and of its GPU if it has one, in words."""
+    """Describe the free memory of the machine and of its GPU in one line."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -149,10 +154,10 @@ def free_memory() -> str:
 
 
 def use_one_gpu() -> str | None:
-    """Hide all GPUs but the first unless a launcher started us; returns what was done, in words, or None.
+    """Hide all GPUs but the first unless a launcher is used; return a note on what was done, or None.
 
-    Two visible GPUs (Kaggle) make the Trainer wrap the model in nn.DataParallel, which breaks 4-bit weights and packing.
-    Must run before torch touches CUDA.
+    With two visible GPUs (Kaggle) the Trainer wraps the model in nn.DataParallel, which breaks 4-bit weights and packing.
+    Call it before torch initializes CUDA.
     """
     if "LOCAL_RANK" in os.environ:
         return None
@@ -162,11 +167,11 @@ def use_one_gpu() -> str | None:
         return None
     first = (visible or "0").split(",")[0]
     os.environ["CUDA_VISIBLE_DEVICES"] = first
-    return f"{count} GPUs are visible and no launcher was used: GPU {first} is used, the others are left alone"
+    return f"{count} GPUs are visible and no launcher was used: GPU {first} is used, the others are hidden"
 
 
 def _count_gpus() -> int:
-    """GPUs according to the driver's tool, without waking CUDA up in this process; 0 where the tool is absent."""
+    """Count GPUs with nvidia-smi, without initializing CUDA in this process; 0 if the tool is absent."""
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -175,9 +180,9 @@ def _count_gpus() -> int:
 
 
 def peak_memory_mb() -> dict[str, float]:
-    """Highest memory use of this process so far, in MB: 'ram', and 'gpu' where there is one (since `forget_peak`).
+    """Return this process's peak memory in MB: 'ram', and 'gpu' if there is one (since `forget_peak`).
 
-    Of the GPU: what PyTorch held for this process, its recorded steps included, since that is what no other can have.
+    The GPU figure is what PyTorch's allocator reserved, CUDA graphs included: memory that no other process can use.
     """
     if sys.platform == "win32":
         import psutil
@@ -195,13 +200,13 @@ def peak_memory_mb() -> dict[str, float]:
 
 
 def peak_gib() -> float:
-    """Highest memory use, in GiB: on the GPU since `forget_peak`, without a GPU in this process so far."""
+    """Return the peak memory in GiB: of the GPU since `forget_peak`; without a GPU, of this process."""
     peak = peak_memory_mb()
     return round(peak.get("gpu", peak["ram"]) / 2**10, 2)
 
 
 def forget_peak() -> None:
-    """Begin a new measurement of the GPU's peak, so that what was only tried does not count."""
+    """Reset the GPU's peak-memory counter, so that a dry run does not count."""
     import torch
 
     if torch.cuda.is_available():

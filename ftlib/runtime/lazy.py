@@ -1,6 +1,7 @@
-"""Lazy exports of a package (PEP 562): `from ftlib.data import read_rows` imports `raw_reader` and nothing else.
+"""Export the names of a package lazily (PEP 562).
 
-A package's `__init__` says where its public names are defined:
+`from ftlib.data import read_rows` imports `ftlib.data.raw_reader` and no other module of the package.
+A package's `__init__` lists where its public names are defined:
 `__getattr__, __dir__, __all__ = lazy_exports(__name__, {"raw_reader": ["read_rows"]})`.
 """
 

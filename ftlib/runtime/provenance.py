@@ -22,27 +22,31 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a result."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the packages that decide a result."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            installed[package] = "not installed"
+    return installed
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout that ftlib runs from ('+' at the end: uncommitted changes); None outside a checkout."""
+    """Return the commit of the checkout that contains ftlib; None outside a checkout.
+
+    A '+' is appended if there are uncommitted changes.
+    """
     folder = Path(__file__).parent
     git = ["git", "-C", str(folder)]
     try:
         commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
         dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return None  # installed from a wheel, or git is not there
+        return None  # installed from a wheel, or git is missing
     return commit.stdout.strip() + ("+" if dirty.stdout.strip() else "")
 
 
 def now() -> str:
+    """Return the current time in UTC, ISO 8601."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ftlib.config.settings import Config, flatten
-from ftlib.data.cleaning import clean_text, normalise, steps_of
+from ftlib.data.cleaning import clean_text, normalize, steps_of
 from ftlib.evaluation.answers import ANSWERS, AnswerStore, SystemInputs, answer_missing
 from ftlib.evaluation.runner import ends_in_time, scored_bytes
 from ftlib.evaluation.systems import choose_rows, few_shot_for, untuned
@@ -323,7 +323,7 @@ def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterat
         found = {}
         for column in ("title", "content"):
             text = clean_text(row[column], steps)
-            found[column] = normalise(text) or text
+            found[column] = normalize(text) or text
         return set(found.items())
 
     uids = {row["uid"] for row in held_out}

@@ -144,7 +144,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     base_bytes = weight_bytes(base)
     model = add_adapter(base, cfg)
     if distributed.sharded():
-        fsdp.leave_base_alone(model)
+        fsdp.exclude_base_from_ddp(model)
     fast = can_compile(cfg, chosen, model)
     if fast:
         batches = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
@@ -284,5 +284,5 @@ def save_adapter(trainer: ExamplesTrainer, cfg: Config, folder: Path) -> None:
             )
     for peft_config in getattr(model, "peft_config", {}).values():
         peft_config.base_model_name_or_path = cfg.model.name
-    model.save_pretrained(folder, save_embedding_layers=False, state_dict=fsdp.trained(model))
+    model.save_pretrained(folder, save_embedding_layers=False, state_dict=fsdp.trainable_state_dict(model))
     trainer.tokenizer_for_saving.save_pretrained(folder)

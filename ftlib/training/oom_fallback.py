@@ -144,8 +144,8 @@ def next_change(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
         )
     if cfg.set_by_user(f"train.{key}"):
         raise OutOfMemory(
-            f"train.{key} = {_value(cfg.get(f'train.{key}'))} ({cfg.source(f'train.{key}')}): {what} did not fit in {_memory()}; "
-            f"set train.{key}={_value(value)}, or {advice(cfg)}"
+            f"train.{key} = {_value(cfg.get(f'train.{key}'))} ({cfg.provenance(f'train.{key}')}): {what} did not fit in "
+            f"{_memory()}; set train.{key}={_value(value)}, or {advice(cfg)}"
         )
     return key, {"value": value, "reason": f"{_value(value)}: {what} did not fit in {_memory()}"}
 

@@ -11,19 +11,19 @@ import hashlib
 from pathlib import Path
 
 from ftlib.prompts import encoding, templates
-from ftlib.prompts.packing import Flat, flatten
+from ftlib.prompts.packing import Flat, to_flat
 from ftlib.runtime import distributed
-from ftlib.runtime.files import file_fingerprint, fingerprint, made_once
+from ftlib.runtime.files import build_once, file_fingerprint, fingerprint
 
 
 def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
     """Encode rows as `train_config` says, or read them from the cache in `place` (None: no cache). Rank 0 encodes."""
     key = key_of(tokenizer, rows, train_config) if place else None
     if key is None:
-        return flatten(encoding.encode_rows(tokenizer, rows, train_config))
+        return to_flat(encoding.encode_rows(tokenizer, rows, train_config))
     folder = place / key
     if distributed.first():
-        with made_once(folder) as partial:
+        with build_once(folder) as partial:
             if partial:
                 save(encoding.encode_rows(tokenizer, rows, train_config), partial)
     distributed.wait()

@@ -106,7 +106,7 @@ class ExamplesTrainer(Trainer):
         return metrics
 
     def _save(self, output_dir=None, state_dict=None):
-        super()._save(output_dir, state_dict or fsdp.trained(self.model))
+        super()._save(output_dir, state_dict or fsdp.trainable_state_dict(self.model))
 
     def _save_checkpoint(self, *args, **kwargs):
         started = time.perf_counter()

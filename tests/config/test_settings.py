@@ -26,7 +26,7 @@ def refusal(**overrides):
 
 
 @pytest.mark.parametrize(
-    ("recorded", "environment", "override", "expected", "source"),
+    ("recorded", "environment", "override", "expected", "layer"),
     [
         (None, None, None, 5e-3, "profile smoke"),
         (2e-3, None, None, 2e-3, "recorded in this run"),
@@ -34,14 +34,18 @@ def refusal(**overrides):
         (2e-3, "3e-3", 4e-3, 4e-3, "set by you"),
     ],
 )
-def test_who_wins(recorded, environment, override, expected, source):
+def test_who_wins(recorded, environment, override, expected, layer):
     """Without it `--set` loses against a forgotten environment variable, and another run is made than was asked for."""
     inherited = {"train": {"learning_rate": recorded}} if recorded else None
     env = {"FTLIB_TRAIN__LEARNING_RATE": environment} if environment else {}
     cfg = Config.load("smoke", inherited=inherited, env=env, **({RATE: override} if override else {}))
-    assert (cfg.train.learning_rate, cfg.source(RATE)) == (expected, source)
-    assert cfg.set_by_user(RATE) is (source in ("environment", "set by you"))
-    assert (cfg.lora.dropout, cfg.source("lora.alpha"), cfg.source("data.seed")) == (0.0, "profile smoke", "default")
+    assert (cfg.train.learning_rate, cfg.provenance(RATE)) == (expected, layer)
+    assert cfg.set_by_user(RATE) is (layer in ("environment", "set by you"))
+    assert (cfg.lora.dropout, cfg.provenance("lora.alpha"), cfg.provenance("data.seed")) == (
+        0.0,
+        "profile smoke",
+        "default",
+    )
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -104,7 +108,7 @@ def test_one_switch_for_all_cleaning_steps(settings):
     assert not any(settings(**{"data.clean": False}).data.clean.model_dump().values())
     only_tags = settings(**{"data.clean": False, "data.clean.tags": True}).data.clean
     assert [name for name, on in only_tags.model_dump().items() if on] == ["tags"]
-    assert settings(data__clean__tags=False).source("data.clean.tags") == "set by you"
+    assert settings(data__clean__tags=False).provenance("data.clean.tags") == "set by you"
 
 
 def test_switches_from_the_environment_do_not_depend_on_its_order():

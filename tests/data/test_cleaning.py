@@ -10,7 +10,7 @@ from ftlib.data.cleaning import (
     changes_of,
     clean_text,
     looks_adult,
-    normalise,
+    normalize,
     steps_of,
     tags,
     unescape,
@@ -177,7 +177,7 @@ def test_many_texts_are_cleaned_as_one_is(texts, off):
     steps = [step for step in ALL if step[0] not in off]
     cleaned, keys, changes = clean_texts(texts, steps)
     assert cleaned == [clean_text(text, steps) for text in texts]
-    assert keys == [normalise(text).encode() for text in cleaned]
+    assert keys == [normalize(text).encode() for text in cleaned]
     assert changes == [change for text in texts for change in changes_of(text, steps)]
 
 
@@ -194,15 +194,15 @@ def test_each_step_can_be_switched_off(settings, name):
     ("one", "other"),
     [("The  Lamp!", "the lamp"), ("STRASSE", "Straße"), ("Lamp (red)", "lamp: red"), ("CAFÉ", "café")],
 )
-def test_normalise_equal(one, other):
+def test_normalize_equal(one, other):
     """Without it the same product counts as two and lies in the training and the test split."""
-    assert normalise(one) == normalise(other)
+    assert normalize(one) == normalize(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("cafe", "café"), ("Lamp 12", "Lamp 1 2"), ("日本", "日"), ("C3", "C")])
-def test_normalise_different(one, other):
+def test_normalize_different(one, other):
     """Without it different products are thrown together, and one of them is dropped as a duplicate."""
-    assert normalise(one) != normalise(other)
+    assert normalize(one) != normalize(other)
 
 
 @pytest.mark.parametrize(

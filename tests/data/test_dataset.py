@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ftlib.data.cleaning import normalise
+from ftlib.data.cleaning import normalize
 from ftlib.data.dataset import SPLITS, data_path, on_sample, prepare
 from ftlib.data.raw_reader import DataError
 from ftlib.pipeline.stage import Run
@@ -125,10 +125,10 @@ def test_no_text_in_two_splits(prepared, messy, deduplicate):
         where = {}
         for split in SPLITS:
             for text in result.data[split][column]:
-                where.setdefault(normalise(text), set()).add(split)
+                where.setdefault(normalize(text), set()).add(split)
         assert not {text: splits for text, splits in where.items() if len(splits) > 1}
     for split in ("validation", "test"):  # one row a group, so no text twice
-        titles, contents = ([normalise(t) for t in result.data[split][c]] for c in ("title", "content"))
+        titles, contents = ([normalize(t) for t in result.data[split][c]] for c in ("title", "content"))
         assert len(set(titles)) == len(titles) == len(set(contents)) == 5
 
 
@@ -152,8 +152,8 @@ def test_random_split_leaks_on_purpose(prepared, messy):
     """Without it `data.split=random`, the reference's way, which the course compares with, does the same as group."""
     sizes = {"data.train_size": 300, "data.validation_size": 50, "data.test_size": 50}
     data = prepared(messy, **sizes, **{"data.split": "random"}).data
-    trained = {normalise(title) for title in data["train"]["title"]}
-    assert sum(normalise(title) in trained for title in data["test"]["title"]) > 10
+    trained = {normalize(title) for title in data["train"]["title"]}
+    assert sum(normalize(title) in trained for title in data["test"]["title"]) > 10
 
 
 def test_choice_is_the_same_on_every_machine(prepared, products):

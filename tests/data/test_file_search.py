@@ -296,7 +296,7 @@ def test_a_tilde_without_a_home_folder_is_one_line(homeless, monkeypatch, settin
     monkeypatch.setattr(environment, "prepare", lambda: None)
     assert main(["train", setting]) == 2
     said = capsys.readouterr().err
-    assert "the home folder of ~ is not known here; write the whole path" in said and "Traceback" not in said
+    assert "~ has no home folder on this machine; write the absolute path" in said and "Traceback" not in said
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp850"])

@@ -88,7 +88,7 @@ def test_both_ways_of_answering_and_streaming_agree(model, monkeypatch):
         answer_prompts(model, tok, few, settings()),
         "".join(stream_answer(model, tok, few[3], settings())),
     )
-    monkeypatch.setattr(generation_module, "suits", lambda model, generation: True)
+    monkeypatch.setattr(generation_module, "is_supported", lambda model, generation: True)
     assert answer_prompts(model, tok, few, settings(batch_tokens=300)) == slow
     for _ in range(2):  # the second time with the decoder that was kept
         pieces = list(stream_answer(model, tok, few[3], settings()))
@@ -97,7 +97,7 @@ def test_both_ways_of_answering_and_streaming_agree(model, monkeypatch):
 
 def test_sampling_repeats_with_its_seed_and_differs_with_another(model, monkeypatch):
     """Sampled answers that nobody can make again prove nothing."""
-    monkeypatch.setattr(generation_module, "suits", lambda model, generation: True)
+    monkeypatch.setattr(generation_module, "is_supported", lambda model, generation: True)
     first, again, other = (
         answer_prompts(model, smoke.tokenizer(), PROMPTS[:5], settings(do_sample=True, seed=seed)) for seed in (1, 1, 2)
     )

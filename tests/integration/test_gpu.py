@@ -5,7 +5,7 @@ import smoke
 import torch
 
 from ftlib.generation.batched import generate_batch, settings, to_answer
-from ftlib.generation.cuda_graph_decoder import Decoder, suits
+from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
 from ftlib.models.loading import load_base, precision
 from ftlib.prompts.encoding import IGNORED, encode_prompt
 from ftlib.prompts.packing import PackedSteps, plan_steps
@@ -47,7 +47,7 @@ def test_recorded_decode_gives_the_tokens_of_generate():
     wanted = smoke.config().generation.model_copy(update={"max_new_tokens": 12})
     encoded = [encode_prompt(tok, build_prompt("Kettle " * (n % 7 + 1))) for n in range(20)]
     ends, found = settings(tok, wanted)["eos_token_id"], {}
-    assert suits(model, wanted)
+    assert is_supported(model, wanted)
     Decoder(model, wanted, ends, 4, max(map(len, encoded)), chunk=4).run(encoded, found.update)
     for position, ids in enumerate(encoded):
         assert to_answer(found[position], tok, ends) == generate_batch(model, tok, [ids], wanted)[0]

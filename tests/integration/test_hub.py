@@ -76,8 +76,8 @@ def test_a_model_of_the_hub_is_loaded(online):
         ("me/forbidden", "this token may not read it (403)"),
         ("me/busy", "too many requests from here (429)"),
         ("me/down", "the hub has a problem of its own (503)"),
-        ("me/my model", "no name that the hub accepts"),
-        ("a/b/c", "no name that the hub accepts"),
+        ("me/my model", "is not a valid repository name"),
+        ("a/b/c", "is not a valid repository name"),
     ],
 )
 def test_a_model_that_cannot_be_had_says_how_to_get_access(online, name, words):

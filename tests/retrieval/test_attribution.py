@@ -31,7 +31,7 @@ def test_one_wrong_number_colour_or_material_is_enough(sentence, uid):
 
 def test_a_source_shows_the_sentence_that_the_answer_rests_on():
     """A source that shows its first sentence, whatever was said, cannot be checked."""
-    cup, hat = attribution.rests_on(["The rim is made of steel."], [CUP, HAT])
+    cup, hat = attribution.supporting_sentences(["The rim is made of steel."], [CUP, HAT])
     assert cup.sentences == ("A steel rim keeps it in shape.",) and hat.sentences == ()
     assert attribution.mark("", [CUP]) == []
 

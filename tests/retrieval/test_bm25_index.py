@@ -56,7 +56,7 @@ def test_unusable_rows_are_named():
 def test_a_neighbour_is_another_row():
     """A row that is its own neighbour would be compared with itself."""
     titles = ["blue cup", "blue cup small", "garden hose", "hose for the garden"]
-    assert Nearest(titles, titles).neighbours() == [1, 0, 3, 2]
+    assert Nearest(titles, titles).neighbors() == [1, 0, 3, 2]
 
 
 @pytest.mark.parametrize(("module", "starts"), [("ftlib.retrieval.bm25_index", False), ("bm25s", True)])

@@ -10,7 +10,7 @@ from ftlib.pipeline import run_admin
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import ensure, load_dataset
 from ftlib.prompts import encoding
-from ftlib.prompts.packing import PackedSteps, PackingCollator, PaddingCollator, flatten, plan_steps
+from ftlib.prompts.packing import PackedSteps, PackingCollator, PaddingCollator, plan_steps, to_flat
 from ftlib.training import fine_tuning
 from ftlib.training import token_cache as module
 from ftlib.training.token_cache import encoded
@@ -40,7 +40,7 @@ def test_what_is_read_back_is_what_was_encoded(tmp_path, count):
     fresh = encoding.encode_rows(smoke.tokenizer(), rows(), train)
     found = [encoded(smoke.tokenizer(), rows(), train, tmp_path) for _ in range(2)]
     assert len(count) == 2, "they were encoded again"
-    assert all(same(flat, flatten(fresh)) for flat in found) and 0 < found[1].cut.sum() < len(fresh)
+    assert all(same(flat, to_flat(fresh)) for flat in found) and 0 < found[1].cut.sum() < len(fresh)
     for example, flat in zip(fresh, found[1], strict=True):
         assert example == {name: getattr(value, "tolist", lambda value=value: value)() for name, value in flat.items()}
 
@@ -71,7 +71,7 @@ def test_other_settings_rows_or_tokenizers_are_encoded_anew(tmp_path, count, wha
     which = rows().select(range(8)) if what == "rows" else rows()
     flat = encoded(tokenizer, which, smoke.config(**other).train, tmp_path)
     assert len(count) == 2
-    assert same(flat, flatten(encoding.encode_rows(tokenizer, which, smoke.config(**other).train)))
+    assert same(flat, to_flat(encoding.encode_rows(tokenizer, which, smoke.config(**other).train)))
 
 
 def test_a_setting_that_does_not_change_the_rows_does_not_encode_them_again(tmp_path, count):

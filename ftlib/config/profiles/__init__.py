@@ -1,4 +1,4 @@
-"""The recipes. `default.yaml` is the course's own recipe; each other file says only what differs from it and why.
+"""Recipes as YAML: `default.yaml` has every setting, each other file only its differences.
 
-These files are the one place where sizes and hyper-parameters are written; `ftlib config --profile NAME` prints the result.
+Sizes and hyperparameters are defined nowhere else; `ftlib config --profile NAME` prints the merged result.
 """

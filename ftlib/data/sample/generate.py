@@ -6,7 +6,7 @@ course cannot ship them; this catalogue stands in for them. Two steps make a row
 1. A clean product (`clean_products`): facts are drawn, the title names them, and the description restates them in
    sentences picked from words/*.yaml (goods.py, media.py, writing.py). A description claims no figure that its title
    lacks, so a model can learn to keep to the title.
-2. Dirt (`make_rows`, dirt.py): empty contents, entities, tags, boilerplate, repeats, odd white space, at rates that
+2. Dirt (`make_rows`, noise.py): empty contents, entities, tags, boilerplate, repeats, odd white space, at rates that
    were measured on 16,082 real rows, so that the cleaning step has something to clean.
 
 Rows lie grouped by kind of goods, books first, as the real file lies in ASIN order: its head is no sample of it.
@@ -26,7 +26,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ftlib.data.sample import dirt
+from ftlib.data.sample import noise
 from ftlib.data.sample.goods import draw_goods
 from ftlib.data.sample.media import draw_adult, draw_book, draw_gift_card, draw_music
 from ftlib.data.sample.writing import Product
@@ -76,7 +76,7 @@ def clean_products(n: int, seed: int = 42) -> Iterator[Product]:
     for kind, count in kind_counts(n).items():
         draw = DRAW.get(kind, draw_goods)
         for _ in range(count):
-            yield new_product(rng, draw_adult if rng.random() < dirt.ADULT else draw, kind, seen)
+            yield new_product(rng, draw_adult if rng.random() < noise.ADULT else draw, kind, seen)
 
 
 def new_product(rng: random.Random, draw: Callable[..., Product], kind: str, seen: set[str]) -> Product:
@@ -125,17 +125,17 @@ def make_rows(n: int, seed: int = 42) -> Iterator[dict]:
     for index, product in enumerate(clean_products(n, seed)):
         title, fate, repeat = product.title, rng.random(), None
         row: dict = {"uid": make_uid(rng, index, product.kind), "title": title}
-        if fate >= dirt.EMPTY + dirt.NO_KEY + dirt.NULL:
-            repeat = dirt.echo(rng, *before) if before and before[0].kind == product.kind else None
-            title = dirt.dirty_title(rng, title)
-            title, content = repeat or (title, dirt.dirty_content(rng, product, title))
+        if fate >= noise.EMPTY + noise.NO_KEY + noise.NULL:
+            repeat = noise.echo(rng, *before) if before and before[0].kind == product.kind else None
+            title = noise.noisy_title(rng, title)
+            title, content = repeat or (title, noise.noisy_content(rng, product, title))
             before = None if repeat else (product, title, content)
-            if not (title + content).isascii() and rng.random() < dirt.DECOMPOSED:
+            if not (title + content).isascii() and rng.random() < noise.DECOMPOSED:
                 title, content = unicodedata.normalize("NFD", title), unicodedata.normalize("NFD", content)
             row |= {"title": title, "content": content}
-        elif fate >= dirt.NO_KEY:
-            content = None if fate < dirt.NO_KEY + dirt.NULL else ""
-            row |= {"title": dirt.dirty_title(rng, title), "content": content}
+        elif fate >= noise.NO_KEY:
+            content = None if fate < noise.NO_KEY + noise.NULL else ""
+            row |= {"title": noise.noisy_title(rng, title), "content": content}
         row["target_ind"], row["target_rel"] = make_targets(rng, n)
         yield row
 

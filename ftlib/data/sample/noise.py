@@ -1,6 +1,6 @@
 """Soil clean products as the real file is soiled: entities, tags, boilerplate, repeats, odd white space.
 
-What: `dirty_title` and `dirty_content` write a product's title and description with dirt in them; `echo` repeats the
+What: `noisy_title` and `noisy_content` write a product's title and description with dirt in them; `echo` repeats the
 row before in part. The shares of rows that each kind of dirt gets stand first, behind each what was measured.
 Why so: a cleaning step can only be shown and tested on data that needs it, at rates that the real data has. They were
 measured on 16,082 real rows; where this file is dirtier on purpose, the comment says so.
@@ -141,7 +141,7 @@ def add_white_space(rng: random.Random, text: str) -> str:
     return text
 
 
-def dirty_content(rng: random.Random, product: Product, title: str) -> str:
+def noisy_content(rng: random.Random, product: Product, title: str) -> str:
     """Write a description and soil it."""
     fate = rng.random()
     if fate < SAME_AS_TITLE:
@@ -159,7 +159,7 @@ def dirty_content(rng: random.Random, product: Product, title: str) -> str:
     return add_white_space(rng, text)
 
 
-def dirty_title(rng: random.Random, title: str) -> str:
+def noisy_title(rng: random.Random, title: str) -> str:
     """Soil some titles."""
     if rng.random() < TITLE_TOO_SHORT:
         return rng.choice(SHORT_TITLES)
