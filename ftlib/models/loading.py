@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 
 from ftlib.config.settings import Config, ConfigError
-from ftlib.models import fsdp, hub_errors
+from ftlib.models import hub_errors
 from ftlib.models.base_models import ModelError, fetch
 from ftlib.prompts.encoding import end_of_turn_id
 from ftlib.runtime import distributed, hardware
@@ -77,8 +77,10 @@ def precision(cfg: Config) -> Precision:
         raise ConfigError(
             f"model.quantization = {quantization}: lora.r = 0 trains all weights, which 4 bits cannot hold; set it to none"
         )
-    if distributed.sharded():
-        fsdp.check(cfg, quantization)
+    if distributed.fsdp_requested():
+        raise ConfigError(
+            "accelerate launch --use_fsdp: ftlib keeps the whole base in every process; launch without --use_fsdp"
+        )
     return Precision(dtype, quantization, fp16, bf16, reasons)
 
 
@@ -86,8 +88,6 @@ def _auto_quantization(cfg: Config) -> tuple[str, str]:
     """Choose 16 bits if base, adapter and activations are estimated to fit in free GPU memory, else NF4."""
     if cfg.lora.r == 0:
         return "none", "none: all weights are trained (lora.r = 0)"
-    if distributed.sharded():
-        return "none", "none: the base is sharded over several GPUs, which 4-bit weights do not support"
     if hardware.cuda_capability() is None:
         return "nf4", "nf4: on a CPU it trains as fast as 16 bits and uses the same code as on a GPU"
     free, billions = hardware.free_gpu_gib(), count_parameters(cfg.model.name) / 1e9
@@ -298,10 +298,7 @@ def keep_nf4_on_cpu(model) -> None:
 def load_base(cfg: Config, chosen: Precision):
     """Load the base model for training: NF4 or 16 bits, frozen."""
     path = fetch(cfg.model.name)
-    if distributed.sharded():
-        model = fsdp.load(path, chosen.dtype)
-    else:
-        model = load_nf4(path, chosen.dtype) if chosen.quantization == "nf4" else load_plain(path, chosen.dtype)
+    model = load_nf4(path, chosen.dtype) if chosen.quantization == "nf4" else load_plain(path, chosen.dtype)
     model.requires_grad_(False)
     model.config.use_cache = False  # with a cache, transformers ignores the segments of packed rows
     return model

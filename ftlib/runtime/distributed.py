@@ -6,7 +6,6 @@ functions here are no-ops. Run it with `torchrun --nproc_per_node 2 -m ftlib tra
 
 from __future__ import annotations
 
-import functools
 import os
 from datetime import timedelta
 
@@ -23,14 +22,9 @@ def rank() -> int:
     return int(os.environ.get("RANK", 0))
 
 
-@functools.cache
-def sharded() -> bool:
-    """Return whether the base model is sharded over the processes; see `models.fsdp`.
-
-    True under `accelerate launch --use_fsdp`. Unsets ACCELERATE_USE_FSDP so that accelerate does not wrap twice; the
-    result is cached for that reason.
-    """
-    return os.environ.pop("ACCELERATE_USE_FSDP", "").lower() == "true" and world() > 1
+def fsdp_requested() -> bool:
+    """Return True under `accelerate launch --use_fsdp`, which the Trainer would obey."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def first() -> bool:
@@ -46,7 +40,6 @@ def join() -> None:
     import torch
     from accelerate import PartialState
 
-    sharded()
     PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 

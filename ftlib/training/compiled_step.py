@@ -46,9 +46,7 @@ def can_compile(cfg: Config, chosen: Precision, model) -> bool:
     if family not in FAMILIES:
         against = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
     elif chosen.fp16:
-        against = "float16 needs its losses scaled from step to step, which a recorded step cannot; bfloat16 would do"
-    elif distributed.sharded():
-        against = "a base that is spread over several GPUs is put together layer by layer, which a recorded step cannot"
+        against = "float16 needs its losses scaled from step to step, which a captured step cannot; bfloat16 would do"
     if against is None:
         return True
     if cfg.set_by_user("train.compile"):

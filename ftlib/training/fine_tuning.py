@@ -20,7 +20,6 @@ from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from ftlib.config.settings import Config, ConfigError
-from ftlib.models import fsdp
 from ftlib.models.checks import check_base
 from ftlib.models.loading import Precision, check_model, load_base, load_tokenizer, lora_config, precision, weight_bytes
 from ftlib.prompts.encoding import Example
@@ -143,8 +142,6 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     base = load_base(cfg, chosen)
     base_bytes = weight_bytes(base)
     model = add_adapter(base, cfg)
-    if distributed.sharded():
-        fsdp.exclude_base_from_ddp(model)
     fast = can_compile(cfg, chosen, model)
     if fast:
         batches = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
@@ -284,5 +281,5 @@ def save_adapter(trainer: ExamplesTrainer, cfg: Config, folder: Path) -> None:
             )
     for peft_config in getattr(model, "peft_config", {}).values():
         peft_config.base_model_name_or_path = cfg.model.name
-    model.save_pretrained(folder, save_embedding_layers=False, state_dict=fsdp.trainable_state_dict(model))
+    model.save_pretrained(folder, save_embedding_layers=False)
     trainer.tokenizer_for_saving.save_pretrained(folder)

@@ -18,7 +18,6 @@ from tqdm import tqdm
 from transformers import SchedulerType, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from ftlib.models import fsdp
 from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
 from ftlib.runtime import distributed
 from ftlib.runtime.console import log
@@ -97,22 +96,18 @@ class ExamplesTrainer(Trainer):
     def evaluate(self, *_, **__):
         """Compute nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
         started = time.perf_counter()
-        # processes that share the base must go through it equally often: then each of them scores all rows
-        sums, counts = self.score(self.validation if distributed.sharded() else distributed.mine(self.validation))
+        sums, counts = self.score(distributed.mine(self.validation))
         metrics = {"eval_loss": mean_nll(*([total] for total in distributed.total([sum(sums), sum(counts)])))}
         self.paused += time.perf_counter() - started
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _save(self, output_dir=None, state_dict=None):
-        super()._save(output_dir, state_dict or fsdp.trainable_state_dict(self.model))
-
     def _save_checkpoint(self, *args, **kwargs):
         started = time.perf_counter()
         trained = (weight for weight in self.model.parameters() if weight.requires_grad)
         if not all(bool(weight.isfinite().all()) for weight in trained):
-            # a training that is taken up again must not begin with weights that are no numbers
+            # never checkpoint non-finite weights
             raise Diverged(self.state.global_step, self.args.logging_steps, {"loss": float("nan")})
         super()._save_checkpoint(*args, **kwargs)
         self.paused += time.perf_counter() - started

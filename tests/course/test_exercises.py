@@ -232,7 +232,7 @@ def trains_on_the_prompt(prompt, answer, end):
     return prompt + answer + [end], prompt + answer + [end]
 
 
-@wrong("ex_2_1", "end must be labelled")
+@wrong("ex_2_1", "end must be labeled")
 def masks_the_end(prompt, answer, end):
     return prompt + answer + [end], [-100] * len(prompt) + answer + [-100]
 

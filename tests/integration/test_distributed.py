@@ -9,7 +9,6 @@ import pytest
 import torch
 from packaging.version import Version
 from safetensors.torch import load_file
-from transformers.distributed.configuration_utils import DistributedConfig
 
 from ftlib.cli.entry import main
 from ftlib.config.settings import ConfigError
@@ -138,38 +137,11 @@ def test_a_training_goes_on_with_another_number_of_processes(tmp_path, monkeypat
     assert apart(tmp_path / "unbroken", tmp_path / "broken" / "smoke") < 1e-3
 
 
-@pytest.mark.skipif(
-    "fsdp_size" not in DistributedConfig.__dataclass_fields__, reason="this transformers cannot load a sharded base"
-)
-@pytest.mark.slow
-def test_a_base_in_parts_learns_what_a_whole_one_learns(tmp_path, monkeypatch):
-    """A base too large for one GPU must not cost the result: losses, validation, checkpoints and adapter are the same."""
-    whole, parts = tmp_path / "whole", tmp_path / "parts" / "smoke"
-    assert main(["train", "--run", str(whole), *PLAIN]) == 0
-    stop_after_a_checkpoint(monkeypatch)
-    assert main(["train", "--run", str(parts), *PLAIN]) == 130
-    monkeypatch.undo()
-    said = launch(2, parts, "train", *PLAIN, ACCELERATE_USE_FSDP="true")  # as `accelerate launch --use_fsdp` does
-    assert "50% of it in each" in said and "resumes after step 3" in said
-    assert losses(parts) == pytest.approx(losses(whole), abs=2e-4)
-    one, other = (read_json(run / "adapter" / "manifest.json") for run in (whole, parts))
-    assert (other["processes"], other["best_step"]) == (2, one["best_step"])
-    assert other["validation_loss"] == pytest.approx(one["validation_loss"], abs=1e-3)
-    assert weights(parts).keys() == weights(whole).keys() and apart(whole, parts) < 1e-3
-
-
-@pytest.mark.parametrize(
-    ("setting", "said"),
-    [
-        ({"model.quantization": "nf4"}, "model.quantization = nf4"),
-        ({"lora.modules_to_save": ["lm_head"]}, "set \\[\\]"),
-    ],
-)
-def test_what_cannot_be_spread_over_gpus_is_refused(settings, setting, said, monkeypatch):
-    """After minutes of loading, an error from deep inside another library tells nobody what to set."""
-    monkeypatch.setattr(distributed, "sharded", lambda: True)
-    with pytest.raises(ConfigError, match=said):
-        precision(settings(**{"model.quantization": "none"} | setting))
+def test_a_launch_that_shards_the_base_is_refused(settings, monkeypatch):
+    """accelerate would wrap the model once more, and a 4-bit base ends in an error from deep inside another library."""
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ConfigError, match="launch without --use_fsdp"):
+        precision(settings())
 
 
 @pytest.mark.slow

@@ -26,8 +26,6 @@ METHODS = {
     "launch": "gradio.Blocks",
 }
 OWN = {"ftlib", "", None}
-# Asked for before the call: an older version is answered with what to install.
-GUARDED = {"transformers.distributed.configuration_utils.DistributedConfig": {"fsdp_size"}}
 
 
 def found(path: str):
@@ -100,5 +98,5 @@ def test_keywords_are_known():
     known = {place: parameters(called) for place in used if (called := found(place)) is not None}
     checked = {place for place, names in known.items() if names is not None}
     assert len(checked) > 40  # a reader of the source that finds nothing would pass for ever
-    missing = {place: used[place] - known[place] - GUARDED.get(place, set()) for place in checked}
+    missing = {place: used[place] - known[place] for place in checked}
     assert {place: unknown for place, unknown in missing.items() if unknown} == {}
