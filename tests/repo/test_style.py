@@ -39,8 +39,6 @@ PENDING = (
     "ftlib/colab.py",
     "ftlib/course/exercises.py",
     "ftlib/course/notebook_lint.py",
-    "ftlib/data/sample/__init__.py",
-    "ftlib/data/sample/generate.py",
     "ftlib/evaluation/runner.py",
     "ftlib/export/card.md.jinja",
     "ftlib/export/model_card.py",
