@@ -128,18 +128,13 @@ def blocks(
 ) -> Iterator[tuple[int, bytes | None]]:
     """Yield (offset, block of complete lines) from the current position of a stream on.
 
-    Only the last line of the stream may lack its line end. Of a truncated packed file the complete lines are yielded, and
-    `malformed.cut` is set.
+    A line above LONGEST bytes is yielded as None and never held in memory. Only the stream's last line may lack its line end.
 
     Args:
         file: the unpacked stream.
-        malformed: records why a packed file could not be read to its end.
+        malformed: its `cut` is set if a packed file ends early; the complete lines before are yielded.
         stop: offset of a line end at which to stop; None reads to the end.
         size: approximate bytes of a block (default: BLOCK).
-
-    Yields:
-        The offset of the block in the stream, and its bytes; None in place of a line above LONGEST bytes, which is never held in
-        memory.
     """
     buffer, start, skipping, size = bytearray(), file.tell(), False, size or BLOCK
     while piece := _read(file, malformed, size if stop is None else min(size, stop - start - len(buffer))):
