@@ -22,7 +22,7 @@ import numpy as np
 from ftlib.config.settings import Config
 from ftlib.data.cleaning import steps_of
 from ftlib.data.file_search import data_path, on_sample
-from ftlib.data.funnel import Funnel, Kept, clean_rows
+from ftlib.data.funnel import Funnel, KeptRows, clean_rows
 from ftlib.data.raw_reader import DataError, Row, check_file, decoded, lines_at
 from ftlib.data.scan import scan
 from ftlib.data.splits import choose
@@ -35,7 +35,7 @@ BATCH = 1_000  # rows that are cleaned together
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99, 100)
 
 
-def first_pass(cfg: Config, funnel: Funnel) -> Kept:
+def first_pass(cfg: Config, funnel: Funnel) -> KeptRows:
     """Scan the whole file: clean, filter and deduplicate; keep offsets and hashes only.
 
     Raises:
@@ -113,7 +113,7 @@ def rows_at(cfg: Config, offsets: np.ndarray) -> Iterator[Row]:
         yield from rows
 
 
-def second_pass(cfg: Config, kept: Kept, chosen: dict[str, list[int]]) -> dict[str, list[dict]]:
+def second_pass(cfg: Config, kept: KeptRows, chosen: dict[str, list[int]]) -> dict[str, list[dict]]:
     """Read the file again and return the chosen rows with their prompts.
 
     Args:

@@ -17,7 +17,7 @@ from ftlib.data.raw_reader import Malformed, Row
 EXAMPLE_CHARS = 300  # of a dropped row's texts, stored in the funnel
 
 
-TYPES = ("i8", "i4", "i8", "i8", "i8", "i8", "i4", "i4")  # dtypes of the columns of Kept
+TYPES = ("i8", "i4", "i8", "i8", "i8", "i8", "i4", "i4")  # dtypes of the columns of KeptRows
 _BLAKE = hashlib.blake2b(digest_size=8)
 
 
@@ -59,7 +59,7 @@ class Funnel:
 
 
 @dataclass
-class Kept:
+class KeptRows:
     """The usable rows of a file as columns, 52 bytes per row; all arrays have shape (rows,).
 
     Attributes:
@@ -85,19 +85,19 @@ class Kept:
     def __len__(self) -> int:
         return len(self.offset)
 
-    def at(self, selection: np.ndarray) -> Kept:
+    def at(self, selection: np.ndarray) -> KeptRows:
         """Select rows by indices or by a mask."""
-        return Kept(*(getattr(self, column.name)[selection] for column in fields(self)))
+        return KeptRows(*(getattr(self, column.name)[selection] for column in fields(self)))
 
     @staticmethod
-    def joined(parts: list[Kept]) -> Kept:
+    def joined(parts: list[KeptRows]) -> KeptRows:
         """Concatenate parts, and empty them column by column to avoid doubling the memory."""
         columns = []
-        for column, dtype in zip(fields(Kept), TYPES, strict=True):
+        for column, dtype in zip(fields(KeptRows), TYPES, strict=True):
             columns.append(np.concatenate([np.array([], dtype), *(getattr(part, column.name) for part in parts)]))
             for part in parts:
                 setattr(part, column.name, None)
-        return Kept(*columns)
+        return KeptRows(*columns)
 
 
 def clean_rows(rows: list[Row], steps: Steps) -> tuple[list[tuple[bytes, bytes]], list[Change]]:

@@ -1,6 +1,6 @@
 """Scan a raw file on all cores, in bounded memory: clean, filter and hash every row.
 
-`scan(cfg, path, funnel)` returns `Kept`, 52 bytes per usable row. It uses processes, because cleaning runs in Python and two
+`scan(cfg, path, funnel)` returns `KeptRows`, 52 bytes per usable row. It uses processes, because cleaning runs in Python and two
 million rows take one core half a minute. A plain file is divided by offsets, and each process reads its own parts; a packed one
 is unpacked by the parent process. Results are combined in file order, so they do not depend on the number of processes.
 `data.dataset.prepare` calls it.
@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from ftlib.config.settings import Config
 from ftlib.data.cleaning import steps_of
-from ftlib.data.funnel import TYPES, Funnel, Kept, clean_rows, hashes64, why_dropped
+from ftlib.data.funnel import TYPES, Funnel, KeptRows, clean_rows, hashes64, why_dropped
 from ftlib.data.raw_reader import Malformed, Row, blocks, is_packed, open_raw, rows_in
 from ftlib.runtime import hardware
 
@@ -69,7 +69,7 @@ def parts(path: Path, file, malformed: Malformed) -> Iterator[Part]:
         start = stop
 
 
-def read_part(part: Part, cfg: Config) -> tuple[Kept, Funnel]:
+def read_part(part: Part, cfg: Config) -> tuple[KeptRows, Funnel]:
     """Clean, filter and count the rows of a part; offsets and row indices are relative to its start."""
     kept_blocks, funnel = [], Funnel()
 
@@ -90,10 +90,10 @@ def read_part(part: Part, cfg: Config) -> tuple[Kept, Funnel]:
             file.seek(part.start)
             for start, block in blocks(file, funnel.malformed, part.stop):
                 add(start - part.start, block)
-    return Kept.joined(kept_blocks), funnel
+    return KeptRows.joined(kept_blocks), funnel
 
 
-def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> Kept:
+def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> KeptRows:
     """Clean rows in place, count and filter them, and return the usable ones.
 
     The offsets of the result are indices into `rows`; `read_part` replaces them by byte offsets.
@@ -121,10 +121,10 @@ def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> Kept:
     row_idx = funnel.rows_in + np.array(usable, np.int64)
     funnel.rows_in += len(rows)
     columns = usable, row_idx, hashes64(titles), hashes64(contents), pair, order, *chars
-    return Kept(*map(np.array, columns, TYPES))
+    return KeptRows(*map(np.array, columns, TYPES))
 
 
-def scan(cfg: Config, path: Path, funnel: Funnel) -> Kept:
+def scan(cfg: Config, path: Path, funnel: Funnel) -> KeptRows:
     """Return the usable rows of a file, duplicates included, and add all counts to `funnel`.
 
     Raises:
@@ -139,7 +139,7 @@ def scan(cfg: Config, path: Path, funnel: Funnel) -> Kept:
             funnel.extend(part_funnel)
             progress.show(part, funnel.rows_in)
     funnel.malformed.end()
-    return Kept.joined(kept_parts)
+    return KeptRows.joined(kept_parts)
 
 
 def _processes(path: Path) -> int:
@@ -147,7 +147,9 @@ def _processes(path: Path) -> int:
     return hardware.usable_cores() if size >= PARALLEL_FROM else 1
 
 
-def _in_order(cfg: Config, file_parts: Iterator[Part], processes: int) -> Iterator[tuple[Part, tuple[Kept, Funnel]]]:
+def _in_order(
+    cfg: Config, file_parts: Iterator[Part], processes: int
+) -> Iterator[tuple[Part, tuple[KeptRows, Funnel]]]:
     """Yield (part, its result) in file order, while other processes read a few parts ahead."""
     if processes < 2:
         yield from ((part, read_part(part, cfg)) for part in file_parts)
@@ -166,7 +168,7 @@ def _in_order(cfg: Config, file_parts: Iterator[Part], processes: int) -> Iterat
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _result(submitted: tuple[Part, Future], cfg: Config) -> tuple[Part, tuple[Kept, Funnel]]:
+def _result(submitted: tuple[Part, Future], cfg: Config) -> tuple[Part, tuple[KeptRows, Funnel]]:
     """Return the result of a part; read it in this process if the pool broke.
 
     A pool breaks if memory runs out, or in a script without `if __name__ == "__main__"`.

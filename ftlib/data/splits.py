@@ -6,11 +6,11 @@ import numpy as np
 
 from ftlib.config.settings import Config
 from ftlib.data.file_search import data_path
-from ftlib.data.funnel import Kept
+from ftlib.data.funnel import KeptRows
 from ftlib.data.raw_reader import DataError
 
 
-def group_rows(kept: Kept) -> np.ndarray:
+def group_rows(kept: KeptRows) -> np.ndarray:
     """Group rows that share a title or a description, directly or through other rows.
 
     Returns:
@@ -59,7 +59,7 @@ def held_out_sizes(cfg: Config, groups: int, notes: list[str]) -> tuple[int, int
     return sizes[0], sizes[1]
 
 
-def choose(cfg: Config, kept: Kept, notes: list[str]) -> tuple[dict[str, list[int]], int]:
+def choose(cfg: Config, kept: KeptRows, notes: list[str]) -> tuple[dict[str, list[int]], int]:
     """Draw the splits: at random across the whole file, the same on every machine.
 
     Args:
