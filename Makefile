@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install test lint docstrings record docs
+.PHONY: install test lint record docs
 
 install:  ## a virtual environment with the pinned versions and the tools of the tests
 	$(PYTHON) -m venv .venv
@@ -18,7 +18,7 @@ lint:  ## style, spelling, import layers and types, in seconds
 	$(BIN)/mypy
 	$(BIN)/pytest -n 0 tests/repo
 
-docstrings:  ## docstrings that are not in Google's style yet, by rule
+docstrings:  ##  that are not in Google's style yet, by rule
 	$(BIN)/ruff check --config ruff-docstrings.toml --statistics ftlib
 
 record:  ## execute the notebooks and keep their outputs, about half an hour on two cores

@@ -1,11 +1,10 @@
-"""Pairs of a row and a sentence, with whether the row supports the sentence, by construction.
+"""Generate pairs of a row and a sentence, labeled by construction as supported or not.
 
-`make_pairs(n, seed)` yields n pairs, half of them supported. A supported sentence says a fact of the row in other
-words: words/*.yaml have several sentences for each fact, the row's description has one of them and the pair another.
-A refuted one is such a sentence with one number, colour or material changed to another that the same article could have had.
-These are the hard ones: all other words still agree. `make_strangers` yields sentences about another article, and
-`make_inventions` right names with a purpose that is another article's.
-How: `support_pairs.py` beside it measures `ftlib.retrieval.attribution` on them.
+`make_pairs(n, seed)` yields n pairs, half of them supported. A supported sentence paraphrases a fact of the row: words/*.yaml
+have several sentences for each fact; the row's description has one of them, the pair another. A refuted sentence is such a
+paraphrase with one number, color or material replaced by another that the same article could have; these are the hard cases.
+`make_strangers` yields sentences about another article, `make_inventions` correct names with another article's purpose.
+`benchmarks/support_pairs.py` evaluates `ftlib.retrieval.attribution` on them.
 """
 
 from __future__ import annotations
@@ -21,17 +20,12 @@ from ftlib.data.sample.goods import draw_facts, draw_goods, goods_fields, goods_
 from ftlib.data.sample.writing import fill, listing, some, write_text
 from ftlib.data.text import sentences
 
-KINDS = [kind for kind in SHARES if kind not in DRAW]  # goods: their facts are numbers, colours and materials
-ASPECTS = {
-    "size": "number",
-    "count": "number",
-    "option": "color",
-    "material": "material",
-}  # slot: what is changed in it
+KINDS = [kind for kind in SHARES if kind not in DRAW]  # goods: their facts are numbers, colors and materials
+ASPECTS = {"size": "number", "count": "number", "option": "color", "material": "material"}  # {slot: what is changed}
 
 
 class Pair(NamedTuple):
-    """`title`, `content`: the row. `changed`: None if the row supports the sentence, else what was changed in it."""
+    """A row (title, content) and a sentence; `changed` is None if it is supported, else what was changed."""
 
     title: str
     content: str
@@ -40,29 +34,29 @@ class Pair(NamedTuple):
 
 
 def make_pairs(count: int, seed: int) -> Iterator[Pair]:
-    """`count` pairs, supported and refuted in turn; the kinds of change in turn too. Same count and seed, same pairs."""
+    """Yield `count` pairs, alternately supported and refuted, with the ASPECTS in turn."""
     rng = random.Random(seed)
     aspects = list(ASPECTS)
-    for number in range(count):
+    for index in range(count):
         pair = None
         while pair is None:
-            pair = draw_pair(rng, aspects[number // 2 % len(aspects)], refuted=bool(number % 2))
+            pair = draw_pair(rng, aspects[index // 2 % len(aspects)], refuted=bool(index % 2))
         yield pair
 
 
 def make_strangers(count: int, seed: int) -> Iterator[Pair]:
-    """`count` pairs in which the sentence is one of another article's description."""
+    """Yield `count` pairs whose sentence is from another article's description."""
     rng = random.Random(f"strangers {seed}")
     while count:
         row, other = (draw_goods(rng, rng.choice(KINDS)) for _ in range(2))
         sentence = rng.choice(sentences(other.describe(rng)))
-        if row.title.split()[0] not in sentence:  # the same brand may say the same of itself
+        if row.title.split()[0] not in sentence:  # articles of one brand share sentences
             count -= 1
             yield Pair(row.title, row.describe(rng), sentence, "article")
 
 
 def make_inventions(count: int, seed: int) -> Iterator[Pair]:
-    """`count` pairs in which the sentence names the article rightly, and a use that only another article has."""
+    """Yield `count` pairs whose sentence names the article, but a use of another article only."""
     rng = random.Random(f"inventions {seed}")
     while count:
         department, other = (words.department(rng.choice(KINDS)) for _ in range(2))
@@ -76,7 +70,10 @@ def make_inventions(count: int, seed: int) -> Iterator[Pair]:
 
 
 def draw_pair(rng: random.Random, slot: str, refuted: bool) -> Pair | None:
-    """One pair about the fact of a slot; None if the article that was drawn has no such fact, or no second sentence for it."""
+    """Draw an article and a pair about the fact of a slot.
+
+    Returns None if the article has no such fact, or no second sentence for it.
+    """
     department = words.department(rng.choice(KINDS))
     thing, facts = draw_facts(rng, department)
     fact = {"option": "color"}.get(slot, slot)
@@ -86,13 +83,13 @@ def draw_pair(rng: random.Random, slot: str, refuted: bool) -> Pair | None:
     fields, slots = goods_fields(department, thing, facts, rng)
     used: set[str] = set()
     sentence = fill(rng, slots[slot], fields, used)
-    described = write_text(rng, {name: pool for name, pool in slots.items() if name != slot}, fields)
-    told = fill(rng, slots[slot], fields, used)
+    other_facts = write_text(rng, {name: pool for name, pool in slots.items() if name != slot}, fields)
+    paraphrase = fill(rng, slots[slot], fields, used)
     value, other = facts[fact], rng.choice([choice for choice in others if choice != facts[fact]] or [""])
     if slot == "size":
         value, other = value.rsplit(" ", 1)[0], other.rsplit(" ", 1)[0]
-    title, content = goods_title(rng, thing, facts), f"{described} {told}"
-    if not told or not re.search(rf"\b{value}\b", sentence, re.IGNORECASE):
+    title, content = goods_title(rng, thing, facts), f"{other_facts} {paraphrase}"
+    if not paraphrase or not re.search(rf"\b{value}\b", sentence, re.IGNORECASE):
         return None
     if not refuted:
         return Pair(title, content, sentence, None)

@@ -58,7 +58,7 @@ class Config(Section):
         profile: str | None = None,
         inherited: dict | None = None,
         env: dict | None = None,
-        reason: str = "asked for",
+        reason: str = "requested",
         **overrides,
     ) -> Config:
         """Merge and validate the layers of settings.

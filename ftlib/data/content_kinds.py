@@ -1,4 +1,4 @@
-"""Name the kind of a file's content by its first bytes, with a reader or a sentence that says what to do."""
+"""Recognize the kind of a file's content by its first bytes; each kind has a reader or advice."""
 
 from __future__ import annotations
 
@@ -25,44 +25,45 @@ NEEDED = ("title", "content")
 
 @dataclass(frozen=True)
 class Head:
-    """The first bytes of the unpacked content. whole: they are all of it."""
+    """The first bytes of the unpacked content; `whole` is True if there are no more."""
 
     data: bytes
     whole: bool
 
     @functools.cached_property
     def start(self) -> bytes:
-        """Without a byte order mark and leading white space."""
+        """The bytes without a byte order mark and leading white space."""
         return self.data.removeprefix(codecs.BOM_UTF8).lstrip()
 
     @functools.cached_property
     def text(self) -> str:
+        """`start` decoded as UTF-8, with replacement characters."""
         return self.start.decode("utf-8", errors="replace")
 
     @functools.cached_property
     def lines(self) -> list[bytes]:
-        """Complete lines that are not blank."""
+        """The complete lines that are not blank."""
         lines = self.data.removeprefix(codecs.BOM_UTF8).split(b"\n")
         return [line for line in (lines if self.whole else lines[:-1]) if line.strip()]
 
     @functools.cached_property
     def objects(self) -> list[dict[str, msgspec.Raw]]:
-        """Lines that are JSON objects, with their values as they stand."""
-        return [found for line in self.lines if (found := _object(line)) is not None]
+        """The lines that are JSON objects, with undecoded values."""
+        return [fields for line in self.lines if (fields := _object(line)) is not None]
 
     @functools.cached_property
     def one_value(self) -> bool:
-        """True if this can be one JSON value over the whole file: no line, or the only one, is an object."""
+        """True if the whole file may be one JSON value: no line, or the only one, is an object."""
         rows = sum(map(_is_object, self.lines))
         titled = any(bytes(row.get("title", b"")).startswith(b'"') for row in self.objects)
         return not titled and (not rows or len(self.lines) == 1)
 
 
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])  # as the reader: fields that are not needed are not decoded
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])  # as in the reader, values are not decoded
 
 
 class _Anything(msgspec.Struct):
-    """An object of which no field is looked at: what the reader can at least count as a row or as one of wrong types."""
+    """Any JSON object, its fields not decoded: the reader counts it as a row or as wrong types."""
 
 
 _ANYTHING = msgspec.json.Decoder(_Anything)
@@ -82,9 +83,12 @@ def _object(line: bytes) -> dict[str, msgspec.Raw] | None:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of content. describe: a sentence if the head is of this kind, else None.
+    """A kind of content.
 
-    read: the unpacked stream as a stream of JSON lines; None: this kind is refused with its sentence.
+    Attributes:
+        name: of the kind.
+        describe: returns a sentence for the user if a head is of this kind, else None.
+        read: converts the unpacked stream to a stream of JSON lines; None rejects the kind with its sentence.
     """
 
     name: str
@@ -103,22 +107,17 @@ def _array(head: Head) -> str | None:
 
 
 def _service_error(head: Head) -> str | None:
-    """An answer of a download service in JSON, in place of the file."""
-    answer = re.match(r'\{\s*"(error|errors|message|detail|status)"\s*:', head.text)
-    if (
-        not answer
-        or not head.whole
-        or not head.one_value
-        or any(name in row for row in head.objects for name in NEEDED)
-    ):
+    """Recognize a JSON error message of a download service, saved as the file."""
+    error = re.match(r'\{\s*"(error|errors|message|detail|status)"\s*:', head.text)
+    if not error or not head.whole or not head.one_value or any(name in row for row in head.objects for name in NEEDED):
         return None
-    said = re.search(r'"(message|detail|error)"\s*:\s*"([^"]*)"', head.text)
-    named = f' ("{said[2][:100]}")' if said else ""
-    return f"an error message of the download service{named} and no data: {AGAIN}"
+    message = re.search(r'"(message|detail|error)"\s*:\s*"([^"]*)"', head.text)
+    quoted = f' ("{message[2][:100]}")' if message else ""
+    return f"an error message of the download service{quoted} and no data: {AGAIN}"
 
 
 def _columns(head: Head) -> str | None:
-    """pandas.DataFrame.to_json without lines=True, in each of its layouts but `records`."""
+    """Recognize pandas.DataFrame.to_json without lines=True, in all layouts except `records`."""
     columns = re.match(r'\{\s*("\d+"\s*:\s*\{|"[^"]*"\s*:\s*\{\s*"\d+"|"(uid|title|content)"\s*:\s*\{)', head.text)
     table = re.match(r'\{\s*"(schema"\s*:\s*\{|(columns|data|index)"\s*:\s*\[\s*["\[\d])', head.text)
     if not (columns or table) or not head.one_value:
@@ -131,12 +130,12 @@ def _columns(head: Head) -> str | None:
 
 
 def _wrapped(head: Head) -> str | None:
-    """{"data": [{...}, ...]}: the rows under one key."""
-    found = re.match(r'\{\s*"([^"]*)"\s*:\s*\[\s*\{', head.text)
-    if not found or not head.one_value or any(name in row for row in head.objects for name in NEEDED):
+    """Recognize rows under one key: {"data": [{...}, ...]}."""
+    wrapper = re.match(r'\{\s*"([^"]*)"\s*:\s*\[\s*\{', head.text)
+    if not wrapper or not head.one_value or any(name in row for row in head.objects for name in NEEDED):
         return None
-    how = f"convert it with jq -c '.[\"{found[1]}\"][]' FILE > rows.jsonl"
-    return f"one JSON object with the rows under {found[1]!r}; {ONE_A_LINE}: {how}"
+    how = f"convert it with jq -c '.[\"{wrapper[1]}\"][]' FILE > rows.jsonl"
+    return f"one JSON object with the rows under {wrapper[1]!r}; {ONE_A_LINE}: {how}"
 
 
 def _utf16(head: Head) -> str | None:
@@ -154,8 +153,8 @@ def _web_page(head: Head) -> str | None:
     if not re.match(r"<(!doctype html|html|head|body|meta|script)\b", head.text, re.IGNORECASE):
         return None
     title = re.search(r"<title[^>]*>(.*?)</title>", head.text, re.IGNORECASE | re.DOTALL)
-    named = f" ({_quoted(html.unescape(' '.join(title[1].split())))})" if title else ""
-    return f"a web page (HTML){named} and no data: the download service answered with it; open the link in a browser and {AGAIN}"
+    quoted = f" ({_quoted(html.unescape(' '.join(title[1].split())))})" if title else ""
+    return f"a web page (HTML){quoted} and no data: the download service answered with it; open the link in a browser and {AGAIN}"
 
 
 def _xml(head: Head) -> str | None:
@@ -194,7 +193,7 @@ def _binary(head: Head) -> str | None:
         return f"zero bytes only, so the download did not finish: {AGAIN}"
     control = sum(byte < 9 or 13 < byte < 32 for byte in first)
     if head.lines and control > len(first) // 10:
-        return f"a binary file of a kind that ftlib does not know; {ONE_A_LINE}"
+        return f"a binary file of an unknown kind; {ONE_A_LINE}"
     return None
 
 
@@ -204,7 +203,7 @@ def _python_dicts(head: Head) -> str | None:
             contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError),
             warnings.catch_warnings(),
         ):
-            warnings.simplefilter("ignore")  # of escapes that Python does not know
+            warnings.simplefilter("ignore")  # of invalid escapes
             if line.lstrip().startswith(b"{") and isinstance(ast.literal_eval(line.decode("utf-8").strip()), dict):
                 return (
                     'Python dicts (single quotes, None, True) and no JSON: convert it with python -c "import ast, json, sys; '
@@ -222,7 +221,7 @@ def _nan(head: Head) -> str | None:
 
 
 def has_nan(line: bytes) -> bool:
-    """True if only NaN or Infinity makes this line no JSON; Python's own json writes and reads them."""
+    """Return whether a line is invalid JSON only because of NaN or Infinity, which Python's json accepts."""
     if not re.search(rb"\b(NaN|Infinity)\b", line):
         return False
     with contextlib.suppress(ValueError, RecursionError):
@@ -243,7 +242,7 @@ def _over_lines(head: Head) -> str | None:
 
 
 def _no_line_ends(head: Head) -> str | None:
-    """{...}{...}, or {...}, {...}, or rows that end in a carriage return alone."""
+    """Recognize {...}{...}, or {...}, {...}, or rows that end in a carriage return only."""
     if not head.start.startswith(b"{"):
         return None
     end = _first_value(head.text)
@@ -255,14 +254,14 @@ def _no_line_ends(head: Head) -> str | None:
 
 
 def _first_value(text: str) -> int | None:
-    """Where the first JSON value of a text ends."""
+    """Return the offset after the first JSON value of a text, or None."""
     with contextlib.suppress(ValueError, RecursionError):
         return json.JSONDecoder().raw_decode(text)[1]
     return None
 
 
 def _table(head: Head) -> str | None:
-    """CSV or TSV: the first two records have the same number of columns, or the first one names ours."""
+    """Recognize CSV or TSV: two records with equally many columns, or a header with our field names."""
     if head.start[:1] in (b"{", b"<", b"") or b"\0" in head.data[:1000]:
         return None
     for delimiter, name in ((",", "CSV"), ("\t", "TSV"), (";", "CSV with semicolons"), ("|", "a table with |")):
@@ -284,16 +283,16 @@ def _text(head: Head) -> str | None:
 
 
 def _quoted(text: str) -> str:
-    """The first words of a text, for a message."""
+    """Quote the first 60 characters of a text, for a message."""
     return f'"{_printable(text[:60]).strip()}"'
 
 
 def _printable(text: str) -> str:
-    """Names from a stranger's file on one line, without what would control the terminal."""
+    """Replace control characters and line ends, which could manipulate the terminal, by spaces."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-# The first whose `describe` returns a sentence is the file's kind. What none knows is read as JSON Lines and counted by line.
+# The first kind whose `describe` returns a sentence wins. Unrecognized content is read as JSON Lines with malformed lines.
 KINDS = (
     Kind("array", _array),
     Kind("service error", _service_error),
@@ -318,7 +317,7 @@ JSON_LINES = next(kind for kind in KINDS if kind.name == "json lines")
 
 
 def line_problem(line: bytes) -> str | None:
-    """What is wrong with one malformed line, where that can be said better than by the parser."""
+    """Return what is wrong with a malformed line; None if the parser's message is as good."""
     try:
         text = line.decode("utf-8").strip()
     except UnicodeDecodeError as error:

@@ -1,10 +1,10 @@
-"""From a raw product file to a cleaned, deduplicated data set in three splits, with an account of every row that was lost.
+"""Prepare a raw product file: clean, deduplicate, split, and account for every dropped row.
 
-What: `prepare(cfg, folder)` reads the file twice. The first pass (`ftlib.data.scan`, on all cores) cleans and filters every row
-and keeps a few numbers of it (its place, hashes of title, description and both); the second fetches the rows that were chosen.
-Why twice: choosing at random across the whole file needs all rows, keeping all texts needs gigabytes. Why groups: editions of one
-book share a description; if one of them is trained on and another tested on, memory looks like skill.
-How: `ftlib prepare --data trn.json.gz`, then `datasets.load_from_disk("runs/<profile>/dataset")`.
+The file is read twice, because a random choice across the whole file needs all rows, and keeping all texts needs gigabytes. The
+first pass (`ftlib.data.scan`, on all cores) cleans and filters every row and keeps only its offset and hashes; the second reads
+the chosen rows. Splits are drawn by group, because editions of one book share a description: near-duplicates across splits
+would reward memorization. Run it with `ftlib prepare --data trn.json.gz`; load the result with
+`datasets.load_from_disk("runs/NAME/dataset")`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from ftlib.config.settings import Config
 from ftlib.data.cleaning import steps_of
 from ftlib.data.file_search import data_path, on_sample
-from ftlib.data.funnel import Funnel, Kept, clean_rows
+from ftlib.data.funnel import Funnel, KeptRows, clean_rows
 from ftlib.data.raw_reader import DataError, Row, check_file, decoded, lines_at
 from ftlib.data.scan import scan
 from ftlib.data.splits import choose
@@ -31,12 +31,16 @@ from ftlib.runtime import hardware
 from ftlib.runtime.files import write_json
 
 SPLITS = ("train", "validation", "test")
-TOGETHER = 1_000  # rows that are cleaned at once
+BATCH = 1_000  # rows that are cleaned together
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99, 100)
 
 
-def first_pass(cfg: Config, funnel: Funnel) -> Kept:
-    """Read the whole file: clean, filter, deduplicate; keep hashes only. Raises DataError for a file that cannot be used."""
+def first_pass(cfg: Config, funnel: Funnel) -> KeptRows:
+    """Scan the whole file: clean, filter and deduplicate; keep offsets and hashes only.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
     check_file(data_path(cfg), cfg.data.use_damaged)
     kept = scan(cfg, data_path(cfg), funnel)
     check_complete(cfg, funnel)
@@ -44,19 +48,19 @@ def first_pass(cfg: Config, funnel: Funnel) -> Kept:
     check_readable(cfg, funnel, len(kept))
     if not cfg.data.deduplicate:
         return kept
-    first = np.zeros(len(kept), bool)  # of equal rows the first in the file stays
+    first = np.zeros(len(kept), bool)  # of equal rows, the first one in the file is kept
     first[np.unique(kept.pair, return_index=True)[1]] = True
     if not first.all():
-        (row,) = rows_at(cfg, kept.place[np.flatnonzero(~first)[:1]])
+        (row,) = rows_at(cfg, kept.offset[np.flatnonzero(~first)[:1]])
         funnel.drop("duplicate", row)
         funnel.dropped["duplicate"] = int((~first).sum())
     return kept.at(first)
 
 
 def check_complete(cfg: Config, funnel: Funnel) -> None:
-    """Refuse a file that is damaged as a file, unless data.use_damaged: it stops in the middle, or its checksum differs.
+    """Reject a truncated file or one with a wrong checksum, unless data.use_damaged is set.
 
-    Raises DataError. It comes before any row is used: the checksum of a packed file is its last bytes.
+    This runs after the whole file was read, because a packed file ends with its checksum. Raises DataError.
     """
     malformed, rows = funnel.malformed, funnel.rows_in
     if malformed.cut and not malformed.incomplete:
@@ -73,20 +77,20 @@ def check_complete(cfg: Config, funnel: Funnel) -> None:
 
 
 def check_readable(cfg: Config, funnel: Funnel, kept: int) -> None:
-    """Refuse a file with too many unreadable lines, or without a row that can be used. Raises DataError."""
+    """Reject a file with too many malformed lines, or without any usable row. Raises DataError."""
     count, share = funnel.malformed.total, funnel.malformed.total / max(funnel.rows_in, 1)
     kinds = "; ".join(
-        f"{kind}: {found['count']} (first at lines {found['first_lines']}: {funnel.malformed.why[kind]})"
-        for kind, found in funnel.malformed.kinds.items()
+        f"{kind}: {entry['count']} (first at lines {entry['first_lines']}: {funnel.malformed.why[kind]})"
+        for kind, entry in funnel.malformed.kinds.items()
     )
     if not kept:
-        lost = ", ".join(f"{count} {step}" for step, count in funnel.dropped.items())
-        what = "; ".join(part for part in (lost, kinds) if part) or "the file is empty: download it again"
+        dropped = ", ".join(f"{count} {step}" for step, count in funnel.dropped.items())
+        reasons = "; ".join(text for text in (dropped, kinds) if text) or "the file is empty: download it again"
         raise DataError(
-            f"{data_path(cfg)}: none of {funnel.rows_in} rows can be used ({what}); a row needs title and content"
+            f"{data_path(cfg)}: none of {funnel.rows_in} rows can be used ({reasons}); a row needs title and content"
         )
     if share > cfg.data.max_malformed_share:
-        enough = math.ceil(share * 1000) / 1000  # so that the advice works
+        enough = math.ceil(share * 1000) / 1000  # rounded up, so that the suggested value is accepted
         raise DataError(
             f"{data_path(cfg)}: {count} of {funnel.rows_in} lines cannot be read ({share:.1%}, allowed "
             f"{cfg.data.max_malformed_share:.1%}): {kinds}. Download the file again, or leave these lines out with "
@@ -94,33 +98,46 @@ def check_readable(cfg: Config, funnel: Funnel, kept: int) -> None:
         )
 
 
-def rows_at(cfg: Config, places: np.ndarray) -> Iterator[Row]:
-    """The cleaned rows at these places of the unpacked file, in file order. Raises DataError if it was changed meanwhile."""
+def rows_at(cfg: Config, offsets: np.ndarray) -> Iterator[Row]:
+    """Yield the cleaned rows at byte offsets of the unpacked file, in file order.
+
+    Raises:
+        DataError: the file was changed since the first pass.
+    """
     path, steps = data_path(cfg), steps_of(cfg.data.clean)
-    lines = lines_at(path, sorted(places.tolist()))
-    while rows := [decoded(line) for line in itertools.islice(lines, TOGETHER)]:
+    lines = lines_at(path, sorted(offsets.tolist()))
+    while rows := [decoded(line) for line in itertools.islice(lines, BATCH)]:
         if not all(row and row.title and row.content for row in rows):
             raise DataError(f"{path} was changed while it was read: run the same command again")
         clean_rows(rows, steps)
         yield from rows
 
 
-def second_pass(cfg: Config, kept: Kept, chosen: dict[str, list[int]]) -> dict[str, list[dict]]:
-    """Read the file again and return the chosen rows with their prompts, in the chosen order."""
-    wanted = {position: (split, place) for split in SPLITS for place, position in enumerate(chosen[split])}
+def second_pass(cfg: Config, kept: KeptRows, chosen: dict[str, list[int]]) -> dict[str, list[dict]]:
+    """Read the file again and return the chosen rows with their prompts.
+
+    Args:
+        cfg: the configuration.
+        kept: the usable rows of the first pass, in file order.
+        chosen: {split: indices into `kept`}.
+
+    Returns:
+        {split: rows}, in the order of `chosen`.
+    """
+    destination = {index: (split, row_idx) for split in SPLITS for row_idx, index in enumerate(chosen[split])}
     rows: dict[str, list] = {split: [None] * len(chosen[split]) for split in SPLITS}
-    positions, taken = np.array(sorted(wanted)), set()  # rows are remembered in the order of the file
-    for position, row in zip(positions.tolist(), rows_at(cfg, kept.place[positions]), strict=True):
-        if not row.uid or row.uid in taken:  # answers are kept by uid, so each row needs one of its own
-            row.uid = f"{row.uid or 'row'}-{kept.index[position]}"
-        taken.add(row.uid)
-        split, place = wanted[position]
-        rows[split][place] = dataset_row(row, cfg)
+    indices, uids = np.array(sorted(destination)), set()
+    for index, row in zip(indices.tolist(), rows_at(cfg, kept.offset[indices]), strict=True):
+        if not row.uid or row.uid in uids:  # completions are stored by uid, so it must be unique
+            row.uid = f"{row.uid or 'row'}-{kept.row_idx[index]}"
+        uids.add(row.uid)
+        split, row_idx = destination[index]
+        rows[split][row_idx] = dataset_row(row, cfg)
     return rows
 
 
 def dataset_row(row: Row, cfg: Config) -> dict[str, str]:
-    """Return one row of the data set: uid, title, question, content, input_text (the prompt), target_text (the answer)."""
+    """Return one row of the data set: uid, title, question, content, input_text (prompt), target_text."""
     title, content = row.title.strip(), row.content.strip()
     question = question_for(row.uid, cfg.data.seed, cfg.data.questions)
     return {
@@ -134,20 +151,21 @@ def dataset_row(row: Row, cfg: Config) -> dict[str, str]:
 
 
 def prepare(cfg: Config, folder: Path) -> dict:
-    """Make the data set in `folder` (a Hugging Face DatasetDict) and `funnel.json` beside it; returns the funnel.
+    """Write the data set (a Hugging Face DatasetDict) and `funnel.json` to `folder`; return the funnel.
 
-    Raises DataError for a file that cannot be used or rows that are not there.
+    Raises:
+        DataError: the file cannot be used, or has too few rows.
     """
     started, funnel = time.perf_counter(), Funnel()
     kept = first_pass(cfg, funnel)
     reading = time.perf_counter() - started
-    # `save` needs it: half a second of imports, for which the other cores have time now
+    # `save` needs datasets; its import takes half a second and overlaps with the second pass
     threading.Thread(target=importlib.import_module, args=("datasets",), daemon=True).start()
     chosen, groups = choose(cfg, kept, funnel.notes)
     rows = second_pass(cfg, kept, chosen)
     chars = {"title": percentiles(kept.title_chars), "content": percentiles(kept.content_chars)}
     count = len(kept)
-    del kept  # of a large file it holds 100 MB, as much as the import that follows
+    del kept  # 100 MB for a large file
     save(rows, folder)
     report = {
         "file": data_path(cfg).name,
@@ -171,17 +189,18 @@ def prepare(cfg: Config, folder: Path) -> dict:
 
 
 def save(rows: dict[str, list[dict]], folder: Path) -> None:
-    """The splits as a Hugging Face DatasetDict."""
+    """Save the splits as a Hugging Face DatasetDict."""
     from datasets import Dataset, DatasetDict, disable_progress_bars  # slow to import, and only needed here
 
     disable_progress_bars()
-    DatasetDict({split: Dataset.from_list(found) for split, found in rows.items()}).save_to_disk(str(folder))
+    splits = {split: Dataset.from_list(split_rows) for split, split_rows in rows.items()}
+    DatasetDict(splits).save_to_disk(str(folder))
 
 
 def percentiles(values) -> dict[str, float]:
-    """{'mean': …, 'p50': …} of any numbers; {} of none."""
+    """Return {'mean': …, 'p1': …, 'p50': …} of some numbers; {} if there are none."""
     if not len(values):
         return {}
-    found = np.percentile(np.asarray(values), PERCENTILES)
-    named = {f"p{p}": round(float(v), 1) for p, v in zip(PERCENTILES, found, strict=True)}
+    results = np.percentile(np.asarray(values), PERCENTILES)
+    named = {f"p{p}": round(float(v), 1) for p, v in zip(PERCENTILES, results, strict=True)}
     return {"mean": round(float(np.mean(values)), 1)} | named

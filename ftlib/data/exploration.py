@@ -1,7 +1,6 @@
-"""What one looks at before training: rows before and after cleaning, lengths in tokens, leaks between splits.
+"""Explore raw and prepared data: the effect of cleaning, lengths in tokens, leakage between splits.
 
-Why apart from `catalog`: these functions look and count, they decide nothing. Notebook 01 walks through them.
-How: `before_and_after(path, 10, cfg)`, `leaks(dataset)`, `token_lengths(dataset["train"], tokenizer)`.
+These functions only count; no stage depends on them. Notebook 01 uses them.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from ftlib.prompts.packing import pack
 
 
 def before_and_after(path: Path, count: int, cfg: Config) -> list[dict[str, str]]:
-    """The first `count` rows that cleaning changes and the filters keep: uid, and each text before and after."""
-    steps, found = steps_of(cfg.data.clean), []
+    """Return the first `count` rows that cleaning changes and the filters keep, as {uid, before, after}."""
+    steps, changed = steps_of(cfg.data.clean), []
     for row in read_rows(path, Malformed()):
         raw = Row(row.uid, row.title, row.content)
         if not row.title or not row.content:
@@ -26,25 +25,25 @@ def before_and_after(path: Path, count: int, cfg: Config) -> list[dict[str, str]
         if why_dropped(row, keys, cfg):
             continue
         if (raw.title, raw.content) != (row.title, row.content):
-            found.append(
+            changed.append(
                 {"uid": row.uid, "before": f"{raw.title} | {raw.content}", "after": f"{row.title} | {row.content}"}
             )
-        if len(found) == count:
+        if len(changed) == count:
             break
-    return found
+    return changed
 
 
 def leaks(dataset) -> dict[str, int]:
-    """Test rows whose title, or whose description, stands in the training split too (case and punctuation aside)."""
-    found = {"rows": len(dataset["test"])}
+    """Count the test rows, and those whose normalized title or description is also in the training split."""
+    counts = {"rows": len(dataset["test"])}
     for column in ("title", "content"):
         trained = {normalize(text) for text in dataset["train"][column]}
-        found[column] = sum(normalize(text) in trained for text in dataset["test"][column])
-    return found
+        counts[column] = sum(normalize(text) in trained for text in dataset["test"][column])
+    return counts
 
 
 def token_lengths(rows, tokenizer) -> dict[str, list[int]]:
-    """Tokens of every title and every description, special tokens aside."""
+    """Return the lengths of all titles and descriptions in tokens, without special tokens."""
     return {
         column: [len(ids) for ids in tokenizer(list(rows[column]), add_special_tokens=False)["input_ids"]]
         for column in ("title", "content")
@@ -52,13 +51,20 @@ def token_lengths(rows, tokenizer) -> dict[str, list[int]]:
 
 
 def slots(lengths: list[int], per_step: int, row_length: int) -> dict[str, int]:
-    """Token slots that a model computes for the same rows under four ways to make batches of `per_step` examples.
+    """Compare the padded lengths, in tokens, of four ways to batch the same examples.
 
-    Padded to the full length, padded to the longest of each batch, the same with rows of like length together, packed.
+    Args:
+        lengths: tokens of each example.
+        per_step: examples per batch.
+        row_length: maximum tokens of a row.
+
+    Returns:
+        Tokens, padding included: padded to `row_length`, padded to the longest of each batch, the same with examples of similar
+        length together, packed.
     """
     steps = [lengths[i : i + per_step] for i in range(0, len(lengths), per_step)]
-    alike = sorted(lengths)
-    grouped = [alike[i : i + per_step] for i in range(0, len(alike), per_step)]
+    ordered = sorted(lengths)
+    grouped = [ordered[i : i + per_step] for i in range(0, len(ordered), per_step)]
     return {
         "every row to the full length": len(lengths) * row_length,
         "to the longest of the batch": sum(max(step) * len(step) for step in steps),
@@ -68,6 +74,6 @@ def slots(lengths: list[int], per_step: int, row_length: int) -> dict[str, int]:
 
 
 def adult_titles(path: Path) -> list[str]:
-    """Titles that the adult filter would drop; read them before you trust it, in both directions."""
+    """Return the titles that the adult filter would drop; check them for misses and false positives."""
     rows = (row for row in read_rows(path, Malformed()) if row.title)
     return [row.title for row in rows if looks_adult(row.title, row.content or "")]

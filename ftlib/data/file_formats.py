@@ -1,10 +1,10 @@
-"""Identify what a data file is by its first bytes, open it as a stream of lines, or say what to do with it.
+"""Identify a data file by its first bytes, and open it as a stream of lines or reject it.
 
-What: `identify(path)` unwraps archives (zip, tar, gzip, bzip2, xz, nested ones too) and names the kind of the content: JSON
-Lines, CSV, a web page, a Git LFS pointer and so on. Why by content: browsers, Windows and download services rename files, so a
-suffix proves nothing, and a file that is not what its name says would be counted as a million malformed lines.
-How: a kind that can be read has a `read` function in `KINDS`; all others have the sentence that a user gets. To add a reader, set
-`read` to a function from the unpacked stream to a stream of JSON lines.
+`identify(path)` unwraps archives (zip, tar, gzip, bzip2, xz, also nested) and recognizes the kind of the content: JSON Lines,
+CSV, a web page, a Git LFS pointer and so on. File names are ignored, because browsers, Windows and download services change
+them, and a web page named trn.json would be counted as malformed lines. A kind that can be read has a `read` function in
+`KINDS`; all others have the sentence for the user. To add a reader, set `read` to a function from the unpacked stream to a
+stream of JSON lines.
 """
 
 from __future__ import annotations
@@ -33,40 +33,47 @@ from ftlib.data.archives import (
 from ftlib.data.content_kinds import JSON_LINES, KINDS, NEEDED, Head, Kind, _printable
 from ftlib.runtime.errors import DataError
 
-HEAD = 2**20  # bytes of the content by which its kind is decided
-
-
-# Archives and compressed files
+HEAD = 2**20  # bytes of the content that decide its kind
 
 
 PACKED_NAMES = (".gz", ".zip", ".bz2", ".xz", ".tgz", ".tar")
 
 
-# Kinds of content
-
-
 @dataclass(frozen=True)
 class Identity:
-    """What a file is. steps: (container, member) from the outside in. sentence: for a kind that is not read, what to do."""
+    """The format of a file.
+
+    Attributes:
+        path: of the file.
+        steps: (container, member) from the outermost to the innermost archive.
+        kind: of the content.
+        sentence: for the user, if the kind cannot be read.
+        fields: names in the first rows, if these are JSON objects.
+    """
 
     path: Path
     steps: tuple[tuple[Container, str | None], ...]
     kind: Kind
     sentence: str
-    fields: tuple[str, ...]  # names in the first rows, if these are JSON objects
+    fields: tuple[str, ...]
 
     @property
     def packed(self) -> bool:
-        """True if the rows can only be read from the beginning."""
+        """True if the file can only be read from its start, without seeking."""
         return bool(self.steps) or self.kind is not JSON_LINES
 
     @property
     def members(self) -> list[str]:
+        """The opened members, from the outermost to the innermost archive."""
         return [member for _, member in self.steps if member]
 
 
 def identify(path: Path) -> Identity:
-    """What a file is, by its content; once for a file that stays as it is. Raises DataError if it cannot be opened at all."""
+    """Identify a file by its content; cached by path, size and modification time.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
     try:
         state = path.stat()
         if stat.S_ISDIR(state.st_mode):
@@ -95,14 +102,12 @@ def identify(path: Path) -> Identity:
 
 
 def _in_folder(folder: Path) -> str:
-    """What to give in place of a folder: a file that is really in it."""
+    """Return the advice for a folder: the data file in it, if there is one."""
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_file() and DATA_NAME.fullmatch(entry.name))
-    first = next((name for name in names if TRAINING.fullmatch(name)), names[0] if names else None)
-    return (
-        f"give the file itself, {folder / first}"
-        if first
-        else "there is no data file in it; give the file itself with --data"
-    )
+    name = next((name for name in names if TRAINING.fullmatch(name)), names[0] if names else None)
+    if name:
+        return f"give the file itself, {folder / name}"
+    return "there is no data file in it; give the file itself with --data"
 
 
 NO_NAME = (22, 36, 40, 63)  # EINVAL, ENAMETOOLONG (Linux, macOS), ELOOP
@@ -121,20 +126,20 @@ def _identify(path: Path, size: int, changed: int) -> Identity:
     except DataError as error:
         raise DataError(f"{path}: {_printable(str(error))}") from None
     except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is not a whole zip file ({error}): {AGAIN}") from None
+        raise DataError(f"{path} is not a complete zip file ({error}): {AGAIN}") from None
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # what zipfile and tarfile raise for a damaged header has no common class
-        what = _printable(f"{type(error).__name__}: {error}")
-        raise DataError(f"{path} cannot be unpacked ({what}), so it is probably damaged: {AGAIN}") from None
+    except Exception as error:  # zipfile and tarfile raise errors without a common class for a damaged header
+        reason = _printable(f"{type(error).__name__}: {error}")
+        raise DataError(f"{path} cannot be unpacked ({reason}), so it is probably damaged: {AGAIN}") from None
     return _identity(path, steps, head)
 
 
 def _unwrapped(path: Path, steps: tuple[tuple[Container, str | None], ...]) -> tuple[Container, str | None] | None:
-    """The next archive inside the ones that are open already, and its member with the rows; None if there is none."""
+    """Return the archive inside the opened ones and its member with the rows; None if there is none."""
     with opened(path, steps) as stream:
         head = _read_head(stream, 1024)
-        container = next((each for each in CONTAINERS if each.matches(head.data) and _really(each, head)), None)
+        container = next((c for c in CONTAINERS if c.matches(head.data) and _confirmed(c, head)), None)
         if container is None:
             return None
         if container.open is None:
@@ -148,21 +153,21 @@ def _unwrapped(path: Path, steps: tuple[tuple[Container, str | None], ...]) -> t
         return container, choose_member(container.members(stream), container.name)
 
 
-def _really(container: Container, head: Head) -> bool:
-    """False for text that happens to begin like a bzip2 file."""
+def _confirmed(container: Container, head: Head) -> bool:
+    """Return False for text that happens to start with bzip2's magic bytes."""
     return container.magic != (b"BZh",) or head.data[4:10] in (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90")
 
 
 def _identity(path: Path, steps: list, head: Head) -> Identity:
     kind, sentence = next(
-        ((each, found) for each in KINDS if (found := each.describe(head)) is not None), (JSON_LINES, "")
+        ((kind, text) for kind in KINDS if (text := kind.describe(head)) is not None), (JSON_LINES, "")
     )
     fields = tuple(dict.fromkeys(name for row in head.objects for name in row))
     return Identity(path, tuple(steps), kind, sentence, fields)
 
 
 def _read_head(stream: BinaryIO, size: int = HEAD) -> Head:
-    """The first bytes of a stream; of a damaged one what can be read."""
+    """Read the first bytes of a stream; of a damaged one, those before the damage."""
     data = bytearray()
     try:
         while len(data) < size and (piece := stream.read1(size - len(data))):  # type: ignore[attr-defined]
@@ -176,7 +181,7 @@ def _read_head(stream: BinaryIO, size: int = HEAD) -> Head:
 
 @contextlib.contextmanager
 def opened(path: Path, steps: tuple[tuple[Container, str | None], ...]) -> Iterator[BinaryIO]:
-    """The unpacked stream. If it is packed, its attribute `stored` is the file on the disk, which shows the progress."""
+    """Open the unpacked stream; its attribute `stored` is the file on disk, for the progress bar."""
     with contextlib.ExitStack() as stack:
         stored: BinaryIO = stack.enter_context(open(path, "rb"))
         stream = stored
@@ -187,25 +192,22 @@ def opened(path: Path, steps: tuple[tuple[Container, str | None], ...]) -> Itera
 
 
 def refuse(identity: Identity) -> None:
-    """Raise DataError for a kind that is not read."""
+    """Raise DataError for a kind that cannot be read."""
     if identity.kind.read is None:
-        inside = f" ({identity.members[-1]})" if identity.members else ""
-        claims = (
-            ""
-            if identity.steps or identity.path.suffix.lower() not in PACKED_NAMES
-            else " (not packed, whatever its name says)"
-        )
-        raise DataError(f"{identity.path}{_printable(f'{inside} is {identity.sentence}{claims}')}")
+        member = f" ({identity.members[-1]})" if identity.members else ""
+        misnamed = not identity.steps and identity.path.suffix.lower() in PACKED_NAMES
+        note = " (not packed, whatever its name says)" if misnamed else ""
+        raise DataError(f"{identity.path}{_printable(f'{member} is {identity.sentence}{note}')}")
 
 
 def check_fields(identity: Identity) -> None:
-    """Raise DataError, with the names that there are, if the first rows have no title or no content."""
+    """Raise DataError, with the existing field names, if the first rows have no title or no content."""
     missing = [name for name in NEEDED if identity.fields and name not in identity.fields]
     if missing:
-        there = _printable(", ".join(identity.fields[:NAMED]))
+        existing = _printable(", ".join(identity.fields[:NAMED]))
         verb = "is" if len(missing) == 1 else "are"
         raise DataError(
-            f"{identity.path}: its rows have the fields {there}; {' and '.join(missing)} {verb} missing: "
+            f"{identity.path}: its rows have the fields {existing}; {' and '.join(missing)} {verb} missing: "
             "rename them, with pandas: pandas.read_json(PATH, lines=True, dtype=False)"
             ".rename(columns={'OLD': 'title', 'OTHER': 'content'}).to_json('rows.jsonl', orient='records', lines=True)"
         )

@@ -1,4 +1,4 @@
-"""Decide which rows are kept, and count what each step drops."""
+"""Filter rows, and count how many each step drops or changes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ftlib.data.cleaning import Change, Steps, looks_adult
 from ftlib.data.cleaning_vectorized import clean_texts
 from ftlib.data.raw_reader import Malformed, Row
 
-EXAMPLE_CHARS = 300  # of a lost row, kept in the funnel
+EXAMPLE_CHARS = 300  # of a dropped row's texts, stored in the funnel
 
 
-TYPES = ("i8", "i4", "i8", "i8", "i8", "i8", "i4", "i4")  # of the columns of Kept
+TYPES = ("i8", "i4", "i8", "i8", "i8", "i8", "i4", "i4")  # dtypes of the columns of KeptRows
 _BLAKE = hashlib.blake2b(digest_size=8)
 
 
 @dataclass
 class Funnel:
-    """How many rows came in, what each step took away (with one example) and how many were changed by cleaning."""
+    """Counts of the rows that were read, dropped and changed, with one example for each step."""
 
     rows_in: int = 0
     malformed: Malformed = field(default_factory=Malformed)
@@ -33,37 +33,48 @@ class Funnel:
     notes: list[str] = field(default_factory=list)
 
     def drop(self, step: str, row: Row) -> None:
+        """Count a row that a step drops."""
         self.dropped[step] = self.dropped.get(step, 0) + 1
         if step not in self.examples:
             title, content = (row.title or "")[:EXAMPLE_CHARS], (row.content or "")[:EXAMPLE_CHARS]
             self.examples[step] = {"uid": row.uid, "title": title, "content": content}
 
     def change(self, change: Change) -> None:
+        """Count a text that a cleaning step changes."""
         step, before, after = change
         self.cleaned[step] = self.cleaned.get(step, 0) + 1
         if step not in self.examples:
-            start = max(0, len(os.path.commonprefix([before, after])) - 40)  # show where it begins to differ
+            start = max(0, len(os.path.commonprefix([before, after])) - 40)  # just before the first difference
             window = slice(start, start + EXAMPLE_CHARS)
             self.examples[step] = {"before": before[window], "after": after[window]}
 
-    def follow(self, part: Funnel) -> None:
-        """Take over what was found in the part of the file that comes next."""
+    def extend(self, part: Funnel) -> None:
+        """Add the counts of the next part of the file."""
         self.rows_in += part.rows_in
-        self.malformed.follow(part.malformed)
-        for own, new in ((self.dropped, part.dropped), (self.cleaned, part.cleaned)):
-            for step, count in new.items():
-                own[step] = own.get(step, 0) + count
+        self.malformed.extend(part.malformed)
+        for totals, counts in ((self.dropped, part.dropped), (self.cleaned, part.cleaned)):
+            for step, count in counts.items():
+                totals[step] = totals.get(step, 0) + count
         self.examples = part.examples | self.examples
 
 
 @dataclass
-class Kept:
-    """What is remembered of each usable row, an array each: its place in the unpacked file and its number among the readable
-    rows, 64-bit hashes of title, description, both, and both with the seed (a random order that depends on nothing else), and how
-    many characters title and description have."""
+class KeptRows:
+    """The usable rows of a file as columns, 52 bytes per row; all arrays have shape (rows,).
 
-    place: np.ndarray
-    index: np.ndarray
+    Attributes:
+        offset: byte offset in the unpacked file.
+        row_idx: index among the readable rows.
+        title: 64-bit hash of the normalized title.
+        content: 64-bit hash of the normalized description.
+        pair: 64-bit hash of both.
+        order: 64-bit hash of both and the seed, which defines a reproducible random order.
+        title_chars: length of the title.
+        content_chars: length of the description.
+    """
+
+    offset: np.ndarray
+    row_idx: np.ndarray
     title: np.ndarray
     content: np.ndarray
     pair: np.ndarray
@@ -72,26 +83,28 @@ class Kept:
     content_chars: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.place)
+        return len(self.offset)
 
-    def at(self, positions: np.ndarray) -> Kept:
-        return Kept(*(getattr(self, each.name)[positions] for each in fields(self)))
+    def at(self, selection: np.ndarray) -> KeptRows:
+        """Select rows by indices or by a mask."""
+        return KeptRows(*(getattr(self, column.name)[selection] for column in fields(self)))
 
     @staticmethod
-    def joined(found: list[Kept]) -> Kept:
-        """All rows of the parts, which are emptied on the way: both together would need twice the memory."""
+    def joined(parts: list[KeptRows]) -> KeptRows:
+        """Concatenate parts, and empty them column by column to avoid doubling the memory."""
         columns = []
-        for each, kind in zip(fields(Kept), TYPES, strict=True):
-            columns.append(np.concatenate([np.array([], kind), *(getattr(part, each.name) for part in found)]))
-            for part in found:
-                setattr(part, each.name, None)
-        return Kept(*columns)
+        for column, dtype in zip(fields(KeptRows), TYPES, strict=True):
+            columns.append(np.concatenate([np.array([], dtype), *(getattr(part, column.name) for part in parts)]))
+            for part in parts:
+                setattr(part, column.name, None)
+        return KeptRows(*columns)
 
 
 def clean_rows(rows: list[Row], steps: Steps) -> tuple[list[tuple[bytes, bytes]], list[Change]]:
-    """Clean rows in place that have title and content.
+    """Clean rows in place; all must have title and content.
 
-    Returns the normalized (title, description) of each in UTF-8, and what each step changed.
+    Returns:
+        The normalized (title, description) of each row in UTF-8, and the changes.
     """
     texts, keys, changes = clean_texts([text for row in rows for text in (row.title, row.content)], steps)
     for row, title, content in zip(rows, texts[::2], texts[1::2], strict=True):
@@ -100,7 +113,13 @@ def clean_rows(rows: list[Row], steps: Steps) -> tuple[list[tuple[bytes, bytes]]
 
 
 def why_dropped(row: Row, keys: tuple[bytes, bytes], cfg: Config) -> str | None:
-    """The filter that a cleaned row fails, or None. keys: its normalised title and description."""
+    """Return the name of the filter that drops a cleaned row, or None.
+
+    Args:
+        row: the cleaned row.
+        keys: its normalized title and description.
+        cfg: the configuration.
+    """
     data = cfg.data
     title, content = row.title.strip(), row.content.strip()
     if not title or not content:
@@ -116,11 +135,11 @@ def why_dropped(row: Row, keys: tuple[bytes, bytes], cfg: Config) -> str | None:
     return None
 
 
-def hashes64(coded: Iterable[bytes]) -> np.ndarray:
-    """A signed 64-bit hash of each that is the same on every machine (Python's own `hash` is not). int64 of shape (count,)."""
+def hashes64(keys: Iterable[bytes]) -> np.ndarray:
+    """Hash keys to int64, (keys,); the same on every machine, unlike Python's `hash`."""
     digests = []
-    for each in coded:
-        hashed = _BLAKE.copy()  # half the time of a new one
-        hashed.update(each)
-        digests.append(hashed.digest())
+    for key in keys:
+        hasher = _BLAKE.copy()  # takes half the time of creating one
+        hasher.update(key)
+        digests.append(hasher.digest())
     return np.frombuffer(b"".join(digests), "<i8").astype(np.int64)

@@ -1,9 +1,9 @@
-"""The first look at a raw file: every row cleaned, filtered and reduced to a few numbers, on all cores, in bounded memory.
+"""Scan a raw file on all cores, in bounded memory: clean, filter and hash every row.
 
-What: `scan(cfg, path, funnel)` gives `Kept`: 52 bytes for each row that can be used. Why processes: cleaning is Python, and a
-file of two million rows keeps one core busy for half a minute. A plain file is shared out by places, so that each process reads
-its own parts; a packed one is unpacked by one process. The parts are put together in file order, so the result is the same with
-any number of processes. How: `ftlib.data.dataset.prepare` calls it.
+`scan(cfg, path, funnel)` returns `KeptRows`, 52 bytes per usable row. It uses processes, because cleaning runs in Python and two
+million rows take one core half a minute. A plain file is divided by offsets, and each process reads its own parts; a packed one
+is unpacked by the parent process. Results are combined in file order, so they do not depend on the number of processes.
+`data.dataset.prepare` calls it.
 """
 
 from __future__ import annotations
@@ -26,20 +26,27 @@ from tqdm import tqdm
 
 from ftlib.config.settings import Config
 from ftlib.data.cleaning import steps_of
-from ftlib.data.funnel import TYPES, Funnel, Kept, clean_rows, hashes64, why_dropped
+from ftlib.data.funnel import TYPES, Funnel, KeptRows, clean_rows, hashes64, why_dropped
 from ftlib.data.raw_reader import Malformed, Row, blocks, is_packed, open_raw, rows_in
 from ftlib.runtime import hardware
 
-PART = 2**23  # bytes of a part of the file
-WORTH = 2**26  # bytes of a plain file from which on processes save more time than their start takes
-SENT = 2**20  # bytes of a part that is unpacked and sent to a process
-PIECE = 2**16
-PACKED = 3  # a packed file of this size holds about so many times as much
+PART = 2**23  # bytes of a part of a plain file
+PARALLEL_FROM = 2**26  # bytes; for smaller files starting processes takes longer than it saves
+UNPACKED_PART = 2**20  # bytes of an unpacked part that is sent to a process
+READ = 2**16  # bytes per read while searching for a line end
+PACKED_RATIO = 3  # typical ratio of unpacked to packed size
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the file: whole lines, by their places in a plain file, or unpacked. lines None: one line that is too long."""
+    """A part of the file that consists of complete lines.
+
+    Attributes:
+        path: of the file.
+        start: offset in the unpacked file.
+        stop: end offset, for a plain file; else None.
+        lines: the unpacked lines of a packed file; None together with `stop` None for a line that is too long.
+    """
 
     path: Path
     start: int
@@ -48,112 +55,124 @@ class Part:
 
 
 def parts(path: Path, file, malformed: Malformed) -> Iterator[Part]:
-    """The file in parts of whole lines, in file order. A line above LONGEST is a part by itself in a packed file."""
+    """Yield the parts of a file in file order; in a packed file a line above LONGEST is a part of its own."""
     if is_packed(path):
-        for start, block in blocks(file, malformed, size=SENT):
+        for start, block in blocks(file, malformed, size=UNPACKED_PART):
             yield Part(path, start, None, block)
         return
     size, start = os.fstat(file.fileno()).st_size, 0
     while start < size:
         file.seek(min(start + PART, size))
-        while (rest := file.readline(PIECE)) and not rest.endswith(b"\n"):
-            pass  # a very long line is read past in pieces
+        while (rest := file.readline(READ)) and not rest.endswith(b"\n"):
+            pass  # skips to the line end without holding a very long line
         yield Part(path, start, stop := file.tell())
         start = stop
 
 
-def read_part(part: Part, cfg: Config) -> tuple[Kept, Funnel]:
-    """Clean, filter and count the rows of a part. Places and numbers are counted from its beginning."""
-    found, funnel = [], Funnel()
+def read_part(part: Part, cfg: Config) -> tuple[KeptRows, Funnel]:
+    """Clean, filter and count the rows of a part; offsets and row indices are relative to its start."""
+    kept_blocks, funnel = [], Funnel()
 
-    def take(start: int, block: bytes | None) -> None:
+    def add(start: int, block: bytes | None) -> None:
         top = part.path if part.start + start == 0 else None
-        placed = list(rows_in(block, funnel.malformed, top))
-        kept = keep([row for _, row in placed], cfg, funnel)
-        kept.place = start + np.array([place for place, _ in placed], np.int64)[kept.place]
-        found.append(kept)
+        rows = list(rows_in(block, funnel.malformed, top))
+        kept = keep([row for _, row in rows], cfg, funnel)
+        kept.offset = start + np.array([offset for offset, _ in rows], np.int64)[kept.offset]
+        kept_blocks.append(kept)
 
     if part.stop is None and part.lines is None:
-        take(0, None)
+        add(0, None)
     elif part.stop is None:
         for start, block in blocks(io.BytesIO(part.lines), funnel.malformed):
-            take(start, block)
+            add(start, block)
     else:
         with open(part.path, "rb") as file:
             file.seek(part.start)
             for start, block in blocks(file, funnel.malformed, part.stop):
-                take(start - part.start, block)
-    return Kept.joined(found), funnel
+                add(start - part.start, block)
+    return KeptRows.joined(kept_blocks), funnel
 
 
-def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> Kept:
-    """Clean rows in place and count them; of those that can be used, what is remembered. Their place is that in the list."""
-    full = [number for number, row in enumerate(rows) if row.title and row.content]
-    for row in rows if len(full) < len(rows) else ():
+def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> KeptRows:
+    """Clean rows in place, count and filter them, and return the usable ones.
+
+    The offsets of the result are indices into `rows`; `read_part` replaces them by byte offsets.
+    """
+    complete = [index for index, row in enumerate(rows) if row.title and row.content]
+    for row in rows if len(complete) < len(rows) else ():
         if not row.title or not row.content:
             funnel.drop("missing", row)
-    keys, changes = clean_rows([rows[number] for number in full], steps_of(cfg.data.clean))
+    keys, changes = clean_rows([rows[index] for index in complete], steps_of(cfg.data.clean))
     for change in changes:
         funnel.change(change)
-    kept, titles, contents = [], [], []
-    for number, (title, content) in zip(full, keys, strict=True):
-        row = rows[number]
+    usable, titles, contents = [], [], []
+    for index, (title, content) in zip(complete, keys, strict=True):
+        row = rows[index]
         if reason := why_dropped(row, (title, content), cfg):
             funnel.drop(reason, row)
         else:
-            kept.append(number)
-            # A title of signs only ("???") has no words to compare; it stands for itself.
+            usable.append(index)
+            # The key of a title without letters or digits ("???") is empty; such titles are compared as they are.
             titles.append(title or row.title.encode())
             contents.append(content or row.content.encode())
     pair = hashes64([title + b"\0" + content for title, content in zip(titles, contents, strict=True)])
-    order = hashes64([b"%d:%d" % (cfg.data.seed, each) for each in pair.tolist()])
-    chars = [len(rows[number].title) for number in kept], [len(rows[number].content) for number in kept]
-    index = funnel.rows_in + np.array(kept, np.int64)
+    order = hashes64([b"%d:%d" % (cfg.data.seed, pair_hash) for pair_hash in pair.tolist()])
+    chars = [len(rows[index].title) for index in usable], [len(rows[index].content) for index in usable]
+    row_idx = funnel.rows_in + np.array(usable, np.int64)
     funnel.rows_in += len(rows)
-    columns = kept, index, hashes64(titles), hashes64(contents), pair, order, *chars
-    return Kept(*map(np.array, columns, TYPES))
+    columns = usable, row_idx, hashes64(titles), hashes64(contents), pair, order, *chars
+    return KeptRows(*map(np.array, columns, TYPES))
 
 
-def scan(cfg: Config, path: Path, funnel: Funnel) -> Kept:
-    """All usable rows of a file, duplicates included; `funnel` counts what was lost. Raises DataError as `open_raw` does."""
-    kept = []
+def scan(cfg: Config, path: Path, funnel: Funnel) -> KeptRows:
+    """Return the usable rows of a file, duplicates included, and add all counts to `funnel`.
+
+    Raises:
+        DataError: the file does not contain JSON lines.
+    """
+    kept_parts = []
     with open_raw(path) as file, _Progress(path, file) as progress:
-        for part, (rows, found) in _in_order(cfg, parts(path, file, funnel.malformed), _processes(path)):
-            rows.place += part.start
-            rows.index += funnel.rows_in
-            kept.append(rows)
-            funnel.follow(found)
+        for part, (kept, part_funnel) in _in_order(cfg, parts(path, file, funnel.malformed), _processes(path)):
+            kept.offset += part.start
+            kept.row_idx += funnel.rows_in
+            kept_parts.append(kept)
+            funnel.extend(part_funnel)
             progress.show(part, funnel.rows_in)
     funnel.malformed.end()
-    return Kept.joined(kept)
+    return KeptRows.joined(kept_parts)
 
 
 def _processes(path: Path) -> int:
-    size = path.stat().st_size * (PACKED if is_packed(path) else 1)
-    return hardware.usable_cores() if size >= WORTH else 1
+    size = path.stat().st_size * (PACKED_RATIO if is_packed(path) else 1)
+    return hardware.usable_cores() if size >= PARALLEL_FROM else 1
 
 
-def _in_order(cfg: Config, found: Iterator[Part], processes: int) -> Iterator[tuple[Part, tuple[Kept, Funnel]]]:
-    """(part, what was read of it), in file order; a few parts ahead are read by the other processes."""
+def _in_order(
+    cfg: Config, file_parts: Iterator[Part], processes: int
+) -> Iterator[tuple[Part, tuple[KeptRows, Funnel]]]:
+    """Yield (part, its result) in file order, while other processes read a few parts ahead."""
     if processes < 2:
-        yield from ((part, read_part(part, cfg)) for part in found)
+        yield from ((part, read_part(part, cfg)) for part in file_parts)
         return
-    context = multiprocessing.get_context("spawn")  # no plain fork: this process may hold a GPU and threads
-    ahead: deque = deque()
+    context = multiprocessing.get_context("spawn")  # fork is unsafe: this process may have a CUDA context and threads
+    submitted: deque = deque()
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_worker)
     try:
-        for part in found:
-            ahead.append((part, pool.submit(read_part, part, cfg)))
-            while len(ahead) > 2 * processes:
-                yield _result(ahead.popleft(), cfg)
-        while ahead:
-            yield _result(ahead.popleft(), cfg)
+        for part in file_parts:
+            submitted.append((part, pool.submit(read_part, part, cfg)))
+            while len(submitted) > 2 * processes:
+                yield _result(submitted.popleft(), cfg)
+        while submitted:
+            yield _result(submitted.popleft(), cfg)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _result(submitted: tuple[Part, Future], cfg: Config) -> tuple[Part, tuple[Kept, Funnel]]:
-    """A part that its process did not finish (no memory, a script without `if __name__ == "__main__"`) is read here."""
+def _result(submitted: tuple[Part, Future], cfg: Config) -> tuple[Part, tuple[KeptRows, Funnel]]:
+    """Return the result of a part; read it in this process if the pool broke.
+
+    A pool breaks if memory runs out, or in a script without `if __name__ == "__main__"`.
+    """
     part, future = submitted
     try:
         return part, future.result()
@@ -162,7 +181,7 @@ def _result(submitted: tuple[Part, Future], cfg: Config) -> tuple[Part, tuple[Ke
 
 
 def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent process, and exit if the parent dies."""
+    """Ignore Ctrl-C, which the parent process handles, and exit if the parent dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 
@@ -175,20 +194,21 @@ def _begin_worker() -> None:
 
 
 class _Progress(tqdm):
-    """A bar over the bytes of the file as they are stored, that says rows/s and the time left."""
+    """Progress bar over the stored bytes of the file, with rows/s and the remaining time."""
 
     def __init__(self, path: Path, file):
         self.rows = 0
-        self.stored = getattr(file, "stored", None)  # the packed file on the disk
+        self.stored = getattr(file, "stored", None)  # the packed file on disk
         line = "reading: {percentage:3.0f}%|{bar}| {rows:,} rows, {rows_per_s:,.0f} rows/s, {remaining} left"
         super().__init__(total=path.stat().st_size, disable=None, bar_format=line)
 
     @property
     def format_dict(self) -> dict:
-        known = super().format_dict
-        return known | {"rows": self.rows, "rows_per_s": self.rows / max(known["elapsed"], 1e-9)}
+        """The format variables of tqdm, with `rows` and `rows_per_s`."""
+        variables = super().format_dict
+        return variables | {"rows": self.rows, "rows_per_s": self.rows / max(variables["elapsed"], 1e-9)}
 
     def show(self, part: Part, rows: int) -> None:
-        """The part was read, and so many rows in all."""
+        """Update the bar after a part was read; `rows` is the total so far."""
         self.rows = rows
         self.update((part.stop or self.n if self.stored is None else self.stored.tell()) - self.n)

@@ -1,8 +1,7 @@
-"""Words and sentences of titles, questions and descriptions, as the index and the marks of an answer read them.
+"""Split texts into search terms and sentences, for retrieval and attribution.
 
-Why apart from `metrics.words`: there a number keeps its value (1,000 is 1000) because numbers are compared; here a word is what
-somebody types into a search box, without accents and without capitals.
-How: `fold("Café Noir, 5 l")` -> ["cafe", "noir", "5", "l"]; `sentences(text)`.
+Search terms are folded as users type them, without accents and capitals: `fold("Café Noir, 5 l")` returns ["cafe", "noir", "5",
+"l"]. `data.words` splits differently: it normalizes numbers (1,000 is 1000) in order to compare them.
 """
 
 from __future__ import annotations
@@ -21,39 +20,42 @@ _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-ZÀ-Þ0-9]
 
 
 def fold(text: str) -> list[str]:
-    """Lower-case words and numbers without accents, so that "Café" is found by "cafe"; single characters stay ("size 5")."""
+    """Return the lower-case words and numbers of a text without accents, single characters included."""
     if not text.isascii():
         text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return _TOKEN.findall(text.lower())
 
 
 def plain(text: str) -> str:
-    """The text without control characters, which could move a terminal's cursor or hide text; line ends and tabs stay."""
+    """Remove control and format characters, which could manipulate a terminal; keep line ends and tabs."""
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf"))
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text: split after . ! ? before a capital or a digit, and at line ends; not after "Dr." or an initial."""
-    parts: list[str] = []
-    for part in filter(None, map(str.strip, _SENTENCE.split(text))):
-        if parts and _ABBREVIATED.search(parts[-1]):
-            parts[-1] += f" {part}"
+    """Split a text into sentences: after . ! ? before a capital or a digit, and at line ends.
+
+    Abbreviations ("Dr.") and initials do not end a sentence.
+    """
+    results: list[str] = []
+    for piece in filter(None, map(str.strip, _SENTENCE.split(text))):
+        if results and _ABBREVIATED.search(results[-1]):
+            results[-1] += f" {piece}"
         else:
-            parts.append(part)
-    return parts
+            results.append(piece)
+    return results
 
 
 def adjacent_pairs(words: Sequence[str]) -> set[tuple[str, str]]:
-    """Words that stand beside each other: of two titles with the same words the one in the same order comes first."""
+    """Return the pairs of adjacent words, to rank titles with the same words by their order."""
     return {*zip(words, words[1:], strict=False)}
 
 
 def question_words(question: str) -> list[str]:
-    """The words of a question that say what it is about; none of those in which the course itself asks."""
-    return [word for word in dict.fromkeys(fold(question)) if word not in _ASKING]
+    """Return the content words of a question, without function words and the words of QUESTIONS."""
+    return [word for word in dict.fromkeys(fold(question)) if word not in _QUESTION_STOP_WORDS]
 
 
-# Function words that questions are made of: what a question is about are its other words.
+# Function words of questions.
 ENGLISH = frozenset(
     "a an and any are can do does for from has have how i in is it its many me much my of on one or should tell that the there "
     "they this to use used was what when where which who why will with would you".split()
@@ -62,13 +64,13 @@ PORTUGUESE = frozenset(
     "a as com da de do e ela ele em essa esse esta este eu isso isto na no o os ou para por qual quais quando "
     "que quem se serve tem um uma é são como posso pode há".split()
 )
-_ASKING = {word for question in QUESTIONS.values() for word in fold(question)} | ENGLISH | PORTUGUESE
+_QUESTION_STOP_WORDS = {word for question in QUESTIONS.values() for word in fold(question)} | ENGLISH | PORTUGUESE
 
 
 def best_sentences(text: str, words: Collection[str], count: int = 2) -> list[str]:
-    """The `count` sentences of a text with most of the words, in the text's order; the first one if none has any."""
-    parts = sentences(text)
-    hits = [len({*words} & {*fold(part)}) for part in parts]
-    best = sorted(range(len(parts)), key=lambda place: (-hits[place], place))[:count]
-    chosen = sorted(place for place in best if hits[place]) or best[:1]
-    return [parts[place] for place in chosen]
+    """Return the `count` sentences with most of the words, in the text's order; else the first sentence."""
+    candidates = sentences(text)
+    hits = [len({*words} & {*fold(sentence)}) for sentence in candidates]
+    best = sorted(range(len(candidates)), key=lambda index: (-hits[index], index))[:count]
+    chosen = sorted(index for index in best if hits[index]) or best[:1]
+    return [candidates[index] for index in chosen]

@@ -15,21 +15,20 @@ _FRACTION = r"(?:\d{1,4}[ -])?\d{1,3}/\d{1,3}(?![\d/])"  # 1/2, 1 1/2, 1-1/2: if
 
 _WORD = re.compile(
     rf"""(?P<number>(?<![\d/.,]){_FRACTION}|{_GROUPED}|(?<![\d,])\d+,\d{{1,2}}(?![\d,])|\d+(?:\.\d+)?|(?<![\w.])\.\d+)
-    |(?<=\d)[^\W\d_]+                                # what follows a number: the x of 10x12, the gb of 8GB
-    |[^\W\d_][^\W_]*(?:'[^\W\d_]+|(?<=\d)\.\d+)*        # a word; digits inside it are its own: mp3, usb3.0""",
+    |(?<=\d)[^\W\d_]+                                # letters after a number: the x of 10x12, the gb of 8GB
+    |[^\W\d_][^\W_]*(?:'[^\W\d_]+|(?<=\d)\.\d+)*        # a word, including digits inside it: mp3, usb3.0""",
     re.VERBOSE,
 )
 
 
-_PARTS = re.compile(r"\d+(?:\.\d+)?")
+_DIGITS_IN_CODE = re.compile(r"\d+(?:\.\d+)?")
 
 
-_VULGAR = re.compile("[¼-¾⅐-⅞↉]")  # one character: ½
+_VULGAR = re.compile("[¼-¾⅐-⅞↉]")  # fractions that are one character, such as ½
 
 
-_DENOMINATORS = frozenset(
-    {2, 3, 4, 5, 6, 8, 10, 12, 16, 32, 64}
-)  # of inches, cups and spoons; 24/7 and 9/11 are two numbers
+# of inches, cups and spoons; with any other denominator (24/7, 9/11) the text is two numbers
+_DENOMINATORS = frozenset({2, 3, 4, 5, 6, 8, 10, 12, 16, 32, 64})
 
 
 FUNCTION_WORDS = frozenset(
@@ -39,48 +38,48 @@ FUNCTION_WORDS = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """The lower-case words and numbers of a text, in order; numbers normalised: 1,000 -> 1000, 0.50 and ½ -> 0.5."""
-    found: list[str] = []
+    """Split a text into lower-case words and normalized numbers: 1,000 -> 1000, 0.50 and ½ -> 0.5."""
+    results: list[str] = []
     for match in _matches(text):
-        found += _readings(match[0])[0] if match["number"] else [match[0]]
-    return found
+        results += _readings(match[0])[0] if match["number"] else [match[0]]
+    return results
 
 
 def numbers(text: str) -> set[str]:
-    """The different numbers of a text, normalised as in `words`.
+    """Return the distinct numbers of a text, normalized as in `words`.
 
-    Read as people write them: "1,000", "1.000" and "1.234,50" have thousands, "1,5" is 1.5, "1/2" and "½" are 0.5, "1 1/2" is
-    1.5. "8GB" and "10x12" hold the numbers 8, 10 and 12; "MP3" and "two" hold none. "24/7" is read as 24 and 7.
+    "1,000", "1.000" and "1.234,50" have thousands separators, "1,5" is 1.5, "1/2" and "½" are 0.5, "1 1/2" is 1.5. "8GB" and
+    "10x12" contain the numbers 8, 10 and 12; "MP3" and "two" contain none. "24/7" is 24 and 7.
     """
     return {number for match in _matches(text) if match["number"] for number in _readings(match[0])[0]}
 
 
 def given_numbers(text: str) -> set[str]:
-    """All numbers that a text gives to whoever repeats them: each in every way it can be read, and those inside codes.
+    """Return all numbers that a text supports: each number in every reading, and those inside codes.
 
-    "1.250" gives 1250 and 1.25, "1/2" gives 0.5, 1 and 2, "XJ9000" gives 9000.
+    "1.250" supports 1250 and 1.25, "1/2" supports 0.5, 1 and 2, "XJ9000" supports 9000.
     """
-    found: set[str] = set()
+    results: set[str] = set()
     for match in _matches(text):
-        readings = _readings(match[0]) if match["number"] else [tuple(map(_decimal, _PARTS.findall(match[0])))]
-        found.update(*readings)
-    return found
+        readings = _readings(match[0]) if match["number"] else [tuple(map(_decimal, _DIGITS_IN_CODE.findall(match[0])))]
+        results.update(*readings)
+    return results
 
 
 def unsupported(answer: str, source: str) -> set[str]:
-    """The numbers of `answer` that `source` does not give, in no way in which either of them can be read."""
+    """Return the numbers of `answer` that `source` does not contain in any reading of either."""
     given: set[str] = given_numbers(source)
-    found: set[str] = set()
+    missing: set[str] = set()
     for match in _matches(answer):
         readings = _readings(match[0]) if match["number"] else []
         if readings and not any(given.issuperset(reading) for reading in readings):
-            found.update(number for number in readings[0] if number not in given)
-    return found
+            missing.update(number for number in readings[0] if number not in given)
+    return missing
 
 
 def _matches(text: str) -> Iterator[re.Match]:
-    """The words and numbers of a text; ½ is written out before, as is every sign that NFKC writes with a fraction slash."""
-    text = _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[0])} ", text.lower().replace("’", "'"))
+    """Yield the words and numbers of a text; ½ and other one-character fractions become 1/2 first (NFKC)."""
+    text = _VULGAR.sub(lambda match: f" {unicodedata.normalize('NFKC', match[0])} ", text.lower().replace("’", "'"))
     for match in _WORD.finditer(text.replace("⁄", "/")):
         if "/" in match[0] and not _is_fraction(match[0]):
             yield from _WORD.finditer(match[0].replace("/", " "))
@@ -89,21 +88,22 @@ def _matches(text: str) -> Iterator[re.Match]:
 
 
 def _is_fraction(text: str) -> bool:
-    above, below = map(int, re.split("[ -]", text)[-1].split("/"))
-    return below in _DENOMINATORS and 0 < above < below
+    numerator, denominator = map(int, re.split("[ -]", text)[-1].split("/"))
+    return denominator in _DENOMINATORS and 0 < numerator < denominator
 
 
 @lru_cache(maxsize=2**16)
 def _readings(text: str) -> list[tuple[str, ...]]:
-    """What a number can mean, the likeliest first; each reading is the numbers that it consists of, normalised.
+    """Return the readings of a number, most likely first; each is a tuple of normalized numbers.
 
-    One dot before three digits is a thousand if the last of them is 0: nobody ends a decimal fraction with it.
+    A single dot before three digits is a thousands separator if the last digit is 0, because decimal fractions rarely end in 0.
     """
     if "/" in text:
-        *whole, part = re.split("[ -]", text)
-        above, below = map(int, part.split("/"))
-        value = sum(map(int, whole)) + above / below
-        return [(_decimal(f"{value:.6f}"),), tuple(map(_decimal, [*whole, str(above), str(below)]))]
+        *integers, fraction = re.split("[ -]", text)
+        numerator, denominator = fraction.split("/")
+        value = sum(map(int, integers)) + int(numerator) / int(denominator)
+        parts = [*integers, str(int(numerator)), str(int(denominator))]
+        return [(_decimal(f"{value:.6f}"),), tuple(map(_decimal, parts))]
     if "," in text and "." in text:
         thousands, point = (",", ".") if text.rindex(".") > text.rindex(",") else (".", ",")
         return [(_decimal(text.replace(thousands, "").replace(point, ".")),)]
@@ -118,6 +118,6 @@ def _readings(text: str) -> list[tuple[str, ...]]:
 
 
 def _decimal(number: str) -> str:
-    whole, _, fraction = number.partition(".")
-    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
-    return f"{whole}.{fraction}" if fraction else whole
+    integer, _, fraction = number.partition(".")
+    integer, fraction = integer.lstrip("0") or "0", fraction.rstrip("0")
+    return f"{integer}.{fraction}" if fraction else integer

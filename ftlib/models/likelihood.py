@@ -43,10 +43,7 @@ def answer_losses(
     rows_per_batch: int = ROWS_PER_BATCH,
     progress: str | None = None,
 ) -> list[torch.Tensor]:
-    """Compute the NLL of each labeled token of each example, in nats.
-
-    `use_cache=False` is required: with a cache transformers skips the block-diagonal mask, and the segments of a row attend to
-    each other. The model is in evaluation mode during the call.
+    """Compute the NLL of each labeled token of each example, in nats, in evaluation mode.
 
     Args:
         model: a causal language model.
@@ -68,17 +65,26 @@ def answer_losses(
     for batch_rows in tqdm(batches, desc=progress, disable=None if progress else True, unit=" batches", leave=False):
         order = [index for row in batch_rows for index in row]
         batch = {k: v.to(device) for k, v in collate([examples[index] for index in order]).items()}
-        owners, labels = batch["owners"][:, 1:], batch["labels"][:, 1:]  # (rows, length - 1)
-        logits = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
-        labeled = labels != IGNORED
-        losses = functional.cross_entropy(logits[:, :-1][labeled].float(), labels[labeled], reduction="none").cpu()
-        owners = owners[labeled].cpu()  # (labeled tokens,)
+        losses, owners = _batch_losses(model, batch)
         counts = torch.bincount(owners, minlength=len(order)).tolist()
         by_owner = losses[torch.argsort(owners, stable=True)]  # stable: the tokens of an example keep their order
         for index, example_losses in zip(order, by_owner.split(counts), strict=True):
             losses_of[index] = example_losses
     model.train(was_training)
     return losses_of
+
+
+def _batch_losses(model, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the NLL of a packed batch's labeled tokens and the indices of their examples.
+
+    Both have shape (labeled tokens,) and are on the CPU. `use_cache=False` is required: with a cache transformers skips the
+    block-diagonal mask, and the segments of a row attend to each other.
+    """
+    owners, labels = batch["owners"][:, 1:], batch["labels"][:, 1:]  # (rows, length - 1)
+    logits = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
+    labeled = labels != IGNORED
+    losses = functional.cross_entropy(logits[:, :-1][labeled].float(), labels[labeled], reduction="none")
+    return losses.cpu(), owners[labeled].cpu()
 
 
 def answer_nll(

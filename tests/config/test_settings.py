@@ -52,7 +52,7 @@ def test_who_wins(recorded, environment, override, expected, layer):
 def test_profiles_load(name):
     """Without it a typing error in a profile shows up on the student's GPU."""
     cfg = Config.load(name, env={})
-    assert (cfg.profile, cfg.profile_reason) == (name, "asked for")
+    assert (cfg.profile, cfg.profile_reason) == (name, "requested")
     assert cfg.get("data.clean.tags") is (name != "seed")
 
 
@@ -169,7 +169,7 @@ def test_printed_configuration(settings):
     cfg = settings(**{RATE: 1e-3, "data.clean.tags": False})
     text = render(cfg, {"model.dtype": "bfloat16: because"})
     origins = {line.split(":")[0].strip(): line.split("  # ")[1] for line in text.splitlines() if "  # " in line}
-    assert text.startswith("# profile smoke: asked for")
+    assert text.startswith("# profile smoke: requested")
     assert (origins["learning_rate"], origins["clean.tags"], origins["clean.unicode"]) == (
         "set by you",
         "set by you",

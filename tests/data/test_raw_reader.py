@@ -132,7 +132,7 @@ def test_json_array(write_rows):
         ("nowhere.json", None, "does not exist.*--data sample"),
         ("folder", "folder", "is a folder: there is no data file in it"),
         ("rows.csv", b"uid,title\n1,Lamp\n", "is CSV with the columns uid, title; .*lines=True"),
-        ("half.zip", b"PK\x03\x04 half", "not a whole zip file.*download it again"),
+        ("half.zip", b"PK\x03\x04 half", "not a complete zip file.*download it again"),
         ("other.zip", "zip", r"holds no trn\.json\.gz; it holds tst\.json\.gz"),
     ],
 )

@@ -29,18 +29,6 @@ EXEMPT = (
     "ftlib/data/sample/words/",  # words of products
     "ftlib/prompts/templates.py",  # models are trained on these questions
 )
-# Files that are still to be rewritten. Remove a line when its file is done; never add one.
-PENDING = (
-    "ftlib/data/sample/__init__.py",
-    "ftlib/data/sample/generate.py",
-    "ftlib/retrieval/attribution.py",
-    "ftlib/retrieval/bm25_index.py",
-    "ftlib/retrieval/threshold.py",
-    "tests/app/test_gradio_app.py",
-    "tests/app/test_model_pair.py",
-    "tests/evaluation/test_runner.py",
-    "tests/export/test_model_card.py",
-)
 
 
 def files() -> list[Path]:
@@ -64,8 +52,6 @@ def hits(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_dialect(path):
     """A reader has to translate a private dialect back into the terms of the field."""
-    if path.relative_to(ROOT).as_posix() in PENDING:
-        pytest.skip("not rewritten yet")
     assert hits(path) == []
 
 

@@ -1,10 +1,9 @@
-"""The stored sample: a made-up product catalogue in the schema of AmazonTitles-1.3MM's `trn.json`.
+"""Synthetic sample data set: an invented product catalog in the schema of AmazonTitles-1.3MM.
 
-The real product texts have no licence, so they cannot lie in this repository. The sample lets everyone run the course
-at once, offline and in a few minutes: same schema, same kinds of dirt, but each brand, book and sentence is invented.
-It shows that the pipeline works; it says nothing about how well a model does on real products.
-
-`SAMPLE_PATH` is the stored file (3,000 rows). `ftlib.data.sample.generate` made it and makes larger ones.
+The real product texts have no license, so this repository cannot include them. The sample has the same schema and the same
+kinds of noise, and lets everyone run the course offline in a few minutes. It tests the pipeline; metrics on it do not predict
+metrics on real products. `SAMPLE_PATH` is the stored file (3,000 rows); `ftlib.data.sample.generate` wrote it and writes larger
+ones.
 """
 
 from pathlib import Path

@@ -1,17 +1,16 @@
-"""Make up a product catalogue in the schema of AmazonTitles-1.3MM's `trn.json`, dirt included.
+"""Generate a synthetic product catalog in the schema of AmazonTitles-1.3MM, noise included.
 
-Each row is a JSON object: `uid`, `title`, `content`, `target_ind`, `target_rel`. The real texts have no licence, so the
-course cannot ship them; this catalogue stands in for them. Two steps make a row:
+Each row is a JSON object: `uid`, `title`, `content`, `target_ind`, `target_rel`. It is generated in two steps:
 
 1. A clean product (`clean_products`): facts are drawn, the title names them, and the description restates them in
-   sentences picked from words/*.yaml (goods.py, media.py, writing.py). A description claims no figure that its title
-   lacks, so a model can learn to keep to the title.
-2. Dirt (`make_rows`, noise.py): empty contents, entities, tags, boilerplate, repeats, odd white space, at rates that
-   were measured on 16,082 real rows, so that the cleaning step has something to clean.
+   sentences from words/*.yaml (goods.py, media.py, writing.py). A description has no number that its title lacks, so
+   a model can learn to stay with the title.
+2. Noise (`make_rows`, noise.py): empty contents, entities, tags, boilerplate, repeats, odd white space, at rates that
+   were measured on 16,082 real rows.
 
-Rows lie grouped by kind of goods, books first, as the real file lies in ASIN order: its head is no sample of it.
-Descriptions are shorter than the real ones on purpose (mean about 350 characters, the real ones 604), so that a run on
-a CPU is quick. Everything is drawn from seeded generators: same seed and n, same rows, on each machine.
+Rows are grouped by kind of goods, books first, because the real file is sorted by ASIN: its head is not a random sample.
+Descriptions are shorter than real ones (mean about 350 characters instead of 604), so that a run on a CPU is fast. All
+random generators are seeded: the same seed and n give the same rows on every machine.
 
 Run it with `ftlib sample --rows 5000 --out my.jsonl.gz`.
 """
@@ -33,7 +32,7 @@ from ftlib.data.sample.writing import Product
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import replacing
 
-# Part of all rows, in the order of the file. As in the real file, kinds lie together: books first, gift cards last.
+# Weights of the kinds, in the order of the file: books first, gift cards last, as in the real file.
 SHARES = {
     "books": 22,
     "music": 8,
@@ -53,7 +52,7 @@ SHARES = {
     "gift cards": 3,
 }
 
-# What draws a kind; the kinds that are not named here are goods, with a file words/goods_<kind>.yaml.
+# Functions that draw a product; all other kinds are goods, with a file words/goods_<kind>.yaml.
 DRAW = {"books": draw_book, "music": draw_music, "gift cards": draw_gift_card}
 
 
@@ -61,7 +60,7 @@ DRAW = {"books": draw_book, "music": draw_music, "gift cards": draw_gift_card}
 
 
 def kind_counts(n: int) -> dict[str, int]:
-    """Return how many of n rows each kind has: its share, and the rows left over go to the first kinds."""
+    """Distribute n rows over the kinds by their weights; the remainder goes to the first kinds."""
     total = sum(SHARES.values())
     counts = {kind: n * share // total for kind, share in SHARES.items()}
     for kind in list(counts)[: n - sum(counts.values())]:
@@ -70,7 +69,7 @@ def kind_counts(n: int) -> dict[str, int]:
 
 
 def clean_products(n: int, seed: int = 42) -> Iterator[Product]:
-    """Yield n products without dirt, grouped by kind; all titles differ."""
+    """Yield n products without noise, grouped by kind, with distinct titles."""
     rng = random.Random(seed)
     seen: set[str] = set()
     for kind, count in kind_counts(n).items():
@@ -80,7 +79,7 @@ def clean_products(n: int, seed: int = 42) -> Iterator[Product]:
 
 
 def new_product(rng: random.Random, draw: Callable[..., Product], kind: str, seen: set[str]) -> Product:
-    """Draw until the title is new; a kind that runs out of titles gets a style number, so that any n works."""
+    """Draw a product with a new title; after 20 attempts, append a style number, so that any n works."""
     for _ in range(20):
         product = draw(rng, kind)
         if product.title.lower() not in seen:
@@ -95,32 +94,32 @@ def new_product(rng: random.Random, draw: Callable[..., Product], kind: str, see
 
 
 def make_uid(rng: random.Random, index: int, kind: str) -> str:
-    """Return an id that looks like an ASIN, rises with the index, and belongs to no real article.
+    """Return an id that looks like an ASIN, increases with the index, and belongs to no real article.
 
-    Books get ten digits, as ISBNs; the last one is never the right check digit, so no real book has this number.
-    Others begin with B0Z, a range that was not in use when the real data was collected.
+    Books get ten digits, as ISBN-10, with a wrong check digit. Others start with B0Z, a range that was unused when the
+    real data was collected.
     """
     if kind == "books":
         digits = f"{2_000_000 + index * 11 + rng.randrange(11):09d}"
-        check = sum((10 - place) * int(digit) for place, digit in enumerate(digits)) % 11
-        right = (11 - check) % 11
-        return digits + str((right + 1 + rng.randrange(8)) % 10 if right < 10 else rng.randrange(10))
-    number, digits = 46_656 + index * 36 + rng.randrange(36), ""
+        checksum = sum((10 - position) * int(digit) for position, digit in enumerate(digits)) % 11
+        check_digit = (11 - checksum) % 11
+        return digits + str((check_digit + 1 + rng.randrange(8)) % 10 if check_digit < 10 else rng.randrange(10))
+    value, digits = 46_656 + index * 36 + rng.randrange(36), ""
     for _ in range(7):
-        number, rest = divmod(number, 36)
+        value, rest = divmod(value, 36)
         digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[rest] + digits
     return "B0Z" + digits
 
 
 def make_targets(rng: random.Random, n: int) -> tuple[list[int], list[float]]:
-    """Return made-up labels (which articles are bought together), which this course does not use."""
+    """Return random labels of the original task (articles bought together); the course ignores them."""
     indices = sorted({rng.randrange(n) for _ in range(rng.randrange(5))})
     return indices, [1.0] * len(indices)
 
 
 def make_rows(n: int, seed: int = 42) -> Iterator[dict]:
-    """Yield n rows of the catalogue one by one. Same n and seed, same rows."""
-    rng = random.Random(f"dirt {seed}")
+    """Yield n rows of the catalog; the same n and seed give the same rows."""
+    rng = random.Random(f"dirt {seed}")  # changing this text would change the stored sample
     before: tuple[Product, str, str] | None = None
     for index, product in enumerate(clean_products(n, seed)):
         title, fate, repeat = product.title, rng.random(), None
@@ -141,11 +140,12 @@ def make_rows(n: int, seed: int = 42) -> Iterator[dict]:
 
 
 def write_sample(path: str | Path, n: int = 3000, seed: int = 42) -> None:
-    """Write n rows to a .jsonl or .json file, plain or with .gz, one JSON object a line; its folder is made if need be.
+    """Write n rows to a JSON Lines file, with gzip if the name ends in .gz; create its folder if needed.
 
-    The rows are the same on each machine. A .gz file holds neither time nor name, so its bytes are the same too
-    wherever Python uses the same zlib; another zlib may pack the same rows into other bytes.
-    Raises FtlibError for any other ending, before anything is written.
+    A .gz file has no time stamp and no name, so its bytes are reproducible with the same version of zlib.
+
+    Raises:
+        FtlibError: the name does not end in .jsonl, .json, .jsonl.gz or .json.gz.
     """
     path = Path(path)
     if not re.search(r"\.jsonl?(\.gz)?$", path.name):
@@ -159,6 +159,6 @@ def write_sample(path: str | Path, n: int = 3000, seed: int = 42) -> None:
 
 
 def write_lines(file, n: int, seed: int) -> None:
-    """Write the rows as UTF-8 lines to an open binary file."""
+    """Write n rows as UTF-8 lines to an open binary file."""
     for row in make_rows(n, seed):
         file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())

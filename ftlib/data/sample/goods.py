@@ -1,10 +1,8 @@
-"""Draw articles of the goods departments (kitchen, tools, food, ...): facts, a title that names them, a description.
+"""Draw articles of the goods departments (kitchen, tools, ...): facts, a title and a description.
 
-What: `draw_goods(rng, "kitchen")` returns a `Product`.
-Why so: the facts are drawn first, and both title and description are written from them. What was not drawn is said in
-neither, so a model that is trained on these rows learns to keep to the title.
-How: the departments' words lie in words/goods_*.yaml, what all departments share in words/goods.yaml. `ftlib sample`
-runs this.
+`draw_goods(rng, "kitchen")` returns a `Product`. Title and description are written from the same drawn facts and mention no
+others, so a model that is trained on these rows learns to stay with the title. The words of the departments are in
+words/goods_*.yaml, shared ones in words/goods.yaml.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ from ftlib.data.sample.writing import (
 
 NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
-# Orders of the parts that real titles have: the head, the tail, and what joins the two.
+# Word orders of real titles: (fields of the head, fields of the tail, separator).
 LAYOUTS = (
     ("brand model size material name", "amount color count", ", "),
     ("brand material name", "size amount color count model", ", "),
@@ -44,14 +42,14 @@ OF_ONE = {"It": "It", "it": "it", "them": "it", "its": "its", "are": "is", "have
 
 
 def draw_goods(rng: random.Random, kind: str) -> Product:
-    """Draw the facts of an article; those that are drawn stand in the title, the others are not mentioned at all."""
+    """Draw an article; its title names all drawn facts, and its description no others."""
     department = words.department(kind)
     thing, facts = draw_facts(rng, department)
     return Product(kind, goods_title(rng, thing, facts), partial(goods_text, department, thing, facts))
 
 
 def draw_facts(rng: random.Random, department: words.Department) -> tuple[words.Thing, Fields]:
-    """Draw an article of a department, and the facts that its title will name."""
+    """Draw an article of a department and its facts."""
     thing = rng.choice(department.things)
     facts = {"brand": rng.choice(list(department.brands))}
     drawn = {
@@ -70,13 +68,13 @@ def draw_facts(rng: random.Random, department: words.Department) -> tuple[words.
 
 
 def size_forms(size: str) -> tuple[str, dict]:
-    """Return the number of a size such as "6 inch", and how its unit is written."""
+    """Return the number of a size such as "6 inch" and the written forms of its unit."""
     number, unit = size.rsplit(" ", 1)
     return number, words.table("goods")["units"][unit]
 
 
 def goods_title(rng: random.Random, thing: words.Thing, facts: Fields) -> str:
-    """Return a title that names all facts, in one of the orders that real titles have."""
+    """Return a title that names all facts, in one of the LAYOUTS."""
     parts = {name: title_case(value) for name, value in facts.items()} | {"name": title_case(thing.name)}
     if "size" in facts:
         number, forms = size_forms(facts["size"])
@@ -101,7 +99,7 @@ def goods_text(department: words.Department, thing: words.Thing, facts: Fields, 
 def goods_fields(
     department: words.Department, thing: words.Thing, facts: Fields, rng: random.Random
 ) -> tuple[Fields, Slots]:
-    """Draw what a description of an article says (the fields of its sentences), and the sentences to choose from."""
+    """Draw the fields of a description, and return them with the sentences to choose from."""
     tagline, promise = department.brands[facts["brand"]]
     uses = some(rng, thing.uses, least=3)
     details = some(rng, thing.has, least=3)
@@ -136,7 +134,7 @@ def goods_fields(
 
 
 def material_fields(rng: random.Random, facts: Fields) -> Fields:
-    """Return what the templates say of the material, nothing if the title has none."""
+    """Return the template fields of the material; {} if the title has none."""
     if "material" not in facts:
         return {}
     material, goods = facts["material"], words.table("goods")
@@ -153,7 +151,7 @@ def material_fields(rng: random.Random, facts: Fields) -> Fields:
 
 
 def size_fields(rng: random.Random, department: words.Department, thing: words.Thing, facts: Fields) -> Fields:
-    """Return what the templates say of the size, nothing if the title has none."""
+    """Return the template fields of the size; {} if the title has none."""
     if "size" not in facts:
         return {}
     number, forms = size_forms(facts["size"])
@@ -162,7 +160,7 @@ def size_fields(rng: random.Random, department: words.Department, thing: words.T
 
 
 def name_fields(rng: random.Random, thing: words.Thing, facts: Fields) -> Fields:
-    """Return the names of the article with some of its facts as adjectives, and the pronouns and verbs that agree."""
+    """Return the names of the article, with some facts as adjectives, and matching pronouns and verbs."""
     container = thing.unit if thing.unit != "pair" else ""
     count = facts.get("count", "")
     many = thing.unit == "pair" or (count != "" and not container)

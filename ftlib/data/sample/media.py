@@ -1,10 +1,8 @@
-"""Draw books, albums, gift cards and a few adult items: facts, a title that names or points to them, a description.
+"""Draw books, albums, gift cards and a few adult items: facts, a title and a description.
 
-What: `draw_book(rng, "books")` and the others return a `Product`.
-Why so: a novel's title names its series, hero or place, and these point to author and plot; the topics of a book of
-advice stand in its subtitle; an album's title names the artist. So what a description says follows from its title.
-How: the words lie in words/titles.yaml, fiction.yaml, nonfiction.yaml, music.yaml, gift_cards.yaml and adult.yaml.
-`ftlib sample` runs this.
+Each function returns a `Product` whose description follows from its title: a novel's title names its series, hero or place,
+which determine author and plot; the subtitle of a book of advice has its topics; an album's title names the artist. The words
+are in words/titles.yaml, fiction.yaml, nonfiction.yaml, music.yaml, gift_cards.yaml and adult.yaml.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ def draw_book(rng: random.Random, kind: str = "books") -> Product:
 
 
 def draw_fiction(rng: random.Random, kind: str) -> Product:
-    """Draw a book of a series. The title names the series, the hero or a place, which point to author and plot."""
+    """Draw a book of a series; its title names the series, the hero or a place."""
     fiction, titles = table("fiction"), table("titles")
     novel = rng.choice(fiction["series"])
     genre, series, hero, home = (novel[key] for key in ("genre", "series", "hero", "home"))
@@ -60,17 +58,13 @@ def draw_fiction(rng: random.Random, kind: str) -> Product:
     if has_book:
         fields |= {"book": book, "place": home}
     plot = fiction["plots"][genre]
-    plots = {
-        "plot": tuple(text for text in plot if "{hero}" in text),  # The hero is named before "she" is said.
-        "plot2": plot,
-        "plot3": plot,
-        "plot4": plot,
-    }
+    # the first sentence names the hero, later ones may use a pronoun
+    plots = {"plot": tuple(text for text in plot if "{hero}" in text), "plot2": plot, "plot3": plot, "plot4": plot}
     return Product(kind, short + rest, partial(write_text, slots=fiction["slots"] | plots, fields=fields))
 
 
 def draw_nonfiction(rng: random.Random, kind: str) -> Product:
-    """Draw a book of advice: subject, approach, topics and the number of lessons stand in the title."""
+    """Draw a book of advice; its title names subject, approach, topics and the number of lessons."""
     nonfiction = table("nonfiction")
     about = rng.choice(nonfiction["subjects"])
     approach = rng.choice(nonfiction["approaches"])
@@ -98,7 +92,7 @@ def draw_nonfiction(rng: random.Random, kind: str) -> Product:
 
 
 def draw_music(rng: random.Random, kind: str = "music") -> Product:
-    """Draw an album: artist, album, pressing and perhaps the number of songs stand in the title."""
+    """Draw an album; its title names artist, album, pressing and perhaps the number of songs."""
     music, titles = table("music"), table("titles")
     act = rng.choice(music["artists"])
     artist, style = act["artist"], act["style"]
@@ -131,7 +125,7 @@ def draw_music(rng: random.Random, kind: str = "music") -> Product:
 
 
 def draw_gift_card(rng: random.Random, kind: str = "gift cards") -> Product:
-    """Draw a gift card; its description is one of the store's two, so that many repeat."""
+    """Draw a gift card; a store has only two descriptions, so many repeat."""
     cards = table("gift_cards")
     store = rng.choice(list(cards["stores"]))
     title = f"{store} {rng.choice(cards['occasions'])} {rng.choice(cards['forms'])}"
@@ -139,7 +133,7 @@ def draw_gift_card(rng: random.Random, kind: str = "gift cards") -> Product:
 
 
 def draw_adult(rng: random.Random, kind: str) -> Product:
-    """Draw an item that a filter must find: named plainly, described tamely."""
+    """Draw an item that the adult filter must match by its title."""
     item = rng.choice(table("adult")["items"])
     n = rng.randint(2, 60)
     title = item["title"].format(adjective=rng.choice(table("titles")["adjectives"]), n=n)

@@ -1,10 +1,8 @@
-"""Soil clean products as the real file is soiled: entities, tags, boilerplate, repeats, odd white space.
+"""Add the noise of the real file to clean products: entities, tags, boilerplate, repeats.
 
-What: `noisy_title` and `noisy_content` write a product's title and description with dirt in them; `echo` repeats the
-row before in part. The shares of rows that each kind of dirt gets stand first, behind each what was measured.
-Why so: a cleaning step can only be shown and tested on data that needs it, at rates that the real data has. They were
-measured on 16,082 real rows; where this file is dirtier on purpose, the comment says so.
-How: generate.py calls this for each row that has a content; `ftlib sample` runs it all.
+`noisy_title` and `noisy_content` write a product's title and description with noise; `echo` repeats parts of the previous
+row. The rates come first, with the value measured on 16,082 real rows as comment; where a rate is higher on purpose, the
+comment gives the reason. generate.py calls these functions for each row that has a description.
 """
 
 from __future__ import annotations
@@ -16,13 +14,13 @@ from ftlib.data.sample.writing import Product
 
 # ---------------------------------------------------------------------------------------------------------------- rates
 
-# Shares of all rows. Real: 25.6 % empty in the 16,082 rows at hand, up to 39 % elsewhere in the real file.
+# Shares of all rows. Real: 25.6 % empty in the 16,082 rows, up to 39 % elsewhere in the real file.
 EMPTY = 0.30
 NO_KEY = 0.002  # Rare in the real file, but one such row stops a loader that does not expect it.
 NULL = 0.002
-ADULT = 0.003  # Not measured (nobody labelled the real rows): just enough that a filter finds some.
+ADULT = 0.003  # Not measured (the real rows are not labeled): enough to test the filter.
 
-# Shares of the rows that have a content. Behind each: what was measured on the real rows.
+# Shares of the rows that have a description. Comments: measured on the real rows.
 SAME_AS_TITLE = 0.005  # 0.2-0.4 % in the raw parts (2.1 % in the part that others had cleaned).
 TOO_SHORT = 0.015  # 2.8 % in all parts, 0.5-1.8 % in the books.
 EDITION = 0.035  # 8.0 % repeat another row's content; the gift cards add to this share.
@@ -30,26 +28,26 @@ SECOND_TEXT = 0.012  # 1.4 % have the title of another row but another content.
 EXACT_REPEAT = 0.003  # 0.35 % repeat both.
 ENTITIES = 0.07  # 7.9 %; the copyright lines of the books bring some more.
 DOUBLE_ESCAPED = 0.08  # Of the contents with entities: now and then.
-TAGS = 0.025  # 0.8 % in all parts, 1.7 % in the raw 2014 and 2018 parts; more here, so that small samples have some.
+TAGS = 0.025  # 0.8 % in all parts, 1.7 % in the raw 2014 and 2018 parts; higher, so that small samples have some.
 DOUBLE_SPACES = 0.065  # 7.0 %
-NEWLINES = 0.009  # 1.4 %, of which the loose ends are a part.
-TABS = 0.003  # 0.14 %; more here, so that small samples have some.
-HARD_SPACES = 0.006  # 0.3 %, as &nbsp; or &#160; or bare.
+NEWLINES = 0.009  # 1.4 %, including the loose ends.
+TABS = 0.003  # 0.14 %; higher, so that small samples have some.
+HARD_SPACES = 0.006  # 0.3 %, as &nbsp; or &#160; or U+00A0.
 LOOSE_ENDS = 0.017  # 1.7 % begin or end with white space.
-DECOMPOSED = 0.3  # Of the rows with accents; not seen in the real rows at hand, which are nearly all ASCII.
+DECOMPOSED = 0.3  # Of the rows with accents; none in the real rows, which are nearly all ASCII.
 
-# Shares of the book rows that have a content (390 rows of the real file's head): 25.9 % and 17.2 %.
+# Shares of the book rows that have a description (390 rows of the real file's head): 25.9 % and 17.2 %.
 REFERS_TO = 0.24
 COPYRIGHT = 0.16
 
 # Shares of all titles: 4.0 % with entities (a share of those that have a character to escape), 6.3 % with loose ends,
-# 0.7 % with double spaces, 0.08 % shorter than 3 characters (here somewhat more, so that small samples have some).
+# 0.7 % with double spaces, 0.08 % shorter than 3 characters (higher, so that small samples have some).
 TITLE_ENTITIES = 0.25
 TITLE_LOOSE_ENDS = 0.06
 TITLE_DOUBLE_SPACES = 0.007
 TITLE_TOO_SHORT = 0.0015
 
-# ---------------------------------------------------------------------------------------------------- words of the dirt
+# ------------------------------------------------------------------------------------------------------ texts of noise
 
 EDITIONS = {
     "books": (" (Hardcover)", " (Paperback)", " (Large Print)", " [Kindle Edition]"),
@@ -67,7 +65,7 @@ ENTITY_FORMS = {
     "è": ("&egrave;",),
     "ë": ("&euml;",),
 }
-# Written as in the real file, where many stand right behind the last full stop and lost the blanks around the edition.
+# As in the real file, where many follow the last full stop without a space and lack the spaces around the edition.
 REFERS_FORMS = (
     ("--This text refers to an out of print or unavailable edition of this title.", 50),
     ("--This text refers to the{edition}edition.", 20),
@@ -86,13 +84,13 @@ COPYRIGHT_FORMS = (
 
 
 def pick(rng: random.Random, weighted: tuple[tuple[str, int], ...]) -> str:
-    """Return one of the texts by weight."""
+    """Choose one of the texts by weight."""
     texts, weights = zip(*weighted, strict=True)
     return rng.choices(texts, weights)[0]
 
 
 def add_boilerplate(rng: random.Random, text: str) -> str:
-    """Put the lines of the book trade behind some descriptions."""
+    """Append copyright and edition lines to some descriptions."""
     if rng.random() < COPYRIGHT:
         text += pick(rng, COPYRIGHT_FORMS).format(year=rng.randint(1985, 2006))
     if rng.random() < REFERS_TO:
@@ -101,7 +99,7 @@ def add_boilerplate(rng: random.Random, text: str) -> str:
 
 
 def add_entities(rng: random.Random, text: str) -> str:
-    """Escape characters as HTML does, now and then twice; a text without such characters gets an &amp;."""
+    """Escape characters as HTML entities, sometimes twice; in other texts replace an "and" by &amp;."""
     escaped = text
     for plain in ("&", "'", '"', " - ", "é", "è", "ë"):  # The ampersand first, or it would escape the others' entities.
         escaped = escaped.replace(plain, rng.choice(ENTITY_FORMS[plain]))
@@ -126,7 +124,7 @@ def add_tags(rng: random.Random, text: str) -> str:
 
 
 def add_white_space(rng: random.Random, text: str) -> str:
-    """Put odd white space into some texts."""
+    """Insert odd white space into some texts."""
     if rng.random() < DOUBLE_SPACES:
         text = text.replace(". ", ".  ") if ". " in text else text.replace(" ", "  ", 1)
     for probability, blank in (
@@ -142,7 +140,7 @@ def add_white_space(rng: random.Random, text: str) -> str:
 
 
 def noisy_content(rng: random.Random, product: Product, title: str) -> str:
-    """Write a description and soil it."""
+    """Generate a description with noise."""
     fate = rng.random()
     if fate < SAME_AS_TITLE:
         return title
@@ -160,7 +158,7 @@ def noisy_content(rng: random.Random, product: Product, title: str) -> str:
 
 
 def noisy_title(rng: random.Random, title: str) -> str:
-    """Soil some titles."""
+    """Add noise to some titles."""
     if rng.random() < TITLE_TOO_SHORT:
         return rng.choice(SHORT_TITLES)
     if re.search("[&'\"]", title) and rng.random() < TITLE_ENTITIES:
@@ -173,7 +171,10 @@ def noisy_title(rng: random.Random, title: str) -> str:
 
 
 def echo(rng: random.Random, before: Product, title: str, content: str) -> tuple[str, str] | None:
-    """Return a row that repeats the one before in part (an edition, another text, the same again), mostly None."""
+    """Return a (title, content) that repeats the previous row in part, for some rows; else None.
+
+    The repeat is another edition, another description of the same title, or an exact copy.
+    """
     fate = rng.random()
     if fate < EDITION:
         return title.strip() + rng.choice(EDITIONS.get(before.kind, OTHER_EDITIONS)), content

@@ -1,10 +1,8 @@
-"""Write descriptions: a little English grammar, and sentences chosen and filled in until a drawn length is reached.
+"""Write descriptions from templates, sentence by sentence, until a drawn length is reached.
 
-What: `write_text(rng, slots, fields)` returns a description. A slot holds sentences that say the same thing in other
-words; a sentence is a template whose fields in braces come from the product's facts.
-Why so: a template that needs a fact which the product lacks is never chosen, so no text says more than its title. The
-order of the slots is fixed, as in real descriptions; which of them are used depends on the length, the facts first.
-How: goods.py and media.py draw the facts and call this; `ftlib sample` runs it all.
+`write_text(rng, slots, fields)` returns a description. A slot has several paraphrases of a sentence; each is a template whose
+fields in braces come from the product's facts. A template with a missing fact is never chosen, so no text contains more than
+its title implies. The order of the slots is fixed; which of them are used depends on the length, facts first.
 """
 
 from __future__ import annotations
@@ -14,16 +12,16 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-# Deciles of the length that a description aims at: long-tailed as in the real file, at about half the size.
+# Deciles of the target length in characters: long-tailed as in the real file, at about half the length.
 LENGTHS = (60, 100, 145, 190, 230, 270, 325, 400, 510, 720, 1100)
 
-# The facts of a product are told first, the rest only if there is room.
+# Slots with facts are chosen first, the others only if there is room.
 FACT_SLOTS = {"material", "size", "option", "count", "plot", "topic", "number", "series", "songs", "band", "pressing"}
 
-# Slots that make no sense without another one ("it also has ...").
+# Slots that require another one ("it also has ...").
 FOLLOWS = {"has2": "has", "plot2": "plot", "plot3": "plot2", "plot4": "plot3", "topic2": "topic", "tracks2": "tracks"}
 
-# Slots that long texts use twice, with another sentence.
+# Slots that long texts may use twice, with different sentences.
 TWICE = {"who", "care", "mood", "praise", "style", "series", "author"}
 
 Fields = dict[str, str]
@@ -31,7 +29,7 @@ Slots = dict[str, tuple[str, ...]]
 
 
 class Product(NamedTuple):
-    """A clean product: its kind, its title, and a function that writes a description of it (a new one each time)."""
+    """A product without noise: its kind, its title, and a function that draws a description."""
 
     kind: str
     title: str
@@ -63,12 +61,12 @@ def plural(noun: str) -> str:
 
 
 def capital(text: str) -> str:
-    """Return the text with its first letter as a capital, the others as they are."""
+    """Return the text with its first letter capitalized."""
     return text[:1].upper() + text[1:]
 
 
 def title_case(text: str) -> str:
-    """Return the text with capitals as in a title (str.title would write Chef'S)."""
+    """Return the text in title case (str.title would write Chef'S)."""
     return " ".join(word if word in ("of", "and", "for") else capital(word) for word in text.split())
 
 
@@ -78,7 +76,7 @@ def listing(parts: list[str]) -> str:
 
 
 def some(rng: random.Random, parts: tuple[str, ...], least: int) -> list[str]:
-    """Return at least `least` of the parts, in random order."""
+    """Sample at least `least` of the parts, in random order."""
     return rng.sample(parts, rng.randint(least, len(parts)))
 
 
@@ -86,7 +84,7 @@ def some(rng: random.Random, parts: tuple[str, ...], least: int) -> list[str]:
 
 
 def fill(rng: random.Random, templates: tuple[str, ...], fields: Fields, used: set[str]) -> str:
-    """Return one template with its fields filled in, or "" if none fits: never used before, no field missing."""
+    """Fill in a random template that is unused and has no missing field; return "" if there is none."""
     fitting = [
         template
         for template in templates
@@ -100,12 +98,12 @@ def fill(rng: random.Random, templates: tuple[str, ...], fields: Fields, used: s
 
 
 def twice(name: str, pool: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the slot, and behind it a second one with the same sentences if long texts may use it twice."""
+    """Return the slot, and a second one with the same sentences if it may be used twice."""
     return [(name, pool), (f"{name}_again", pool)] if name in TWICE else [(name, pool)]
 
 
 def write_text(rng: random.Random, slots: Slots, fields: Fields) -> str:
-    """Return a description: the opening, then slots until a drawn length is reached, put in the order of `slots`."""
+    """Write a description: the opening and further slots up to a drawn length, in the order of `slots`."""
     decile = rng.randrange(len(LENGTHS) - 1)
     target = rng.randint(LENGTHS[decile], LENGTHS[decile + 1])
     slots = {key: pool for name, pool in slots.items() for key, pool in twice(name, pool)}

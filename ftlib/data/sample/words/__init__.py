@@ -1,16 +1,14 @@
-"""Load the word tables of the made-up catalogue: goods, books, music and gift cards, and the sentences about them.
+"""Load the word tables of the synthetic catalog: names of products and sentences about them.
 
-What: `table("music")` returns music.yaml; `department("kitchen")` makes a `Department` of goods_kitchen.yaml.
-Why YAML: the words are data, and a new article or sentence needs no code. A file is read when it is first asked for.
-Everything is invented. Three rules keep the descriptions honest, so that a small model can learn from them:
+`table("music")` returns music.yaml; `department("kitchen")` builds a `Department` from goods_kitchen.yaml. All names are
+invented. Three rules make the descriptions learnable for a small model:
 
-- A description says a number in digits, a size, a color or a material only if the title says it.
-- What else it says follows from a word in the title (a chef's knife -> uses and details, a brand -> its promise).
-- A field in braces comes from the title's facts; a template whose fields a product lacks is never chosen.
+- A description contains a number in digits, a size, a color or a material only if the title contains it.
+- Its other content follows from a word in the title (a chef's knife -> uses and details, a brand -> its promise).
+- A field in braces comes from the title's facts; a template with a missing field is never chosen.
 
-All values are texts: a number, or one of YAML's words for true, false and null (yes, no, on, off, ~), stands in quotes.
-How: edit a file, then make the stored sample again with `ftlib sample --out ftlib/sample/catalog.jsonl.gz`, because a
-test compares it with what the words give.
+All values are strings: quote numbers and YAML's words for true, false and null (yes, no, on, off, ~). After editing a file,
+rebuild the stored sample with `ftlib sample --out ftlib/data/sample/catalog.jsonl.gz`; a test compares it with the words.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from typing import Any
 
 import yaml
 
-# libyaml's parser if PyYAML was built with it, as its wheels are: about seven times as fast.
+# libyaml's parser, if PyYAML was built with it (its wheels are), is about seven times as fast.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Texts = tuple[str, ...]
@@ -30,9 +28,9 @@ Texts = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Thing:
-    """One sort of article: what it may be made of, its sizes, what it is for, its details and what it comes with.
+    """A type of article: its possible materials, sizes, uses, details and accessories.
 
-    `unit` is "pair" for plural words (pliers), the container for what is poured or weighed (tea -> tin), else empty.
+    `unit` is "pair" for plural words (pliers), the container of goods that are poured or weighed (tea -> tin), else empty.
     """
 
     name: str
@@ -48,7 +46,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Department:
-    """One kind of goods: words and sentences that all of its articles share, and the articles."""
+    """A kind of goods: words and sentences that its articles share, and the articles."""
 
     room: str
     people: str
@@ -64,20 +62,20 @@ class Department:
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """Return <name>.yaml with tuples for its lists, read once. It is shared: do not change it."""
+    """Read <name>.yaml, with tuples for its lists; the result is cached and shared, do not modify it."""
     text = (resources.files(__name__) / f"{name}.yaml").read_text(encoding="utf-8")
     return _checked(yaml.load(text, LOADER), name)  # noqa: S506, LOADER is a safe one
 
 
 @cache
 def department(name: str) -> Department:
-    """Return goods_<name>.yaml. Raises TypeError for a key that a department or an article does not have."""
+    """Build the department of goods_<name>.yaml. Raises TypeError for an unknown key."""
     values = table(f"goods_{name}")
     return Department(**values | {"things": tuple(Thing(**thing) for thing in values["things"])})
 
 
 def _checked(value: Any, name: str) -> Any:
-    """Return the value with tuples for lists. Raises TypeError for a leaf that YAML did not read as a text."""
+    """Convert lists to tuples. Raises TypeError for a leaf that is not a string."""
     if isinstance(value, dict):
         return {key: _checked(item, name) for key, item in value.items()}
     if isinstance(value, list):
