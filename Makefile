@@ -18,9 +18,6 @@ lint:  ## style, spelling, import layers and types, in seconds
 	$(BIN)/mypy
 	$(BIN)/pytest -n 0 tests/repo
 
-docstrings:  ##  that are not in Google's style yet, by rule
-	$(BIN)/ruff check --config ruff-docstrings.toml --statistics ftlib
-
 record:  ## execute the notebooks and keep their outputs, about half an hour on two cores
 	$(BIN)/ftlib course record
 
