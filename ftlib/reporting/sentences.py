@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftlib.evaluation.verdicts import seed_range
+from ftlib.evaluation.significance import seed_range
 from ftlib.reporting.tables import number, with_seeds
 
 NEARLY_ALL = 0.95  # of the references fit in the longest answer: then `stops` has room
