@@ -69,9 +69,8 @@ def labeled_loss(
 ) -> torch.Tensor:
     """Compute cross entropy summed over the labeled positions.
 
-    hidden: (tokens, width); where, targets: (capacity,).
-
-    dtype: of the product with the output layer, whose weight is `weight`; the rest is computed in float32.
+    hidden: (tokens, width); where, targets: (capacity,). dtype: of the product with the output layer, whose weight is
+    `weight`; the rest is computed in float32.
     """
     logits = functional.linear(hidden.index_select(0, where).to(dtype), weight.to(dtype))
     return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
@@ -171,8 +170,8 @@ class FixedStep:
         # gradients of the embeddings, unused, make the first layer like the others: one compilation less
         embedded = self.embeddings(batch["input_ids"]).requires_grad_()
         wanted = self.layers.mask_dtype
-        parts = batch["starts"] if wanted is None else block_mask(batch["position_ids"], wanted)
-        hidden = self.layers(embedded, batch["position_ids"], parts)
+        segments = batch["starts"] if wanted is None else block_mask(batch["position_ids"], wanted)
+        hidden = self.layers(embedded, batch["position_ids"], segments)
         return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"], self.dtype) / count
 
     def __call__(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
@@ -310,12 +309,12 @@ def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]
 def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: int) -> dict:
     """Return the arguments of `FixedTrainer` beyond the Trainer's: data set, collator and step."""
     lengths = [len(example["input_ids"]) for example in examples]
-    parts = distributed.world()
-    rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length) / parts) * parts
+    processes = distributed.world()
+    rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length) / processes) * processes
     dtype = torch.bfloat16 if chosen.bf16 else None
     on_gpu = hardware.cuda_capability() is not None
     return {
-        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, parts),
+        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, processes),
         "data_collator": only,
         "step_function": FixedStep(model, dtype, on_gpu, on_gpu, longest=cfg.train.max_length),
         "max_norm": cfg.train.max_grad_norm,

@@ -115,14 +115,14 @@ def rotate(x, cos, sin):
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
-def attend(q, k, v, parts: torch.Tensor, longest: int):
+def attend(q, k, v, segments: torch.Tensor, longest: int):
     """Compute causal attention within each packed example. q, k, v: (tokens, heads, size)."""
-    if parts.dim() == 1:
-        return varlen(q, k, v, parts, longest)
-    rows = parts.shape[0]
+    if segments.dim() == 1:
+        return varlen(q, k, v, segments, longest)
+    rows = segments.shape[0]
     q, k, v = (each.unflatten(0, (rows, -1)).transpose(1, 2) for each in (q, k, v))
     k, v = (each.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for each in (k, v))
-    return functional.scaled_dot_product_attention(q, k, v, attn_mask=parts).transpose(1, 2).flatten(0, 1)
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=segments).transpose(1, 2).flatten(0, 1)
 
 
 def varlen(q, k, v, starts: torch.Tensor, longest: int):
@@ -145,14 +145,14 @@ def can_varlen(device: torch.device, dtype: torch.dtype) -> bool:
     return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
-def decoder_layer(hidden, cos, sin, parts, norms, weights, a, b, shape):
+def decoder_layer(hidden, cos, sin, segments, norms, weights, a, b, shape):
     """Run one layer. hidden: (tokens, width); weights, a, b by group as in GROUPS; shape: numbers that all layers share."""
     heads, kv_heads, size, eps, longest, scales, dropouts = shape
     x = rms_norm(hidden, norms[0], eps)
     qkv = joined(x, weights[0], a[0], b[0], scales[0], dropouts[0])
     q, k, v = qkv.split([heads * size, kv_heads * size, kv_heads * size], dim=-1)
     q, k, v = (each.unflatten(-1, (-1, size)) for each in (q, k, v))
-    out = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, parts, longest).flatten(1)
+    out = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, segments, longest).flatten(1)
     hidden = hidden + joined(out, weights[1], a[1], b[1], scales[1], dropouts[1])
     x = rms_norm(hidden, norms[1], eps)
     gate, up = joined(x, weights[2], a[2], b[2], scales[2], dropouts[2]).chunk(2, dim=-1)
@@ -181,7 +181,7 @@ class FusedLayers:
             self.layer = torch.compile(decoder_layer, dynamic=False)
             self.renew = torch.compile(put_b_beside_w, dynamic=False)
 
-    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
         """Return hidden states after the last norm, (rows * length, width). embedded: (rows, length, width)."""
         for layer in self.groups:
             slots = [slot for group in layer for slot in group.slots]
@@ -191,5 +191,5 @@ class FusedLayers:
         for module, layer in zip(self.decoder.layers, self.groups, strict=True):
             norms = [module.input_layernorm.weight, module.post_attention_layernorm.weight]
             weights, a, b = ([getattr(group, name) for group in layer] for name in ("weight", "a", "b"))
-            hidden = self.layer(hidden, cos, sin, parts, norms, weights, a, b, self.shape)
+            hidden = self.layer(hidden, cos, sin, segments, norms, weights, a, b, self.shape)
         return rms_norm(hidden, self.decoder.norm.weight, self.shape[3])

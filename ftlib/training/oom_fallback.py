@@ -129,11 +129,11 @@ def next_change(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
     A CUDA graph keeps memory of its own; a smaller micro-batch computes the same step in more passes; activation checkpointing
     adds a second forward pass. Raises OutOfMemory with what to set if the user set that key, or if nothing is left to change.
     """
-    micro, parts = trainer.args.per_device_train_batch_size, trainer.args.gradient_accumulation_steps
+    micro, passes = trainer.args.per_device_train_batch_size, trainer.args.gradient_accumulation_steps
     if isinstance(trainer, FixedTrainer):
         key, value, what = "compile", False, "the compiled step"
     elif micro > 1:
-        half = max(n for n in range(1, micro // 2 + 1) if micro * parts % n == 0)
+        half = max(n for n in range(1, micro // 2 + 1) if micro * passes % n == 0)
         key, value, what = "micro_batch", half, f"{micro} examples at once"
     elif not cfg.train.checkpointing:
         key, value, what = "checkpointing", True, "one example at once with its activations"

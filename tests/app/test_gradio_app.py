@@ -68,8 +68,8 @@ def test_text_of_strangers_and_models_stays_text():
         assert "<script>alert(1)</script>" in re.sub(r"\s+", " ", tags.text)
 
 
-def test_marks_say_what_they_mean_without_colour():
-    """Who cannot see colours, or hears the page, must still learn which sentence no source supports."""
+def test_marks_say_what_they_mean_without_color():
+    """Who cannot see colors, or hears the page, must still learn which sentence no source supports."""
     found = html.answer(
         "B",
         "Holds 300 ml. Is red.",
@@ -281,7 +281,7 @@ def test_a_row_has_an_address(desk):
 
 
 def test_only_this_machine_is_served_unless_asked(desk, monkeypatch):
-    """A page that listens to the whole network, or shares itself, shows a shop's catalogue to strangers."""
+    """A page that listens to the whole network, or shares itself, shows a store's catalog to strangers."""
     asked = {}
     monkeypatch.setattr(gr.Blocks, "launch", lambda self, **options: asked.update(options) or (None, "address", ""))
     assert gradio_app.serve(desk, block=False) == "address"

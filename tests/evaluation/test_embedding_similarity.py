@@ -35,7 +35,7 @@ def test_padding_does_not_change_an_embedding():
 
 
 def test_each_row_is_compared_with_its_own_reference_and_an_empty_answer_scores_nothing():
-    """Texts are sorted by length inside; a row that got its neighbour's embedding would go unnoticed."""
+    """Texts are sorted by length inside; a row that got its neighbor's embedding would go unnoticed."""
     tiny, texts = Tiny(), ["A lamp with a cord.", "Kettle", "A cup, white, of bone china, for coffee"]
     found = Tiny.rows(tiny, [*texts, ""], [*texts, "Kettle"])["cosine"]
     assert np.allclose(found, [1, 1, 1, 0], atol=1e-5)

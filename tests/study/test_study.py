@@ -309,7 +309,7 @@ def test_only_the_sampled_answers_depend_on_the_seed(tmp_path):
 
 
 def test_all_runs_are_measured_on_the_same_rows_and_none_trains_on_them(tmp_path):
-    """Another cleaning draws other splits: the run would be asked other rows, and train on those of its neighbours."""
+    """Another cleaning draws other splits: the run would be asked other rows, and train on those of its neighbors."""
     runs = [
         {"name": "plain"},
         {"name": "dirty", "set": {"data.clean": False, "data.deduplicate": False}},
@@ -333,8 +333,8 @@ def test_all_runs_are_measured_on_the_same_rows_and_none_trains_on_them(tmp_path
     )  # so the base answers them once
 
 
-def test_a_leak_on_purpose_keeps_the_neighbours_of_held_out_rows_but_not_these(settings):
-    """A leak that holds the very rows measures copying; one without their neighbours is none."""
+def test_a_leak_on_purpose_keeps_the_neighbors_of_held_out_rows_but_not_these(settings):
+    """A leak that holds the very rows measures copying; one without their neighbors is none."""
     rows = [
         {"uid": "held", "title": "Red lamp", "content": "A lamp."},
         {"uid": "edition", "title": "red LAMP!", "content": "Another text."},
