@@ -51,11 +51,11 @@ def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, qu
     return summary(title, question, answers, sources)
 
 
-def notes(question: str, open_book: bool, found: bool) -> Iterator[str]:
+def notes(question: str, open_book: bool, has_sources: bool) -> Iterator[str]:
     """Yield what the user should know before the answer."""
     if note := language_note(question):
         yield note
-    if open_book and not found:
+    if open_book and not has_sources:
         yield "with retrieval: no row of the catalog belongs to this title, so none is shown to the models"
 
 
@@ -77,17 +77,17 @@ def _in_columns(pair: Pair, title: str, question: str, passages: Passages, answe
             screen.update(drawn())
 
 
-def print_sources(pair: Pair, told: dict) -> None:
+def print_sources(pair: Pair, result: dict) -> None:
     """Print the sources, the sentences that support the answers, and the sentences that no source supports."""
-    if not told["sources"]:
+    if not result["sources"]:
         print(NO_SOURCE)
         return
-    found = supporting_sentences(told["answers"].values(), sources_of(pair, told["title"], told["question"]))
-    for number, source in enumerate(found, start=1):
+    sources = supporting_sentences(result["answers"].values(), sources_of(pair, result["title"], result["question"]))
+    for number, source in enumerate(sources, start=1):
         trained = "trained on it" if source.split == "train" else f"not trained on it, {source.split} split"
         print(f"[{number}] {source.uid}  {plain(source.title)}  (score {source.score:.2f}; {trained})")
         for sentence in source.sentences:
             print(f"    {plain(sentence)}")
     print()
-    for sentence in told["sentences"]:
+    for sentence in result["sentences"]:
         print(f"  {MARKS[sentence['supported']]}: {plain(sentence['text'])}")

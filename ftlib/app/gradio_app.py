@@ -61,7 +61,7 @@ class Stopped:
 class Controls:
     """The components that events read or write. `ballots`: {left, tie, right: button}; `decoding`: {setting: control}."""
 
-    told: gr.State
+    answer_pair: gr.State
     title: gr.Textbox
     question: gr.Textbox
     open_book: gr.Checkbox
@@ -69,7 +69,7 @@ class Controls:
     decoding: dict[str, gr.components.Component]
     button: gr.Button
     stop: gr.Button
-    said: gr.HTML
+    notice: gr.HTML
     left: gr.HTML
     right: gr.HTML
     voting: gr.Column
@@ -92,7 +92,7 @@ def build(desk: Desk) -> gr.Blocks:
 
 def _lay_out(desk: Desk, say: gr.I18n) -> Controls:
     """Create the components inside the current Blocks, top to bottom."""
-    told = gr.State(None, time_to_live=KEPT_FOR)
+    answer_pair = gr.State(None, time_to_live=KEPT_FOR)
     gr.Markdown(say("heading"), elem_id="heading")
     gr.Markdown(say("intro"))
     title = gr.Textbox(
@@ -111,7 +111,7 @@ def _lay_out(desk: Desk, say: gr.I18n) -> Controls:
     with gr.Row():
         button = gr.Button(say("ask"), variant="primary", elem_id="ask", scale=4)
         stop = gr.Button(say("stop"), elem_id="stop", scale=1)
-    said = gr.HTML(elem_id="said")
+    notice = gr.HTML(elem_id="said")
     with gr.Row():
         with gr.Column(min_width=320):
             left = gr.HTML(elem_id="left")
@@ -125,7 +125,7 @@ def _lay_out(desk: Desk, say: gr.I18n) -> Controls:
     thanks = gr.HTML(elem_id="thanks")
     sources = gr.HTML(elem_id="sources")
     return Controls(
-        told, title, question, open_book, blind, decoding, button, stop, said, left, right, voting, ballots, thanks,
+        answer_pair, title, question, open_book, blind, decoding, button, stop, notice, left, right, voting, ballots, thanks,
         sources,
     )  # fmt: skip
 
@@ -139,8 +139,8 @@ def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
         settings = (title, question, open_book, blind, generation, language(request))
         try:
             for view in desk.ask(*settings, halted=lambda: visitor in stopped):
-                can_vote = gr.Column(visible=view.told is not None)
-                yield view.left, view.right, view.sources, view.said, view.told, can_vote, ""
+                can_vote = gr.Column(visible=view.answer_pair is not None)
+                yield view.left, view.right, view.sources, view.notice, view.answer_pair, can_vote, ""
         finally:
             stopped.discard(visitor)
 
@@ -152,8 +152,8 @@ def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
         stopped.add(request.session_hash)
 
     def voter(choice: str):
-        def vote(told, request: gr.Request):
-            message = desk.vote(told, choice, language(request)) if told else ""
+        def vote(answer_pair, request: gr.Request):
+            message = desk.vote(answer_pair, choice, language(request)) if answer_pair else ""
             return html.message(message, "status"), gr.Column(visible=False)
 
         return vote
@@ -163,13 +163,13 @@ def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
     asked.then(
         ask,
         [on.title, on.question, on.open_book, on.blind, *on.decoding.values()],
-        [on.left, on.right, on.sources, on.said, on.told, on.voting, on.thanks],
+        [on.left, on.right, on.sources, on.notice, on.answer_pair, on.voting, on.thanks],
         concurrency_limit=1,
         **private,
     )
     on.stop.click(halt, queue=False, **private)
     for choice, ballot in on.ballots.items():
-        ballot.click(voter(choice), [on.told], [on.thanks, on.voting], **private)
+        ballot.click(voter(choice), [on.answer_pair], [on.thanks, on.voting], **private)
 
 
 def _decoding(now, say) -> dict[str, gr.components.Component]:

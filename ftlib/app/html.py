@@ -90,12 +90,12 @@ def answer(
 
 
 def _sentence(each: Marked, missing: set[str], w: Words, numbers: Mapping[str, int]) -> str:
-    said = w["borne_out"].format(number=numbers.get(each.uid, "")) if each.supported else w["not_borne_out"]
+    note = w["borne_out"].format(number=numbers.get(each.uid, "")) if each.supported else w["not_borne_out"]
     sign, kind = (f"✓{numbers.get(each.uid, '')}", "yes") if each.supported else ("?", "no")
-    said = html.escape(said, quote=True)
+    note = html.escape(note, quote=True)
     return (
-        f'{_words(each.text, missing)}<span class="ft-tick ft-{kind}" title="{said}"><span aria-hidden="true">{sign}</span>'
-        f'<span class="ft-hidden">({said})</span></span>'
+        f'{_words(each.text, missing)}<span class="ft-tick ft-{kind}" title="{note}"><span aria-hidden="true">{sign}</span>'
+        f'<span class="ft-hidden">({note})</span></span>'
     )
 
 
@@ -108,13 +108,13 @@ def _words(text: str, missing: set[str]) -> str:
     return "".join(pieces)
 
 
-def sources(found: Sequence[Source] | None, w: Words) -> str:
+def sources(rows: Sequence[Source] | None, w: Words) -> str:
     """Render the rows that support the answers, each with a link that opens it. None: there is no index."""
-    if not found:
-        text = html.escape(w["no_index"] if found is None else w["no_sources"])
+    if not rows:
+        text = html.escape(w["no_index"] if rows is None else w["no_sources"])
         return f'<section class="ft-sources"><h2>{html.escape(w["sources"])}</h2><p>{text}</p></section>'
     items = []
-    for source in found:
+    for source in rows:
         split = w["trained"] if source.split == "train" else w["not_trained"].format(split=source.split)
         link = f"row/{quote(source.split)}/{source.row_idx}"
         quotes = "".join(f"<blockquote>{html.escape(each)}</blockquote>" for each in source.sentences)

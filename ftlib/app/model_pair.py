@@ -64,8 +64,8 @@ def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
     """Load base and merged model of a run, and its index if it has one. Raises StageMissing, StageDamaged."""
     merged, index = run.stage("merged").verified(), run.stage("index")
     dtype, _ = hardware.compute_dtype()
-    places = {"base": cfg.model.name, "tuned": str(merged)}
-    models = {system: load_plain(fetch(places[system]), dtype) for system in systems}
+    model_ids = {"base": cfg.model.name, "tuned": str(merged)}
+    models = {system: load_plain(fetch(model_ids[system]), dtype) for system in systems}
     opened = Index.open(load_dataset(run), index.verified()) if index.complete else None
     return Pair(
         models,
@@ -143,7 +143,7 @@ def summary(title: str, question: str, answers: dict[str, str], sources: Sequenc
 
     `sentences` are those of the tuned model's answer, or of the only one; `sentence` is the one that an answer rests on most.
     """
-    found = supporting_sentences(answers.values(), sources)
+    supporting = supporting_sentences(answers.values(), sources)
     shown = answers.get("tuned") or next(iter(answers.values()), "")
     return {
         "title": title,
@@ -157,7 +157,7 @@ def summary(title: str, question: str, answers: dict[str, str], sources: Sequenc
                 "split": source.split,
                 "sentence": source.sentences[0] if source.sentences else "",
             }
-            for source in found
+            for source in supporting
         ],
         "sentences": [{"text": each.text, "supported": each.supported} for each in mark(shown, sources)],
     }
@@ -184,12 +184,12 @@ def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> l
     """
     others = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbors()
     examples = []
-    for row, other in zip(rows[:count], (rows[place] for place in others[:count]), strict=True):
+    for row, other in zip(rows[:count], (rows[row_idx] for row_idx in others[:count]), strict=True):
         for title, text in ((row, row), (other, other), (row, other), (other, row)):
             examples.append(_example(pair, title["title"], text["content"]))
     sums, _ = answer_nll(pair.models[system], examples, pair.tokenizer.pad_token_id, pair.row_length)
-    fours = [sums[start : start + 4] for start in range(0, len(sums), 4)]
-    return [float(own + others_own < swapped + back) for own, others_own, swapped, back in fours]
+    groups = [sums[start : start + 4] for start in range(0, len(sums), 4)]
+    return [float(true_a + true_b < swapped_a + swapped_b) for true_a, true_b, swapped_a, swapped_b in groups]
 
 
 def closed_and_open(

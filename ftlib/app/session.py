@@ -28,7 +28,7 @@ LONGEST = 512  # tokens that a visitor may ask for
 
 
 @dataclass(frozen=True)
-class Told:
+class AnswerPair:
     """A pair of answers on the page. `order`: system on the left, system on the right."""
 
     ask: str
@@ -43,13 +43,13 @@ class Told:
 
 @dataclass
 class View:
-    """What the page shows at one moment, as HTML; `told` once both answers are complete."""
+    """What the page shows at one moment, as HTML; `answer_pair` once both answers are complete."""
 
     left: str
     right: str
     sources: str = ""
-    said: str = ""
-    told: Told | None = None
+    notice: str = ""
+    answer_pair: AnswerPair | None = None
 
 
 @dataclass
@@ -106,17 +106,17 @@ class Desk:
         except AskError as error:
             yield View(
                 *(html.answer(name, "", "", w) for name in names),
-                said=html.message(w[error.reason].format(**error.values)),
+                notice=html.message(w[error.reason].format(**error.values)),
             )
             return
         asked = asked_key(self.model, title, question, open_book, generation)
         if not blind:
             self.votes.reveal(self.model, asked)  # the names are on the page from its first word on
-        found = sources_of(self.pair, title, question) if self.pair.index else None
-        passages = passages_of(self.pair, found or ()) if open_book else ()
+        sources = sources_of(self.pair, title, question) if self.pair.index else None
+        passages = passages_of(self.pair, sources or ()) if open_book else ()
         columns = {system: Column() for system in order}
-        said, listed = html.message(language_note(question), "status"), html.sources(found, w)
-        yield View(*(html.answer(name, "", w["waiting"], w) for name in names), listed, said)
+        notice, sources_html = html.message(language_note(question), "status"), html.sources(sources, w)
+        yield View(*(html.answer(name, "", w["waiting"], w) for name in names), sources_html, notice)
         started = drawn = time.perf_counter()
         stream, stopped = stream_together(self.pair, title, question, passages, generation), False
         visible = blinded if blind else str
@@ -128,31 +128,31 @@ class Desk:
                 drawn = now
                 texts = [visible(columns[each].text) for each in order]
                 boxes = (html.answer(n, t, w["writing"], w) for n, t in zip(names, texts, strict=True))
-                yield View(*boxes, listed, said)
+                yield View(*boxes, sources_html, notice)
             if halted():
                 stream.close()
                 stopped = True
                 break
         answers = {system: column.text for system, column in columns.items()}
-        told = Told(uuid.uuid4().hex, title, question, order, blind, answers, asked, stopped)
+        answer_pair = AnswerPair(uuid.uuid4().hex, title, question, order, blind, answers, asked, stopped)
         if not blind:
             self.votes.reveal(self.model, pair_key(answers))
         notes = [self.figures(columns[system], w) for system in order]
-        yield self.whole(told, names, notes, found, said, w)
+        yield self.complete_view(answer_pair, names, notes, sources, notice, w)
 
-    def whole(self, told: Told, names, notes, found, said: str, w) -> View:
+    def complete_view(self, answer_pair: AnswerPair, names, notes, sources, notice: str, w) -> View:
         """Render both complete answers: words that the other lacks are underlined, each sentence has its source or none."""
-        rows = found or ()
+        rows = sources or ()
         numbers = {source.uid: number for number, source in enumerate(rows, start=1)}
-        texts = [told.answers[system] for system in told.order]
-        if told.blind:
+        texts = [answer_pair.answers[system] for system in answer_pair.order]
+        if answer_pair.blind:
             texts = list(map(blinded, texts))
         boxes = [
             html.answer(name, text, note, w, other, mark(text, rows), numbers)
             for name, text, note, other in zip(names, texts, notes, reversed(texts), strict=True)
         ]
-        listed = html.sources(None if found is None else supporting_sentences(texts, rows), w)
-        return View(*boxes, listed, said, told)
+        sources_html = html.sources(None if sources is None else supporting_sentences(texts, rows), w)
+        return View(*boxes, sources_html, notice, answer_pair)
 
     def figures(self, column: Column, w) -> str:
         """Format tokens, their rate and the time to the first one."""
@@ -166,40 +166,42 @@ class Desk:
         """Return the headings of the columns; blind votes show letters alone."""
         return [letter if blind else f"{letter}: {w[system]}" for letter, system in zip("AB", order, strict=True)]
 
-    def vote(self, told: Told, choice: str, lang: str) -> str:
+    def vote(self, answer_pair: AnswerPair, choice: str, lang: str) -> str:
         """Keep a vote (left, right or tie) and show which model was which.
 
         A blind vote counts as one only if nobody has seen before which of these answers is whose: the same pair comes back
         with greedy decoding.
         """
         w = html.wordings()[lang]
-        chosen = {"left": told.order[0], "right": told.order[1], "tie": "tie"}[choice]
-        keys = [key for key in (pair_key(told.answers), told.asked) if key]
-        counts = told.blind and not told.stopped and not self.votes.revealed(self.model, *keys)
+        chosen = {"left": answer_pair.order[0], "right": answer_pair.order[1], "tie": "tie"}[choice]
+        keys = [key for key in (pair_key(answer_pair.answers), answer_pair.asked) if key]
+        counts = answer_pair.blind and not answer_pair.stopped and not self.votes.revealed(self.model, *keys)
         new = self.votes.cast(
-            ask=told.ask,
+            ask=answer_pair.ask,
             model=self.model,
             blind=counts,
             choice=chosen,
-            title=told.title,
-            question=told.question,
-            **told.answers,
+            title=answer_pair.title,
+            question=answer_pair.question,
+            **answer_pair.answers,
         )
         self.votes.reveal(self.model, *keys)
-        left, right = (w[system] for system in told.order)
+        left, right = (w[system] for system in answer_pair.order)
         if not new:
             return w["voted"]
         thanks = w["thanks"].format(left=left, right=right)
-        return thanks if counts or not told.blind else f"{thanks} {w['half' if told.stopped else 'known']}"
+        return (
+            thanks if counts or not answer_pair.blind else f"{thanks} {w['half' if answer_pair.stopped else 'known']}"
+        )
 
     def row(self, request: Request) -> HTMLResponse:
         """Render the address row/SPLIT/NUMBER: one row of the catalog."""
-        split, place = request.path_params["split"], str(request.path_params["place"])
+        split, row_param = request.path_params["split"], str(request.path_params["place"])
         dataset = self.pair.index.dataset if self.pair.index else {}
-        number = int(place) if place.isascii() and place.isdecimal() and len(place) <= 12 else -1
-        there = split in dataset and 0 <= number < len(dataset[split])
-        page = html.row_page(dataset[split][number] if there else None, split, language(request))
-        return HTMLResponse(page, status_code=200 if there else 404)
+        row_idx = int(row_param) if row_param.isascii() and row_param.isdecimal() and len(row_param) <= 12 else -1
+        exists = split in dataset and 0 <= row_idx < len(dataset[split])
+        page = html.row_page(dataset[split][row_idx] if exists else None, split, language(request))
+        return HTMLResponse(page, status_code=200 if exists else 404)
 
 
 def blinded(text: str) -> str:

@@ -55,8 +55,8 @@ def asked_key(model: str, title: str, question: str, open_book: bool, generation
     return _hashed("asked", model, title, question, str(bool(open_book)), json.dumps(decoding, sort_keys=True))
 
 
-def _hashed(*parts: str) -> str:
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+def _hashed(*texts: str) -> str:
+    return hashlib.blake2b(json.dumps(texts).encode(), digest_size=16).hexdigest()
 
 
 class Votes:
@@ -70,8 +70,8 @@ class Votes:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             file.execute(TABLE)
-            places = ", ".join(f":{name}" for name in COLUMNS)
-            done = file.execute(f"insert or ignore into votes ({', '.join(COLUMNS)}) values ({places})", vote)  # noqa: S608, our own columns
+            placeholders = ", ".join(f":{name}" for name in COLUMNS)
+            done = file.execute(f"insert or ignore into votes ({', '.join(COLUMNS)}) values ({placeholders})", vote)  # noqa: S608, our own columns
             return done.rowcount == 1
 
     def reveal(self, model: str, *keys: str) -> None:
@@ -91,8 +91,8 @@ class Votes:
             return False
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             file.execute(REVEALED)
-            places = ", ".join("?" * len(keys))
-            asked = f"select 1 from revealed where model = ? and key in ({places})"  # noqa: S608, only question marks
+            placeholders = ", ".join("?" * len(keys))
+            asked = f"select 1 from revealed where model = ? and key in ({placeholders})"  # noqa: S608, only question marks
             return file.execute(asked, (model, *keys)).fetchone() is not None
 
     def counts(self) -> dict[tuple[str, bool], dict[str, int]]:
@@ -100,11 +100,11 @@ class Votes:
         if not self.path.exists() or not self.path.stat().st_size:  # a full disk leaves an empty file
             return {}
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
-            found: dict = {}
+            counts: dict = {}
             file.execute(TABLE)
             for model, blind, choice, count in file.execute(COUNTS):
-                found.setdefault((model, bool(blind)), dict.fromkeys(CHOICES, 0))[choice] = count
-            return found
+                counts.setdefault((model, bool(blind)), dict.fromkeys(CHOICES, 0))[choice] = count
+            return counts
 
 
 def tally(votes: Votes) -> str:
