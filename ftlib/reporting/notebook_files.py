@@ -58,12 +58,12 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 def address(root: Path = ROOT) -> tuple[str, str]:
     """Return (OWNER/REPOSITORY, ref) from `[project.urls]`, the one place where they stand."""
     urls = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-    found = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)/tree/([^/]+)/notebooks", urls["Notebooks"])
-    if not found:
+    match = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)/tree/([^/]+)/notebooks", urls["Notebooks"])
+    if not match:
         raise CourseError(
             f"[project.urls] Notebooks = {urls['Notebooks']}: write https://github.com/OWNER/REPO/tree/REF/notebooks"
         )
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def badge(stem: str, repository: str, ref: str) -> str:
@@ -81,16 +81,16 @@ SET_UP = re.compile(r'REPOSITORY, REF, HERE = "https://github\.com/([^"]+)", "([
 
 def with_address(source: str, repository: str, ref: str) -> str:
     """Point every badge and the set-up line in a text to this repository and ref."""
-    source = BADGE.sub(lambda found: badge(found[3], repository, ref), source)
+    source = BADGE.sub(lambda match: badge(match[3], repository, ref), source)
     return SET_UP.sub(f'REPOSITORY, REF, HERE = "https://github.com/{repository}", "{ref}"', source)
 
 
 def between(text: str, markers: tuple[str, str], new: str) -> str:
     """Replace what stands between two markers. Raises CourseError if they are not there."""
     begin, end = markers
-    before, found, rest = text.partition(begin)
+    before, marker, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
-    if not found or not closed:
+    if not marker or not closed:
         raise CourseError(f"the markers {begin} and {end} are missing")
     return before + begin + new + end + after
 
