@@ -62,8 +62,8 @@ def answers_of(folder: Path, study: Study) -> Path:
 
 def recorded_data(folder: Path, study: Study) -> str | None:
     """Return the data that a study's answers were generated on, so that a copy of them needs no --data; else None."""
-    found = sorted(answers_of(folder, study).glob("*/manifest.json"))
-    return read_json(found[0])["config"]["data"]["path"] if found else None
+    paths = sorted(answers_of(folder, study).glob("*/manifest.json"))
+    return read_json(paths[0])["config"]["data"]["path"] if paths else None
 
 
 class Work:
@@ -111,8 +111,12 @@ class Work:
 
         Where the run's settings leave the splits as they are, its own; else all rows, to be parted from the study's held-out.
         """
-        own, wanted = _data_settings(self.cfg), _data_settings(job.cfg)
-        if not job.run.leaks and {key for key in own | wanted if own.get(key) != wanted.get(key)} <= SAME_SPLITS:
+        study_settings, run_settings = _data_settings(self.cfg), _data_settings(job.cfg)
+        if (
+            not job.run.leaks
+            and {key for key in study_settings | run_settings if study_settings.get(key) != run_settings.get(key)}
+            <= SAME_SPLITS
+        ):
             return job.cfg
         rows = self.own_data.stage("dataset").manifest()["rows_in"]
         everything = {"train_size": rows, "test_size": 1, "validation_size": 1}
@@ -134,17 +138,19 @@ class Work:
         if stage.stale_reason(StageKey(key, config, {})) is None:
             return
         with stage.lock(), stage.writing(StageKey(key, config, {}), job.cfg.profile) as result:
-            own, rows = stages.load_dataset(self.own_data), stages.load_dataset(source)["train"]
-            held_out = [row for split in ("validation", "test") for row in own[split]]
-            kept = list(not_held_out(rows, held_out, self.cfg, job.run.leaks))[: job.cfg.data.train_size]
-            if not kept:
+            study_data, rows = stages.load_dataset(self.own_data), stages.load_dataset(source)["train"]
+            held_out = [row for split in ("validation", "test") for row in study_data[split]]
+            row_indices = list(not_held_out(rows, held_out, self.cfg, job.run.leaks))[: job.cfg.data.train_size]
+            if not row_indices:
                 raise StudyError(f"run {job.run.name}: no training row is left beside the study's held-out rows")
-            made = DatasetDict({"train": rows.select(kept), "validation": own["validation"], "test": own["test"]})
-            made.save_to_disk(str(stage.path))
-            about = self.own_data.stage("dataset").manifest()
-            result |= {name: about[name] for name in ("file", "sample")}
-            result["splits"] = {split: len(found) for split, found in made.items()}
-        log.info(f"{job.run.name}: {len(kept)} training rows of its own; the held-out rows are the study's")
+            composed = DatasetDict(
+                {"train": rows.select(row_indices), "validation": study_data["validation"], "test": study_data["test"]}
+            )
+            composed.save_to_disk(str(stage.path))
+            manifest = self.own_data.stage("dataset").manifest()
+            result |= {name: manifest[name] for name in ("file", "sample")}
+            result["splits"] = {split: len(split_rows) for split, split_rows in composed.items()}
+        log.info(f"{job.run.name}: {len(row_indices)} training rows of its own; the held-out rows are the study's")
 
     def dataset(self, job: Job):
         """Return the rows that a job trains on and is asked, as a DatasetDict."""
@@ -160,7 +166,9 @@ class Work:
         names = job.run.questions
         if names is None:
             return rows
-        return {split: [reworded(row, job.cfg.data.seed, names) for row in found] for split, found in rows.items()}
+        return {
+            split: [reworded(row, job.cfg.data.seed, names) for row in split_rows] for split, split_rows in rows.items()
+        }
 
     def _check_seen(self, job: Job, trained: Collection[str] | None = None) -> None:
         """Refuse 'seen' rows that were not trained on: before training by its length, after it by the rows in its steps.
@@ -172,8 +180,8 @@ class Work:
         enough = t.max_steps * t.examples_per_step >= 0.95 * rows if t.max_steps else t.epochs >= 1
         missed = 0 if trained is None else len({row["uid"] for row in self.rows(job).get("seen", [])} - set(trained))
         if count and (not enough or missed):
-            said = f"{missed} of them were not trained on" if missed else "the training is shorter than an epoch"
-            raise StudyError(f"{job.name}: evaluation.seen_rows = {count}, and {said}; set it to 0, or train longer")
+            reason = f"{missed} of them were not trained on" if missed else "the training is shorter than an epoch"
+            raise StudyError(f"{job.name}: evaluation.seen_rows = {count}, and {reason}; set it to 0, or train longer")
 
     # what each part depends on; no part of the machine, so that a copied folder is still whole
 
@@ -193,9 +201,9 @@ class Work:
         """Return {(system, split): fingerprint} of the base model's answers."""
         rows, model = self.rows(job), job.cfg.model.name
         return {
-            (system, split): fingerprint([FORMAT, model, *_asking(job), split, found, self._few_shot(job, system)])
+            (system, split): fingerprint([FORMAT, model, *_asking(job), split, split_rows, self._few_shot(job, system)])
             for system in untuned(job.cfg)
-            for split, found in rows.items()
+            for split, split_rows in rows.items()
         }
 
     def _few_shot(self, job: Job, system: str) -> Turns:
@@ -242,31 +250,33 @@ class Work:
             asked = SystemInputs("tuned", self.rows(job), generated=job.study.text_rows)
             dtype = self._ask(job, asked, stage, key, functools.partial(merged_in_memory, job.cfg, adapter.path))
             shutil.copy(adapter.path / "train_log.jsonl", stage.path)
-            made = adapter.manifest()
+            manifest = adapter.manifest()
             data = trained.stage("dataset").manifest()
             result |= {
                 "answers_in": dtype,
                 "data": {name: data[name] for name in DATA_FIGURES},
-                "training": {name: made[name] for name in TRAINING_FIGURES if name in made},
+                "training": {name: manifest[name] for name in TRAINING_FIGURES if name in manifest},
             }
 
     def _answer_base(self, job: Job, system: str, split: str, stage: Stage, key: str) -> None:
         from ftlib.models.base_models import fetch
         from ftlib.models.loading import load_plain, load_tokenizer
 
-        found = self.rows(job)[split]
+        rows = self.rows(job)[split]
         with stage.lock():  # another process of the same study may be at it
             if stage.complete:
                 return
             with stage.writing(StageKey(key, {}, {}), job.cfg.profile, stages.KEPT["evaluation"]) as result:
                 load = functools.partial(load_plain, fetch(job.cfg.model.name))
-                asked = SystemInputs(system, {split: found}, self._few_shot(job, system), generated=job.study.text_rows)
+                asked = SystemInputs(system, {split: rows}, self._few_shot(job, system), generated=job.study.text_rows)
                 result["answers_in"] = self._ask(job, asked, stage, key, load)
                 tokenizer = load_tokenizer(job.cfg.model.name)
-                about = zip(
-                    scored_bytes(tokenizer, job.cfg, found), ends_in_time(tokenizer, job.cfg, found), strict=True
+                references = zip(
+                    scored_bytes(tokenizer, job.cfg, rows), ends_in_time(tokenizer, job.cfg, rows), strict=True
                 )
-                write_json(stage.path / REFERENCES, {row["uid"]: each for row, each in zip(found, about, strict=True)})
+                write_json(
+                    stage.path / REFERENCES, {row["uid"]: each for row, each in zip(rows, references, strict=True)}
+                )
 
     def _ask(self, job: Job, asked: SystemInputs, stage: Stage, key: str, load) -> str:
         """Store the answers of one model in the stage's answers.jsonl; return the dtype that it answered in."""
@@ -319,18 +329,18 @@ def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterat
     """
     steps = steps_of(cfg.data.clean)
 
-    def parts(row: dict) -> set[tuple[str, str]]:
-        found = {}
+    def text_keys(row: dict) -> set[tuple[str, str]]:
+        texts = {}
         for column in ("title", "content"):
             text = clean_text(row[column], steps)
-            found[column] = normalize(text) or text
-        return set(found.items())
+            texts[column] = normalize(text) or text
+        return set(texts.items())
 
     uids = {row["uid"] for row in held_out}
-    taken = set() if leaks else set().union(*map(parts, held_out))
-    for place, row in enumerate(rows):
-        if row["uid"] not in uids and not (parts(row) & taken):
-            yield place
+    taken = set() if leaks else set().union(*map(text_keys, held_out))
+    for row_idx, row in enumerate(rows):
+        if row["uid"] not in uids and not (text_keys(row) & taken):
+            yield row_idx
 
 
 def reworded(row: dict, seed: int, names: list[str]) -> dict:

@@ -44,17 +44,17 @@ def spread(study: dict, metric: str, split: str = "unseen") -> float | None:
 
 def verdict(study: dict, run: dict, metric: str, split: str = "unseen") -> str | None:
     """Return 'better', 'worse' ('more', 'less' for a metric without a direction), 'forced', NO_FINDING, or None."""
-    found = run.get("against", {}).get(split, {}).get(metric)
-    if found is None:
+    change = run.get("against", {}).get(split, {}).get(metric)
+    if change is None:
         return None
-    if found.get("forced"):
+    if change.get("forced"):
         return "forced"
-    (low, high), noise = found["ci95"], spread(study, metric, split)
-    if noise is not None and abs(found.get("median", found["mean"])) <= noise:
+    (low, high), noise = change["ci95"], spread(study, metric, split)
+    if noise is not None and abs(change.get("median", change["mean"])) <= noise:
         return NO_FINDING
-    if not has_verdict(found, metric):
+    if not has_verdict(change, metric):
         return NO_FINDING if low <= 0 <= high else "more" if low > 0 else "less"
-    return verdict_of(found, metric) or NO_FINDING
+    return verdict_of(change, metric) or NO_FINDING
 
 
 def change_cell(study: dict, run: dict, metric: str, split: str) -> str:
@@ -74,8 +74,8 @@ def change_cell(study: dict, run: dict, metric: str, split: str) -> str:
 
 
 def _with_verdict(study: dict, run: dict, metric: str, split: str) -> str:
-    cell, said = change_cell(study, run, metric, split), verdict(study, run, metric, split)
-    return cell if said == "forced" else f"{cell} ({said})"
+    cell, text = change_cell(study, run, metric, split), verdict(study, run, metric, split)
+    return cell if text == "forced" else f"{cell} ({text})"
 
 
 def came_out(study: dict, name: str) -> str:
@@ -88,7 +88,7 @@ def came_out(study: dict, name: str) -> str:
             f"{title} {cell}" for title, cell in zip(known.values(), seed_cells(unseen, known, "tuned"), strict=True)
         ]
         return f"{'; '.join(shown)}; seeds {', '.join(map(str, run['seeds']))}."
-    parts = []
+    sentences = []
     for split, titles in SAID.items():
         changes = run.get("against", {}).get(split, {})
         shown = [
@@ -97,8 +97,8 @@ def came_out(study: dict, name: str) -> str:
             if metric in changes
         ]
         if shown:
-            parts.append(f"{split} rows: {'; '.join(shown)}")
-    return f"Against {study['first']}, {'; '.join(parts)}." if parts else "Nothing to compare it with."
+            sentences.append(f"{split} rows: {'; '.join(shown)}")
+    return f"Against {study['first']}, {'; '.join(sentences)}." if sentences else "Nothing to compare it with."
 
 
 def render(summaries: list[dict], studies: dict[str, Study]) -> str:

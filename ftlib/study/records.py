@@ -79,10 +79,10 @@ def load(folder: Path) -> Recorded:
                 cells.setdefault((row["run"], row["seed"]), {})[key] = values
     for (run, seed), line in recorded.runs.items():
         shared = cells.get((ALL_RUNS, ALL_SEEDS), {}) | cells.get((run, ALL_SEEDS), {})
-        for key, found in (((run, None), shared), ((run, seed), shared | cells.get((run, str(seed)), {}))):
+        for key, run_cells in (((run, None), shared), ((run, seed), shared | cells.get((run, str(seed)), {}))):
             about = line["against"]
             compared = about["rows"] if about and key[1] in (None, *about["seeds"]) else {}
-            recorded.metrics[key], recorded.against[key] = _blocks(found, line["rows"], compared)
+            recorded.metrics[key], recorded.against[key] = _blocks(run_cells, line["rows"], compared)
     return recorded
 
 
@@ -126,7 +126,7 @@ def save(folder: Path, recorded: Recorded) -> None:
     cells = {
         key: dict(_cells(blocks, recorded.against.get(key, {}))) for key, blocks in recorded.metrics.items() if blocks
     }
-    means = {run: found for (run, seed), found in cells.items() if seed is None}
+    means = {run: run_cells for (run, seed), run_cells in cells.items() if seed is None}
     shared = _shared(means)
     groups = {(ALL_RUNS, ALL_SEEDS): shared}
     for run, mean in means.items():
@@ -136,18 +136,18 @@ def save(folder: Path, recorded: Recorded) -> None:
     page = io.StringIO()
     writer = csv.writer(page, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for (run, seed), found in groups.items():
-        rows = sorted(found, key=lambda key: (*key[:2], ORDER.get(key[2].partition(".")[0], len(ORDER)), key[2]))
-        writer.writerows([lines[0]["study"], run, seed, *key, *found[key]] for key in rows)
+    for (run, seed), run_cells in groups.items():
+        rows = sorted(run_cells, key=lambda key: (*key[:2], ORDER.get(key[2].partition(".")[0], len(ORDER)), key[2]))
+        writer.writerows([lines[0]["study"], run, seed, *key, *run_cells[key]] for key in rows)
     write_text(folder / METRICS_FILE, page.getvalue())
 
 
-def _without(found: Cells, shared: Cells) -> Cells:
+def _without(run_cells: Cells, shared: Cells) -> Cells:
     """Return the cells that differ from `shared`; empty ones for those that are only there, so that they are not inherited."""
-    splits = {key[0] for key in found}
-    absent = [key for key in shared.keys() - found.keys() if key[0] in splits and key[1] != FIRST]
-    own = {key: values for key, values in found.items() if shared.get(key) != values}
-    return own | dict.fromkeys(absent, ("",) * len(COLUMNS[6:]))
+    splits = {key[0] for key in run_cells}
+    absent = [key for key in shared.keys() - run_cells.keys() if key[0] in splits and key[1] != FIRST]
+    changed = {key: values for key, values in run_cells.items() if shared.get(key) != values}
+    return changed | dict.fromkeys(absent, ("",) * len(COLUMNS[6:]))
 
 
 def _shared(runs: dict[str, Cells]) -> Cells:
@@ -169,10 +169,10 @@ def _short(lines: list[dict]) -> Iterator[dict]:
             continue
         short = {key: value for key, value in line.items() if key not in lines[0] or value != lines[0][key]}
         short = {name: line[name] for name in ("run", "seed")} | short
-        first, own = flatten(lines[0]["config"]), flatten(line["config"])
-        if "config" in short and first.keys() <= own.keys():
+        first, settings = flatten(lines[0]["config"]), flatten(line["config"])
+        if "config" in short and first.keys() <= settings.keys():
             del short["config"]
-            short["config_changes"] = {key: value for key, value in own.items() if first.get(key, ...) != value}
+            short["config_changes"] = {key: value for key, value in settings.items() if first.get(key, ...) != value}
         yield short
 
 
@@ -230,11 +230,11 @@ def summary(recorded: Recorded) -> dict:
 def _seed_means(block: dict, mean: dict) -> dict:
     """Return one seed's means of the fine-tuned model, and of the base model where its seeds differ (sampled answers)."""
     tuned, base = block["systems"]["tuned"], block["systems"]["base"]
-    means = {"base": base} if base != mean["systems"]["base"] else {}
-    found = {
-        system: {name: value["mean"] for name, value in own.items()}
-        for system, own in (means | {"tuned": tuned}).items()
+    systems = {"base": base} if base != mean["systems"]["base"] else {}
+    seed_means = {
+        system: {name: value["mean"] for name, value in metrics.items()}
+        for system, metrics in (systems | {"tuned": tuned}).items()
     }
     if block.get("definitions", 1) > 1:  # older tables show no range of medians
-        found["tuned_medians"] = {name: value["median"] for name, value in tuned.items() if "median" in value}
-    return found
+        seed_means["tuned_medians"] = {name: value["median"] for name, value in tuned.items() if "median" in value}
+    return seed_means

@@ -55,7 +55,7 @@ def save(path: Path, key: str, splits: dict[str, RowValues]) -> None:
     for split, rows in splits.items():
         arrays[f"{split}/uids"] = rows.uids
         for kind, metrics in (("values", rows.values), ("likelihoods", rows.likelihoods)):
-            arrays |= {f"{split}/{kind}/{s}/{name}": v for s, found in metrics.items() for name, v in found.items()}
+            arrays |= {f"{split}/{kind}/{s}/{name}": v for s, values in metrics.items() for name, v in values.items()}
         arrays |= {f"{split}/references/{name}": v for name, v in rows.references.items()}
     with replacing(path) as partial, open(partial, "wb") as file:  # numpy would add an ending to a name
         np.savez_compressed(file, **arrays)
@@ -90,14 +90,14 @@ def mean_over_seeds(seeds: list[RowValues]) -> RowValues:
                 "the seeds of one run were asked different rows; remove its folders and run the study again"
             )
 
-    def mean(found: list[Metrics]) -> Metrics:
+    def mean(metrics: list[Metrics]) -> Metrics:
         return {
             system: {
-                name: np.mean([each[system][name] for each in found], axis=0)
-                for name in found[0][system]
-                if all(name in each[system] for each in found)
+                name: np.mean([each[system][name] for each in metrics], axis=0)
+                for name in metrics[0][system]
+                if all(name in each[system] for each in metrics)
             }
-            for system in found[0]
+            for system in metrics[0]
         }
 
     return RowValues(
@@ -122,7 +122,7 @@ def means_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:
 
 def against(run: dict[str, RowValues], first: dict[str, RowValues], resamples: int, system: str = "tuned") -> dict:
     """Compute {split: {metric: paired difference run - first}} on the rows that both were asked."""
-    found = {}
+    changes = {}
     for split in run.keys() & first.keys():
         a, b = run[split], first[split]
         in_words, scored = _shared(a.uids[: a.text_n], b.uids[: b.text_n]), _shared(a.uids, b.uids)
@@ -130,10 +130,10 @@ def against(run: dict[str, RowValues], first: dict[str, RowValues], resamples: i
             continue
         values = [_at(each.values[system], rows) for each, rows in zip((a, b), in_words, strict=True)]
         likelihoods = [_at(each.likelihoods[system], rows) for each, rows in zip((a, b), scored, strict=True)]
-        references = {name: own[in_words[0]] for name, own in a.references.items()}
+        references = {name: columns[in_words[0]] for name, columns in a.references.items()}
         about = {"n": len(scored[0]), "text_n": len(in_words[0])}
-        found[split] = about | paired(*values, *likelihoods, resamples, references)
-    return found
+        changes[split] = about | paired(*values, *likelihoods, resamples, references)
+    return changes
 
 
 def _shared(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,5 +143,5 @@ def _shared(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return in_a[order], in_b[order]
 
 
-def _at(metrics: dict[str, np.ndarray], places: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: values[..., places] for name, values in metrics.items()}
+def _at(metrics: dict[str, np.ndarray], row_indices: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[..., row_indices] for name, values in metrics.items()}

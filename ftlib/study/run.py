@@ -39,9 +39,9 @@ def run_study(
         raise StudyError(
             "a study runs in one process: share its runs out with --only, one GPU each (CUDA_VISIBLE_DEVICES)"
         )
-    said = hardware.use_one_gpu()
-    if said:
-        log.info(said)
+    gpu_note = hardware.use_one_gpu()
+    if gpu_note:
+        log.info(gpu_note)
     study = load_study(path)
     folder = folder or runs_root()
     data = data or recorded_data(folder, study)
@@ -55,8 +55,8 @@ def run_study(
         raise StudyError(f"--only {', '.join(sorted(unknown))}: no such run; the study has {there}")
     _ = work.own_data  # a file that cannot be read stops the study, not each of its runs
     if train:
-        for place, job in enumerate(chosen, 1):
-            log.info(f"== {job.name} ({place} of {len(chosen)})")
+        for job_number, job in enumerate(chosen, 1):
+            log.info(f"== {job.name} ({job_number} of {len(chosen)})")
             _attempt(failed, job, lambda job=job: _answer(work, job, results))
     if score:
         scorer = Scorer(work)

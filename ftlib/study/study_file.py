@@ -117,28 +117,28 @@ def load_study(path: Path) -> Study:
 def _explain(error: ValidationError) -> list[str]:
     lines = []
     for item in error.errors():
-        place = ".".join(map(str, item["loc"]))
+        key = ".".join(map(str, item["loc"]))
         if item["type"] == "extra_forbidden":
             kind = StudyRun if item["loc"][0] == "runs" else Study
-            lines.append(f"{place}: there is no such key; allowed are {', '.join(kind.model_fields)}")
+            lines.append(f"{key}: there is no such key; allowed are {', '.join(kind.model_fields)}")
         elif item["type"] == "missing":
-            lines.append(f"{place} is missing")
+            lines.append(f"{key} is missing")
         else:
-            lines.append(f"{place} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
     return lines
 
 
 def settings(study: Study, data: str, run: StudyRun | None = None, seed: int | None = None) -> Config:
     """Return the settings of a run with a seed, or without a run those of the study itself. Raises StudyError."""
-    wanted = flatten(study.set) | flatten(run.set if run else {})
+    values = flatten(study.set) | flatten(run.set if run else {})
     where = f"study {study.name}" + (f", run {run.name}" if run else "")
-    if "data.path" in wanted:
+    if "data.path" in values:
         raise StudyError(f"{where}: data.path cannot be set in a study; name the file with --data")
     try:
-        cfg = Config.load(study.profile, env={}, **wanted | {"data.path": data})
+        cfg = Config.load(study.profile, env={}, **values | {"data.path": data})
         if seed is not None:
             seeds = {"train.seed": seed} | ({"generation.seed": seed} if cfg.generation.do_sample else {})
-            cfg = Config.load(study.profile, env={}, **wanted | {"data.path": data} | seeds)
+            cfg = Config.load(study.profile, env={}, **values | {"data.path": data} | seeds)
     except ConfigError as error:
         raise StudyError(f"{where}: {error}") from None
     if cfg.evaluation.open_book:
