@@ -57,24 +57,24 @@ def export(
     tokenizer, model = load_tokenizer(cfg.model.name), load_plain(str(merged), "float32")
     if problem := gguf_problem(model.config):
         raise ExportError(problem)
-    asked = list(dataset["test"].select(range(min(prompts, len(dataset["test"]))))["input_text"])
+    input_texts = list(dataset["test"].select(range(min(prompts, len(dataset["test"]))))["input_text"])
     generation = cfg.generation.model_copy(
         update=PLAIN_GREEDY | {"max_new_tokens": min(PROOF_TOKENS, cfg.generation.max_new_tokens)}
     )
-    words, ends = answer_prompts(model, tokenizer, asked, generation), end_ids(tokenizer, model)
-    proof: dict = {"prompts": len(asked), "new_tokens": generation.max_new_tokens}
+    completions, ends = answer_prompts(model, tokenizer, input_texts, generation), end_ids(tokenizer, model)
+    proof: dict = {"prompts": len(input_texts), "new_tokens": generation.max_new_tokens}
     for name in types:
         path = folder / f"model-{name}.gguf"
         write(model, tokenizer, path, name, cfg.model.name)
-        found = read_back(path, tokenizer, asked, generation, words, ends)
-        proof[name] = {"bytes": path.stat().st_size, **found}
-        same = f"{found['same_words']} of {len(asked)} prompts answered alike"
+        comparison = read_back(path, tokenizer, input_texts, generation, completions, ends)
+        proof[name] = {"bytes": path.stat().st_size, **comparison}
+        same = f"{comparison['same_words']} of {len(input_texts)} prompts answered alike"
         log.info(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {same} by transformers")
-        if not found["same_ids"]:
+        if not comparison["same_ids"]:
             raise ExportError(
                 f"{path.name}: its tokenizer reads the prompts differently; report this model's tokenizer"
             )
-        if name == "f16" and found["same_words"] < len(asked):
+        if name == "f16" and comparison["same_words"] < len(input_texts):
             raise ExportError(f"{path.name}: {same}, and all must be: do not use this file, and report this model")
     write_text(folder / "Modelfile", modelfile(cfg, tokenizer, f"model-{types[0]}.gguf", ends))
     write_json(folder / "proof.json", proof)
@@ -117,18 +117,18 @@ def _fill(writer: gguf.GGUFWriter, model, tokenizer, kind: str, base: str) -> No
             values = paired(values, config.num_attention_heads)
         elif name.endswith("k_proj.weight"):
             values = paired(values, config.num_key_value_heads)
-        place = names.get_name(name, try_suffixes=(".weight",))
-        if place is None:
+        gguf_name = names.get_name(name, try_suffixes=(".weight",))
+        if gguf_name is None:
             raise ExportError(f"{name}: this tensor has no name in a GGUF file of a Llama; report this model")
-        wanted = matrices if values.ndim > 1 else gguf.GGMLQuantizationType.F32
-        if wanted == gguf.GGMLQuantizationType.Q8_0 and values.shape[-1] % BLOCK:
-            wanted = gguf.GGMLQuantizationType.F16
-        data = gguf.quantize(values, wanted)
-        if wanted == gguf.GGMLQuantizationType.F16 and not np.isfinite(data).all():
+        quantization = matrices if values.ndim > 1 else gguf.GGMLQuantizationType.F32
+        if quantization == gguf.GGMLQuantizationType.Q8_0 and values.shape[-1] % BLOCK:
+            quantization = gguf.GGMLQuantizationType.F16
+        data = gguf.quantize(values, quantization)
+        if quantization == gguf.GGMLQuantizationType.F16 and not np.isfinite(data).all():
             raise ExportError(
                 f"{name} overflows float16, which GGUF's f16 is; the model was merged as bfloat16: use convert_hf_to_gguf.py"
             )
-        writer.add_tensor(place, data, raw_dtype=wanted)
+        writer.add_tensor(gguf_name, data, raw_dtype=quantization)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -145,43 +145,43 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
 
     Raises ExportError for a kind of tokenizer that it does not know.
     """
-    parts = json.loads(tokenizer.backend_tokenizer.to_str())
-    model = parts["model"]
+    tokenizer_json = json.loads(tokenizer.backend_tokenizer.to_str())
+    model = tokenizer_json["model"]
     if model["type"] != "BPE":
         raise ExportError(
             f"a {model['type']} tokenizer: byte-pair encodings are written only; use convert_hf_to_gguf.py"
         )
-    added = {token["id"]: token for token in parts["added_tokens"]}
-    tokens = {place: token for token, place in model["vocab"].items()} | {
+    added = {token["id"]: token for token in tokenizer_json["added_tokens"]}
+    tokens = {token_id: token for token, token_id in model["vocab"].items()} | {
         i: token["content"] for i, token in added.items()
     }
     merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
     kinds, listed = [], []
-    for place in range(size):
-        token = tokens.get(place)
-        listed.append(f"[PAD{place}]" if token is None else token)
+    for token_id in range(size):
+        token = tokens.get(token_id)
+        listed.append(f"[PAD{token_id}]" if token is None else token)
         if token is None:
             kinds.append(gguf.TokenType.UNUSED)
-        elif place in added:
+        elif token_id in added:
             unknown = model["byte_fallback"] and token == tokenizer.unk_token
             kinds.append(
                 gguf.TokenType.UNKNOWN
                 if unknown
                 else gguf.TokenType.CONTROL
-                if added[place]["special"]
+                if added[token_id]["special"]
                 else gguf.TokenType.USER_DEFINED
             )
         else:
             is_byte = model["byte_fallback"] and len(token) == 6 and token.startswith("<0x")
             kinds.append(gguf.TokenType.BYTE if is_byte else gguf.TokenType.NORMAL)
     if model["byte_fallback"]:  # SentencePiece: which pair is joined first stands in scores
-        rank = {merge.replace(" ", ""): -float(place) for place, merge in reversed(list(enumerate(merges)))}
+        rank = {merge.replace(" ", ""): -float(merge_rank) for merge_rank, merge in reversed(list(enumerate(merges)))}
         writer.add_tokenizer_model("llama")
         writer.add_token_list(listed)
         writer.add_token_scores([rank.get(token, -float(len(merges))) for token in listed])
     else:
         writer.add_tokenizer_model("gpt2")
-        writer.add_tokenizer_pre(pre_tokenizer(parts["pre_tokenizer"]))
+        writer.add_tokenizer_pre(pre_tokenizer(tokenizer_json["pre_tokenizer"]))
         writer.add_token_list(listed)
         writer.add_token_merges(merges)
     writer.add_token_types(kinds)
@@ -198,15 +198,15 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
     writer.add_chat_template(tokenizer.chat_template)
 
 
-def pre_tokenizer(parts: dict | None) -> str:
+def pre_tokenizer(config: dict | None) -> str:
     """Return llama.cpp's name for how text is split before merging. Raises ExportError for one without a name."""
-    steps = (parts or {}).get("pretokenizers", [parts or {}])
-    found = " ".join(str(step.get("type")) for step in steps)
-    if found not in PRE_TOKENIZERS:
+    steps = (config or {}).get("pretokenizers", [config or {}])
+    types = " ".join(str(step.get("type")) for step in steps)
+    if types not in PRE_TOKENIZERS:
         raise ExportError(
-            f"the tokenizer cuts text by {found}; ftlib knows {', '.join(PRE_TOKENIZERS)}; use convert_hf_to_gguf.py"
+            f"the tokenizer cuts text by {types}; ftlib knows {', '.join(PRE_TOKENIZERS)}; use convert_hf_to_gguf.py"
         )
-    return PRE_TOKENIZERS[found]
+    return PRE_TOKENIZERS[types]
 
 
 def adds_bos(tokenizer) -> bool:
@@ -218,16 +218,16 @@ def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list
     """Read the file with transformers and compare the prompts' ids and the greedy answers."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    read = AutoTokenizer.from_pretrained(**place)
+    source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    read = AutoTokenizer.from_pretrained(**source)
     plain = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
     same_ids = plain == [read(text, add_special_tokens=False)["input_ids"] for text in prompts]
-    model = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).to(hardware.device()).eval()
+    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32).to(hardware.device()).eval()
     model.hf_quantizer, model.is_quantized = None, False  # all its tensors are plain
     model.generation_config.eos_token_id = ends  # the file has room for two of them
     answers = answer_prompts(model, tokenizer, prompts, generation)
-    found = {"same_ids": same_ids, "same_words": sum(a == b for a, b in zip(answers, words, strict=True))}
-    return found | llama_cpp(path, tokenizer, prompts, generation, words, ends)
+    comparison = {"same_ids": same_ids, "same_words": sum(a == b for a, b in zip(answers, words, strict=True))}
+    return comparison | llama_cpp(path, tokenizer, prompts, generation, words, ends)
 
 
 def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list, ends: list[int]) -> dict:
