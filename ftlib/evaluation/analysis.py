@@ -56,23 +56,23 @@ def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> 
     A difference is shown if its interval leaves 0 out and no seed says the contrary; which direction is better stands in
     `metric_table.METRICS`. A metric without a direction, or a forced one, is left out.
     """
-    found: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
+    names_by_verdict: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
     changes, (system, other) = metrics[split]["differences"][pair], pair.split("-")
     for column in METRICS:
         change = changes.get(column.name)
         if change is None or column.name.endswith(("_p", "_r")) or not has_verdict(change, column.name):
             continue
         shown = metrics[split].get("n", 2) > 1 and seeds_agree(metrics[split], column.name, system, other)
-        said = verdict_of(change, column.name) if shown else None
-        found[said or "no difference shown"].append(column.name)
-    return found
+        verdict = verdict_of(change, column.name) if shown else None
+        names_by_verdict[verdict or "no difference shown"].append(column.name)
+    return names_by_verdict
 
 
 def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
     """Return a dict a row: uid, split, title, question, reference, each system's answer, rougeL_<system>, delta."""
     lines = []
-    for split, found in rows.items():
-        for place, row in enumerate(found):
+    for split, split_rows in rows.items():
+        for row_idx, row in enumerate(split_rows):
             systems = per_row[split]
             line = {
                 "uid": row["uid"],
@@ -81,7 +81,7 @@ def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
                 "question": row["question"],
             }
             line |= {"reference": row["content"]} | {s: done[split, s, row["uid"]].text for s in systems}
-            line |= {f"rougeL_{s}": round(systems[s]["rougeL"][place], 4) for s in systems}
+            line |= {f"rougeL_{s}": round(systems[s]["rougeL"][row_idx], 4) for s in systems}
             line["delta"] = round(line["rougeL_tuned"] - line["rougeL_base"], 4)
             lines.append(line)
     return lines

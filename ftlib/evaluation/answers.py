@@ -101,14 +101,14 @@ class AnswerStore:
 
     def missing(self, asked: SystemInputs) -> list[Question]:
         """Return the rows without a record, or without a text that they should have, in order."""
-        found = []
+        questions = []
         for split, rows in asked.rows.items():
             for number, row in enumerate(rows):
                 generated = asked.generated is None or number < asked.generated
                 record = self.records.get((split, asked.system, row["uid"]))
                 if record is None or (record.text is None and generated):
-                    found.append(Question(split, row, generated))
-        return found
+                    questions.append(Question(split, row, generated))
+        return questions
 
     def of(self, split: str, system: str, rows: Iterable[dict]) -> list[Record]:
         """Return the records of some rows, in their order."""
@@ -184,10 +184,10 @@ def score_references(model, tokenizer, asked: SystemInputs, todo: list[Question]
 def baseline_records(rows: Mapping[str, list[dict]], dataset) -> list[Record]:
     """Return the answers of the systems that learn nothing: the title itself, and the nearest training title's description."""
     nearest, records = Nearest(list(dataset["train"]["title"]), list(dataset["train"]["content"])), []
-    for split, found in rows.items():
-        titles = [row["title"] for row in found]
+    for split, split_rows in rows.items():
+        titles = [row["title"] for row in split_rows]
         for system, texts in (("copy_title", titles), ("nearest", nearest.answers(titles))):
-            records += [Record(row["uid"], split, system, text) for row, text in zip(found, texts, strict=True)]
+            records += [Record(row["uid"], split, system, text) for row, text in zip(split_rows, texts, strict=True)]
     return records
 
 
@@ -202,6 +202,6 @@ def likelihood_parts(tokenizer, example, losses) -> dict[str, Any]:
     prefix = prefix_tokens(tokenizer, [token for token in example["labels"] if token != IGNORED])
     end = 0 if example["cut"] else 1  # an answer that was cut has no end
     prefix = min(prefix, len(losses) - end)
-    parts = {"nll": losses, "nll_prefix": losses[:prefix], "nll_end": losses[len(losses) - end :]}
-    sums: dict[str, Any] = {f"{name}_sum": float(each.double().sum()) for name, each in parts.items()}
-    return sums | {f"{name}_tokens": len(each) for name, each in parts.items()}
+    losses_by_part = {"nll": losses, "nll_prefix": losses[:prefix], "nll_end": losses[len(losses) - end :]}
+    sums: dict[str, Any] = {f"{name}_sum": float(each.double().sum()) for name, each in losses_by_part.items()}
+    return sums | {f"{name}_tokens": len(each) for name, each in losses_by_part.items()}

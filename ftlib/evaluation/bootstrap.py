@@ -170,8 +170,8 @@ def paired_ratio_difference(
 
 def _nearer(a: np.ndarray, b: np.ndarray, reference: Values, resamples: int, seed: int) -> dict:
     """Compute the distance of a's mean to the reference's mean minus that of b's mean, with its interval."""
-    a, b, own = _columns(a=a, b=b, reference=reference)
-    gap_a, gap_b = (a - own), (b - own)
+    a, b, ref = _columns(a=a, b=b, reference=reference)
+    gap_a, gap_b = (a - ref), (b - ref)
     mean = abs(gap_a.mean()) - abs(gap_b.mean())
     if _is_small(a, resamples):  # the distance of each side changes with its rows as the mean does, up to its sign
         return _t_summary(mean, np.sign(gap_a.mean()) * gap_a - np.sign(gap_b.mean()) * gap_b)
@@ -211,12 +211,12 @@ def _resampled_medians(values: np.ndarray, resamples: int, seed: int) -> np.ndar
     """Compute the median of each resample, shape (resamples,); of an even number of rows the middle of both."""
     order = np.argsort(values, kind="stable")
     ordered, n = values[order], len(values)
-    counts, found = _resample_counts(n, resamples, seed), []
+    counts, medians = _resample_counts(n, resamples, seed), []
     for start in range(0, resamples, _CHUNK):
         below = np.cumsum(counts[start : start + _CHUNK][:, order], axis=1, dtype=np.int64)  # (chunk, rows)
-        lower, upper = ((below > place).argmax(axis=1) for place in ((n - 1) // 2, n // 2))
-        found.append((ordered[lower] + ordered[upper]) / 2)
-    return np.concatenate(found)
+        lower, upper = ((below > rank).argmax(axis=1) for rank in ((n - 1) // 2, n // 2))
+        medians.append((ordered[lower] + ordered[upper]) / 2)
+    return np.concatenate(medians)
 
 
 def _is_small(values: np.ndarray, resamples: int) -> bool:
@@ -278,8 +278,8 @@ def _wins(a: np.ndarray, b: np.ndarray, better: str, reference: Values | None = 
     if better == "reference":
         if reference is None:
             raise ValueError("better is 'reference', so `reference` must hold each row's own value.")
-        a, b, own = _columns(a=a, b=b, reference=reference)
-        a, b, better = np.abs(a - own), np.abs(b - own), "lower"
+        a, b, ref = _columns(a=a, b=b, reference=reference)
+        a, b, better = np.abs(a - ref), np.abs(b - ref), "lower"
     gain = b - a if better == "lower" else a - b
     wins, losses = int((gain > TIE).sum()), int((gain < -TIE).sum())
     return {"wins": wins, "ties": len(gain) - wins - losses, "losses": losses}

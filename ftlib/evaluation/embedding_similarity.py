@@ -24,8 +24,8 @@ BATCH = 64  # texts of about the same length that are embedded at once
 
 def model_folder() -> Path | None:
     """Return where the installed package keeps the weights, or None without it. The package itself is not imported."""
-    found = importlib.util.find_spec(PACKAGE)
-    folder = Path(found.submodule_search_locations[0]) / "model" if found else None
+    spec = importlib.util.find_spec(PACKAGE)
+    folder = Path(spec.submodule_search_locations[0]) / "model" if spec else None
     return folder if folder and (folder / "model.safetensors").exists() else None
 
 

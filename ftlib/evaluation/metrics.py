@@ -81,11 +81,11 @@ class Rouge(RowMetric):
     def rows(self, answers, references):
         """Compute ROUGE of each row."""
         scores = in_processes(_rouge, list(zip(answers, references, strict=True)))
-        parts = {"": "fmeasure", "_p": "precision", "_r": "recall"}
+        fields = {"": "fmeasure", "_p": "precision", "_r": "recall"}
         return {
-            name + end: [float(getattr(score[name], part)) for score in scores]
+            name + end: [float(getattr(score[name], field)) for score in scores]
             for name in _ROUGE
-            for end, part in parts.items()
+            for end, field in fields.items()
         }
 
 
@@ -104,12 +104,12 @@ def in_processes(work: Callable[[list], list], items: list) -> list:
     context = multiprocessing.get_context(method)  # no plain fork: this process may hold a GPU and threads
     if method == "forkserver":
         context.set_forkserver_preload([__name__])
-    parts = [items[start::count] for start in range(count)]  # every part has short and long ones
-    found: list = [None] * len(items)
+    chunks = [items[start::count] for start in range(count)]  # every part has short and long ones
+    results: list = [None] * len(items)
     with ProcessPoolExecutor(count, mp_context=context) as pool:
-        for start, part in enumerate(pool.map(work, parts)):
-            found[start::count] = part
-    return found
+        for start, values in enumerate(pool.map(work, chunks)):
+            results[start::count] = values
+    return results
 
 
 class _StemTokenizer(tokenizers.Tokenizer):
@@ -197,9 +197,9 @@ class Grounding(RowMetric):
 
 
 def _coverage(title: str, answer: str) -> float:
-    wanted = set(words(title))
-    wanted = wanted - FUNCTION_WORDS or wanted
-    return len(wanted & set(words(answer))) / len(wanted) if wanted else 0.0
+    title_words = set(words(title))
+    title_words = title_words - FUNCTION_WORDS or title_words
+    return len(title_words & set(words(answer))) / len(title_words) if title_words else 0.0
 
 
 class Verbatim(RowMetric):
@@ -220,8 +220,8 @@ def _repeated(answer: list[str], reference: list[str]) -> float:
     size = min(LONG_GRAM, len(reference))
     if not size:
         return 0.0
-    wanted, there = ({tuple(w[i : i + size]) for i in range(len(w) - size + 1)} for w in (reference, answer))
-    return len(wanted & there) / len(wanted)
+    expected, produced = ({tuple(w[i : i + size]) for i in range(len(w) - size + 1)} for w in (reference, answer))
+    return len(expected & produced) / len(expected)
 
 
 class CopiedRun(RowMetric):
@@ -258,10 +258,10 @@ class CopiedRun(RowMetric):
         ids = np.array([self.vocabulary.get(token, -2) for token in tokens], dtype=np.int64)
         hashes = _window_hashes(ids)
         low, high = (np.searchsorted(self.hashes, hashes, side) for side in ("left", "right"))
-        found, best = high > low, 0
-        for start in np.flatnonzero(found):
+        is_hit, best = high > low, 0
+        for start in np.flatnonzero(is_hit):
             # A run longer than the best one so far needs a hit at every window of it: most starts end here.
-            needed = found[start : start + max(best + 1 - GRAM, 0) + 1]
+            needed = is_hit[start : start + max(best + 1 - GRAM, 0) + 1]
             if start + best < len(ids) and needed.all():
                 best = max(best, self._extend(ids[start:], self.starts[low[start] : high[start]]))
         return best if best >= GRAM else 0

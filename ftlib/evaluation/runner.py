@@ -56,16 +56,16 @@ def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[
     `nll_content` is left out where a record does not know its parts, or has no token beside the prefix and the end.
     """
     nats = [r.nll_sum for r in records]
-    found: dict[str, tuple[Values, Values]] = {
+    sums: dict[str, tuple[Values, Values]] = {
         "nll": (nats, [r.nll_tokens for r in records]),
         "bits_per_byte": ([n / math.log(2) for n in nats], sizes),
     }
     if any(r.nll_prefix_sum is None for r in records):
-        return found
+        return sums
     content = [r.nll_tokens - r.nll_prefix_tokens - r.nll_end_tokens for r in records]
     if min(content) > 0:
-        found["nll_content"] = ([r.nll_sum - r.nll_prefix_sum - r.nll_end_sum for r in records], content)
-    return found
+        sums["nll_content"] = ([r.nll_sum - r.nll_prefix_sum - r.nll_end_sum for r in records], content)
+    return sums
 
 
 def ends_in_time(tokenizer, cfg: Config, rows: list[dict]) -> list[bool]:

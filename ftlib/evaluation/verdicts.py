@@ -13,23 +13,23 @@ def seed_range(split: dict, name: str, system: str = "tuned", other: str | None 
     """
     values = []
     for seed in split.get("seeds", {}).values():
-        own, others = (_of_seed(split, seed, each, name) for each in (system, other))
-        if own is None or (other is not None and others is None):
+        mean, other_mean = (_of_seed(split, seed, each, name) for each in (system, other))
+        if mean is None or (other is not None and other_mean is None):
             return None
-        values.append(own - (others or 0.0))
+        values.append(mean - (other_mean or 0.0))
     return (min(values), max(values)) if len(values) > 1 else None
 
 
 def seeds_agree(split: dict, name: str, system: str, other: str) -> bool:
     """Return whether every seed shows what their mean shows: the same sign, or the same side nearer to the reference."""
     if BETTER[name] != "reference":
-        found = seed_range(split, name, system, other)
-        return found is None or not found[0] <= 0 <= found[1]
-    own, whole = split.get("reference", {}).get(name), split.get("systems", {})
+        difference_range = seed_range(split, name, system, other)
+        return difference_range is None or not difference_range[0] <= 0 <= difference_range[1]
+    reference, whole = split.get("reference", {}).get(name), split.get("systems", {})
     seeds = seed_range(split, name, system)
-    if own is None or seeds is None or name not in whole.get(other, {}):
+    if reference is None or seeds is None or name not in whole.get(other, {}):
         return True
-    target = own.get("median", own["mean"])
+    target = reference.get("median", reference["mean"])
     far = abs(whole[other][name].get("median", whole[other][name]["mean"]) - target)
     return len({abs(value - target) < far for value in seeds}) == 1
 
