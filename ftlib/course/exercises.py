@@ -62,10 +62,10 @@ def ex_1_2(answer):
 @exercise(f"The labels are as many {IGNORED} as the prompt has ids, followed by the answer's ids and the end.")
 def ex_2_1(answer):
     """`labels(prompt_ids, answer_ids, end_id)`: (input_ids, labels), the prompt not trained on, answer and end trained on."""
-    for prompt, said, end in (([5, 6, 7], [8, 9], 2), ([1, 2, 7, 9], [7, 8, 9], 2), ([2], [], 2)):
-        inputs, n = (list(prompt), list(said), end), len(prompt)
+    for prompt, completion, end in (([5, 6, 7], [8, 9], 2), ([1, 2, 7, 9], [7, 8, 9], 2), ([2], [], 2)):
+        inputs, n = (list(prompt), list(completion), end), len(prompt)
         ids, labels = answer(*inputs, kind=pair_of(INTEGERS))
-        answer.must(ids == prompt + said + [end], "the ids must be prompt, answer and end, in this order.")
+        answer.must(ids == prompt + completion + [end], "the ids must be prompt, answer and end, in this order.")
         answer.must(
             len(labels) == len(ids), "both must have equal lengths. No label is shifted: the model does that itself."
         )
@@ -74,13 +74,16 @@ def ex_2_1(answer):
             f"the prompt must be masked: its {n} labels are {IGNORED}, or it is trained on.",
         )
         answer.must(
-            labels[n:-1] == said, "the answer must be labeled. Its place decides what is masked, not the id.", said
+            labels[n:-1] == completion,
+            "the answer must be labeled. Its place decides what is masked, not the id.",
+            completion,
         )
         answer.must(
             labels[-1] == end, f"the end must be labeled {end}. A model that never sees its end never learns to stop."
         )
         answer.must(
-            inputs == (prompt, said, end), "the lists handed in must stay unchanged, or the next call sees other rows."
+            inputs == (prompt, completion, end),
+            "the lists handed in must stay unchanged, or the next call sees other rows.",
         )
 
 
@@ -90,12 +93,13 @@ def ex_2_2(answer):
     from ftlib.prompts.packing import PackingCollator
 
     for lengths in ([3], [4, 2], [5, 3, 3, 1]):
-        parts = [{"input_ids": [1] * length, "labels": [1] * length} for length in lengths]  # longest first, as packed
-        want = PackingCollator(0, sum(lengths))(parts)["position_ids"][0].tolist()
+        # longest first, as packed
+        examples = [{"input_ids": [1] * length, "labels": [1] * length} for length in lengths]
+        want = PackingCollator(0, sum(lengths))(examples)["position_ids"][0].tolist()
         got = answer(list(lengths), kind=INTEGERS)
         answer.must(len(got) == len(want), "the length must be the sum: one position for each token of the row.", want)
-        starts = [place for place, position in enumerate(want) if position == 0]
-        begins = all(got[place] == 0 for place in starts)
+        starts = [token_idx for token_idx, position in enumerate(want) if position == 0]
+        begins = all(got[token_idx] == 0 for token_idx in starts)
         answer.must(begins, "every part must begin again at 0, or one product reads the description of another.", want)
         answer.must(
             got == want, "inside a part the positions rise by one. The model reads the order of words from them.", want
@@ -202,8 +206,8 @@ def ex_4_2(answer):
         for pair in ((a, b), (b, a)):
             got, gap = answer(*pair, 0.001, kind=TRUTH), float((a - b).abs().max())
             equal = int((a.argmax(-1) == b.argmax(-1)).sum())
-            found = f"{got} where the largest difference is {gap:.3g} and {equal} of {len(a)} greedy choices are equal"
-            answer.must(got == want, rule, want, given=found)
+            given = f"{got} where the largest difference is {gap:.3g} and {equal} of {len(a)} greedy choices are equal"
+            answer.must(got == want, rule, want, given=given)
 
 
 @exercise(

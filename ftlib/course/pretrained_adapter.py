@@ -39,15 +39,15 @@ def take(cfg: Config, run: Run, **overrides) -> tuple[Config, Run]:
     lent = Config.load(
         PROFILE, reason=f"no adapter of profile {cfg.profile} is here yet; one of this ships", **overrides
     )
-    place = run if cfg.profile == PROFILE else Run(default_run(lent), wait=True)
-    if place.stage("adapter").started:
-        return lent, place
-    ensure("dataset", lent, place)
+    target = run if cfg.profile == PROFILE else Run(default_run(lent), wait=True)
+    if target.stage("adapter").started:
+        return lent, target
+    ensure("dataset", lent, target)
     manifest = read_json(FOLDER / "manifest.json")
-    if manifest["fingerprint"] != stage_key("adapter", lent, place).fingerprint:
+    if manifest["fingerprint"] != stage_key("adapter", lent, target).fingerprint:
         return cfg, run  # other settings than the shipped one was trained with: this one is trained
-    put(place, manifest)
-    return lent, place
+    put(target, manifest)
+    return lent, target
 
 
 def put(run: Run, manifest: dict) -> None:
@@ -58,8 +58,8 @@ def put(run: Run, manifest: dict) -> None:
         for name in FILES:
             shutil.copy(FOLDER / name, stage.path / name)
         write_json(stage.path / "manifest.json", manifest)
-    made = f"{manifest['finished'][:10]}, {manifest['train_seconds']:.0f} s on {manifest['device']}"
-    log.info(f"adapter: the one that ships with the course ({made}); rebuild=True trains it here")
+    origin = f"{manifest['finished'][:10]}, {manifest['train_seconds']:.0f} s on {manifest['device']}"
+    log.info(f"adapter: the one that ships with the course ({origin}); rebuild=True trains it here")
 
 
 def forget(run: Run) -> None:

@@ -97,15 +97,15 @@ def execute(notebook, folder: Path, profile: str, root: Path, settings: dict) ->
     with client.setup_kernel(env=env):
         started = time.perf_counter()
         for index, cell in enumerate(list(notebook.cells)):
-            begun = time.perf_counter()
+            cell_started = time.perf_counter()
             client.execute_cell(cell, index)
             if cell.cell_type == "code":
-                cell_seconds.append(round(time.perf_counter() - begun, 2))
+                cell_seconds.append(round(time.perf_counter() - cell_started, 2))
         seconds = time.perf_counter() - started
         notebook.cells.append(nbformat.v4.new_code_cell(ASK_KERNEL))  # nbclient runs cells of its notebook only
-        asked = client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1, store_history=False)
+        reply = client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1, store_history=False)
         notebook.cells.pop()
-    memory, device = json.loads(asked.outputs[0].text)
+    memory, device = json.loads(reply.outputs[0].text)
     measured = {"seconds": round(seconds, 1), "cell_seconds": cell_seconds, "peak_memory_mb": memory, "device": device}
     return measured | ({"note": ", ".join(f"{key}={value}" for key, value in settings.items())} if settings else {})
 
@@ -143,9 +143,11 @@ def clean(notebook, folder: Path) -> None:
             data = output.get("data", {})
             if WIDGET in data or re.search(r"<iframe[^>]*127\.0\.0\.1", data.get("text/html", "")):
                 output["data"] = {"text/plain": WIDGET_NOTE}
-            for place, text in _texts(output):
-                place[text] = (
-                    place[text].replace(f"{folder}{os.sep}", "").replace(str(environment.home()) + os.sep, "~" + os.sep)
+            for container, text in _texts(output):
+                container[text] = (
+                    container[text]
+                    .replace(f"{folder}{os.sep}", "")
+                    .replace(str(environment.home()) + os.sep, "~" + os.sep)
                 )
 
 
@@ -159,27 +161,27 @@ def _texts(output) -> list[tuple[dict, str]]:
 
 def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
     """Write what one notebook took into results/course.json."""
-    found = notebook_files.times(root)
-    kept = ("seconds", "peak_memory_mb", "device", "note")
-    entry = {key: measured[key] for key in kept if key in measured} | {"finished": provenance.now()}
-    found.setdefault(profile, {})[name] = entry
-    write_json(root / notebook_files.TIMES, {key: dict(sorted(found[key].items())) for key in sorted(found)})
+    times = notebook_files.times(root)
+    fields = ("seconds", "peak_memory_mb", "device", "note")
+    entry = {key: measured[key] for key in fields if key in measured} | {"finished": provenance.now()}
+    times.setdefault(profile, {})[name] = entry
+    write_json(root / notebook_files.TIMES, {key: dict(sorted(times[key].items())) for key in sorted(times)})
 
 
 def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
     """Write what each stage took into ftlib/config/profiles/times.json, unless settings were changed."""
     path = root / STAGE_TIMES
-    found = read_json(path) if path.exists() else {}
+    times = read_json(path) if path.exists() else {}
     for name, manifest in ({} if changed else run.manifests()).items():
-        found.setdefault(profile, {})[name] = {"seconds": manifest["seconds"], "device": manifest["device"]}
-    write_json(path, found)
+        times.setdefault(profile, {})[name] = {"seconds": manifest["seconds"], "device": manifest["device"]}
+    write_json(path, times)
 
 
-def takes(name: str, found: dict) -> str:
+def takes(name: str, times: dict) -> str:
     """Format what a notebook took at each profile that was measured: time, memory, device."""
     lines = []
     for profile in ("smoke", "cpu", "gpu"):
-        entry = found.get(profile, {}).get(name)
+        entry = times.get(profile, {}).get(name)
         if entry:
             memory = entry["peak_memory_mb"]
             gpu = f" and {memory['gpu'] / 1024:.1f} GiB on the GPU" if memory.get("gpu") else ""
@@ -199,42 +201,42 @@ def course_map(root: Path = notebook_files.ROOT) -> str:
 
     The column of badges appears once pyproject.toml names a repository: a badge of the placeholder opens a 404.
     """
-    found, (repository, ref) = notebook_files.times(root), notebook_files.address(root)
+    times, (repository, ref) = notebook_files.times(root), notebook_files.address(root)
     has_address = repository != notebook_files.PLACEHOLDER
     header = ["notebook", "what you learn", *(["open"] if has_address else []), "CPU", "GPU"]
     lines = ["", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for path in notebook_files.notebook_paths(root):
         notebook, name = notebook_files.read(path), path.stem
-        cost = [found.get(profile, {}).get(name) for profile in ("cpu", "gpu")]
+        cost = [times.get(profile, {}).get(name) for profile in ("cpu", "gpu")]
         cells = [f"[{name}](notebooks/{path.name})", "; ".join(notebook_files.goals(notebook))]
         cells += [notebook_files.badge(name, repository, ref)] if has_address else []
         cells += [notebook_files.duration(entry["seconds"]) if entry else "–" for entry in cost]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", _measured_on(found), ""])
+    return "\n".join([*lines, "", _measured_on(times), ""])
 
 
-def _measured_on(found: dict) -> str:
+def _measured_on(times: dict) -> str:
     """Name the machines on which the times of the map were measured."""
-    parts = []
+    machines = []
     for profile in ("cpu", "gpu"):
-        entries = list(found.get(profile, {}).values())
+        entries = list(times.get(profile, {}).values())
         if entries:
             note = f", {entries[0]['note']}" if "note" in entries[0] else ""
-            parts.append(f"{profile.upper()}: {entries[0]['device']}, profile `{profile}`{note}")
-    if not parts:
+            machines.append(f"{profile.upper()}: {entries[0]['device']}, profile `{profile}`{note}")
+    if not machines:
         return ""
-    text = f"Times as recorded ([`results/course.json`](results/course.json)). {'; '.join(parts)}."
+    text = f"Times as recorded ([`results/course.json`](results/course.json)). {'; '.join(machines)}."
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def write_pages(root: Path = notebook_files.ROOT) -> None:
     """Write measured times into the notebooks and the course map into the README."""
-    found = notebook_files.times(root)
+    times = notebook_files.times(root)
     for path in notebook_files.notebook_paths(root):
         notebook = notebook_files.read(path)
         for cell in notebook.cells:
             if notebook_files.TAKES[0] in cell.source:
-                cell.source = notebook_files.between(cell.source, notebook_files.TAKES, takes(path.stem, found))
+                cell.source = notebook_files.between(cell.source, notebook_files.TAKES, takes(path.stem, times))
         notebook_files.write(notebook, path)
     readme = root / "README.md"
     write_text(readme, notebook_files.between(readme.read_text(encoding="utf-8"), MAP, course_map(root)))

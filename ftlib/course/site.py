@@ -77,12 +77,12 @@ def write_book(folder: Path, root: Path = notebook_files.ROOT) -> list[Path]:
     ]
     repository, ref = notebook_files.address(root)
     written = []
-    for place, (stem, notebook) in enumerate(notebooks.items()):
+    for page_idx, (stem, notebook) in enumerate(notebooks.items()):
         badge = f"{notebook_files.BADGE_LINK}/{repository}/blob/{ref}/notebooks/{stem}.ipynb"
         page = _template("page.html.jinja").render(
             title=notebook_files.title(notebook),
             chapters=chapters,
-            here=place,
+            here=page_idx,
             body=_book_body(notebook, notebooks),
             style=_style(),
             footer=footer(notebook),
@@ -151,8 +151,8 @@ def _is_source(output) -> bool:
 
 def _points(text: str) -> list[str]:
     """Return the first bullets or numbered points of a text, else its first sentence."""
-    found = re.findall(r"^(?:-|\d+\.) (.+)", text, re.MULTILINE)[:BULLETS]
-    return found or [sentence for sentence in [_first_sentence(text)] if sentence]
+    points = re.findall(r"^(?:-|\d+\.) (.+)", text, re.MULTILINE)[:BULLETS]
+    return points or [sentence for sentence in [_first_sentence(text)] if sentence]
 
 
 def _first_sentence(text: str) -> str:
