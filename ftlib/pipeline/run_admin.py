@@ -27,8 +27,8 @@ def headline(run: Run) -> dict[str, float]:
     if not path.exists():
         return {}
     systems = read_json(path)["unseen"]["systems"]
-    wanted = [(s, m) for m in ("nll", "rougeL", "format") for s in ("base", "tuned")]
-    return {f"{m} {s}": systems[s][m]["mean"] for s, m in wanted if m in systems.get(s, {})}
+    columns = [(s, m) for m in ("nll", "rougeL", "format") for s in ("base", "tuned")]
+    return {f"{m} {s}": systems[s][m]["mean"] for s, m in columns if m in systems.get(s, {})}
 
 
 def compare(runs: list[Run]) -> dict[str, dict[str, object]]:

@@ -87,15 +87,15 @@ class Stage:
         """Return the stage's manifest. Raises StageMissing with the command that builds it."""
         if not self.complete:
             commands = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}
-            own = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
-            raise StageMissing(f"{self.path} is missing or not finished: run {own} first")
+            command = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
+            raise StageMissing(f"{self.path} is missing or not finished: run {command} first")
         try:
-            found = read_json(self._manifest_path)
+            manifest = read_json(self._manifest_path)
         except ValueError as error:  # no JSON, or no text
-            found = error
-        if not isinstance(found, dict):
-            raise StageDamaged(f"{self._manifest_path} is damaged ({str(found)[:80]}): {self._way_out()}")
-        return found
+            manifest = error
+        if not isinstance(manifest, dict):
+            raise StageDamaged(f"{self._manifest_path} is damaged ({str(manifest)[:80]}): {self._way_out()}")
+        return manifest
 
     def verified(self) -> Path:
         """Return the stage's folder after comparing the checksums of its files, once a process.
@@ -121,8 +121,8 @@ class Stage:
 
     def _sums(self) -> dict[str, str]:
         """Return {name: fingerprint} of the files that were written."""
-        own = {self._manifest_path, self._started_path}
-        files = sorted(path for path in self.path.rglob("*") if path.is_file() and path not in own)
+        excluded = {self._manifest_path, self._started_path}
+        files = sorted(path for path in self.path.rglob("*") if path.is_file() and path not in excluded)
         return {path.relative_to(self.path).as_posix(): file_fingerprint(path) for path in files}
 
     def stale_reason(self, key: StageKey) -> str | None:
@@ -248,8 +248,8 @@ class Stage:
         """
         if not self.path.exists():
             return
-        own = self._started_path.name + ".partial"  # a kill before its rename leaves it alone in the folder
-        content = [entry for entry in self.path.iterdir() if entry.name != own]
+        partial_name = self._started_path.name + ".partial"  # a kill before its rename leaves it alone in the folder
+        content = [entry for entry in self.path.iterdir() if entry.name != partial_name]
         if content and not self.started:
             raise StageMissing(
                 f"{self.path} holds files but no manifest.json, so ftlib did not make it and will not empty it: "

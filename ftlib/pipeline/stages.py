@@ -173,10 +173,10 @@ def _build(stage: Stage, key: StageKey, stale: str, cfg: Config, run: Run) -> No
 def expected(name: str, profile: str) -> str:
     """Return a note on how long a stage took on the sample when the course was recorded; '' for a few seconds."""
     known = json.loads((resources.files("ftlib.config.profiles") / "times.json").read_text(encoding="utf-8"))
-    found = known.get(profile, {}).get(name)
-    if found is None or found["seconds"] < MIN_EXPECTED:
+    entry = known.get(profile, {}).get(name)
+    if entry is None or entry["seconds"] < MIN_EXPECTED:
         return ""
-    return f"; on the sample it took {found['seconds']:.0f} s on {found['device']}"
+    return f"; on the sample it took {entry['seconds']:.0f} s on {entry['device']}"
 
 
 def load_dataset(run: Run):
@@ -196,8 +196,8 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
     log.info(
         f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {lost or 'none'}); splits {funnel['splits']}"
     )
-    for kind, found in funnel["malformed"].items():
-        log.info(f"  {found['count']} malformed lines: {kind}, first at lines {found['first_lines']}")
+    for kind, malformed in funnel["malformed"].items():
+        log.info(f"  {malformed['count']} malformed lines: {kind}, first at lines {malformed['first_lines']}")
     return {
         key: funnel[key] for key in ("file", "sample", "rows_in", "kept", "groups", "splits", "notes", "rows_per_s")
     }
@@ -206,9 +206,9 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
 def _index(cfg: Config, run: Run, folder: Path) -> dict:
     from ftlib.retrieval.threshold import build_index, describe
 
-    made = build_index(cfg, load_dataset(run), folder)
-    log.info(f"  {describe(made)}")
-    return made
+    manifest = build_index(cfg, load_dataset(run), folder)
+    log.info(f"  {describe(manifest)}")
+    return manifest
 
 
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
@@ -261,11 +261,11 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         trained_uids(run.stage("adapter").verified()),
         index,
     )
-    found = evaluate(cfg, inputs, folder, about)
-    if found is None:  # of several processes, the first one scores
+    results = evaluate(cfg, inputs, folder, about)
+    if results is None:  # of several processes, the first one scores
         return {}
-    write_files(folder, *found)
-    return {"rows": {split: found.metrics[split]["n"] for split in ("unseen", "seen") if split in found.metrics}}
+    write_files(folder, *results)
+    return {"rows": {split: results.metrics[split]["n"] for split in ("unseen", "seen") if split in results.metrics}}
 
 
 BUILDERS = {"dataset": _prepare, "index": _index, "adapter": _train, "merged": _merge, "evaluation": _evaluate}
