@@ -119,11 +119,11 @@ class FlatWeights:
 
     def tie(self) -> None:
         """Make the weights views of the vector, which takes over their values; again after they were moved."""
-        parts = self._parts(self.vector.detach())
-        for weight, part in zip(self.weights, parts, strict=True):
-            if weight.data_ptr() != part.data_ptr():
-                part.copy_(weight.detach())
-                weight.data = part
+        views = self._parts(self.vector.detach())
+        for weight, view in zip(self.weights, views, strict=True):
+            if weight.data_ptr() != view.data_ptr():
+                view.copy_(weight.detach())
+                weight.data = view
 
     def _parts(self, vector: torch.Tensor) -> list[torch.Tensor]:
         pieces = vector.split([weight.numel() for weight in self.weights])
@@ -169,8 +169,8 @@ class FixedStep:
         """Compute the nats over the labeled tokens of the batch, divided by `count`."""
         # gradients of the embeddings, unused, make the first layer like the others: one compilation less
         embedded = self.embeddings(batch["input_ids"]).requires_grad_()
-        wanted = self.layers.mask_dtype
-        segments = batch["starts"] if wanted is None else block_mask(batch["position_ids"], wanted)
+        mask_dtype = self.layers.mask_dtype
+        segments = batch["starts"] if mask_dtype is None else block_mask(batch["position_ids"], mask_dtype)
         hidden = self.layers(embedded, batch["position_ids"], segments)
         return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"], self.dtype) / count
 
@@ -232,9 +232,10 @@ class FixedTrainer(ExamplesTrainer):
         self.accelerator.prepare_model = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
         self.model.zero_grad = lambda *_, **__: None  # nothing to do: every step overwrites its gradient
 
-    def places(self, step):
+    def example_indices(self, step):
         """Return the positions of the rows in a step's items, each of which is a process's share of the step."""
-        return [place for batch in step for item in batch for row in self.train_dataset.share(item) for place in row]
+        rows = [row for batch in step for item in batch for row in self.train_dataset.share(item)]
+        return [example_idx for row in rows for example_idx in row]
 
     def _get_train_sampler(self, train_dataset=None):
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)

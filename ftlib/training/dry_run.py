@@ -44,7 +44,9 @@ def choose(trainer: ExamplesTrainer, steps: list) -> tuple[list, list]:
     def slots(batch: list[int]) -> int:
         if isinstance(trainer, FixedTrainer):
             return 0  # all steps have one shape
-        return trainer.data_collator.slots([len(trainer.train_dataset[place]["input_ids"]) for place in batch])
+        return trainer.data_collator.slots(
+            [len(trainer.train_dataset[example_idx]["input_ids"]) for example_idx in batch]
+        )
 
     sizes = [[slots(batch) for batch in step] for step in steps]
     mean = sum(map(sum, sizes)) / len(sizes)
@@ -57,7 +59,9 @@ def choose(trainer: ExamplesTrainer, steps: list) -> tuple[list, list]:
 def put_back(trainer: ExamplesTrainer) -> Iterator:
     """Yield the model as training calls it (in mixed precision), then restore weights, random state and counters."""
     model, counters = trainer.model, (trainer.counted, trainer.slots)
-    kept = [(weight, weight.detach().to("cpu", copy=True)) for weight in model.parameters() if weight.requires_grad]
+    weights_before = [
+        (weight, weight.detach().to("cpu", copy=True)) for weight in model.parameters() if weight.requires_grad
+    ]
     training, attributes = model.training, dict(model.__dict__)
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
@@ -67,7 +71,7 @@ def put_back(trainer: ExamplesTrainer) -> Iterator:
         finally:
             for name in set(model.__dict__) - set(attributes):  # the forward in mixed precision; `train` makes its own
                 delattr(model, name)
-            for weight, before in kept:
+            for weight, before in weights_before:
                 with torch.no_grad():
                     weight.copy_(before)
                 weight.grad = None
@@ -158,7 +162,7 @@ def _try_largest(trainer: ExamplesTrainer, model, largest: list, update: Callabl
 
 def _samples(trainer: ExamplesTrainer, step: list):
     """Return (batches of a step as tensors, the number of labeled tokens in it), as the Trainer makes them."""
-    batches = [trainer.data_collator([trainer.train_dataset[place] for place in batch]) for batch in step]
+    batches = [trainer.data_collator([trainer.train_dataset[example_idx] for example_idx in batch]) for batch in step]
     return trainer.get_batch_samples(iter(batches), len(batches), trainer.args.device)
 
 
@@ -190,7 +194,7 @@ def _validation(trainer: ExamplesTrainer) -> tuple[int, float]:
     if trainer.args.eval_strategy == "no" or not examples:
         return 0, 0.0
     rows = pack([len(example["input_ids"]) for example in examples], trainer.max_length)
-    batch = [examples[place] for row in rows[:ROWS_PER_BATCH] for place in row]
+    batch = [examples[example_idx] for row in rows[:ROWS_PER_BATCH] for example_idx in row]
     return math.ceil(len(rows) / ROWS_PER_BATCH), [_seconds(lambda: trainer.score(batch)) for _ in range(2)][1]
 
 
@@ -222,11 +226,11 @@ def peak_in_words(gib: float) -> str:
     return f"peak {kind} {gib:.1f} GiB of {hardware.memory_gib():.1f}"
 
 
-def expectation(found: dict) -> str:
+def expectation(estimate: dict) -> str:
     """Format the estimate of `probe`, with what it leaves out."""
-    parts = [f"{found['seconds_per_step']:.2g} s a step, measured over {TYPICAL}"]
-    if found["validations"]:
-        parts.append(f"{found['validations']} validations of {found['seconds_per_validation']:.2g} s")
-    parts.append("saving left out")
-    expected = f"expected: {in_words(found['expected_seconds'])} for {found['steps']} steps"
-    return f"{expected} ({', '.join(parts)}), {peak_in_words(found['peak_gib'])}"
+    details = [f"{estimate['seconds_per_step']:.2g} s a step, measured over {TYPICAL}"]
+    if estimate["validations"]:
+        details.append(f"{estimate['validations']} validations of {estimate['seconds_per_validation']:.2g} s")
+    details.append("saving left out")
+    expected = f"expected: {in_words(estimate['expected_seconds'])} for {estimate['steps']} steps"
+    return f"{expected} ({', '.join(details)}), {peak_in_words(estimate['peak_gib'])}"

@@ -123,11 +123,11 @@ def training_arguments(
     )
 
 
-def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> tuple[ExamplesTrainer, dict]:
+def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) -> tuple[ExamplesTrainer, dict]:
     """Build everything up to the first step: model, encoded rows, arguments.
 
     Args:
-        kept: where encoded rows are cached for the next training (see `token_cache`), or None.
+        cache_folder: where encoded rows are cached for the next training (see `token_cache`), or None.
 
     Returns:
         The trainer, and what the manifest records of it.
@@ -137,7 +137,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
     started = time.perf_counter()
-    examples, validation = encode_splits(cfg, tokenizer, dataset, kept)
+    examples, validation = encode_splits(cfg, tokenizer, dataset, cache_folder)
     encode_seconds = time.perf_counter() - started
     base = load_base(cfg, chosen)
     base_bytes = weight_bytes(base)
@@ -180,18 +180,18 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     }
 
 
-def encode_splits(cfg: Config, tokenizer, dataset, kept: Path | None) -> tuple[Flat, list[Example]]:
+def encode_splits(cfg: Config, tokenizer, dataset, cache_folder: Path | None) -> tuple[Flat, list[Example]]:
     """Encode the training rows as configured, and the validation rows with the labels by which every recipe is measured."""
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
-    examples = encoded(tokenizer, dataset["train"], cfg.train, kept)
-    return examples, list(encoded(tokenizer, held_out, cfg.train.as_measured(), kept))
+    examples = encoded(tokenizer, dataset["train"], cfg.train, cache_folder)
+    return examples, list(encoded(tokenizer, held_out, cfg.train.as_measured(), cache_folder))
 
 
-def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
+def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) -> dict:
     """Train and write the adapter into `folder`; resume from a checkpoint that is there. Returns what the manifest records.
 
     Args:
-        kept: as in `build_trainer`.
+        cache_folder: as in `build_trainer`.
 
     Raises:
         TrainingFailed: the training diverged.
@@ -201,7 +201,7 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
     while True:
         checkpoint = distributed.agree(last_checkpoint(folder) if distributed.first() else None)
         done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        build = functools.partial(build_trainer, dataset=dataset, folder=folder, kept=kept)
+        build = functools.partial(build_trainer, dataset=dataset, folder=folder, cache_folder=cache_folder)
         trainer, about = fit(cfg, build, folder / CHECKPOINTS, done)
         hardware.forget_peak()
         started = time.perf_counter()
@@ -259,7 +259,7 @@ class TrainingFailed(FtlibError):
 
 def not_a_number(error: Diverged, cfg: Config, trainer: ExamplesTrainer, dataset) -> TrainingFailed:
     """Return the error for a loss that is not finite: since which step, in which rows, and what to try."""
-    positions = trainer.places(plan(trainer)[error.step - 1])
+    positions = trainer.example_indices(plan(trainer)[error.step - 1])
     uids = dataset["train"].select(positions)["uid"]
     since = f"steps {error.first} to {error.step}" if error.first < error.step else f"step {error.step}"
     rows = f"rows {', '.join(uids[:SHOWN_UIDS])}{' and others' if len(uids) > SHOWN_UIDS else ''}"

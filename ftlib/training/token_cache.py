@@ -16,12 +16,12 @@ from ftlib.runtime import distributed
 from ftlib.runtime.files import build_once, file_fingerprint, fingerprint
 
 
-def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
-    """Encode rows as `train_config` says, or read them from the cache in `place` (None: no cache). Rank 0 encodes."""
-    key = key_of(tokenizer, rows, train_config) if place else None
+def encoded(tokenizer, rows, train_config, cache_folder: Path | None) -> Flat:
+    """Encode rows as `train_config` says, or read them from the cache in `cache_folder` (None: no cache). Rank 0 encodes."""
+    key = key_of(tokenizer, rows, train_config) if cache_folder else None
     if key is None:
         return to_flat(encoding.encode_rows(tokenizer, rows, train_config))
-    folder = place / key
+    folder = cache_folder / key
     if distributed.first():
         with build_once(folder) as partial:
             if partial:

@@ -56,9 +56,9 @@ class ExamplesTrainer(Trainer):
         """Return the real tokens that this process has trained on so far, padding left out."""
         return 0 if self.counted is None else int(self.counted)
 
-    def places(self, step: list[list[int]]) -> list[int]:
+    def example_indices(self, step: list[list[int]]) -> list[int]:
         """Return the positions of a step's training rows. step: batches of items, as `dry_run.plan` lists them."""
-        return [place for batch in step for place in batch]
+        return [example_idx for batch in step for example_idx in batch]
 
     def _get_train_sampler(self, train_dataset=None):
         rows = train_dataset if train_dataset is not None else self.train_dataset
