@@ -86,10 +86,10 @@ def _folder(name: str, path: Path) -> str:
 
 
 def _disk(path: Path) -> list[str]:
-    place = next(folder for folder in (path.resolve(), *path.resolve().parents) if folder.exists())
-    free = shutil.disk_usage(place).free / 1e9
+    existing = next(parent for parent in (path.resolve(), *path.resolve().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free / 1e9
     if free >= FREE_GB:
         return []
     return [
-        f"only {free:.1f} GB are free at {place}: free some (`ftlib runs clean NAME`), or move the runs with FTLIB_RUNS"
+        f"only {free:.1f} GB are free at {existing}: free some (`ftlib runs clean NAME`), or move the runs with FTLIB_RUNS"
     ]

@@ -65,8 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("error: the program that read the output has ended (| head, for example)", file=sys.stderr)
         return 141
     except Exception as error:
-        said = hub.explain(error) or storage_problem(error)
-        if said is None:
+        message = hub.explain(error) or storage_problem(error)
+        if message is None:
             raise
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return 2
