@@ -1,8 +1,8 @@
 """`ftlib ask`: both answers side by side as they are generated, and their sources, in a terminal or a file.
 
-In a terminal the answers stand in two columns (drawn by rich); in a pipe or a file each stands under its model's name.
-Control characters are removed from generated and catalog text: they could move the cursor, color the screen or rename
-the window. Everything but the answer goes to standard error, so that `--json` can be piped.
+In a terminal the answers are shown in two columns (rendered by rich); in a pipe or a file each follows its model's
+name. Control characters are removed from generated and catalog text: they could move the cursor, color the screen or
+rename the window. Everything but the answer goes to standard error, so that `--json` can be piped.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported: it would report each start
-os.environ["GRADIO_RUN_HISTORY"] = "False"  # it can send what visitors ask to the hub; older versions have none
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # set before the import, or Gradio reports each start
+os.environ["GRADIO_RUN_HISTORY"] = "False"  # the history can upload questions to the hub; older versions have none
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ from ftlib.app.session import LONGEST, Desk, chosen_decoding, language
 from ftlib.pipeline.stage import Run
 from ftlib.runtime.console import log
 
-QUEUE = 64  # people who may wait; more are told to come back
-SESSIONS = 1000  # visitors of whom something is kept: the newest
+QUEUE = 64  # visitors in the queue; further requests are refused
+SESSIONS = 1000  # visitors that are remembered: the most recent ones
 KEPT_FOR = 3600  # seconds that a pair of answers waits for a vote
 
 
@@ -80,7 +80,7 @@ class Controls:
 
 def build(desk: Desk) -> gr.Blocks:
     """Lay out the page and connect its events; it is not served yet."""
-    say = gr.I18n(**html.wordings())  # the browser's language chooses
+    say = gr.I18n(**html.wordings())  # selected by the browser's language
     stopped = Stopped()
     with gr.Blocks(title="ftlib", analytics_enabled=False) as page:
         _connect(_lay_out(desk, say), desk, stopped)
@@ -148,7 +148,7 @@ def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
         stopped.discard(request.session_hash)
 
     def halt(request: gr.Request):
-        # also while the question waits in the queue: its answer then ends at its first word
+        # also while the question is queued: its answer then stops after the first word
         stopped.add(request.session_hash)
 
     def voter(choice: str):
@@ -190,7 +190,7 @@ def serve(
 ) -> str:
     """Serve the page and return its address.
 
-    allow: more names under which it may be asked for, such as a proxy's, see `guard`. Raises OSError if the port is taken.
+    allow: further host names to accept, such as a proxy's; see `guard`. Raises OSError if the port is taken.
     """
     _, address = launch(desk, host, port, block, allow)
     return address

@@ -1,4 +1,4 @@
-"""An ASGI guard: the page answers known hosts and its own pages only, and no request that is too large.
+"""ASGI middleware: accept only known hosts, requests of the page's own origin, and bodies of limited size.
 
 Host names are checked although the page listens on this machine alone: a web site can point a name of its own at
 127.0.0.1 (DNS rebinding), and the visitor's browser then lets that site read the catalog and vote. An IP address cannot
@@ -21,7 +21,7 @@ LARGEST_BODY = 2**16  # bytes; a title, a question and the decoding need a few t
 ENVIRONMENT = "FTLIB_ALLOWED_HOSTS"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANY_ADDRESS = "any address in digits"
-# The proxies through which a notebook service shows what runs on its machine: {variable that the service sets: their hosts}.
+# Proxies of notebook services: {environment variable that the service sets: host names of its proxy}.
 SERVICES = {
     "COLAB_RELEASE_TAG": ("*.googleusercontent.com", "*.colab.dev", "colab.research.google.com"),
     "KAGGLE_KERNEL_RUN_TYPE": ("*.kaggle.net", "*.kaggleusercontent.com"),
@@ -100,7 +100,7 @@ class Guard:
         origin = headers.get(b"origin")
         if origin is not None:
             asking = _host_of(origin.partition("://")[2])
-            # under an address of digits, only the page's own: a site elsewhere may have one too
+            # an IP address is accepted only if it is the page's own: another site may be served from an IP address too
             listed = tuple(name for name in self.allowed if name != ANY_ADDRESS)
             if asking != host and not is_allowed(asking, listed):
                 return PlainTextResponse("the page answers its own requests, not those of another site\n", 403)

@@ -127,7 +127,7 @@ def sources(rows: Sequence[Source] | None, w: Words) -> str:
 
 
 def message(text: str, role: str = "alert") -> str:
-    """Render a sentence for screen readers: an alert at once, a status in its turn; '' renders nothing."""
+    """Render a message for screen readers: role `alert` interrupts, `status` does not; '' renders nothing."""
     return f'<p class="ft-said" role="{role}">{html.escape(text)}</p>' if text else ""
 
 

@@ -1,9 +1,9 @@
 """Ask base and fine-tuned model about a product, stream both answers, and find their sources.
 
 `load_pair(cfg, run)` loads both models in the same 16-bit precision as in the evaluation; `stream_together` yields
-their answers piece by piece, `sources_of` the catalog rows that belong to the question. Both are asked because a
-fine-tuned answer means something only beside the base's answer to the same prompt. `tells_apart` tests whether the
-model knows a product or only what descriptions look like.
+their answers piece by piece, `sources_of` the catalog rows that belong to the question. Both are prompted because a
+fine-tuned answer can only be judged against the base model's answer to the same prompt. `tells_apart` tests whether a
+model distinguishes products or has only learned the form of descriptions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TITLE_CHARS, QUESTION_CHARS = 500, 500
 class AskError(FtlibError, ValueError):
     """The title or the question cannot be asked; the message says what is allowed.
 
-    `reason`: empty_title, long_title or long_question, with `values` for whoever says it in another language.
+    `reason`: empty_title, long_title or long_question, with `values` for translated messages.
     """
 
     REASONS = {
@@ -141,7 +141,8 @@ def stream_together(
 def summary(title: str, question: str, answers: dict[str, str], sources: Sequence[Source]) -> dict:
     """Return what was asked and answered, as `ftlib ask --json` prints it.
 
-    `sentences` are those of the tuned model's answer, or of the only one; `sentence` is the one that an answer rests on most.
+    `sentences` are those of the tuned model's answer, or of the only answer; `sentence` is the source's sentence with
+    the most support for an answer.
     """
     supporting = supporting_sentences(answers.values(), sources)
     shown = answers.get("tuned") or next(iter(answers.values()), "")
@@ -178,9 +179,9 @@ def print_both(pair: Pair, title: str, question: str = "", passages: Passages = 
 def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> list[float]:
     """Test whether a model tells two similar titles apart: 1.0 or 0.0 for each of the first `count` rows.
 
-    Each is paired with the row among all `rows` whose title is most similar. Right if both true pairs together are likelier
-    than the same two descriptions swapped. Each text is scored under both titles, so a text that is likely anyway, or long,
-    gains nothing. A coin would be right in half of the cases.
+    Each row is paired with the row among all `rows` whose title is most similar. Correct (1.0) if the two true pairs
+    together have a higher likelihood than the same two descriptions swapped. Each text is scored under both titles, so
+    generic or long texts have no advantage. Chance level is 0.5.
     """
     others = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbors()
     examples = []
@@ -197,7 +198,7 @@ def closed_and_open(
 ) -> Iterator[tuple[str, str, dict]]:
     """Yield (system, condition, interval in nats per token) of the true descriptions, without and with retrieval.
 
-    passages: {uid: rows in the prompt}, see `evaluation.entries_for`.
+    passages: {uid: rows in the prompt}, see `evaluation.systems.passages_for`.
     """
     train, size = cfg.train.as_measured(), cfg.evaluation.bootstrap
     for system, model in pair.models.items():

@@ -1,7 +1,7 @@
-"""The page's logic: ask both models, render views of the answers, keep votes, show rows. Free of Gradio, for tests.
+"""Logic of the page without Gradio: prompt both models, render their answers, store votes, show rows.
 
 `Desk(pair, run)` is what all visitors share; `ask` yields views while the answers are generated. Votes are blind: see
-`votes`. All text passes through `html`, because it is written by strangers and by models.
+`votes`. All text is escaped by `html`, because titles and generated text are untrusted.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ftlib.pipeline.stage import Run
 from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.retrieval.attribution import mark, supporting_sentences
 
-EVERY = 0.1  # seconds between two pictures of an answer
+EVERY = 0.1  # seconds between two updates of an answer
 EXAMPLES = 3
-LONGEST = 512  # tokens that a visitor may ask for
+LONGEST = 512  # largest number of new tokens that a visitor may request
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class AnswerPair:
     order: tuple[str, str]
     blind: bool
     answers: dict[str, str]
-    asked: str = ""  # see `votes.asked_key`; "" for answers that are drawn at random
-    stopped: bool = False  # half an answer is no pair to vote on
+    asked: str = ""  # see `votes.asked_key`; "" for sampled answers
+    stopped: bool = False  # a stopped pair does not count as a blind vote
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Column:
 
 @dataclass
 class Desk:
-    """Both models with the run that they belong to: asks, votes and shows rows, for one or many visitors."""
+    """Both models and their run, shared by all visitors: prompts the models, stores votes, shows rows."""
 
     pair: Pair
     run: Run
@@ -94,7 +94,7 @@ class Desk:
     ) -> Iterator[View]:
         """Yield views of both answers while they are generated, and at the end one with marks and sources.
 
-        halted: asked after each word; True ends both answers where they are.
+        halted: called after each word; True stops both answers.
         """
         w = html.wordings()[lang]
         order = ("base", "tuned")
@@ -111,7 +111,7 @@ class Desk:
             return
         asked = asked_key(self.model, title, question, open_book, generation)
         if not blind:
-            self.votes.reveal(self.model, asked)  # the names are on the page from its first word on
+            self.votes.reveal(self.model, asked)  # the names are shown from the first word on
         sources = sources_of(self.pair, title, question) if self.pair.index else None
         passages = passages_of(self.pair, sources or ()) if open_book else ()
         columns = {system: Column() for system in order}
@@ -167,10 +167,10 @@ class Desk:
         return [letter if blind else f"{letter}: {w[system]}" for letter, system in zip("AB", order, strict=True)]
 
     def vote(self, answer_pair: AnswerPair, choice: str, lang: str) -> str:
-        """Keep a vote (left, right or tie) and show which model was which.
+        """Store a vote (left, right or tie) and reveal which model was which.
 
-        A blind vote counts as one only if nobody has seen before which of these answers is whose: the same pair comes back
-        with greedy decoding.
+        A vote counts as blind only if the models behind these answers were not revealed before: greedy decoding
+        generates the same pair again.
         """
         w = html.wordings()[lang]
         chosen = {"left": answer_pair.order[0], "right": answer_pair.order[1], "tie": "tie"}[choice]

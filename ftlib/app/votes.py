@@ -1,7 +1,7 @@
-"""Votes: which answer do people prefer? Kept in one SQLite file, tallied with an interval.
+"""Store votes on answers in one SQLite file, and tally them with a 95 % interval.
 
-Only votes that were cast before the names were shown count towards the result, because whoever knows which model is the
-fine-tuned one judges the name; the others are listed apart. A pair of answers counts once: greedy decoding gives the
+Only votes that were cast before the names were shown count towards the result, because a visitor who knows which model
+is fine-tuned judges the name; the others are listed apart. A pair of answers counts once: greedy decoding gives the
 same pair again, and a visitor who has voted on it has seen the names. `ftlib votes` prints the tally.
 """
 
@@ -31,7 +31,7 @@ create table if not exists votes (
 """
 REVEALED = "create table if not exists revealed (model text, key text, primary key (model, key))"
 KEPT = 100_000  # keys of pairs whose names were shown; of more, the newest
-PAIR_CHARS = 120  # answers that begin alike for so long are the same: one more token must not make a new pair
+PAIR_CHARS = 120  # answers that share a prefix of this length count as equal: one more token must not create a new pair
 # A blind vote counts if no earlier vote on the same pair, blind or not, has revealed the names. Votes from before `revealed` too.
 COUNTS = """
 select model, blind and not exists (

@@ -37,7 +37,7 @@ def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
     problems = [f"{name} is not installed: pip install -e . -c constraints.txt" for name in missing]
     facts = [f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
     facts += [f"{name} {version}" for name, version in provenance.versions().items() if name != "python"]
-    if not missing:  # the rest needs them
+    if not missing:  # the other checks import them
         facts += _device(one_gpu)
         chosen, wrong = _profile()
         facts, problems = facts + chosen, problems + wrong
