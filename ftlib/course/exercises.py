@@ -1,9 +1,9 @@
 """Checkers of the exercises: `exercises.ex_1_1(answer)` is for the first exercise of notebook 01, and so on.
 
-Each takes what the reader wrote, tries it on small inputs and returns a `Verdict`. It checks properties one after the
-other, from the plain case to the fault that the notebook warns of, so the first one that fails is the next thing to
-think about. End the cell with `exercises.ex_1_1(without_links)`; in a script, print it. Where ftlib computes the
-expected value itself, it is called; torch is imported by the exercises that need it.
+Each calls the reader's function on small inputs and returns a `Verdict`. Properties are checked in order, from the
+simple case to the pitfall that the notebook warns of, so the first failure is the next thing to fix. End the cell with
+`exercises.ex_1_1(without_links)`; in a script, print it. Where ftlib computes the expected value itself, it is called;
+torch is imported by the exercises that need it.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def ex_4_2(answer):
     import torch
 
     a = torch.randn(5, 9, generator=torch.Generator().manual_seed(5))
-    a[3, :2] = torch.tensor([6.0, 6.0004])  # nearly a tie: a small difference turns the choice
+    a[3, :2] = torch.tensor([6.0, 6.0004])  # nearly a tie: a small difference changes the greedy choice
     far, turned, broken = a.clone(), a.clone(), a.clone()
     far[2, 4] -= 1.0
     turned[3, 0] += 0.0008

@@ -83,7 +83,7 @@ def show_labels(tokenizer, example: dict) -> None:
 
 
 def _in_notebook() -> bool:
-    """Return True where IPython runs this code. It is not imported, because a script need not have it."""
+    """Return True where IPython runs this code. It is not imported, because it may not be installed."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None
 

@@ -1,9 +1,9 @@
 """The adapter that ships with the course, so that a class can merge, evaluate and ask without training first.
 
 `ftlib/data/sample/adapter/` is the adapter stage of a run of the cpu profile on the sample (SmolLM2-135M, r 8, some 5
-MB), with its manifest. It is taken only where a training here would produce the same one: the manifest holds the
-fingerprint of the rows and of the recipe. The reader's own adapter always comes first. `open_run("merged")` in a
-notebook takes it, `open_run("merged", rebuild=True)` trains; `ftlib course record --rebuild` replaces it.
+MB), with its manifest. It is used only where training would produce the same one: the manifest holds the fingerprint of
+the rows and of the recipe. An adapter that the reader trained takes precedence. `open_run("merged")` in a notebook
+takes it, `open_run("merged", rebuild=True)` trains; `ftlib course record --rebuild` replaces it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ PROFILE = "cpu"
 def take(cfg: Config, run: Run, **overrides) -> tuple[Config, Run]:
     """Return the configuration and the run that hold the shipped adapter as adapter stage; unchanged where it does not fit.
 
-    On the sample a machine with a GPU takes the run of the cpu profile, whose model the shipped adapter belongs to.
+    On the sample, a machine with a GPU uses the run of the cpu profile, because the shipped adapter belongs to its
+    model.
     """
     from ftlib.data.dataset import on_sample
 
@@ -45,7 +46,7 @@ def take(cfg: Config, run: Run, **overrides) -> tuple[Config, Run]:
     ensure("dataset", lent, target)
     manifest = read_json(FOLDER / "manifest.json")
     if manifest["fingerprint"] != stage_key("adapter", lent, target).fingerprint:
-        return cfg, run  # other settings than the shipped one was trained with: this one is trained
+        return cfg, run  # the settings differ from those of the shipped adapter: train
     put(target, manifest)
     return lent, target
 
@@ -83,7 +84,7 @@ def keep(run: Run, folder: Path = FOLDER) -> None:
         shutil.copy(stage.path / name, folder / name)
     weights = load_file(stage.path / WEIGHTS)
     save_file({name: weight.half() for name, weight in weights.items()}, folder / WEIGHTS, metadata={"format": "pt"})
-    # of the files that ship, rounded: the run's own would call the copy damaged
+    # checksums of the rounded files: those of the run would report the copy as corrupted
     manifest["sums"] = {name: file_fingerprint(folder / name) for name in sorted(FILES)}
     write_json(folder / "manifest.json", manifest)
     write_text(folder / CARD, card(manifest))

@@ -1,10 +1,10 @@
 """Execute the notebooks top to bottom, keep their outputs, and stamp them with their origin.
 
-The stamp says by which commit, on which machine and in how many seconds; a test fails when a notebook was edited since. Edited
-means the source of the cells or the profile; other code of ftlib is recorded by a hash and only warned about.
+The stamp records commit, machine and duration. A test fails if the source of the cells or the profile changed since; a
+change in the code of ftlib, which is recorded as a hash, only prints a warning.
 
-`ftlib course record` runs the cpu profile on the sample, about half an hour on two cores; `ftlib course record 05` one of them;
-`ftlib course record --profile smoke` measures times alone.
+`ftlib course record` runs the cpu profile on the sample, about half an hour on two cores; `ftlib course record 05` one
+of them; `ftlib course record --profile smoke` only measures times.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def record(
 ) -> None:
     """Execute notebooks in an empty folder with runs of their own; keep outputs and stamps if `profile` is the committed one.
 
-    names: beginnings of file names ('03'), or none for all. rebuild: make the adapter that notebook 03 trained the shipped one.
-    settings: {key: value} on top of another profile than the committed one, written down beside its times.
-    Raises CourseError for an unknown name, and nbclient's CellExecutionError where a cell fails.
+    names: prefixes of file names ('03'); empty for all. rebuild: ship the adapter that notebook 03 trained. settings:
+    {key: value} that override a profile other than the committed one, recorded with its times. Raises CourseError for
+    an unknown name, and nbclient's CellExecutionError where a cell fails.
     """
     chosen = [
         path for path in notebook_files.notebook_paths(root) if not names or any(path.name.startswith(n) for n in names)
@@ -102,7 +102,7 @@ def execute(notebook, folder: Path, profile: str, root: Path, settings: dict) ->
             if cell.cell_type == "code":
                 cell_seconds.append(round(time.perf_counter() - cell_started, 2))
         seconds = time.perf_counter() - started
-        notebook.cells.append(nbformat.v4.new_code_cell(ASK_KERNEL))  # nbclient runs cells of its notebook only
+        notebook.cells.append(nbformat.v4.new_code_cell(ASK_KERNEL))  # nbclient only executes cells of its notebook
         reply = client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1, store_history=False)
         notebook.cells.pop()
     memory, device = json.loads(reply.outputs[0].text)
@@ -160,7 +160,7 @@ def _texts(output) -> list[tuple[dict, str]]:
 
 
 def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
-    """Write what one notebook took into results/course.json."""
+    """Write duration and memory of one notebook into results/course.json."""
     times = notebook_files.times(root)
     fields = ("seconds", "peak_memory_mb", "device", "note")
     entry = {key: measured[key] for key in fields if key in measured} | {"finished": provenance.now()}
@@ -169,7 +169,7 @@ def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
 
 
 def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
-    """Write what each stage took into ftlib/config/profiles/times.json, unless settings were changed."""
+    """Write the duration of each stage into ftlib/config/profiles/times.json, unless settings were changed."""
     path = root / STAGE_TIMES
     times = read_json(path) if path.exists() else {}
     for name, manifest in ({} if changed else run.manifests()).items():
@@ -178,7 +178,7 @@ def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
 
 
 def takes(name: str, times: dict) -> str:
-    """Format what a notebook took at each profile that was measured: time, memory, device."""
+    """Format duration, memory and device of a notebook at each measured profile."""
     lines = []
     for profile in ("smoke", "cpu", "gpu"):
         entry = times.get(profile, {}).get(name)
@@ -199,7 +199,7 @@ MAP = ("<!-- course map: written by ftlib course record -->", "<!-- /course map 
 def course_map(root: Path = notebook_files.ROOT) -> str:
     """Render the README's table: notebook, goals, badge, time on a CPU and on a GPU.
 
-    The column of badges appears once pyproject.toml names a repository: a badge of the placeholder opens a 404.
+    The badge column appears once pyproject.toml names a repository: a badge with the placeholder would open a 404.
     """
     times, (repository, ref) = notebook_files.times(root), notebook_files.address(root)
     has_address = repository != notebook_files.PLACEHOLDER

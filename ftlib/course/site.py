@@ -1,9 +1,8 @@
 """Render the course as web pages: a book to read and decks to present, from the recorded notebooks.
 
-nbconvert renders the cells, because it knows every kind of output; the pages around them are templates of ours, because
-nbconvert's load five libraries from the net, which a lecture hall may not have. The book needs no network at all, a
-deck needs reveal.js alone. `ftlib course book --out book/`, `ftlib course slides --out slides/`, with `--reveal PATH`
-for a copy of reveal.js on disk.
+nbconvert renders the cells, because it supports every kind of output; the page templates are ours, because nbconvert's
+load five libraries from the network. The book works offline, a deck only needs reveal.js. `ftlib course book --out
+book/`, `ftlib course slides --out slides/`, with `--reveal PATH` for a copy of reveal.js on disk.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from ftlib.reporting import notebook_files
 from ftlib.runtime.files import write_text
 
 REVEAL = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1"  # MIT; `npm pack reveal.js@5.2.1` gives a copy for offline use
-SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # of a printed result on a slide; the book has all of it
+SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # limits of a printed result on a slide; the book shows all of it
 BULLETS = 4
-SKIPPED = ("Exercises", "Solutions")  # work for the class, not for the screen
+SKIPPED = ("Exercises", "Solutions")  # sections that are not projected
 
 
 @lru_cache
@@ -117,7 +116,7 @@ def _wide_tables(page: str) -> str:
 
 @dataclass
 class Slide:
-    """One screen: a heading, a few points, and at most one result with the sentence that reads it."""
+    """One screen: a heading, a few points, and at most one result with the sentence that interprets it."""
 
     heading: str = ""
     points: list[str] = field(default_factory=list)
