@@ -1,8 +1,8 @@
 """Analyze the results of a finished evaluation: its rows, its extremes, and how an interval narrows as rows are added.
 
-Nothing is generated here: texts come from answers.jsonl. `side_by_side.csv` is not read back, because its cells are
-escaped for spreadsheets, so a title that begins with "-" is another title there. `rows_of(folder, dataset)` returns the
-lines for `extremes(lines)` and `growing_interval([line["delta"] for line in lines], (12, 50, 100))`.
+No model is run: texts are read from answers.jsonl. `side_by_side.csv` is not parsed, because its cells are escaped for
+spreadsheets, which changes titles that begin with "-". `rows_of(folder, dataset)` returns the lines for
+`extremes(lines)` and `growing_interval([line["delta"] for line in lines], (12, 50, 100))`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def extremes(lines: list[dict], at_random: int = 3, seed: int = 0) -> dict[str, 
 def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> dict[str, list[str]]:
     """Sort metrics by what they show for a pair of systems: 'better', 'worse', 'no difference shown'.
 
-    A difference is shown if its interval leaves 0 out and no seed says the contrary; which direction is better stands in
-    `metric_table.METRICS`. A metric without a direction, or a forced one, is left out.
+    A difference is shown if its interval excludes 0 and no seed contradicts it; `metric_table.METRICS` defines which
+    direction is better. A metric without a direction, or a forced one, is left out.
     """
     names_by_verdict: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
     changes, (system, other) = metrics[split]["differences"][pair], pair.split("-")

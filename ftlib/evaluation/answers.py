@@ -28,8 +28,8 @@ ANSWERS, KEYS, ROWS = "answers.jsonl", "answers.keys.json", "rows.json"
 class Record:
     """One line of answers.jsonl. Baselines generate nothing and score nothing: their counts are None.
 
-    A row that was scored but not generated (see `SystemInputs.generated`) has a likelihood and no text. Beside `nll_sum` and
-    `nll_tokens` stand the parts of the prefix and of the end token (None in files of earlier versions).
+    A row that was scored but not generated (see `SystemInputs.generated`) has a likelihood and no text. The prefix and
+    the end token have sums of their own (None in files of earlier versions).
     """
 
     uid: str
@@ -73,7 +73,7 @@ class AnswerStore:
 
     def __init__(self, folder: Path, records: dict[tuple[str, str, str], Record]):
         self.folder, self.records = folder, records
-        # rank 0 writes the file that everybody reads
+        # rank 0 writes the file that all processes read
         self.path = folder / (ANSWERS if distributed.first() else f"answers.{distributed.rank()}.jsonl")
 
     @classmethod
@@ -200,7 +200,7 @@ def add_baselines(store: AnswerStore, rows: Mapping[str, list[dict]], dataset) -
 def likelihood_parts(tokenizer, example, losses) -> dict[str, Any]:
     """Return the `nll_*` fields of a record: nats and number of all scored tokens, of the prefix's, and of the end token."""
     prefix = prefix_tokens(tokenizer, [token for token in example["labels"] if token != IGNORED])
-    end = 0 if example["cut"] else 1  # an answer that was cut has no end
+    end = 0 if example["cut"] else 1  # a truncated answer has no end token
     prefix = min(prefix, len(losses) - end)
     losses_by_part = {"nll": losses, "nll_prefix": losses[:prefix], "nll_end": losses[len(losses) - end :]}
     sums: dict[str, Any] = {f"{name}_sum": float(each.double().sum()) for name, each in losses_by_part.items()}

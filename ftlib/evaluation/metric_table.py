@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from ftlib.prompts.templates import PREFIX
 
-# Raise it when a metric or its interval changes meaning: answers are then scored again, not written again.
+# Raise it when a metric or its interval changes meaning: answers are then rescored, not regenerated.
 DEFINITIONS = 2
 
 
 GRAM = 5  # shortest run that counts as copied
 
 
-LONG_GRAM = 8  # words in a row that nobody writes twice by chance
+LONG_GRAM = 8  # consecutive words that are rarely repeated by chance
 
 
 class Column(NamedTuple):

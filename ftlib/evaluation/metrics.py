@@ -3,9 +3,9 @@
 Seven `evaluate.Metric`s take `predictions` and `references` (lists of strings) and return means, or with `compute(...,
 per_row=True)` the row values that the bootstrap needs. They are written here and never loaded with `evaluate.load`,
 which fetches code from the hub: an evaluation must run offline. A leading "Description:" is stripped from answer and
-reference before every text metric but `format`; on both sides it would be credit for nothing. Every row gets a finite
-number; where a metric is undefined (an empty answer, say) its class states the value used. `nll` and `bits_per_byte`
-need a model: see `runner`.
+reference before every text metric but `format`; a prefix on both sides would raise every overlap metric. Every row gets
+a finite number; where a metric is undefined (an empty answer, say) its class states the value used. `nll` and
+`bits_per_byte` need a model: see `runner`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
 class RowMetric(evaluate.Metric):
     """An `evaluate.Metric` that gives a value a row; a subclass writes `rows(answers, references, **extra) -> Rows`.
 
-    Whatever a metric needs beside the two texts (`titles`, `stopped`) goes to `compute` as a keyword with one entry a
-    row; the prefix is gone when `rows` sees the texts, unless `keep_prefix`. Everything stays in memory: of its cache
-    under HF_HOME, `evaluate` only makes an empty folder.
+    Further inputs of a metric (`titles`, `stopped`) are keyword arguments of `compute` with one entry per row; the
+    prefix is stripped before `rows` is called, unless `keep_prefix`. Everything stays in memory: `evaluate` only
+    creates an empty cache folder under HF_HOME.
     """
 
     keep_prefix = False
@@ -73,9 +73,9 @@ class RowMetric(evaluate.Metric):
 class Rouge(RowMetric):
     """ROUGE-1, -2, -L and -Lsum (Lin 2004) as the library rouge_score computes them, Porter stems included.
 
-    The plain name is F1; `_p` and `_r` beside it are precision and recall. rougeLsum wants a sentence a line: sentences
-    end at a line break or after . ! ? and white space. A text without a word scores 0.0. rouge_score reads a-z and 0-9
-    only, so letters with accents split a word.
+    The plain name is F1; `_p` and `_r` beside it are precision and recall. rougeLsum expects one sentence per line:
+    sentences end at a line break or after . ! ? and white space. A text without a word scores 0.0. rouge_score reads
+    a-z and 0-9 only, so letters with accents split a word.
     """
 
     def rows(self, answers, references):
@@ -104,7 +104,7 @@ def in_processes(work: Callable[[list], list], items: list) -> list:
     context = multiprocessing.get_context(method)  # no plain fork: this process may hold a GPU and threads
     if method == "forkserver":
         context.set_forkserver_preload([__name__])
-    chunks = [items[start::count] for start in range(count)]  # every part has short and long ones
+    chunks = [items[start::count] for start in range(count)]  # every chunk has short and long texts
     results: list = [None] * len(items)
     with ProcessPoolExecutor(count, mp_context=context) as pool:
         for start, values in enumerate(pool.map(work, chunks)):
@@ -179,12 +179,11 @@ def _distinct(tokens: list[str], n: int) -> float:
 class Grounding(RowMetric):
     """What the answer takes from its title and what it invents: `title_coverage`, `unsupported_numbers`.
 
-    Needs the extra argument `titles`. title_coverage: share of the title's different content words and numbers (all
-    but a few function words) that the answer has, exactly as spelt. A title of function words only ("It") counts them
-    all; one without a word gives 0.0.
-    unsupported_numbers: how many different numbers the answer has that its title does not give; a number said twice is
-    one invention, and one that the title writes in another way or inside a code (9000 of XJ9000) is none. True descriptions
-    add numbers too, so compare with the references' own value, not with 0.
+    Needs the extra argument `titles`. title_coverage: share of the title's different content words and numbers (all but
+    a few function words) that the answer has, exactly as spelled. A title of function words only ("It") counts them
+    all; one without a word gives 0.0. unsupported_numbers: how many different numbers the answer has that its title
+    does not give; a repeated number counts once, and one that the title writes in another form or inside a code (9000
+    of XJ9000) does not count. True descriptions add numbers too, so compare with the references' own value, not with 0.
     """
 
     def rows(self, answers, references, titles: Sequence[str]):
@@ -205,8 +204,8 @@ def _coverage(title: str, answer: str) -> float:
 class Verbatim(RowMetric):
     """`gram8_r`: the share of the reference's 8-word sequences that stand word for word in the answer (a recall).
 
-    How much of a learned description comes back exactly. A reference of fewer words is one sequence; one without a word
-    gives 0.0. Sequences that the reference repeats count once.
+    It measures how much of a learned description is reproduced verbatim. A reference of fewer words is one sequence;
+    one without a word gives 0.0. Sequences that the reference repeats count once.
     """
 
     def rows(self, answers, references):
@@ -227,14 +226,14 @@ def _repeated(answer: list[str], reference: list[str]) -> float:
 class CopiedRun(RowMetric):
     """`copied_run`: the longest run of an answer's words that stands word for word in ONE training description.
 
-    In words; runs under 5 words count 0, because shorter overlaps are everyday phrases. A measure of memorisation in
+    In words; runs under 5 words count 0, because shorter overlaps are everyday phrases. A measure of memorization in
     the manner of Carlini et al. 2023, "Quantifying Memorization Across Neural Language Models". Case, punctuation and
-    the prefix are ignored. Build it once from the training descriptions: `CopiedRun(train["content"])`.
-    True descriptions share runs too (one maker, one template): compare with the references' own value, not with 0.
+    the prefix are ignored. Build it once from the training descriptions: `CopiedRun(train["content"])`. True
+    descriptions share runs too (one maker, one template): compare with the references' own value, not with 0.
 
-    The training words lie as numbers in one array with a -1 after each description. The hashes of all 5-word windows
+    The training words are stored as ids in one array, with -1 after each description. The hashes of all 5-word windows
     are sorted, so an answer's windows are found by binary search; each hit is then extended word by word, which also
-    throws out a false hit of the hash.
+    rejects hash collisions.
     """
 
     def __init__(self, training_texts: Sequence[str], **kwargs):

@@ -53,7 +53,7 @@ def row_values(
 def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[Values, Values]]:
     """Return numerators and denominators of `nll` (nats / tokens), `nll_content` and `bits_per_byte` (bits / UTF-8 bytes scored).
 
-    `nll_content` is left out where a record does not know its parts, or has no token beside the prefix and the end.
+    `nll_content` is left out where a record lacks its parts, or has no token between prefix and end.
     """
     nats = [r.nll_sum for r in records]
     sums: dict[str, tuple[Values, Values]] = {
@@ -138,7 +138,7 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, about: dict) -> Evaluate
 
 
 def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder: Path, dtype: str) -> AnswerStore:
-    """Let every system answer the rows that it has not answered yet; with several processes each takes its share."""
+    """Generate the missing answers of every system; several processes share the rows."""
     keys = answer_keys(cfg, inputs.data_key, inputs.merged_key, dtype)
     stored = AnswerStore.open(folder, keys).records if distributed.first() else None
     store = AnswerStore(folder, distributed.agree(stored))

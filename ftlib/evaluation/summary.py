@@ -30,7 +30,7 @@ PAIRS = (
 )
 
 
-MEDIANS = ("length_ratio",)  # shown as medians: one answer that loops decides the mean
+MEDIANS = ("length_ratio",)  # shown as medians: a single looping answer dominates the mean
 
 
 def summarise(values: dict[str, dict], likelihoods: dict[str, dict], resamples: int, references: dict) -> dict:

@@ -69,7 +69,7 @@ def systems_of(cfg: Config) -> tuple[str, ...]:
 def few_shot_for(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
     """Return the few-shot turns of a system: for `base_one_shot` an answered training row, else none.
 
-    The row is none of those that are asked, and the one whose description has the median length of all such training rows.
+    The row is not among those that are asked; its description has the median length of the remaining training rows.
     """
     if system != "base_one_shot":
         return ()
@@ -86,7 +86,8 @@ def few_shot_for(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
 def passages_for(system: str, cfg: Config, index: Index | None, rows: dict[str, list[dict]]) -> dict[str, Passages]:
     """Return {uid: context passages}: training rows of similar titles; {} for a system without retrieval.
 
-    Only training rows, so that no held-out row is read; and neither the row that is asked nor one with its title or its text.
+    Only training rows are used, so that no held-out row is read; rows with the title or the text of the asked row are
+    excluded.
     """
     if not system.endswith("_open"):
         return {}

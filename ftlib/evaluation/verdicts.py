@@ -8,8 +8,8 @@ from ftlib.evaluation.metric_table import BETTER
 def seed_range(split: dict, name: str, system: str = "tuned", other: str | None = None) -> tuple[float, float] | None:
     """Return the lowest and highest of the seeds' means (medians) of a metric, or of their differences to `other`.
 
-    The interval beside it is over rows and says nothing of other trainings. A handful of seeds is too few to resample: three
-    of them give a 95 % interval either no honest width or that of a t with two degrees of freedom, so they are shown.
+    The interval over rows does not cover other trainings. A handful of seeds is too few to resample, and with three
+    seeds a t interval has two degrees of freedom, so the range is shown instead.
     """
     values = []
     for seed in split.get("seeds", {}).values():
