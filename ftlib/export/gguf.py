@@ -41,7 +41,7 @@ PRE_TOKENIZERS = {
 }  # llama.cpp's names
 SPACE = "▁"  # how SentencePiece writes a space
 PROOF_TOKENS = 48
-# what all engines do alike: the likeliest token, and nothing that shifts the likelihoods
+# what all engines implement alike: greedy decoding without any change of the logits
 PLAIN_GREEDY = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram": 0, "length_decay": None, "beams": 1}
 
 
@@ -143,7 +143,7 @@ def paired(weight: np.ndarray, heads: int) -> np.ndarray:
 def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]) -> None:
     """Write vocabulary, merges or scores, special tokens and chat template. ends: the tokens at which an answer stops.
 
-    Raises ExportError for a kind of tokenizer that it does not know.
+    Raises ExportError for an unsupported kind of tokenizer.
     """
     tokenizer_json = json.loads(tokenizer.backend_tokenizer.to_str())
     model = tokenizer_json["model"]
@@ -174,7 +174,7 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
         else:
             is_byte = model["byte_fallback"] and len(token) == 6 and token.startswith("<0x")
             kinds.append(gguf.TokenType.BYTE if is_byte else gguf.TokenType.NORMAL)
-    if model["byte_fallback"]:  # SentencePiece: which pair is joined first stands in scores
+    if model["byte_fallback"]:  # SentencePiece: the scores hold the order of the merges
         rank = {merge.replace(" ", ""): -float(merge_rank) for merge_rank, merge in reversed(list(enumerate(merges)))}
         writer.add_tokenizer_model("llama")
         writer.add_token_list(listed)
@@ -189,7 +189,7 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
         writer.add_bos_token_id(tokenizer.bos_token_id)
     end = end_of_turn_id(tokenizer)
     writer.add_eos_token_id(end)
-    for other in [token for token in ends if token != end][:1]:  # a GGUF file has one more slot
+    for other in [token for token in ends if token != end][:1]:  # GGUF has one further field for an end token
         writer.add_eot_token_id(other)
     writer.add_pad_token_id(tokenizer.pad_token_id)
     if tokenizer.unk_token_id is not None:
@@ -224,7 +224,7 @@ def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list
     same_ids = plain == [read(text, add_special_tokens=False)["input_ids"] for text in prompts]
     model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32).to(hardware.device()).eval()
     model.hf_quantizer, model.is_quantized = None, False  # all its tensors are plain
-    model.generation_config.eos_token_id = ends  # the file has room for two of them
+    model.generation_config.eos_token_id = ends  # the file stores at most two of them
     answers = answer_prompts(model, tokenizer, prompts, generation)
     comparison = {"same_ids": same_ids, "same_words": sum(a == b for a, b in zip(answers, words, strict=True))}
     return comparison | llama_cpp(path, tokenizer, prompts, generation, words, ends)
@@ -233,7 +233,7 @@ def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list
 def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list, ends: list[int]) -> dict:
     """Compare with llama.cpp itself, if its Python package is installed: {'llama_cpp_same_words': ...}, else {}.
 
-    Told and not required: it multiplies in other number formats, so that two tokens that are nearly equally likely may swap.
+    Reported, not required: llama.cpp computes in other number formats, so two nearly equally likely tokens may swap.
     """
     try:
         from llama_cpp import Llama
@@ -254,7 +254,7 @@ def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list
 
 
 def modelfile(cfg: Config, tokenizer, file: str, ends: list[int]) -> str:
-    """Return Ollama's Modelfile: the chat template in Ollama's words, where answers stop, the decoding of `cfg.generation`."""
+    """Return Ollama's Modelfile: the chat template in Ollama's syntax, where answers stop, the decoding of `cfg.generation`."""
     generation = cfg.generation
     parameters = {
         "temperature": generation.temperature if generation.do_sample else 0,
@@ -289,7 +289,7 @@ def ollama_template(tokenizer) -> str:
     def rendered(*roles: tuple[str, str]) -> str:
         turns = [{"role": role, "content": text} for role, text in roles]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        # llama.cpp puts the BOS in front itself, and a second one would change the answer
+        # llama.cpp prepends the BOS itself; a second one would change the answer
         return text.removeprefix(tokenizer.bos_token) if adds_bos(tokenizer) else text
 
     user = ("user", "{{ .Prompt }}")

@@ -1,7 +1,7 @@
 """Write a model card in the hub's format from what the run recorded, and upload model and card.
 
-Figures come from `metrics.json` alone: a card typed by hand outlives the model that it described. `ftlib study card
---run RUN` prints it; `ftlib export hub OWNER/NAME --run RUN --dry-run` shows what would be uploaded. Format:
+Figures come from `metrics.json` alone: a card written by hand goes stale. `ftlib study card --run RUN` prints it;
+`ftlib export hub OWNER/NAME --run RUN --dry-run` shows what would be uploaded. Format:
 huggingface.co/docs/hub/model-cards.
 """
 
@@ -23,7 +23,7 @@ LEFT_HERE = (
     "started.json",
     "README.md",
     "trained_uids.txt",
-)  # a manifest names folders of this machine; the card is ours
+)  # manifests hold local paths; the card is written here
 SCORES = {"rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge", "chrf": "chrf"}  # the hub's names of the metrics
 USAGE = """from transformers import AutoModelForCausalLM, AutoTokenizer
 {imports}
@@ -40,7 +40,7 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
     import jinja2
     from huggingface_hub import ModelCardData
 
-    run.stage(kind).manifest()  # a clear error if it was never made
+    run.stage(kind).manifest()  # raises StageMissing if it was not built
     manifests = run.manifests()
     data, adapter = manifests["dataset"], manifests["adapter"]
     config = data["config"] | adapter["config"]
@@ -115,7 +115,7 @@ def files(run: Run, kind: str) -> list[Path]:
 
 
 def upload(run: Run, repo_id: str, kind: str = "merged", private: bool = True, dry_run: bool = False) -> str:
-    """Put model and card on the hub; returns the address. dry_run: only print what would go up.
+    """Upload model and card to the hub and return the address. dry_run: only print what would be uploaded.
 
     Raises HubError with what to do: no token, no right to write there, no network. The same command resumes after a failure.
     """
@@ -150,7 +150,7 @@ def upload(run: Run, repo_id: str, kind: str = "merged", private: bool = True, d
 
 
 def _repository(api, repo_id: str, private: bool):
-    """Create the repository, or take the one that is there: a token for one repository may not create any."""
+    """Create the repository or use an existing one: a token for one repository cannot create any."""
     try:
         return api.create_repo(repo_id, private=private, exist_ok=True)
     except Exception as error:
