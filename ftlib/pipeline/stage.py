@@ -44,7 +44,7 @@ class StageMissing(FtlibError):
     """A stage that is needed has not been built; the message names the command that builds it."""
 
 
-_VERIFIED: set[tuple[Path, str]] = set()  # stages whose files this process has compared already
+_VERIFIED: set[tuple[Path, str]] = set()  # stages that this process has verified
 
 
 class StageKey(NamedTuple):
@@ -150,7 +150,7 @@ class Stage:
         """
         with self.lock():
             for partial in self.path.rglob("*.partial"):
-                if partial.is_file():  # a kill inside a rename left it; it must not be counted among the stage's files
+                if partial.is_file():  # left by a kill inside a rename; it does not belong to the stage's files
                     partial.unlink()
             if not self.can_resume(key.fingerprint):
                 self._back_up(keep)
@@ -271,7 +271,7 @@ def _remove_stage(folder: Path) -> None:
 
 
 def _holder(path: Path) -> str:
-    """Describe who holds a lock; the holder may just have gone, or not have signed yet."""
+    """Describe who holds a lock; the holder may have exited, or not have written its name yet."""
     try:
         holder = read_json(path)
     except (OSError, ValueError):
@@ -284,7 +284,7 @@ class Run:
 
     def __init__(self, path: Path | str, wait: bool = False):
         self.path, self.wait = Path(path), wait
-        # fsspec, by which datasets writes, takes these for addresses and chains of them
+        # fsspec, which datasets writes with, parses these as URLs and chains of URLs
         if "::" in str(path) or re.match(r"\w{2,}:/", str(path)):
             raise FtlibError(
                 f"{path} is no folder on a disk (it has :: or ://): give another one with --run or FTLIB_RUNS"

@@ -1,7 +1,7 @@
 """The stages in their order: what each depends on, when it is reused, and how it is built.
 
 `ensure("merged", cfg, run)` brings a stage and those it reads up to date. A stage reads the folders of the stages
-before it and writes its own; what it depends on stands in `SECTIONS` and `READS` and nowhere else.
+before it and writes its own; its dependencies are defined in `SECTIONS` and `READS` only.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ READS = {
     "evaluation": ("dataset", "merged"),
 }
 MODEL_STAGES = ("adapter", "merged", "evaluation")
-SHARED = ("adapter", "evaluation")  # several processes all work on these; the first one alone makes the others
-MIN_EXPECTED = 5  # seconds: a shorter wait is not announced
-KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers say themselves whether they still count
+SHARED = ("adapter", "evaluation")  # built by all processes; rank 0 builds the others
+MIN_EXPECTED = 5  # seconds; shorter stages print no estimate
+KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers carry their own fingerprints
 
 
 def default_run(cfg: Config) -> Path:
@@ -102,7 +102,7 @@ def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stag
     """Bring a stage and the stages it reads up to date; print what is reused, what is built and why.
 
     Args:
-        also: stages before it that it does not need, but that are wanted too.
+        also: earlier stages to build although the stage does not read them.
 
     Raises:
         ConfigError, ModelError: what the machine, the model and the settings reveal, before any stage is built.
@@ -141,8 +141,8 @@ def _depends(name: str, other: str, cfg: Config) -> bool:
 def bring_up_to_date(name: str, key: StageKey, cfg: Config, run: Run) -> Stage:
     """Reuse or build one stage whose inputs are complete. key: see `stage_key`.
 
-    With several processes rank 0 decides, holds the lock and writes; the stages of SHARED are built by all of them. A process
-    that fails ends, and the launcher ends the others.
+    With several processes rank 0 decides, holds the lock and writes; the stages of SHARED are built by all of them. If
+    one process fails, the launcher terminates the others.
     """
     stage = run.stage(name)
     with contextlib.ExitStack() as held:
@@ -150,7 +150,7 @@ def bring_up_to_date(name: str, key: StageKey, cfg: Config, run: Run) -> Stage:
             held.enter_context(stage.lock())
             if stage.has_backup and stage.restore(key.fingerprint):
                 log.info(f"{name}: restored the previous result (the rebuild did not finish)")
-        # once more under the lock: its former holder may have built the stage
+        # checked again under the lock: another process may have built the stage
         stale = distributed.agree(stage.stale_reason(key) if distributed.first() else None)
         if stale is None and distributed.first():
             stage.verified()
@@ -262,7 +262,7 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         index,
     )
     results = evaluate(cfg, inputs, folder, about)
-    if results is None:  # of several processes, the first one scores
+    if results is None:  # only rank 0 scores
         return {}
     write_files(folder, *results)
     return {"rows": {split: results.metrics[split]["n"] for split in ("unseen", "seen") if split in results.metrics}}
