@@ -32,7 +32,7 @@ TAKES = ("<!-- takes: written by ftlib course record -->", "<!-- /takes -->")
 
 
 class CourseError(FtlibError):
-    """The notebooks or what belongs to them are not in order; the message says what to do."""
+    """The notebooks or the files they depend on are invalid; the message says what to do."""
 
 
 def notebook_paths(root: Path = ROOT) -> list[Path]:
@@ -56,7 +56,7 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def address(root: Path = ROOT) -> tuple[str, str]:
-    """Return (OWNER/REPOSITORY, ref) from `[project.urls]`, the one place where they stand."""
+    """Return (OWNER/REPOSITORY, ref) from `[project.urls]`, where they are defined."""
     urls = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
     match = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)/tree/([^/]+)/notebooks", urls["Notebooks"])
     if not match:

@@ -1,6 +1,6 @@
-"""Every figure of the course, one function each (matplotlib, without a screen).
+"""Draw every figure of the course, one function each (matplotlib, without a display).
 
-Figures are readable in black and white: lines differ by dash and mark as well as by color. Each has a description
+Figures are readable in black and white: lines differ by dash and marker as well as by color. Each has a description
 (`figure.alt`) for screen readers, in notebooks and in the book, and for consoles without pictures.
 """
 
@@ -29,7 +29,7 @@ STYLES = {
 
 
 class Picture(Figure):
-    """A figure that a notebook displays, with its alternative text; no pyplot, so it is drawn alike everywhere."""
+    """A figure that a notebook displays, with its alternative text; without pyplot, so it renders the same everywhere."""
 
     alt = ""
 
@@ -274,7 +274,7 @@ def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: 
 
 
 def growth_plot(measurements: list[dict], path: Path | None = None) -> Figure:
-    """Draw seconds and peak memory of `ftlib prepare` over the rows of the file. found: [{rows, seconds, peak_mb}]."""
+    """Draw seconds and peak memory of `ftlib prepare` over the rows of the file. measurements: [{rows, seconds, peak_mb}]."""
     figure = Picture(figsize=(7.2, 3.2), layout="constrained")
     rows = [line["rows"] / 1e6 for line in measurements]
     for axes, key, title in zip(

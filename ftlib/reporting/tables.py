@@ -1,7 +1,7 @@
 """Render values as cells and cells as tables.
 
-Every table of the project is a `Table`: whoever shows values only says which cells it has. Markdown, console and data
-frame are three views of the same cells, so a page, a terminal and a notebook cannot differ.
+Every table of the project is a `Table`: callers only supply its cells. Markdown, console and data frame are three views
+of the same cells, so a page, a terminal and a notebook cannot differ.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def number(value: float) -> str:
 
 
 def interval(summary: dict) -> str:
-    """Format mean [95 % interval], or the median with its own; what the decoding forces is no result."""
+    """Format mean [95 % interval], or the median with its own; 'forced' where the decoding decides the value."""
     if summary.get("forced"):
         return f"forced ({number(summary['mean'])})"
     center, limits = ("median", "median_ci95") if "median" in summary else ("mean", "ci95")
