@@ -5,8 +5,8 @@
     studies-shared/base/<key>/               the base model's likelihoods and answers, for all runs that ask the same
     study-<name>/<run>-s<seed>/              the fine-tuned model's: answers.jsonl, train_log.jsonl, manifest.json
 
-The parts are stage folders as in a run (`ftlib.pipeline.stage`): a manifest written last says that a part is complete, so an
-interrupted study resumes, and a work folder that was copied to another machine can be scored there (see `scoring`).
+The parts are stage folders as in a run (`ftlib.pipeline.stage`): a manifest written last marks a part as complete, so
+an interrupted study resumes, and a work folder that was copied to another machine can be scored there (see `scoring`).
 `Work(folder, study, data).answer(job)`.
 """
 
@@ -34,7 +34,7 @@ from ftlib.training.trained_rows import trained_uids
 
 # {uid: [UTF-8 bytes of the scored part, whether it ends in time]}: written with the answers, because it needs the tokenizer
 REFERENCES = "references.json"
-SAME_SPLITS = {"train_size", "questions"}  # data settings that leave every row where it is
+SAME_SPLITS = {"train_size", "questions"}  # data settings that do not change the splits
 DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
 TRAINING_FIGURES = (
     "steps stopped_at_step best_step validation_loss examples cut_examples mean_tokens tokens tokens_per_s train_seconds "
@@ -73,7 +73,7 @@ class Work:
         self.folder, self.study, self.shared = answers_of(folder, study), study, folder / "studies-shared"
         self.cfg = settings(study, data)
         self._said: set[str] = set()
-        self._datasets: dict[str, Run] = {}  # those that were looked at, so that each is checked (and spoken of) once
+        self._datasets: dict[str, Run] = {}  # data sets that were checked, so that each is checked and logged once
 
     # data sets
 
@@ -109,7 +109,8 @@ class Work:
     def _source_settings(self, job: Job) -> Config:
         """Return the settings of the rows that a job's training rows are taken from.
 
-        Where the run's settings leave the splits as they are, its own; else all rows, to be parted from the study's held-out.
+        The run's own where they leave the splits unchanged; otherwise settings that load all rows, without the study's
+        held-out rows.
         """
         study_settings, run_settings = _data_settings(self.cfg), _data_settings(job.cfg)
         if (
@@ -183,7 +184,7 @@ class Work:
             reason = f"{missed} of them were not trained on" if missed else "the training is shorter than an epoch"
             raise StudyError(f"{job.name}: evaluation.seen_rows = {count}, and {reason}; set it to 0, or train longer")
 
-    # what each part depends on; no part of the machine, so that a copied folder is still whole
+    # fingerprints of the parts; independent of the machine, so that a copied folder stays valid
 
     def trained(self, job: Job) -> Trained:
         """Return where a job's training lies."""
@@ -193,7 +194,7 @@ class Work:
     def key(self, job: Job) -> str:
         """Return the fingerprint of a job's answers: training, merge, decoding, rows."""
         merge, trained = job.cfg.merge, self.trained(job).path.name
-        plain = merge.onto == "base" or job.cfg.model.quantization == "none"  # there is but one base to merge onto
+        plain = merge.onto == "base" or job.cfg.model.quantization == "none"  # there is only one base to merge onto
         dtype = merge.dtype if plain else [merge.dtype, merge.onto]
         return fingerprint([FORMAT, trained, dtype, *_asking(job), self.rows(job)])
 
@@ -263,7 +264,7 @@ class Work:
         from ftlib.models.loading import load_plain, load_tokenizer
 
         rows = self.rows(job)[split]
-        with stage.lock():  # another process of the same study may be at it
+        with stage.lock():  # another process of the same study may be generating it
             if stage.complete:
                 return
             with stage.writing(StageKey(key, {}, {}), job.cfg.profile, stages.KEPT["evaluation"]) as result:
@@ -293,7 +294,8 @@ class Work:
 def free() -> None:
     """Release a model and the layers that were compiled for it (torch keeps only a few).
 
-    Without it the next training's peak would count what this one left, and its layers might not be compiled at all.
+    Otherwise the peak memory of the next training would include this one's leftovers, and its layers might not be
+    compiled.
     """
     import torch
 
@@ -304,7 +306,7 @@ def free() -> None:
 
 
 def _data_settings(cfg: Config) -> dict:
-    """Return what decides a data set, apart from the file."""
+    """Return the settings that determine a data set, apart from the file."""
     flat = flatten(cfg.to_dict()["data"])
     flat.pop("path")
     if not flat["use_damaged"]:  # off: the same rows as before the setting existed

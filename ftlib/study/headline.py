@@ -54,7 +54,7 @@ def rounded(value: dict) -> dict:
 
 
 def tables(study: dict) -> list[str]:
-    """Render a table for each split, and what the values show. Intervals of all systems stand in FILE."""
+    """Render a table for each split, and what the values show. FILE holds the intervals of all systems."""
     metrics = metrics_of(study)
     lines = []
     for split in (split for split in SPLIT_TITLES if split in metrics):
@@ -113,7 +113,7 @@ def short_table(metrics: dict) -> list[str]:
 
 
 def _columns(split: dict, names: list[str]) -> dict[str, list[str]]:
-    """Return {title: cells}; intervals and seeds only where they decide something."""
+    """Return {title: cells}; intervals and seeds only for the fine-tuned model."""
     systems = split["systems"]
     return {
         "base": cells(systems["base"], names, center),

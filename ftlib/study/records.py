@@ -204,7 +204,7 @@ def _digits(value: float) -> str:
     """Format five significant digits, or as many more as a table needs to print what it prints of the full number."""
     texts = (f"{value:.{digits}g}" for digits in range(5, 18))
     text = next(text for text in texts if number(float(text)) == number(value))
-    return text if float(text) == value else _digits(float(text))  # so that a saved number is saved alike again
+    return text if float(text) == value else _digits(float(text))  # so that saving a loaded number reproduces it
 
 
 def summary(recorded: Recorded) -> dict:

@@ -1,7 +1,7 @@
 """Render `results/studies/` as tables and figures, in results/REPORT.md, docs/ and notebook 05: `ftlib study report`.
 
-A test renders again and compares, so no number outlives its run. The spread over seeds is shown, because a change that
-is smaller than what another seed does is no finding, however narrow its interval over rows.
+A test renders the pages again and compares them, so no number outlives its run. The spread over seeds is shown, because
+a change smaller than that of another seed is no finding, however narrow its interval over rows.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def under_definitions(recorded: records.Recorded) -> dict:
 
 
 def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> str:
-    """Format a run's paired difference to the first run, marked if another seed of the first run does as much."""
+    """Format a run's paired difference to the first run, marked if it is within the spread over the first run's seeds."""
     change = run.get("against", {}).get(split, {}).get(metric)
     if change is None:
         return DASH
@@ -144,7 +144,7 @@ def render_study(study: dict, results: Path) -> list[str]:
 
 
 def remembered(study: dict) -> list[str]:
-    """Render how much of the learned descriptions is reproduced, run by run, beside looking them up."""
+    """Render how much of the learned descriptions is reproduced, run by run, next to the nearest-title lookup."""
     runs = {name: run["metrics"] for name, run in study["runs"].items() if "seen" in run["metrics"]}
     if not runs:
         return []

@@ -1,4 +1,4 @@
-"""Row scores: one number for each row, metric and system, kept beside the answers in `rows.npz`.
+"""Row scores: one number for each row, metric and system, stored next to the answers in `rows.npz`.
 
 Means over seeds and differences between two runs are taken row by row, and results/ holds no rows. The file has hashes
 of the uids and numbers, no text. `mean_over_seeds([...])`, then `metrics_of(...)`; `against(run, first)` for paired
@@ -23,9 +23,9 @@ Metrics = dict[str, dict[str, np.ndarray]]
 class RowValues:
     """Row values of one split; generated rows come first and have text metrics, all have a likelihood.
 
-    uids: 64-bit hashes, shape (n,). values: {system: {metric: shape (text_n,)}}. references: {metric: shape (text_n,)}, the
-    references' own values (see `evaluation.reference_rows`). likelihoods: {system: {metric: shape (2, n)}},
-    numerators and denominators (see `evaluation.likelihood_sums`).
+    uids: 64-bit hashes, shape (n,). values: {system: {metric: shape (text_n,)}}. references: {metric: shape (text_n,)},
+    the references' own values (see `evaluation.runner.reference_rows`). likelihoods: {system: {metric: shape (2, n)}},
+    numerators and denominators (see `evaluation.runner.likelihood_sums`).
     """
 
     uids: np.ndarray
@@ -57,7 +57,7 @@ def save(path: Path, key: str, splits: dict[str, RowValues]) -> None:
         for kind, metrics in (("values", rows.values), ("likelihoods", rows.likelihoods)):
             arrays |= {f"{split}/{kind}/{s}/{name}": v for s, values in metrics.items() for name, v in values.items()}
         arrays |= {f"{split}/references/{name}": v for name, v in rows.references.items()}
-    with replacing(path) as partial, open(partial, "wb") as file:  # numpy would add an ending to a name
+    with replacing(path) as partial, open(partial, "wb") as file:  # given a file name, numpy would append .npz
         np.savez_compressed(file, **arrays)
 
 

@@ -91,7 +91,7 @@ class Scorer:
         for system in systems_of(job.cfg):
             if system == "tuned":
                 columns = self._values(job, generated, records[system])
-            else:  # the baselines and the base answer alike for all jobs with these rows and this training data
+            else:  # baselines and base model give the same answers for all jobs with these rows and this training data
                 key = system, self._data_key(job), base_keys.get(system, base_keys["base"])
                 if key not in self._shared_values:
                     system_records = (
@@ -150,7 +150,7 @@ def _records(path: Path, split: str | None = None) -> dict[tuple[str, str], Reco
 def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) -> None:
     """Write `runs.jsonl` and `metrics.csv` of the study. jobs: all of the study.
 
-    A run that was scored elsewhere keeps what `results/` says of it.
+    A run that was scored elsewhere keeps its entry in `results/`.
     """
     with FileLock(
         f"{work.folder}.lock"
@@ -158,7 +158,7 @@ def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) ->
         recorded, rows = records.load(results_of(results, work.study)), {}
         for job in jobs:
             key, splits = load(work.stage(job).path / ROWS)
-            if splits and key == scorer.key(job):  # else they are of other settings
+            if splits and key == scorer.key(job):  # otherwise they belong to other settings
                 rows[job] = splits
         _update(recorded, work, rows)
         if recorded.runs:
@@ -186,7 +186,7 @@ def about(work: Work, job: Job, splits: dict[str, RowValues]) -> dict:
     """Return a job's line of `runs.jsonl`: settings, machine and costs; no text of any row."""
     manifest, scored = work.stage(job).manifest(), read_json(work.stage(job).path / SCORED)
     config = manifest["config"]
-    config["data"]["path"] = manifest["data"]["file"]  # where the file lay on that machine is nobody's business
+    config["data"]["path"] = manifest["data"]["file"]  # local paths are not published
     study = work.study
     return {
         "study": study.name,

@@ -1,8 +1,8 @@
-"""Study files: configurations and seeds, read and checked completely before any of them is trained.
+"""Study files: configurations and seeds, parsed and checked completely before any training.
 
 `load_study(path)` reads STUDY.yaml, `make_jobs(study, data)` returns one `Job` a run and seed with its resolved
-settings. A misspelled key in the last of thirty runs must not be found after an hour on a GPU. The keys are the fields
-of `Study` and `StudyRun`; examples are in `studies/`.
+settings. A misspelled key in the last of thirty runs is reported before the first hour on a GPU. The keys are the
+fields of `Study` and `StudyRun`; examples are in `studies/`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class StudyRun(Section):
 
     seeds: none given means the profile's `train.seed`. questions: the wordings in which this run's evaluation rows are
     asked (default: as the study's data set asks them). leaks: training rows may share a title or a description with
-    held-out rows, which is otherwise prevented whatever the run's data settings are. expected, lesson: sentences without figures
-    for the report: what was thought before the run, and what a learner takes from what came out.
+    held-out rows, which is otherwise prevented whatever the run's data settings are. expected, lesson: sentences
+    without figures for the report: the expectation before the run, and what a learner takes from the result.
     """
 
     name: Name
@@ -54,7 +54,7 @@ class StudyRun(Section):
 class Study(Section):
     """A study. Its first run is the one that the others are compared with. expected: as in a run, of the study as a whole.
 
-    evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for what is reported of a choice.
+    evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for the final report.
     text_rows: how many rows of each split are answered in full (default: all); the likelihood is taken on all
     `evaluation.rows`. The study's own data settings decide the held-out rows of all runs.
     """
