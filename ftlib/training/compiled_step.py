@@ -31,14 +31,14 @@ from ftlib.training.trainer import ExamplesTrainer
 
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-WARM_UP = 3  # passes before recording, as the CUDA notes ask for; the first one compiles
+WARM_UP = 3  # warm-up passes before the capture, as the CUDA notes require; the first one compiles
 GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts")
 
 
 def can_compile(cfg: Config, chosen: Precision, model) -> bool:
     """Return True if `train.compile` is on and this model and precision allow it; print why not.
 
-    Raises ConfigError if the user asked for what cannot be.
+    Raises ConfigError if the user set `train.compile` and it is not possible.
     """
     if not cfg.train.compile:
         return False
@@ -90,7 +90,7 @@ class PlainLayers:
         self.mask_dtype = dtype or base.get_output_embeddings().weight.dtype
         for module in model.modules():
             if hasattr(module, "cast_input_dtype_enabled"):
-                # autocast does it, without a float32 copy of every input
+                # autocast casts them, without a float32 copy of every input
                 module.cast_input_dtype_enabled = dtype is None
         if compiled:
             for layer in self.decoder.layers:
@@ -118,7 +118,7 @@ class FlatWeights:
         self.tie()
 
     def tie(self) -> None:
-        """Make the weights views of the vector, which takes over their values; again after they were moved."""
+        """Copy the weights into the vector and make them views of it; repeated after the weights were moved."""
         views = self._parts(self.vector.detach())
         for weight, view in zip(self.weights, views, strict=True):
             if weight.data_ptr() != view.data_ptr():
@@ -138,7 +138,7 @@ class FlatWeights:
 
 
 class FixedStep:
-    """Loss and gradients of one fixed-shape step; on CUDA with `graph`, captured at the first call, then replayed."""
+    """Loss and gradients of one fixed-shape step; on CUDA with `graph`, captured in the first call, then replayed."""
 
     def __init__(
         self, model, dtype: torch.dtype | None, compiled: bool, graph: bool, join: bool = True, longest: int = 512
@@ -167,7 +167,7 @@ class FixedStep:
 
     def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
         """Compute the nats over the labeled tokens of the batch, divided by `count`."""
-        # gradients of the embeddings, unused, make the first layer like the others: one compilation less
+        # with (unused) gradients of the embeddings the first layer compiles like the others: one compilation less
         embedded = self.embeddings(batch["input_ids"]).requires_grad_()
         mask_dtype = self.layers.mask_dtype
         segments = batch["starts"] if mask_dtype is None else block_mask(batch["position_ids"], mask_dtype)
@@ -222,13 +222,14 @@ def eager(layers) -> Iterator[None]:
 class FixedTrainer(ExamplesTrainer):
     """The Trainer with the compiled step; its data set is a `PackedSteps`, taken in order.
 
-    The step clips by itself (`max_norm`), and the Trainer does not: both would walk over all modules to find the weights.
+    The step clips the gradient (`max_norm`) instead of the Trainer, which would iterate over all modules to find the
+    weights.
     """
 
     def __init__(self, *args, step_function: FixedStep, max_norm: float, **kwargs):
         super().__init__(*args, **kwargs)
         self.step_function, self.max_norm, self.norm = step_function, max_norm, None
-        # No DistributedDataParallel: gradients are added up below, and its hooks, which live on another stream, end a recording
+        # No DistributedDataParallel: gradients are summed below, and its hooks run on another stream, which breaks the capture
         self.accelerator.prepare_model = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
         self.model.zero_grad = lambda *_, **__: None  # nothing to do: every step overwrites its gradient
 
@@ -262,7 +263,7 @@ class FixedTrainer(ExamplesTrainer):
         if distributed.world() > 1:
             torch.distributed.all_reduce(vector.grad)
         self.norm = torch.nn.utils.clip_grad_norm_([vector], self.max_norm or math.inf)
-        # the Trainer logs the mean over processes, and each of them has its part of the sum
+        # the Trainer logs the mean over processes, but each process holds its part of the sum
         return loss * distributed.world()
 
     def log(self, logs: dict, *args, **kwargs):
@@ -277,7 +278,7 @@ class FixedTrainer(ExamplesTrainer):
             return super().score(examples)
 
     def floating_point_ops(self, inputs) -> int:
-        """Return 0: counting would walk over all weights in every step."""
+        """Return 0: counting would iterate over all weights in every step."""
         return 0
 
 
@@ -301,7 +302,7 @@ def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]
             left -= len(lengths)
         return plan_steps(lengths, order, rows, t.max_length)
     steps: list = []
-    while len(steps) <= t.max_steps:  # the last step of a plan may not be full
+    while len(steps) <= t.max_steps:  # the last step of a plan may be incomplete
         more(len(lengths))
         steps = plan_steps(lengths, order, rows, t.max_length)
     return steps[: t.max_steps]

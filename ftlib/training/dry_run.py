@@ -2,7 +2,7 @@
 
 `probe(trainer)` takes the two largest steps (memory, and warm-up), three typical ones (time) and a batch of the
 validation, then restores weights, random state and counters. It is measured on this machine, because figures of another
-GPU tell little and a training that runs out of memory at step 400 costs hours. `ftlib train` prints `expected: ...`
+GPU do not transfer and a training that runs out of memory at step 400 costs hours. `ftlib train` prints `expected: ...`
 before the training and `took: ...` after it.
 """
 
@@ -21,7 +21,10 @@ from ftlib.runtime import distributed, hardware
 from ftlib.training.compiled_step import FixedTrainer
 from ftlib.training.trainer import CHECKPOINTING, ExamplesTrainer
 
-LARGEST, TYPICAL = 2, 3  # the second of the largest steps finds the optimizer's state there, as all later steps do
+LARGEST, TYPICAL = (
+    2,
+    3,
+)  # the second of the largest steps runs with the optimizer state allocated, as all later steps do
 
 
 def plan(trainer: ExamplesTrainer) -> list[list[list[int]]]:
@@ -38,7 +41,7 @@ def plan(trainer: ExamplesTrainer) -> list[list[list[int]]]:
 def choose(trainer: ExamplesTrainer, steps: list) -> tuple[list, list]:
     """Return (the steps with the largest batches, steps of the mean size); the largest batch of a step comes last.
 
-    Last, because the gradients of the batches before it are in memory then.
+    It comes last because the gradients of the earlier batches are in memory by then.
     """
 
     def slots(batch: list[int]) -> int:
@@ -66,10 +69,12 @@ def put_back(trainer: ExamplesTrainer) -> Iterator:
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
         try:
-            # evaluation_mode: without the wrapper of several processes
+            # evaluation_mode: without the DistributedDataParallel wrapper
             yield trainer.accelerator.prepare_model(model, evaluation_mode=True)
         finally:
-            for name in set(model.__dict__) - set(attributes):  # the forward in mixed precision; `train` makes its own
+            for name in set(model.__dict__) - set(
+                attributes
+            ):  # the forward wrapped in autocast; `train` wraps it again
                 delattr(model, name)
             for weight, before in weights_before:
                 with torch.no_grad():
@@ -84,8 +89,8 @@ def put_back(trainer: ExamplesTrainer) -> Iterator:
 def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
     """Measure five steps and a batch of the validation, and leave the trainer as it was.
 
-    Counted are forward and backward pass, the optimizer and every validation; not counted are saving, and communication between
-    processes in plain steps. The compiled step is compiled and captured here.
+    The estimate includes forward and backward pass, the optimizer and every validation; it excludes saving, and
+    communication between processes in plain steps. The compiled step is compiled and captured here.
 
     Args:
         done: steps that a checkpoint holds already.
@@ -127,8 +132,8 @@ def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
 
 
 def _optimizer_step(trainer: ExamplesTrainer, model) -> Callable[[], None]:
-    """Return a function that clips and updates the weights with an optimizer of the dry run's own."""
-    compiled = isinstance(trainer, FixedTrainer)  # it clips by itself, and its one gradient is overwritten
+    """Return a function that clips and updates the weights with an optimizer that only the dry run uses."""
+    compiled = isinstance(trainer, FixedTrainer)  # it clips the gradient itself, and overwrites its one gradient
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     kind, options = trainer.get_optimizer_cls_and_kwargs(trainer.args, model)
     optimizer = kind([trainer.step_function.flat.vector] if compiled else weights, **options)
@@ -147,7 +152,7 @@ def _try_largest(trainer: ExamplesTrainer, model, largest: list, update: Callabl
     """Take the largest steps. Raises torch.OutOfMemoryError in all processes if memory runs out in one of them."""
     prepared = [_samples(trainer, step) for step in largest]
     fits = True
-    try:  # between here and the vote no process waits for another, or one that fails would leave the others waiting
+    try:  # no collective operation until the results are summed, or a process that fails would leave the others waiting
         for samples, count in prepared:
             for inputs in samples:
                 _passes(trainer, model, inputs, count)
@@ -206,7 +211,7 @@ def _validations(args, done: int) -> int:
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
-    """Return True if memory ran out, also where another error followed from it (a capture that breaks off)."""
+    """Return True if memory ran out, also where it caused another error (such as a failed capture)."""
     while error is not None and not isinstance(error, torch.OutOfMemoryError):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -221,7 +226,7 @@ def in_words(seconds: float) -> str:
 
 
 def peak_in_words(gib: float) -> str:
-    """Format the peak of memory beside what there is."""
+    """Format the peak memory and the memory of the device."""
     kind = "GPU memory" if torch.cuda.is_available() else "memory"
     return f"peak {kind} {gib:.1f} GiB of {hardware.memory_gib():.1f}"
 

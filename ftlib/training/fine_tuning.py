@@ -42,9 +42,9 @@ SHOWN_UIDS = 20  # rows of a failed step that are named
 def add_adapter(model, cfg: Config):
     """Add LoRA matrices to a base and freeze it; B starts at zero, so the first outputs are the base's.
 
-    Trainable weights are kept in float32 whatever the base's type: 16-bit updates of 1e-5 would round to nothing, and fp16
-    training refuses to unscale fp16 gradients (peft#341 is this recipe). With `lora.r` = 0 there is no adapter: the model itself
-    comes back with all its weights in float32, to be trained.
+    Trainable weights are kept in float32 whatever the base's type: 16-bit updates of 1e-5 would round to nothing, and
+    fp16 training refuses to unscale fp16 gradients (peft#341 is this recipe). With `lora.r` = 0 there is no adapter:
+    the model itself is returned, with all its weights trainable and in float32.
     """
     set_seed(cfg.train.seed)  # the random A matrices
     if cfg.lora.r == 0:
@@ -93,7 +93,7 @@ def training_arguments(
         lr_scheduler_type=t.scheduler,
         warmup_steps=whole_steps(t.warmup_share * steps),
         weight_decay=t.weight_decay,
-        max_grad_norm=0.0 if fast else t.max_grad_norm,  # the compiled step clips by itself
+        max_grad_norm=0.0 if fast else t.max_grad_norm,  # the compiled step clips the gradient itself
         optim=t.optimizer,
         fp16=chosen.fp16,
         bf16=chosen.bf16,
@@ -106,7 +106,7 @@ def training_arguments(
         save_strategy="steps",
         save_steps=t.save_steps,
         save_total_limit=2,
-        restore_callback_states_from_checkpoint=True,  # else early stopping counts its patience from 0 after a restart
+        restore_callback_states_from_checkpoint=True,  # otherwise early stopping restarts its patience from 0 when resuming
         load_best_model_at_end=bool(t.eval_steps),
         metric_for_best_model="eval_loss" if t.eval_steps else None,
         greater_is_better=False if t.eval_steps else None,
@@ -116,7 +116,7 @@ def training_arguments(
         disable_tqdm=True,  # Progress draws the bar
         report_to="none",
         remove_unused_columns=False,
-        # a copy that waits for the GPU would keep Python from running ahead of it
+        # a synchronous copy would block Python until the GPU is done
         accelerator_config={"non_blocking": hardware.device() != "cpu"},
         label_names=["labels"],
         **{CHECKPOINTING: t.checkpointing},
@@ -216,7 +216,7 @@ def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) 
                     f"the memory ran out in training: run the same command with --auto-batch, or set train.checkpointing=true or "
                     f"a smaller train.micro_batch; or {advice(cfg)}"
                 ) from error
-        # outside of the handler, whose error holds tensors
+        # outside of the handler, because the error references tensors
         record_smaller(cfg, trainer, about, folder / CHECKPOINTS)
         del trainer
         free()

@@ -1,10 +1,10 @@
 """Llama's decoder layers with LoRA in as few matrix products as possible: the compiled step on a 16-bit base.
 
 PEFT computes x W^T, then x A^T, then that times B^T, then adds, seven times a layer. The products with A and B are so
-thin that they are bound by launches, not by arithmetic. Here linears that read the same input (query, key and value;
-gate and up) are one product, and B stands beside W in the same matrix: y = [x, x A^T] [W, s B]^T. The values are those
-of PEFT's layers (a test compares loss and every gradient); LoRA's dropout is drawn once for the linears that share an
-input. Attention runs over packed examples without a mask where PyTorch has a kernel for it
+thin that they are bound by kernel launches, not by arithmetic. Here the linears with the same input (query, key and
+value; gate and up) are one product, and B is concatenated to W in one matrix: y = [x, x A^T] [W, s B]^T. The values are
+those of PEFT's layers (a test compares loss and every gradient); LoRA's dropout is drawn once for the linears that
+share an input. Attention runs over packed examples without a mask where PyTorch has a kernel for it
 (`torch.nn.attention.varlen`). The base weights become views of the joined matrices, so nothing is stored twice.
 
 Sources: Hu et al. 2021 for LoRA; Touvron et al. 2023 for the layer.
@@ -82,22 +82,20 @@ class Group:
         for weight, b in zip(frozen, self.b, strict=True):
             rows = slice(row, row + weight.shape[0])
             self.weight[rows, :inputs] = weight
-            weight.data = self.weight[
-                rows, :inputs
-            ]  # a view: PEFT's own layers go on working, and nothing is kept twice
+            weight.data = self.weight[rows, :inputs]  # a view: PEFT's layers still work, and no weight is stored twice
             self.slots.append(self.weight[rows, column : column + b.shape[1]])
             row, column = rows.stop, column + b.shape[1]
 
 
 @torch.no_grad()
 def put_b_beside_w(slots: list[torch.Tensor], b: list[torch.Tensor], scales: list[float]) -> None:
-    """Copy s B into its place in the joined matrices, once a step, before the forward pass."""
+    """Copy s B into its columns of the joined matrices, once per step, before the forward pass."""
     for slot, weight, scale in zip(slots, b, scales, strict=True):
         slot.copy_(weight * scale)
 
 
 def joined(x, weight, a, b, scale: float, dropout: float):
-    """Return the group's outputs beside each other, (tokens, all outputs). x: (tokens, inputs)."""
+    """Return the concatenated outputs of the group, (tokens, all outputs). x: (tokens, inputs)."""
     to_a = torch.cat([each.to(weight.dtype) for each in a])
     dropped = functional.dropout(x, dropout) if dropout else x
     return JoinedLinear.apply(x, functional.linear(dropped, to_a), weight, scale, *b)
@@ -126,7 +124,7 @@ def attend(q, k, v, segments: torch.Tensor, longest: int):
 
 
 def varlen(q, k, v, starts: torch.Tensor, longest: int):
-    """Run PyTorch's FlashAttention over examples laid end to end, (tokens, heads, size)."""
+    """Run PyTorch's FlashAttention over concatenated examples, (tokens, heads, size)."""
     from torch.nn.attention.varlen import varlen_attn
 
     known = inspect.signature(varlen_attn).parameters

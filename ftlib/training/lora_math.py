@@ -1,7 +1,7 @@
 """LoRA and NF4 on matrices small enough to print: what the adapter adds, what 4 bits lose, what all of it weighs.
 
-Notebook 03 walks through them. They use the library that training uses, and are tested. Sources: Hu et al. 2021 (LoRA),
-Dettmers et al. 2023 (NF4, double quantization).
+Notebook 03 uses them. They call the libraries that training calls. Sources: Hu et al. 2021 (LoRA), Dettmers et al. 2023
+(NF4, double quantization).
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from ftlib.training.compiled_step import FixedTrainer
 from ftlib.training.dry_run import expectation, probe
 from ftlib.training.trainer import ExamplesTrainer
 
-ENOUGH = 100  # steps: of fewer, five are a share worth saving, and the progress bar soon tells as much
-ADJUSTED = "adjusted.json"  # beside the checkpoints: a training resumes with the settings that it was started with
+ENOUGH = 100  # steps; with fewer, five extra steps are not worth it, and the progress bar soon shows as much
+ADJUSTED = "adjusted.json"  # next to the checkpoints: a training resumes with the settings of its start
 
 
 class OutOfMemory(FtlibError):
@@ -89,7 +89,7 @@ def _with_changes(cfg: Config, adjusted: dict) -> Config:
 def _dry_run(trainer: ExamplesTrainer, done: int) -> tuple[bool, dict | None]:
     """Return (whether the largest step fits, the estimate of `dry_run.probe`); (True, None) where no dry run is made.
 
-    The error is not passed on: its traceback holds tensors.
+    The error is dropped, because its traceback references tensors.
     """
     if trainer.args.max_steps - done < ENOUGH:
         return True, None
@@ -126,8 +126,9 @@ def _next_change(settings: Config, trainer: ExamplesTrainer) -> dict:
 def next_change(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
     """Return (key of `train`, {value, reason}): the change that saves memory at the least cost in time.
 
-    A CUDA graph keeps memory of its own; a smaller micro-batch computes the same step in more passes; activation checkpointing
-    adds a second forward pass. Raises OutOfMemory with what to set if the user set that key, or if nothing is left to change.
+    A CUDA graph has a memory pool of its own; a smaller micro-batch computes the same step in more passes; activation
+    checkpointing adds a second forward pass. Raises OutOfMemory with what to set if the user set that key, or if
+    nothing is left to change.
     """
     micro, passes = trainer.args.per_device_train_batch_size, trainer.args.gradient_accumulation_steps
     if isinstance(trainer, FixedTrainer):
@@ -168,7 +169,7 @@ def _value(value) -> str:
 
 def free() -> None:
     """Release the memory of a trainer that is no longer referenced."""
-    torch._dynamo.reset()  # compiled code holds the layers
+    torch._dynamo.reset()  # compiled code references the layers
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
