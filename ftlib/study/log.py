@@ -21,7 +21,7 @@ SAID = {  # of each split, the metrics that an entry names
 NO_FINDING = "no finding"
 INTRO = """# Log of the experiments
 
-Rendered by `ftlib study report`; do not edit by hand. What was expected, and what is to be learnt, stands in `studies/*.yaml`;
+Rendered by `ftlib study report`; do not edit by hand. What was expected, and what is to be learned, is in `studies/*.yaml`;
 what came out is computed from `results/studies/`: means [95 % interval over rows] of the tuned model on unseen rows, and paired
 differences to the study's first run; with several seeds, the range of their values beside it. "No finding": the interval
 holds 0, or another seed of the first run does as much.
