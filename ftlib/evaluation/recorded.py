@@ -1,7 +1,7 @@
 """Convert figures recorded under older definitions to today's, as far as the stored values allow.
 
 `upgraded(split, generation)` returns a split's block of metrics.json or of a study with the intervals and marks that
-`summary.summarise` writes now. It works from means and intervals alone, because results/ holds no rows and no answers;
+`summary.summarize` writes now. It works from means and intervals alone, because results/ holds no rows and no answers;
 what cannot be computed from them is named in `to_rerun`, and tables mark it until it is measured again.
 """
 

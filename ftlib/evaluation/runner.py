@@ -23,7 +23,7 @@ from ftlib.evaluation.answers import ROWS, AnswerStore, Record, SystemInputs, ad
 from ftlib.evaluation.bootstrap import Values
 from ftlib.evaluation.embedding_similarity import Cosine
 from ftlib.evaluation.metrics import CopiedRun, Grounding, Shape, score_rows
-from ftlib.evaluation.summary import mark_forced, summarise
+from ftlib.evaluation.summary import mark_forced, summarize
 from ftlib.evaluation.systems import answering, choose_rows, few_shot_for, passages_for, systems_of, untuned
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_plain, load_tokenizer
@@ -167,7 +167,7 @@ def score_all(cfg: Config, store: AnswerStore, rows: dict[str, list[dict]], data
         sizes = scored_bytes(tokenizer, cfg, asked)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
         references = reference_rows(asked, ends_in_time(tokenizer, cfg, asked), copied)
-        summary = summarise(per_row[split], likelihoods, cfg.evaluation.bootstrap, references)
+        summary = summarize(per_row[split], likelihoods, cfg.evaluation.bootstrap, references)
         metrics[split] = {"n": len(asked)} | summary
         mark_forced(metrics[split], cfg.generation.model_dump())
     return metrics, per_row

@@ -33,7 +33,7 @@ PAIRS = (
 MEDIANS = ("length_ratio",)  # shown as medians: a single looping answer dominates the mean
 
 
-def summarise(values: dict[str, dict], likelihoods: dict[str, dict], resamples: int, references: dict) -> dict:
+def summarize(values: dict[str, dict], likelihoods: dict[str, dict], resamples: int, references: dict) -> dict:
     """Compute means and paired differences with 95 % intervals, for one split.
 
     values: {system: {metric: per-row values}}; likelihoods: {system: {metric: (numerators, denominators)}}; references: the
@@ -62,7 +62,7 @@ def described(name: str, values, resamples: int) -> dict:
 def paired(
     a: dict, b: dict, likelihoods_a: dict, likelihoods_b: dict, resamples: int, references: dict
 ) -> dict[str, dict]:
-    """Compute {metric: paired difference a - b} for the metrics that both have, in the row order of `summarise`."""
+    """Compute {metric: paired difference a - b} for the metrics that both have, in the row order of `summarize`."""
     differences = {}
     for name in (name for name in a if name in b):
         better, reference = BETTER[name], references.get(name)

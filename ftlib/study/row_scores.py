@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ftlib.data.funnel import hashes64
-from ftlib.evaluation.summary import paired, summarise
+from ftlib.evaluation.summary import paired, summarize
 from ftlib.runtime.files import replacing
 
 Metrics = dict[str, dict[str, np.ndarray]]
@@ -109,7 +109,7 @@ def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
     """Compute means and differences with intervals, in the schema of metrics.json, and what a study needs beside them."""
     return {
         split: {"n": rows.n, "text_n": rows.text_n}
-        | summarise(rows.values, rows.likelihoods, resamples, rows.references)
+        | summarize(rows.values, rows.likelihoods, resamples, rows.references)
         for split, rows in splits.items()
     }
 
