@@ -103,10 +103,10 @@ class Guard:
             # an IP address is accepted only if it is the page's own: another site may be served from an IP address too
             listed = tuple(name for name in self.allowed if name != ANY_ADDRESS)
             if asking != host and not is_allowed(asking, listed):
-                return PlainTextResponse("the page answers its own requests, not those of another site\n", 403)
+                return PlainTextResponse("cross-origin request refused: open the page itself\n", 403)
         length = headers.get(b"content-length", "0")
         if not length.isascii() or not length.isdecimal() or len(length) > 12 or int(length) > self.largest:
-            return PlainTextResponse(f"a request may have {self.largest:,} bytes\n", 413)
+            return PlainTextResponse(f"request body too large; allowed are at most {self.largest:,} bytes\n", 413)
         return None
 
     def _counted(self, receive):
@@ -121,7 +121,7 @@ class Guard:
                 if seen > self.largest:
                     from starlette.exceptions import HTTPException
 
-                    raise HTTPException(413, f"a request may have {self.largest:,} bytes")
+                    raise HTTPException(413, f"request body too large; allowed are at most {self.largest:,} bytes")
             return message
 
         return counted

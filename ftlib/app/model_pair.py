@@ -177,7 +177,7 @@ def print_both(pair: Pair, title: str, question: str = "", passages: Passages = 
 
 
 def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> list[float]:
-    """Test whether a model tells two similar titles apart: 1.0 or 0.0 for each of the first `count` rows.
+    """Test whether a model distinguishes two similar titles: 1.0 or 0.0 for each of the first `count` rows.
 
     Each row is paired with the row among all `rows` whose title is most similar. Correct (1.0) if the two true pairs
     together have a higher likelihood than the same two descriptions swapped. Each text is scored under both titles, so

@@ -73,7 +73,7 @@ def do_serve(args) -> None:
         raise FtlibError(f'the page needs Gradio ({error}): pip install -e ".[app]"') from None
     pair, run = _load_pair(args, SYSTEMS)
     if args.host not in ("127.0.0.1", "localhost", "::1"):
-        print(f"note: whoever reaches {args.host} can ask and vote; there is no password", flush=True)
+        print(f"note: anyone who can reach {args.host} can ask and vote; there is no password", flush=True)
     try:
         serve(Desk(pair, run), args.host, args.port, allow=args.allow_host)
     except OSError as error:

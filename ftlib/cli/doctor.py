@@ -32,7 +32,7 @@ FREE_GB = 5  # a merged TinyLlama has 2.2 GB, its base as much
 
 
 def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
-    """Return (facts, problems), a line each; every problem says how to solve it. one_gpu: what `use_one_gpu` did, if anything."""
+    """Return (facts, problems), a line each; every problem names its solution. one_gpu: what `use_one_gpu` did, if anything."""
     missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
     problems = [f"{name} is not installed: pip install -e . -c constraints.txt" for name in missing]
     facts = [f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]

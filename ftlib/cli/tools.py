@@ -30,7 +30,7 @@ def do_doctor(args) -> int:
 
     facts, problems = examine(gpu_note)
     print("\n".join(facts))
-    print("\n".join(f"PROBLEM: {problem}" for problem in problems) or "nothing is missing")
+    print("\n".join(f"PROBLEM: {problem}" for problem in problems) or "no problems")
     return 1 if problems else 0
 
 

@@ -43,7 +43,7 @@ def ex_1_1(answer):
 
 @exercise("Put the normalized training titles into a set, then count the test titles whose normalized form is in it.")
 def ex_1_2(answer):
-    """`leaked(train_titles, test_titles)`: how many test titles stand in training, case and punctuation aside."""
+    """`leaked(train_titles, test_titles)`: how many test titles occur in training, case and punctuation aside."""
     from ftlib.data.exploration import leaks
 
     for train, test, rule in (

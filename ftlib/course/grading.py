@@ -28,7 +28,7 @@ class NotWritten(Exception):
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a checker found: the exercise's number, whether every property holds, and what to say. True if passed."""
+    """What a checker found: the exercise's number, whether every property holds, and the message. True if passed."""
 
     name: str
     passed: bool

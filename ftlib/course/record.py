@@ -55,11 +55,11 @@ def record(
     ]
     if len(chosen) < max(len(names), 1):
         raise CourseError(
-            f"{' '.join(names)}: known are {', '.join(p.stem for p in notebook_files.notebook_paths(root))}"
+            f"{' '.join(names)}: no such notebook; allowed are {', '.join(p.stem for p in notebook_files.notebook_paths(root))}"
         )
     if settings and profile == PROFILE:
         raise CourseError(
-            f"--set {' '.join(settings)}: the committed outputs are those of the {PROFILE} profile as it is"
+            f"--set {' '.join(settings)}: the {PROFILE} profile's outputs are committed as configured; use another --profile"
         )
     commit = provenance.git_commit()
     with tempfile.TemporaryDirectory(prefix="ftlib-record-") as folder:

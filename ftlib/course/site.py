@@ -177,7 +177,7 @@ def _cut(line: str) -> str:
 
 
 def write_slides(folder: Path, reveal: str = REVEAL, root: Path = notebook_files.ROOT) -> list[Path]:
-    """Write one deck a notebook; return their paths. reveal: where reveal.js lies, an address or a folder."""
+    """Write one deck a notebook; return their paths. reveal: address or folder of reveal.js."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for path in notebook_files.notebook_paths(root):

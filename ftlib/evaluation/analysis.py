@@ -26,7 +26,7 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
     records = {(r.split, r.system, r.uid): r for r in (Record(**line) for line in read_jsonl(folder / ANSWERS))}
     metrics = read_json(folder / "metrics.json").get(split, {"n": 0, "systems": {}})
     uids = [uid for part, system, uid in records if (part, system) == (split, "copy_title")][: metrics["n"]]
-    if (folder / ROWS).exists():  # not beside older evaluations
+    if (folder / ROWS).exists():  # older evaluations have none
         uids = read_json(folder / ROWS).get(split, [])
     by_uid = {row["uid"]: row for part in dataset.values() for row in part if row["uid"] in set(uids)}
     rows = [by_uid[uid] for uid in uids]

@@ -241,7 +241,7 @@ class CopiedRun(RowMetric):
         if not len(training_texts):
             raise ValueError("There are no training texts, so every run would count 0; pass the training split.")
         self.vocabulary: dict[str, int] = {}
-        texts = dict.fromkeys(strip_prefix(text) for text in training_texts)  # a text that comes twice adds nothing
+        texts = dict.fromkeys(strip_prefix(text) for text in training_texts)  # duplicates add nothing
         ids = [[self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words(text)] + [-1] for text in texts]
         self.ids = np.array([i for text in ids for i in text], dtype=np.int64)
         hashes = _window_hashes(self.ids)

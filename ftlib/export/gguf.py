@@ -33,7 +33,7 @@ TYPES = {  # name: (type of the matrices, type of the file)
     "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
     "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
 }
-BLOCK = 32  # weights of a q8_0 block: a row must hold whole blocks
+BLOCK = 32  # weights of a q8_0 block: a row must hold complete blocks
 PRE_TOKENIZERS = {
     "ByteLevel": "gpt-2",
     "Digits ByteLevel": "smollm",
@@ -72,10 +72,10 @@ def export(
         log.info(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {same} by transformers")
         if not comparison["same_ids"]:
             raise ExportError(
-                f"{path.name}: its tokenizer reads the prompts differently; report this model's tokenizer"
+                f"{path.name}: prompt ids differ from those of the model's tokenizer; do not use this file, and report this model"
             )
         if name == "f16" and comparison["same_words"] < len(input_texts):
-            raise ExportError(f"{path.name}: {same}, and all must be: do not use this file, and report this model")
+            raise ExportError(f"{path.name}: {same}, required are all; do not use this file, and report this model")
     write_text(folder / "Modelfile", modelfile(cfg, tokenizer, f"model-{types[0]}.gguf", ends))
     write_json(folder / "proof.json", proof)
     return proof
@@ -119,14 +119,14 @@ def _fill(writer: gguf.GGUFWriter, model, tokenizer, kind: str, base: str) -> No
             values = paired(values, config.num_key_value_heads)
         gguf_name = names.get_name(name, try_suffixes=(".weight",))
         if gguf_name is None:
-            raise ExportError(f"{name}: this tensor has no name in a GGUF file of a Llama; report this model")
+            raise ExportError(f"{name}: no GGUF name for this tensor of a Llama; report this model")
         quantization = matrices if values.ndim > 1 else gguf.GGMLQuantizationType.F32
         if quantization == gguf.GGMLQuantizationType.Q8_0 and values.shape[-1] % BLOCK:
             quantization = gguf.GGMLQuantizationType.F16
         data = gguf.quantize(values, quantization)
         if quantization == gguf.GGMLQuantizationType.F16 and not np.isfinite(data).all():
             raise ExportError(
-                f"{name} overflows float16, which GGUF's f16 is; the model was merged as bfloat16: use convert_hf_to_gguf.py"
+                f"{name}: overflows float16, the type of GGUF's f16 (the model was merged as bfloat16); use convert_hf_to_gguf.py"
             )
         writer.add_tensor(gguf_name, data, raw_dtype=quantization)
     writer.write_header_to_file()
@@ -148,9 +148,7 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
     tokenizer_json = json.loads(tokenizer.backend_tokenizer.to_str())
     model = tokenizer_json["model"]
     if model["type"] != "BPE":
-        raise ExportError(
-            f"a {model['type']} tokenizer: byte-pair encodings are written only; use convert_hf_to_gguf.py"
-        )
+        raise ExportError(f"tokenizer type: {model['type']}; supported is BPE; use convert_hf_to_gguf.py")
     added = {token["id"]: token for token in tokenizer_json["added_tokens"]}
     tokens = {token_id: token for token, token_id in model["vocab"].items()} | {
         i: token["content"] for i, token in added.items()
@@ -204,7 +202,7 @@ def pre_tokenizer(config: dict | None) -> str:
     types = " ".join(str(step.get("type")) for step in steps)
     if types not in PRE_TOKENIZERS:
         raise ExportError(
-            f"the tokenizer cuts text by {types}; ftlib knows {', '.join(PRE_TOKENIZERS)}; use convert_hf_to_gguf.py"
+            f"pre-tokenizer: {types}; supported are {', '.join(PRE_TOKENIZERS)}; use convert_hf_to_gguf.py"
         )
     return PRE_TOKENIZERS[types]
 
@@ -277,7 +275,7 @@ def without_counterpart(generation) -> list[str]:
         "beams": generation.beams > 1,
     }
     return [
-        f"generation.{name} was set when the model was evaluated; Ollama has nothing like it, so some answers will be longer"
+        f"generation.{name} was set when the model was evaluated; Ollama has no counterpart, so some answers will be longer"
         for name, value in set_here.items()
         if value
     ]

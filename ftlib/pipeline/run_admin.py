@@ -22,7 +22,7 @@ def size_mb(path: Path) -> float:
 
 
 def headline(run: Run) -> dict[str, float]:
-    """Return the few figures that tell runs apart, from the unseen titles of `metrics.json`; {} without one."""
+    """Return the few figures that distinguish runs, from the unseen titles of `metrics.json`; {} without one."""
     path = run.path / "evaluation" / "metrics.json"
     if not path.exists():
         return {}

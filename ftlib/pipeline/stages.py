@@ -68,7 +68,7 @@ def stage_key(name: str, cfg: Config, run: Run) -> StageKey:
     else:
         inputs = {each: run.stage(each).manifest()["fingerprint"] for each in inputs_of(name, cfg)}
     settings = flatten(config)
-    settings.pop("data.path", None)  # the file's content counts (see `inputs`), not where it lies
+    settings.pop("data.path", None)  # the file's content matters (see `inputs`), not its path
     if not settings.get("data.use_damaged"):  # off: the same rows as before the setting existed
         settings.pop("data.use_damaged", None)
     versions = [FORMAT, name] if name != "evaluation" else [FORMAT, name, DEFINITIONS]

@@ -21,7 +21,7 @@ from ftlib.runtime.files import read_json, replacing
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = Path("results") / "course.json"
-PLACEHOLDER = "OWNER/REPOSITORY"  # what pyproject.toml says until the repository has an address
+PLACEHOLDER = "OWNER/REPOSITORY"  # the value in pyproject.toml until the repository has an address
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BADGE_LINK = "https://colab.research.google.com/github"
 STUDIES = (
@@ -39,7 +39,7 @@ def notebook_paths(root: Path = ROOT) -> list[Path]:
     """Return the six notebooks in their order. Raises CourseError outside a checkout."""
     paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not paths:
-        raise CourseError(f"{root / 'notebooks'} holds no notebooks: run this in a clone of the repository")
+        raise CourseError(f"{root / 'notebooks'} has no notebooks: run this in a clone of the repository")
     return paths
 
 
@@ -86,7 +86,7 @@ def with_address(source: str, repository: str, ref: str) -> str:
 
 
 def between(text: str, markers: tuple[str, str], new: str) -> str:
-    """Replace what stands between two markers. Raises CourseError if they are not there."""
+    """Replace the text between two markers. Raises CourseError if they are missing."""
     begin, end = markers
     before, marker, rest = text.partition(begin)
     _, closed, after = rest.partition(end)

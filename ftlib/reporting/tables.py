@@ -57,7 +57,7 @@ SPLIT_TITLES = {"unseen": "unseen titles (test split)", "seen": "seen titles (ro
 def trained_on(settings: dict) -> str:
     """Return how much of the training split the model saw: '40 steps of 16 examples: 640 of 1,781 rows, 0.36 epochs'."""
     steps = f"{settings['steps']} steps of {settings['examples_per_step']} examples"
-    if "trained_rows" not in settings:  # recorded before it was counted
+    if "trained_rows" not in settings:  # recorded before this was measured
         return f"{steps}, drawn from {settings['train_rows']:,} training rows"
     rows = f"{settings['trained_rows']:,} of {settings['train_rows']:,} training rows"
     return f"{steps}: {rows}, {settings['trained_epochs']:g} epoch{'s' * (settings['trained_epochs'] != 1)}"

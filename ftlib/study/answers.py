@@ -44,19 +44,19 @@ TRAINING_FIGURES = (
 
 
 class Trained(Run):
-    """A run folder whose data set lies elsewhere, shared with other runs."""
+    """A run folder whose data set is in another folder, shared with other runs."""
 
     def __init__(self, path: Path, data: Run):
         super().__init__(path, wait=True)
         self.data = data
 
     def stage(self, name: str) -> Stage:
-        """Return a stage; the data set lies elsewhere."""
+        """Return a stage; the data set comes from its shared folder."""
         return self.data.stage(name) if name == "dataset" else super().stage(name)
 
 
 def answers_of(folder: Path, study: Study) -> Path:
-    """Return where a study's answers lie in a work folder."""
+    """Return the folder of a study's answers in a work folder."""
     return folder / f"study-{study.name}"
 
 
@@ -124,7 +124,7 @@ class Work:
         return Config.load(job.cfg.profile, inherited={"data": job.cfg.to_dict()["data"] | everything}, env={})
 
     def _prepared(self, cfg: Config) -> Run:
-        key = fingerprint([cfg.data.path, _data_settings(cfg)])  # what the file holds is checked by `ensure`
+        key = fingerprint([cfg.data.path, _data_settings(cfg)])  # the content of the file is checked by `ensure`
         if key not in self._datasets:
             run = Run(self.shared / "datasets" / key, wait=True)
             stages.ensure("dataset", cfg, run)
@@ -143,7 +143,9 @@ class Work:
             held_out = [row for split in ("validation", "test") for row in study_data[split]]
             row_indices = list(not_held_out(rows, held_out, self.cfg, job.run.leaks))[: job.cfg.data.train_size]
             if not row_indices:
-                raise StudyError(f"run {job.run.name}: no training row is left beside the study's held-out rows")
+                raise StudyError(
+                    f"run {job.run.name}: no training rows left beyond the held-out rows; use a larger data file"
+                )
             composed = DatasetDict(
                 {"train": rows.select(row_indices), "validation": study_data["validation"], "test": study_data["test"]}
             )
@@ -187,7 +189,7 @@ class Work:
     # fingerprints of the parts; independent of the machine, so that a copied folder stays valid
 
     def trained(self, job: Job) -> Trained:
-        """Return where a job's training lies."""
+        """Return the run folder of a job's training."""
         data = self.training_data(job)
         return Trained(self.shared / "models" / stages.stage_key("adapter", job.cfg, data).fingerprint, data)
 
@@ -287,7 +289,7 @@ class Work:
         store = AnswerStore.open(stage.path, {asked.system: fingerprint([key, dtype])})
         answer_missing(store, asked, job.cfg, functools.partial(load, dtype))
         if not (stage.path / ANSWERS).exists():
-            raise StudyError(f"{job.name}: nothing is asked; set evaluation.rows")
+            raise StudyError(f"{job.name}: no rows to answer; set evaluation.rows to 1 or more")
         return dtype
 
 

@@ -208,7 +208,7 @@ def _digits(value: float) -> str:
 
 
 def summary(recorded: Recorded) -> dict:
-    """Summarize a study: each run as the mean of its seeds, beside its paired difference to the first run."""
+    """Summarize a study: each run as the mean of its seeds, with its paired difference to the first run."""
     lines = list(recorded.runs.values())
     runs: dict[str, dict] = {}
     for line in lines:

@@ -36,9 +36,7 @@ def run_study(
     runs to do. train, score: either half can be left out.
     """
     if distributed.world() > 1:
-        raise StudyError(
-            "a study runs in one process: share its runs out with --only, one GPU each (CUDA_VISIBLE_DEVICES)"
-        )
+        raise StudyError("a study runs in one process; split its runs with --only, one GPU each (CUDA_VISIBLE_DEVICES)")
     gpu_note = hardware.use_one_gpu()
     if gpu_note:
         log.info(gpu_note)
@@ -46,7 +44,9 @@ def run_study(
     folder = folder or runs_root()
     data = data or recorded_data(folder, study)
     if data is None:
-        raise StudyError(f"{study.name} is new in {folder}: name the rows with --data PATH, or --data sample (made up)")
+        raise StudyError(
+            f"{study.name}: no answers in {folder} yet; name the rows with --data PATH, or --data sample (synthetic)"
+        )
     jobs, work, failed = make_jobs(study, data), Work(folder, study, data), {}
     chosen = [job for job in jobs if not only or job.run.name in only]
     unknown = set(only or []) - {job.run.name for job in jobs}

@@ -38,7 +38,9 @@ from ftlib.study.row_scores import (
 from ftlib.study.study_file import Job, Study
 
 ROWS, SCORED = "rows.npz", "scored.json"
-SCORING = 2  # raise it when the files of a score change; what a metric means: `runs.DEFINITIONS`
+SCORING = (
+    2  # raise it when the files of a score change; when a metric changes meaning, raise `metric_table.DEFINITIONS`
+)
 
 
 def results_of(results: Path, study: Study) -> Path:

@@ -73,9 +73,9 @@ class Study(Section):
         names = [run.name for run in runs]
         for run in runs:
             if names.count(run.name) > 1:
-                raise ValueError(f"the name {run.name} stands twice; give each run its own")
+                raise ValueError(f"duplicate run name: {run.name}; give each run its own name")
             if len(set(run.seeds)) < len(run.seeds):
-                raise ValueError(f"the run {run.name} has a seed twice: {run.seeds}")
+                raise ValueError(f"duplicate seeds in run {run.name}: {run.seeds}; list each seed once")
         return runs
 
 
@@ -99,7 +99,7 @@ def load_study(path: Path) -> Study:
     try:
         values = plain_yaml(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start})") from None
+        raise StudyError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     except OSError as error:
         raise StudyError(
             f"{path}: {error.strerror}; give the path of a study file, such as studies/headline.yaml"
@@ -142,7 +142,9 @@ def settings(study: Study, data: str, run: StudyRun | None = None, seed: int | N
     except ConfigError as error:
         raise StudyError(f"{where}: {error}") from None
     if cfg.evaluation.open_book:
-        raise StudyError(f"{where}: evaluation.open_book: a study looks no rows up; `ftlib evaluate --open-book` does")
+        raise StudyError(
+            f"{where}: evaluation.open_book = true: studies do not support retrieval; use `ftlib evaluate --open-book`"
+        )
     return cfg
 
 

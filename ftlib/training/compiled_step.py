@@ -46,11 +46,11 @@ def can_compile(cfg: Config, chosen: Precision, model) -> bool:
     if family not in FAMILIES:
         against = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
     elif chosen.fp16:
-        against = "float16 needs its losses scaled from step to step, which a captured step cannot; bfloat16 would do"
+        against = "float16 needs dynamic loss scaling, which a captured step does not support; bfloat16 is supported"
     if against is None:
         return True
     if cfg.set_by_user("train.compile"):
-        raise ConfigError(f"train.compile = true: {against}; leave it off")
+        raise ConfigError(f"train.compile = true: {against}; set train.compile=false")
     log.info(f"  note: trained without train.compile: {against}")
     return False
 
@@ -283,7 +283,7 @@ class FixedTrainer(ExamplesTrainer):
 
 
 def only(items: list):
-    """Return the only item: the collator of items that are whole batches."""
+    """Return the only item: the collator for items that are complete batches."""
     return items[0]
 
 

@@ -162,7 +162,7 @@ def _try_largest(trainer: ExamplesTrainer, model, largest: list, update: Callabl
             raise
         fits = False
     if distributed.total([float(not fits)])[0]:
-        raise torch.OutOfMemoryError("the largest step does not fit in the memory")
+        raise torch.OutOfMemoryError("the largest step does not fit in memory")
 
 
 def _samples(trainer: ExamplesTrainer, step: list):

@@ -72,7 +72,8 @@ def share_of_step(cfg: Config) -> int:
     if t.examples_per_step % processes or (t.micro_batch and t.examples_per_step // processes % t.micro_batch):
         micro = f" and train.micro_batch = {t.micro_batch}" if t.micro_batch else ""
         raise ConfigError(
-            f"train.examples_per_step = {t.examples_per_step}{micro}: cannot be shared by {processes} processes"
+            f"train.examples_per_step = {t.examples_per_step}{micro}: cannot be shared by {processes} processes; "
+            f"set a multiple of {processes * (t.micro_batch or 1)}"
         )
     return t.examples_per_step // processes
 
@@ -163,7 +164,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
         warmup_from=cfg.train.warmup_from,
         **batches,
     )
-    trainer.remove_callback(PrinterCallback)  # prints raw dicts beside our bar
+    trainer.remove_callback(PrinterCallback)  # it prints raw dicts next to our bar
     progress.trainer, trainer.progress, trainer.tokenizer_for_saving = trainer, progress, tokenizer
     return trainer, {
         "seed": cfg.train.seed,

@@ -24,7 +24,7 @@ GROUPS = (("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), ("self_a
 
 
 def fits(model, dtype: torch.dtype | None) -> bool:
-    """Return True if every linear of every layer is unquantized with one LoRA beside it, in a Llama layer."""
+    """Return True if every linear of every layer is unquantized with one LoRA adapter, in a Llama layer."""
     from peft.tuners.lora import Linear
 
     if not hasattr(model, "peft_config") or model.config.model_type != "llama" or model.config.hidden_act != "silu":
@@ -45,7 +45,7 @@ def fits(model, dtype: torch.dtype | None) -> bool:
 
 
 class JoinedLinear(torch.autograd.Function):
-    """y = [x, xa] weight^T, with gradients to x, xa and the B matrices, which lie in the last columns of the frozen weight."""
+    """y = [x, xa] weight^T, with gradients to x, xa and the B matrices, which are the last columns of the frozen weight."""
 
     @staticmethod
     def forward(ctx, x, xa, weight, scale: float, *b):

@@ -87,7 +87,7 @@ def _with_changes(cfg: Config, adjusted: dict) -> Config:
 
 
 def _dry_run(trainer: ExamplesTrainer, done: int) -> tuple[bool, dict | None]:
-    """Return (whether the largest step fits, the estimate of `dry_run.probe`); (True, None) where no dry run is made.
+    """Return (whether the largest step fits, the estimate of `dry_run.probe`); (True, None) without a dry run.
 
     The error is dropped, because its traceback references tensors.
     """
