@@ -64,17 +64,17 @@ def _in_columns(pair: Pair, title: str, question: str, passages: Passages, answe
     from rich.table import Table
     from rich.text import Text
 
-    def drawn() -> Table:
+    def render() -> Table:
         table = Table(expand=True, pad_edge=False)
         for system in answers:
             table.add_column(system, ratio=1)
         table.add_row(*(Text(plain(text)) for text in answers.values()))
         return table
 
-    with Live(drawn(), refresh_per_second=8) as screen:
+    with Live(render(), refresh_per_second=8) as screen:
         for system, piece in stream_together(pair, title, question, passages):
             answers[system] += piece
-            screen.update(drawn())
+            screen.update(render())
 
 
 def print_sources(pair: Pair, result: dict) -> None:

@@ -159,8 +159,8 @@ def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
         return vote
 
     private = {"show_progress": "hidden", "api_visibility": "private"}
-    asked = gr.on([on.button.click, on.title.submit, on.question.submit], begin, queue=False, **private)
-    asked.then(
+    submitted = gr.on([on.button.click, on.title.submit, on.question.submit], begin, queue=False, **private)
+    submitted.then(
         ask,
         [on.title, on.question, on.open_book, on.blind, *on.decoding.values()],
         [on.left, on.right, on.sources, on.notice, on.answer_pair, on.voting, on.thanks],

@@ -31,13 +31,13 @@ SERVICES = {
 
 def allowed_hosts(host: str, extra: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the host names that requests may use, for a page that listens on `host`; `*.NAME` for all names below it."""
-    known = [*LOOPBACK]
+    hosts = [*LOOPBACK]
     if host not in LOOPBACK:
         hostname = socket.gethostname().lower()
-        known += [ANY_ADDRESS, host.lower(), hostname, f"{hostname}.local", socket.getfqdn().lower()]
-    known += [name for variable, names in SERVICES.items() if os.environ.get(variable) for name in names]
+        hosts += [ANY_ADDRESS, host.lower(), hostname, f"{hostname}.local", socket.getfqdn().lower()]
+    hosts += [name for variable, names in SERVICES.items() if os.environ.get(variable) for name in names]
     listed = [*extra, *os.environ.get(ENVIRONMENT, "").split(",")]
-    return tuple(dict.fromkeys([*known, *(name.strip().lower() for name in listed if name.strip())]))
+    return tuple(dict.fromkeys([*hosts, *(name.strip().lower() for name in listed if name.strip())]))
 
 
 def is_allowed(name: str | None, allowed: Iterable[str]) -> bool:

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse
 
 from ftlib.app import html
 from ftlib.app.model_pair import AskError, Pair, check_asked, language_note, passages_of, sources_of, stream_together
-from ftlib.app.votes import Votes, asked_key, pair_key
+from ftlib.app.votes import Votes, pair_key, question_key
 from ftlib.pipeline.stage import Run
 from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.retrieval.attribution import mark, supporting_sentences
@@ -37,7 +37,7 @@ class AnswerPair:
     order: tuple[str, str]
     blind: bool
     answers: dict[str, str]
-    asked: str = ""  # see `votes.asked_key`; "" for sampled answers
+    question_key: str = ""  # see `votes.question_key`; "" for sampled answers
     stopped: bool = False  # a stopped pair does not count as a blind vote
 
 
@@ -109,23 +109,23 @@ class Desk:
                 notice=html.message(w[error.reason].format(**error.values)),
             )
             return
-        asked = asked_key(self.model, title, question, open_book, generation)
+        key = question_key(self.model, title, question, open_book, generation)
         if not blind:
-            self.votes.reveal(self.model, asked)  # the names are shown from the first word on
+            self.votes.reveal(self.model, key)  # the names are shown from the first word on
         sources = sources_of(self.pair, title, question) if self.pair.index else None
         passages = passages_of(self.pair, sources or ()) if open_book else ()
         columns = {system: Column() for system in order}
         notice, sources_html = html.message(language_note(question), "status"), html.sources(sources, w)
         yield View(*(html.answer(name, "", w["waiting"], w) for name in names), sources_html, notice)
-        started = drawn = time.perf_counter()
+        started = last_update = time.perf_counter()
         stream, stopped = stream_together(self.pair, title, question, passages, generation), False
         visible = blinded if blind else str
         for system, piece in stream:
             column, now = columns[system], time.perf_counter()
             column.text, column.seconds = column.text + piece, now - started
             column.first = column.first or (now - started if piece else None)
-            if now - drawn > EVERY:
-                drawn = now
+            if now - last_update > EVERY:
+                last_update = now
                 texts = [visible(columns[each].text) for each in order]
                 boxes = (html.answer(n, t, w["writing"], w) for n, t in zip(names, texts, strict=True))
                 yield View(*boxes, sources_html, notice)
@@ -134,7 +134,7 @@ class Desk:
                 stopped = True
                 break
         answers = {system: column.text for system, column in columns.items()}
-        answer_pair = AnswerPair(uuid.uuid4().hex, title, question, order, blind, answers, asked, stopped)
+        answer_pair = AnswerPair(uuid.uuid4().hex, title, question, order, blind, answers, key, stopped)
         if not blind:
             self.votes.reveal(self.model, pair_key(answers))
         notes = [self.figures(columns[system], w) for system in order]
@@ -174,7 +174,7 @@ class Desk:
         """
         w = html.wordings()[lang]
         chosen = {"left": answer_pair.order[0], "right": answer_pair.order[1], "tie": "tie"}[choice]
-        keys = [key for key in (pair_key(answer_pair.answers), answer_pair.asked) if key]
+        keys = [key for key in (pair_key(answer_pair.answers), answer_pair.question_key) if key]
         counts = answer_pair.blind and not answer_pair.stopped and not self.votes.revealed(self.model, *keys)
         new = self.votes.cast(
             ask=answer_pair.ask,

@@ -47,7 +47,7 @@ def pair_key(answers: dict[str, str]) -> str:
     return _hashed(*(answers[system].strip()[:PAIR_CHARS] for system in ("base", "tuned")))
 
 
-def asked_key(model: str, title: str, question: str, open_book: bool, generation) -> str:
+def question_key(model: str, title: str, question: str, open_book: bool, generation) -> str:
     """Return a key of the pair that a question will get, before it is answered; "" if answers are sampled."""
     if generation.do_sample:
         return ""
@@ -75,7 +75,7 @@ class Votes:
             return done.rowcount == 1
 
     def reveal(self, model: str, *keys: str) -> None:
-        """Record that the names of these pairs were shown (keys: `pair_key`, `asked_key`); "" is no key."""
+        """Record that the names of these pairs were shown (keys: `pair_key`, `question_key`); "" is no key."""
         rows = [(model, key) for key in keys if key]
         if not rows:
             return
@@ -92,8 +92,8 @@ class Votes:
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             file.execute(REVEALED)
             placeholders = ", ".join("?" * len(keys))
-            asked = f"select 1 from revealed where model = ? and key in ({placeholders})"  # noqa: S608, only question marks
-            return file.execute(asked, (model, *keys)).fetchone() is not None
+            query = f"select 1 from revealed where model = ? and key in ({placeholders})"  # noqa: S608, only question marks
+            return file.execute(query, (model, *keys)).fetchone() is not None
 
     def counts(self) -> dict[tuple[str, bool], dict[str, int]]:
         """Return {(model, blind): {choice: votes}}; {} if nobody voted. Only the first vote on a pair counts as blind."""

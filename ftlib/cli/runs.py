@@ -27,8 +27,8 @@ def _find_runs(names: list[str]):
     for name in names:
         run = Run(runs_root() / name) if (runs_root() / name).is_dir() else Run(name)
         if not run.path.is_dir():
-            there = ", ".join(r.path.name for r in list_runs()) or "none"
-            raise StageMissing(f"{name}: no such run in {runs_root()}; existing runs: {there}")
+            existing = ", ".join(r.path.name for r in list_runs()) or "none"
+            raise StageMissing(f"{name}: no such run in {runs_root()}; existing runs: {existing}")
         runs.append(run)
     return runs
 

@@ -37,18 +37,18 @@ def take(cfg: Config, run: Run, **overrides) -> tuple[Config, Run]:
 
     if run.stage("adapter").started or cfg.profile == "smoke" or not on_sample(cfg) or not FOLDER.exists():
         return cfg, run
-    lent = Config.load(
+    cpu_cfg = Config.load(
         PROFILE, reason=f"no adapter of profile {cfg.profile} is here yet; one of this ships", **overrides
     )
-    target = run if cfg.profile == PROFILE else Run(default_run(lent), wait=True)
+    target = run if cfg.profile == PROFILE else Run(default_run(cpu_cfg), wait=True)
     if target.stage("adapter").started:
-        return lent, target
-    ensure("dataset", lent, target)
+        return cpu_cfg, target
+    ensure("dataset", cpu_cfg, target)
     manifest = read_json(FOLDER / "manifest.json")
-    if manifest["fingerprint"] != stage_key("adapter", lent, target).fingerprint:
+    if manifest["fingerprint"] != stage_key("adapter", cpu_cfg, target).fingerprint:
         return cfg, run  # the settings differ from those of the shipped adapter: train
     put(target, manifest)
-    return lent, target
+    return cpu_cfg, target
 
 
 def put(run: Run, manifest: dict) -> None:

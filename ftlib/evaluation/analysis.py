@@ -39,15 +39,15 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
 
 def growing_interval(values: list[float], sizes) -> dict[int, dict]:
     """Return {K: mean and 95 % interval of the first K values}, for each size up to the number of values, and for all."""
-    known = sorted({size for size in sizes if size <= len(values)} | {len(values)})
-    return {size: mean_interval(values[:size]) for size in known}
+    row_counts = sorted({size for size in sizes if size <= len(values)} | {len(values)})
+    return {size: mean_interval(values[:size]) for size in row_counts}
 
 
 def extremes(lines: list[dict], at_random: int = 3, seed: int = 0) -> dict[str, dict]:
     """Return the row that gained most, the one that lost most, and some drawn at random."""
     ranked = sorted(lines, key=lambda line: line["delta"])
-    drawn = random.Random(seed).sample(lines, min(at_random, len(lines)))
-    return {"best": ranked[-1], "worst": ranked[0]} | {f"random {n + 1}": line for n, line in enumerate(drawn)}
+    random_lines = random.Random(seed).sample(lines, min(at_random, len(lines)))
+    return {"best": ranked[-1], "worst": ranked[0]} | {f"random {n + 1}": line for n, line in enumerate(random_lines)}
 
 
 def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> dict[str, list[str]]:

@@ -99,13 +99,13 @@ class AnswerStore:
                 self.records[record.split, record.system, record.uid] = record
                 file.write(_line(record))
 
-    def missing(self, asked: SystemInputs) -> list[Question]:
+    def missing(self, inputs: SystemInputs) -> list[Question]:
         """Return the rows without a record, or without a text that they should have, in order."""
         questions = []
-        for split, rows in asked.rows.items():
+        for split, rows in inputs.rows.items():
             for number, row in enumerate(rows):
-                generated = asked.generated is None or number < asked.generated
-                record = self.records.get((split, asked.system, row["uid"]))
+                generated = inputs.generated is None or number < inputs.generated
+                record = self.records.get((split, inputs.system, row["uid"]))
                 if record is None or (record.text is None and generated):
                     questions.append(Question(split, row, generated))
         return questions
@@ -144,18 +144,18 @@ def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict
     return {system: fingerprint(value) for system, value in keys.items()}
 
 
-def answer_missing(store: AnswerStore, asked: SystemInputs, cfg: Config, load: Callable) -> None:
+def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: Callable) -> None:
     """Score and answer the rows of one system that the store lacks, batch by batch.
 
     load: returns the model; called only if something is missing. With several processes each takes its share.
     """
-    todo = store.missing(asked)
+    todo = store.missing(inputs)
     if not todo:
-        log.info(f"{asked.system}: all {sum(map(len, asked.rows.values()))} answers are stored already")
+        log.info(f"{inputs.system}: all {sum(map(len, inputs.rows.values()))} answers are stored already")
         return
     todo = distributed.mine(todo)
     tokenizer, model = load_tokenizer(cfg.model.name), load()
-    scored = score_references(model, tokenizer, asked, todo, cfg)
+    scored = score_references(model, tokenizer, inputs, todo, cfg)
     store.add(record for record, question in zip(scored, todo, strict=True) if not question.generated)
     to_generate = [(record, question.row) for record, question in zip(scored, todo, strict=True) if question.generated]
 
@@ -163,20 +163,20 @@ def answer_missing(store: AnswerStore, asked: SystemInputs, cfg: Config, load: C
         pairs = [(to_generate[position][0], answer) for position, answer in zip(positions, answers, strict=True)]
         store.add(replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in pairs)
 
-    prompts = [open_prompt(row["input_text"], asked.passages.get(row["uid"], ())) for _, row in to_generate]
-    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{asked.system}: answers", on_batch, asked.few_shot)
+    prompts = [open_prompt(row["input_text"], inputs.passages.get(row["uid"], ())) for _, row in to_generate]
+    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{inputs.system}: answers", on_batch, inputs.few_shot)
     del model
     gc.collect()
 
 
-def score_references(model, tokenizer, asked: SystemInputs, todo: list[Question], cfg: Config) -> list[Record]:
+def score_references(model, tokenizer, inputs: SystemInputs, todo: list[Question], cfg: Config) -> list[Record]:
     """Compute the likelihood of each row's reference; the records have no text."""
     rows = [question.row for question in todo]
-    examples = encode_rows(tokenizer, rows, cfg.train.as_measured(), asked.few_shot, asked.passages)
+    examples = encode_rows(tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages)
     longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
-    losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{asked.system}: likelihood")
+    losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{inputs.system}: likelihood")
     return [
-        Record(example["uid"], question.split, asked.system, None, **likelihood_parts(tokenizer, example, nats))
+        Record(example["uid"], question.split, inputs.system, None, **likelihood_parts(tokenizer, example, nats))
         for question, example, nats in zip(todo, examples, losses, strict=True)
     ]
 

@@ -189,8 +189,8 @@ def _resample_counts(n: int, resamples: int, seed: int) -> np.ndarray:
     counts = np.empty((resamples, n), dtype=np.min_scalar_type(n))
     for start in range(0, resamples, _CHUNK):
         size = min(_CHUNK, resamples - start)
-        drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts[start : start + size] = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        indices = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
+        counts[start : start + size] = np.bincount(indices.ravel(), minlength=size * n).reshape(size, n)
     counts.flags.writeable = False
     return counts
 

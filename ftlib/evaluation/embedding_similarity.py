@@ -50,20 +50,20 @@ class Cosine(RowMetric):
 
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModel.from_pretrained(folder, use_safetensors=True).eval()
-        self.known: dict[str, np.ndarray] = {}
+        self.embeddings: dict[str, np.ndarray] = {}
 
     def rows(self, answers, references):
         """Compute `cosine` of each row."""
         self._learn([*answers, *references])
         pairs = zip(answers, references, strict=True)
-        return {"cosine": [float(self.known[a] @ self.known[b]) if a and b else 0.0 for a, b in pairs]}
+        return {"cosine": [float(self.embeddings[a] @ self.embeddings[b]) if a and b else 0.0 for a, b in pairs]}
 
     def _learn(self, texts: Sequence[str]) -> None:
         """Embed the texts that are new, the long ones first, so that a batch holds little padding."""
-        new = sorted(set(texts) - self.known.keys(), key=lambda text: (-len(text), text))
+        new = sorted(set(texts) - self.embeddings.keys(), key=lambda text: (-len(text), text))
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
-            self.known |= zip(batch, self.embed(batch), strict=True)
+            self.embeddings |= zip(batch, self.embed(batch), strict=True)
 
     def embed(self, texts: list[str]) -> np.ndarray:
         """Compute embeddings of length 1, float32 of shape (texts, width)."""

@@ -133,7 +133,7 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, about: dict) -> Evaluate
         "notes": notes,
     }
     write_json(folder / "metrics.json", metrics)
-    write_json(folder / ROWS, {split: [row["uid"] for row in asked] for split, asked in rows.items()})
+    write_json(folder / ROWS, {split: [row["uid"] for row in split_rows] for split, split_rows in rows.items()})
     return Evaluated(metrics, side_by_side(rows, store.records, per_row))
 
 
@@ -145,8 +145,8 @@ def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder:
     for system in answering(cfg):
         origin = cfg.model.name if system in untuned(cfg) else str(inputs.merged)
         few_shot = few_shot_for(system, inputs.dataset, rows)
-        asked = SystemInputs(system, rows, few_shot, passages_for(system, cfg, inputs.index, rows))
-        answer_missing(store, asked, cfg, load=functools.partial(_load, origin, dtype))
+        system_inputs = SystemInputs(system, rows, few_shot, passages_for(system, cfg, inputs.index, rows))
+        answer_missing(store, system_inputs, cfg, load=functools.partial(_load, origin, dtype))
     distributed.wait()
     if distributed.first():
         if distributed.world() > 1:
@@ -161,14 +161,14 @@ def score_all(cfg: Config, store: AnswerStore, rows: dict[str, list[dict]], data
     cosine = embedding_similarity.cosine()
     metrics: dict = {}
     per_row: dict = {}
-    for split, asked in rows.items():
-        records = {system: store.of(split, system, asked) for system in systems_of(cfg)}
-        per_row[split] = {system: row_values(asked, records[system], copied, cosine) for system in records}
-        sizes = scored_bytes(tokenizer, cfg, asked)
+    for split, split_rows in rows.items():
+        records = {system: store.of(split, system, split_rows) for system in systems_of(cfg)}
+        per_row[split] = {system: row_values(split_rows, records[system], copied, cosine) for system in records}
+        sizes = scored_bytes(tokenizer, cfg, split_rows)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
-        references = reference_rows(asked, ends_in_time(tokenizer, cfg, asked), copied)
+        references = reference_rows(split_rows, ends_in_time(tokenizer, cfg, split_rows), copied)
         summary = summarize(per_row[split], likelihoods, cfg.evaluation.bootstrap, references)
-        metrics[split] = {"n": len(asked)} | summary
+        metrics[split] = {"n": len(split_rows)} | summary
         mark_forced(metrics[split], cfg.generation.model_dump())
     return metrics, per_row
 

@@ -25,12 +25,12 @@ def seeds_agree(split: dict, name: str, system: str, other: str) -> bool:
     if BETTER[name] != "reference":
         difference_range = seed_range(split, name, system, other)
         return difference_range is None or not difference_range[0] <= 0 <= difference_range[1]
-    reference, whole = split.get("reference", {}).get(name), split.get("systems", {})
+    reference, systems = split.get("reference", {}).get(name), split.get("systems", {})
     seeds = seed_range(split, name, system)
-    if reference is None or seeds is None or name not in whole.get(other, {}):
+    if reference is None or seeds is None or name not in systems.get(other, {}):
         return True
     target = reference.get("median", reference["mean"])
-    far = abs(whole[other][name].get("median", whole[other][name]["mean"]) - target)
+    far = abs(systems[other][name].get("median", systems[other][name]["mean"]) - target)
     return len({abs(value - target) < far for value in seeds}) == 1
 
 
@@ -50,8 +50,8 @@ def _of_seed(split: dict, seed: dict, system: str | None, name: str) -> float | 
 
 def has_verdict(change: dict, name: str) -> bool:
     """Return False for a metric without a direction, a forced one, and one without a recorded distance to the reference."""
-    known = "nearer" in change if BETTER[name] == "reference" else BETTER[name] != "neutral"
-    return known and not change.get("forced")
+    has_direction = "nearer" in change if BETTER[name] == "reference" else BETTER[name] != "neutral"
+    return has_direction and not change.get("forced")
 
 
 def verdict_of(change: dict, name: str) -> str | None:

@@ -154,15 +154,15 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
         i: token["content"] for i, token in added.items()
     }
     merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
-    kinds, listed = [], []
+    token_types, token_list = [], []
     for token_id in range(size):
         token = tokens.get(token_id)
-        listed.append(f"[PAD{token_id}]" if token is None else token)
+        token_list.append(f"[PAD{token_id}]" if token is None else token)
         if token is None:
-            kinds.append(gguf.TokenType.UNUSED)
+            token_types.append(gguf.TokenType.UNUSED)
         elif token_id in added:
             unknown = model["byte_fallback"] and token == tokenizer.unk_token
-            kinds.append(
+            token_types.append(
                 gguf.TokenType.UNKNOWN
                 if unknown
                 else gguf.TokenType.CONTROL
@@ -171,18 +171,18 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
             )
         else:
             is_byte = model["byte_fallback"] and len(token) == 6 and token.startswith("<0x")
-            kinds.append(gguf.TokenType.BYTE if is_byte else gguf.TokenType.NORMAL)
+            token_types.append(gguf.TokenType.BYTE if is_byte else gguf.TokenType.NORMAL)
     if model["byte_fallback"]:  # SentencePiece: the scores hold the order of the merges
         rank = {merge.replace(" ", ""): -float(merge_rank) for merge_rank, merge in reversed(list(enumerate(merges)))}
         writer.add_tokenizer_model("llama")
-        writer.add_token_list(listed)
-        writer.add_token_scores([rank.get(token, -float(len(merges))) for token in listed])
+        writer.add_token_list(token_list)
+        writer.add_token_scores([rank.get(token, -float(len(merges))) for token in token_list])
     else:
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre(pre_tokenizer(tokenizer_json["pre_tokenizer"]))
-        writer.add_token_list(listed)
+        writer.add_token_list(token_list)
         writer.add_token_merges(merges)
-    writer.add_token_types(kinds)
+    writer.add_token_types(token_types)
     if tokenizer.bos_token_id is not None:
         writer.add_bos_token_id(tokenizer.bos_token_id)
     end = end_of_turn_id(tokenizer)
@@ -217,9 +217,9 @@ def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    read = AutoTokenizer.from_pretrained(**source)
-    plain = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
-    same_ids = plain == [read(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    file_tokenizer = AutoTokenizer.from_pretrained(**source)
+    expected_ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    same_ids = expected_ids == [file_tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
     model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32).to(hardware.device()).eval()
     model.hf_quantizer, model.is_quantized = None, False  # all its tensors are plain
     model.generation_config.eos_token_id = ends  # the file stores at most two of them
@@ -291,8 +291,12 @@ def ollama_template(tokenizer) -> str:
         return text.removeprefix(tokenizer.bos_token) if adds_bos(tokenizer) else text
 
     user = ("user", "{{ .Prompt }}")
-    plain = ruled = rendered(user)
+    without_system = with_system = rendered(user)
     with contextlib.suppress(TemplateError):  # some templates (Gemma) refuse a system message
-        ruled = rendered(("system", "{{ .System }}"), user)
-    asked = plain if "{{ .System }}" not in ruled else f"{{{{ if .System }}}}{ruled}{{{{ else }}}}{plain}{{{{ end }}}}"
-    return asked + "{{ .Response }}" + tokenizer.decode([end_of_turn_id(tokenizer)])
+        with_system = rendered(("system", "{{ .System }}"), user)
+    prompt = (
+        without_system
+        if "{{ .System }}" not in with_system
+        else f"{{{{ if .System }}}}{with_system}{{{{ else }}}}{without_system}{{{{ end }}}}"
+    )
+    return prompt + "{{ .Response }}" + tokenizer.decode([end_of_turn_id(tokenizer)])

@@ -122,10 +122,10 @@ def upload(run: Run, repo_id: str, kind: str = "merged", private: bool = True, d
     from huggingface_hub import HfApi
 
     hub_errors.check_name(repo_id)
-    text, sent = card(run, kind, repo_id), files(run, kind)
-    size = sum(path.stat().st_size for path in sent) / 2**20
-    what = "\n".join(f"  {path.name}: {path.stat().st_size / 2**20:.1f} MiB" for path in sent)
-    log.info(f"to {repo_id} ({'private' if private else 'public'}), {size:.0f} MiB and the card README.md:\n{what}")
+    text, paths = card(run, kind, repo_id), files(run, kind)
+    size = sum(path.stat().st_size for path in paths) / 2**20
+    listing = "\n".join(f"  {path.name}: {path.stat().st_size / 2**20:.1f} MiB" for path in paths)
+    log.info(f"to {repo_id} ({'private' if private else 'public'}), {size:.0f} MiB and the card README.md:\n{listing}")
     if dry_run:
         print(text)
         return ""
@@ -135,7 +135,7 @@ def upload(run: Run, repo_id: str, kind: str = "merged", private: bool = True, d
         api.upload_folder(
             repo_id=repo_id,
             folder_path=run.stage(kind).verified(),
-            allow_patterns=[path.name for path in sent],
+            allow_patterns=[path.name for path in paths],
             commit_message=f"{kind} model, made with ftlib",
         )
         api.upload_file(

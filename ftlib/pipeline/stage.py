@@ -103,8 +103,8 @@ class Stage:
         Raises StageMissing, or StageDamaged with the file's name and what to do.
         """
         manifest = self.manifest()
-        known = (self.path.resolve(), manifest["finished"])
-        if known not in _VERIFIED:
+        key = (self.path.resolve(), manifest["finished"])
+        if key not in _VERIFIED:
             for name, expected in manifest.get("sums", {}).items():
                 path = self.path / name
                 if not path.is_file():
@@ -113,7 +113,7 @@ class Stage:
                     raise StageDamaged(
                         f"{path}: checksum mismatch: the file was modified or corrupted; {self._way_out()}"
                     )
-            _VERIFIED.add(known)
+            _VERIFIED.add(key)
         return self.path
 
     def _way_out(self) -> str:

@@ -172,8 +172,8 @@ def _build(stage: Stage, key: StageKey, stale: str, cfg: Config, run: Run) -> No
 
 def expected(name: str, profile: str) -> str:
     """Return a note on how long a stage took on the sample when the course was recorded; '' for a few seconds."""
-    known = json.loads((resources.files("ftlib.config.profiles") / "times.json").read_text(encoding="utf-8"))
-    entry = known.get(profile, {}).get(name)
+    times = json.loads((resources.files("ftlib.config.profiles") / "times.json").read_text(encoding="utf-8"))
+    entry = times.get(profile, {}).get(name)
     if entry is None or entry["seconds"] < MIN_EXPECTED:
         return ""
     return f"; on the sample it took {entry['seconds']:.0f} s on {entry['device']}"

@@ -244,8 +244,8 @@ def recorded_speed() -> list[dict]:
 
 def of_shape(rows: list[dict], shape: str) -> list[dict]:
     """Return the rows of one model shape, in their order, each with `times`: its tokens/s over those of the first."""
-    mine = [row for row in rows if row["shape"] == shape]
-    return [row | {"times": row["tokens_per_s"] / mine[0]["tokens_per_s"]} for row in mine]
+    shape_rows = [row for row in rows if row["shape"] == shape]
+    return [row | {"times": row["tokens_per_s"] / shape_rows[0]["tokens_per_s"]} for row in shape_rows]
 
 
 def speed_table(rows: list[dict], shape: str) -> Table:

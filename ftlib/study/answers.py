@@ -196,8 +196,9 @@ class Work:
     def key(self, job: Job) -> str:
         """Return the fingerprint of a job's answers: training, merge, decoding, rows."""
         merge, trained = job.cfg.merge, self.trained(job).path.name
-        plain = merge.onto == "base" or job.cfg.model.quantization == "none"  # there is only one base to merge onto
-        dtype = merge.dtype if plain else [merge.dtype, merge.onto]
+        # with one possible base, `onto` changes nothing
+        has_one_base = merge.onto == "base" or job.cfg.model.quantization == "none"
+        dtype = merge.dtype if has_one_base else [merge.dtype, merge.onto]
         return fingerprint([FORMAT, trained, dtype, *_asking(job), self.rows(job)])
 
     def base_keys(self, job: Job) -> dict[tuple[str, str], str]:
@@ -245,13 +246,13 @@ class Work:
         adapter = stages.bring_up_to_date("adapter", adapter_key, job.cfg, trained)
         free()
         self._check_seen(job, trained_uids(adapter.path))
-        read = {"adapter": trained.path.name, "dataset": _key_of(trained)}
-        stage_key = StageKey(key, job.cfg.to_dict(), read)
+        read_keys = {"adapter": trained.path.name, "dataset": _key_of(trained)}
+        stage_key = StageKey(key, job.cfg.to_dict(), read_keys)
         with stage.writing(stage_key, job.cfg.profile, stages.KEPT["evaluation"]) as result:
             from ftlib.merging import merged_in_memory
 
-            asked = SystemInputs("tuned", self.rows(job), generated=job.study.text_rows)
-            dtype = self._ask(job, asked, stage, key, functools.partial(merged_in_memory, job.cfg, adapter.path))
+            inputs = SystemInputs("tuned", self.rows(job), generated=job.study.text_rows)
+            dtype = self._ask(job, inputs, stage, key, functools.partial(merged_in_memory, job.cfg, adapter.path))
             shutil.copy(adapter.path / "train_log.jsonl", stage.path)
             manifest = adapter.manifest()
             data = trained.stage("dataset").manifest()
@@ -271,8 +272,8 @@ class Work:
                 return
             with stage.writing(StageKey(key, {}, {}), job.cfg.profile, stages.KEPT["evaluation"]) as result:
                 load = functools.partial(load_plain, fetch(job.cfg.model.name))
-                asked = SystemInputs(system, {split: rows}, self._few_shot(job, system), generated=job.study.text_rows)
-                result["answers_in"] = self._ask(job, asked, stage, key, load)
+                inputs = SystemInputs(system, {split: rows}, self._few_shot(job, system), generated=job.study.text_rows)
+                result["answers_in"] = self._ask(job, inputs, stage, key, load)
                 tokenizer = load_tokenizer(job.cfg.model.name)
                 references = zip(
                     scored_bytes(tokenizer, job.cfg, rows), ends_in_time(tokenizer, job.cfg, rows), strict=True
@@ -281,13 +282,13 @@ class Work:
                     stage.path / REFERENCES, {row["uid"]: each for row, each in zip(rows, references, strict=True)}
                 )
 
-    def _ask(self, job: Job, asked: SystemInputs, stage: Stage, key: str, load) -> str:
+    def _ask(self, job: Job, inputs: SystemInputs, stage: Stage, key: str, load) -> str:
         """Store the answers of one model in the stage's answers.jsonl; return the dtype that it answered in."""
         from ftlib.runtime import hardware
 
         dtype, _ = hardware.compute_dtype()
-        store = AnswerStore.open(stage.path, {asked.system: fingerprint([key, dtype])})
-        answer_missing(store, asked, job.cfg, functools.partial(load, dtype))
+        store = AnswerStore.open(stage.path, {inputs.system: fingerprint([key, dtype])})
+        answer_missing(store, inputs, job.cfg, functools.partial(load, dtype))
         if not (stage.path / ANSWERS).exists():
             raise StudyError(f"{job.name}: no rows to answer; set evaluation.rows to 1 or more")
         return dtype
@@ -341,9 +342,9 @@ def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterat
         return set(texts.items())
 
     uids = {row["uid"] for row in held_out}
-    taken = set() if leaks else set().union(*map(text_keys, held_out))
+    held_out_keys = set() if leaks else set().union(*map(text_keys, held_out))
     for row_idx, row in enumerate(rows):
-        if row["uid"] not in uids and not (text_keys(row) & taken):
+        if row["uid"] not in uids and not (text_keys(row) & held_out_keys):
             yield row_idx
 
 

@@ -69,8 +69,8 @@ def change_cell(study: dict, run: dict, metric: str, split: str) -> str:
     ]
     same_rows = all(block["n"] == run["against"][split].get("n") for block in blocks)
     values = [a[metric] - b[metric] for a, b in zip(*by_seed, strict=True) if metric in a and metric in b]
-    known = same_rows and len(values) > 1 and len(values) == len(by_seed[0])
-    return with_seeds(change, (min(values), max(values)) if known else None)
+    has_range = same_rows and len(values) > 1 and len(values) == len(by_seed[0])
+    return with_seeds(change, (min(values), max(values)) if has_range else None)
 
 
 def _with_verdict(study: dict, run: dict, metric: str, split: str) -> str:
@@ -83,21 +83,24 @@ def came_out(study: dict, name: str) -> str:
     run = study["runs"][name]
     unseen = run["metrics"]["unseen"]
     if name == study["first"]:
-        known = {metric: title for metric, title in SAID["unseen"].items() if metric in unseen["systems"]["tuned"]}
-        shown = [
-            f"{title} {cell}" for title, cell in zip(known.values(), seed_cells(unseen, known, "tuned"), strict=True)
+        metric_titles = {
+            metric: title for metric, title in SAID["unseen"].items() if metric in unseen["systems"]["tuned"]
+        }
+        cells = [
+            f"{title} {cell}"
+            for title, cell in zip(metric_titles.values(), seed_cells(unseen, metric_titles, "tuned"), strict=True)
         ]
-        return f"{'; '.join(shown)}; seeds {', '.join(map(str, run['seeds']))}."
+        return f"{'; '.join(cells)}; seeds {', '.join(map(str, run['seeds']))}."
     sentences = []
     for split, titles in SAID.items():
         changes = run.get("against", {}).get(split, {})
-        shown = [
+        cells = [
             f"{title} {_with_verdict(study, run, metric, split)}"
             for metric, title in titles.items()
             if metric in changes
         ]
-        if shown:
-            sentences.append(f"{split} rows: {'; '.join(shown)}")
+        if cells:
+            sentences.append(f"{split} rows: {'; '.join(cells)}")
     return f"Against {study['first']}, {'; '.join(sentences)}." if sentences else "Nothing to compare it with."
 
 

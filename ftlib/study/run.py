@@ -51,8 +51,8 @@ def run_study(
     chosen = [job for job in jobs if not only or job.run.name in only]
     unknown = set(only or []) - {job.run.name for job in jobs}
     if unknown:
-        there = ", ".join(run.name for run in study.runs)
-        raise StudyError(f"--only {', '.join(sorted(unknown))}: no such run; the study has {there}")
+        names = ", ".join(run.name for run in study.runs)
+        raise StudyError(f"--only {', '.join(sorted(unknown))}: no such run; the study has {names}")
     _ = work.own_data  # a file that cannot be read stops the study, not each of its runs
     if train:
         for job_number, job in enumerate(chosen, 1):

@@ -42,16 +42,16 @@ def can_compile(cfg: Config, chosen: Precision, model) -> bool:
     """
     if not cfg.train.compile:
         return False
-    family, against = model.config.model_type, None
+    family, reason = model.config.model_type, None
     if family not in FAMILIES:
-        against = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
+        reason = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
     elif chosen.fp16:
-        against = "float16 needs dynamic loss scaling, which a captured step does not support; bfloat16 is supported"
-    if against is None:
+        reason = "float16 needs dynamic loss scaling, which a captured step does not support; bfloat16 is supported"
+    if reason is None:
         return True
     if cfg.set_by_user("train.compile"):
-        raise ConfigError(f"train.compile = true: {against}; set train.compile=false")
-    log.info(f"  note: trained without train.compile: {against}")
+        raise ConfigError(f"train.compile = true: {reason}; set train.compile=false")
+    log.info(f"  note: trained without train.compile: {reason}")
     return False
 
 

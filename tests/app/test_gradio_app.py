@@ -169,9 +169,9 @@ def test_a_blind_vote_counts_once_for_a_pair_and_only_if_it_was_not_revealed(des
     assert W["half"] in desk.vote(answer_pair_of(5, True, third, stopped=True), "right", "en")
     counts = {blind: sum(each.values()) for (_, blind), each in desk.votes.counts().items()}
     assert counts == {True: 1, False: 4}
-    desk.votes.reveal(desk.model, "asked key")
+    desk.votes.reveal(desk.model, "question key")
     assert W["known"] in desk.vote(
-        answer_pair_of(6, True, {"base": "x", "tuned": "y"}, asked="asked key"), "left", "en"
+        answer_pair_of(6, True, {"base": "x", "tuned": "y"}, question_key="question key"), "left", "en"
     )
     long = {"base": "b" * 200, "tuned": "t" * 200}
     desk.vote(answer_pair_of(7, True, long), "left", "en")

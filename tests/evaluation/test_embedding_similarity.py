@@ -16,7 +16,7 @@ class Tiny(embedding_similarity.Cosine):
 
         torch.manual_seed(0)
         sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-        self.tokenizer, self.known = smoke.tokenizer(), {}
+        self.tokenizer, self.embeddings = smoke.tokenizer(), {}
         self.model = BertModel(BertConfig(vocab_size=len(self.tokenizer), **sizes)).eval()
 
 
