@@ -52,7 +52,7 @@ def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, qu
 
 
 def notes(question: str, open_book: bool, has_sources: bool) -> Iterator[str]:
-    """Yield what the user should know before the answer."""
+    """Yield notes to print before the answer."""
     if note := language_note(question):
         yield note
     if open_book and not has_sources:

@@ -132,7 +132,7 @@ def message(text: str, role: str = "alert") -> str:
 
 
 def row_page(row: dict | None, split: str, lang: str) -> str:
-    """Render one row of the catalog as a page of its own; None: it does not exist."""
+    """Render a page with one row of the catalog; None: the row does not exist."""
     w = wordings()[lang]
     if row is None:
         return ROW.format(lang=lang, title=html.escape(w["no_row"]), about="", text="", back=html.escape(w["back"]))

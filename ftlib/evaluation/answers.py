@@ -48,7 +48,7 @@ class Record:
 
 @dataclass(frozen=True)
 class SystemInputs:
-    """What one system is asked.
+    """The rows and prompts of one system.
 
     Attributes:
         system: its name, a column of the tables.
@@ -68,7 +68,7 @@ class SystemInputs:
 class AnswerStore:
     """The answers of one folder: answers.jsonl on the disk, {(split, system, uid): record} in memory.
 
-    With several processes each appends to a file of its own; `open` merges them.
+    Each process appends to its own file; `open` merges them.
     """
 
     def __init__(self, folder: Path, records: dict[tuple[str, str, str], Record]):

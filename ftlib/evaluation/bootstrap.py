@@ -9,7 +9,7 @@ and 100 %; medians have the exact interval of order statistics. Two systems answ
 row by row (paired; Koehn 2004): what makes a title hard for both cancels out. Usage: `mean_interval(rouge)`,
 `paired_difference(tuned, base)`; for the NLL `ratio_interval(nll_sum, nll_tokens)`.
 
-The intervals cover the sampling of rows, not the training seed: tables print the range over seeds beside them.
+The intervals cover the sampling of rows, not the training seed: tables also print the range over seeds.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def mean_interval(values: Values, resamples: int = RESAMPLES, seed: int = 0) -> 
 def share_interval(values: Values) -> dict:
     """Compute a share of rows (values 0 or 1; means over seeds may lie between) with Wilson's interval.
 
-    1,000 of 1,000 give [0.996, 1], not [1, 1]: resampling rows that are all alike shows no spread.
+    1,000 of 1,000 give [0.996, 1], not [1, 1]: resampling identical values shows no spread.
     """
     (values,) = _columns(values=values)
     if values.min() < 0 or values.max() > 1:

@@ -19,8 +19,8 @@ LONG_GRAM = 8  # consecutive words that are rarely repeated by chance
 class Column(NamedTuple):
     """One metric as a table shows it.
 
-    better: "higher", "lower", or "reference" for a metric in which the reference has a value of its own: nearer to it is
-    better, from either side. "neutral" says that no direction is.
+    better: "higher", "lower", or "reference" for a metric whose value for the reference text is the target: nearer to
+    it is better, from either side. "neutral": neither direction is better.
     """
 
     name: str

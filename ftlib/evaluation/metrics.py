@@ -136,7 +136,7 @@ class Chrf(RowMetric):
 
 
 class Form(RowMetric):
-    """`format`: the answer begins with "Description:", the one metric that sees it. `stops`: it ended by itself.
+    """`format`: the answer begins with "Description:", which no other metric measures. `stops`: it ended with an end token.
 
     Shares: 1.0 or 0.0 a row. `stops` needs the extra argument `stopped` (a bool a row) and is left out without it.
     """
@@ -299,9 +299,9 @@ def score_rows(
 ) -> Rows:
     """Compute every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
 
-    stopped: whether each answer ended by itself; None (a baseline that generates nothing) leaves `stops` out, as no
-    `copied_run` and no `cosine` (see `embedding_similarity`) leave out those. `nll` and `bits_per_byte` need the model.
-    Raises ValueError if there are no rows or the lists differ in length.
+    stopped: whether each answer ended with an end token; with None (baselines, which generate nothing) `stops` is left
+    out, as are `copied_run` and `cosine` (see `embedding_similarity`) without their metric. `nll` and `bits_per_byte`
+    need the model. Raises ValueError if there are no rows or the lists differ in length.
     """
     texts = {"predictions": list(answers), "references": list(references), "per_row": True}
     rows = Rouge().compute(**texts) | Chrf().compute(**texts)

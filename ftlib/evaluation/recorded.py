@@ -68,9 +68,8 @@ def _upgrade_changes(changes: dict, a: dict, b: dict, reference: dict, text_n: i
         if not isinstance(change, dict) or name not in a or name not in b:
             continue
         certain = any(each[name]["mean"] in (0, 1) for each in (a, b))
-        if (
-            name in SHARES and certain
-        ):  # in between, the recorded bootstrap over rows holds the pairing, which is not stored
+        # other shares keep the recorded bootstrap interval, because the pairing of rows is not stored
+        if name in SHARES and certain:
             change |= newcombe(a[name], b[name])
         elif text_n < SMALL:
             change["ci95"] = widened(change, text_n)

@@ -89,7 +89,7 @@ class Evaluated(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an evaluation reads, beside the settings.
+    """The inputs of an evaluation, apart from the settings.
 
     Attributes:
         dataset: the DatasetDict of the run.

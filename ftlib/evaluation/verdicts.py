@@ -57,7 +57,7 @@ def has_verdict(change: dict, name: str) -> bool:
 def verdict_of(change: dict, name: str) -> str | None:
     """Return 'better', 'worse' or None (no difference shown) for a paired difference, by its interval and direction.
 
-    A metric whose reference has a value of its own is better where the distance to it is smaller.
+    Where the reference text's own value is the target, the smaller distance to it is better.
     """
     if not has_verdict(change, name):
         return None

@@ -34,11 +34,8 @@ TYPES = {  # name: (type of the matrices, type of the file)
     "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
 }
 BLOCK = 32  # weights of a q8_0 block: a row must hold complete blocks
-PRE_TOKENIZERS = {
-    "ByteLevel": "gpt-2",
-    "Digits ByteLevel": "smollm",
-    "Split ByteLevel": "llama-bpe",
-}  # llama.cpp's names
+# {type of the pre-tokenizer: its name in llama.cpp}
+PRE_TOKENIZERS = {"ByteLevel": "gpt-2", "Digits ByteLevel": "smollm", "Split ByteLevel": "llama-bpe"}
 SPACE = "▁"  # how SentencePiece writes a space
 PROOF_TOKENS = 48
 # what all engines implement alike: greedy decoding without any change of the logits

@@ -18,12 +18,8 @@ from ftlib.runtime.console import log
 from ftlib.runtime.files import read_json
 
 KINDS = ("merged", "adapter")
-LEFT_HERE = (
-    "manifest.json",
-    "started.json",
-    "README.md",
-    "trained_uids.txt",
-)  # manifests hold local paths; the card is written here
+# not uploaded: manifests hold local paths, and the card is rendered
+LEFT_HERE = ("manifest.json", "started.json", "README.md", "trained_uids.txt")
 SCORES = {"rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge", "chrf": "chrf"}  # the hub's names of the metrics
 USAGE = """from transformers import AutoModelForCausalLM, AutoTokenizer
 {imports}
@@ -108,7 +104,7 @@ def _usage(kind: str, base: str, repo_id: str, config: dict, run: Run) -> str:
 
 
 def files(run: Run, kind: str) -> list[Path]:
-    """Return the files to upload, beside the card. Raises StageMissing."""
+    """Return the files to upload next to the card. Raises StageMissing."""
     folder = run.stage(kind).path
     run.stage(kind).manifest()
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name not in LEFT_HERE)

@@ -68,9 +68,8 @@ class Stage:
         self.path, self.name, self.wait = path, path.name, wait
         self._manifest_path = path / "manifest.json"
         self._started_path = path / "started.json"
-        self._backup = (
-            path.parent / f".{path.name}.before"
-        )  # a complete result, until the one that replaces it is complete
+        # holds the complete result while a rebuild is unfinished
+        self._backup = path.parent / f".{path.name}.before"
         self._lock = FileLock(path.parent / f".{path.name}.lock")
 
     @property

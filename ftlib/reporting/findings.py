@@ -18,12 +18,12 @@ def findings(metrics: dict) -> list[str]:
         n = metrics[split]["n"]
         where = f"{split.capitalize()} titles (n = {n})"
         nll, rouge = change["nll"], change["rougeL"]
-        beside = with_seeds(nll, seed_range(metrics[split], "nll", "tuned", "base"))
-        sentences.append(f"{where}: the references' NLL per token {_verdict(nll, n)} ({beside} nats).")
+        figures = with_seeds(nll, seed_range(metrics[split], "nll", "tuned", "base"))
+        sentences.append(f"{where}: the references' NLL per token {_verdict(nll, n)} ({figures} nats).")
         base, tuned = systems["base"]["format"]["mean"], systems["tuned"]["format"]["mean"]
         sentences.append(f'{where}: {base:.0%} of the answers began with "Description:" before, {tuned:.0%} after.')
-        beside = with_seeds(rouge, seed_range(metrics[split], "rougeL", "tuned", "base"))
-        sentences.append(f"{where}: ROUGE-L {_verdict(rouge, n)} ({beside}).")
+        figures = with_seeds(rouge, seed_range(metrics[split], "rougeL", "tuned", "base"))
+        sentences.append(f"{where}: ROUGE-L {_verdict(rouge, n)} ({figures}).")
         if rouge["ci95"][0] <= 0:
             echo = [f"{systems[s]['title_coverage']['mean']:.0%}" for s in ("base", "tuned")]
             sentences.append(
@@ -44,7 +44,7 @@ def findings(metrics: dict) -> list[str]:
 
 
 def _about_ends(split: dict) -> list[str]:
-    """Generate a sentence where `stops` says little about the model."""
+    """Generate a sentence where `stops` is not informative about the model."""
     if split["systems"]["tuned"].get("stops", {}).get("forced"):
         return ["the length penalty forces every answer to end, so `stops` says nothing of the model."]
     reference_share = split.get("reference", {}).get("stops", {}).get("mean", 1.0)

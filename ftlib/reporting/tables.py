@@ -85,7 +85,7 @@ def center(summary: dict) -> str:
 
 
 def with_seeds(summary: dict, seeds: tuple[float, float] | None) -> str:
-    """Format an interval over rows, and beside it the range of the seeds."""
+    """Format an interval over rows, followed by the range over the seeds."""
     if seeds is None or summary.get("forced"):
         return interval(summary)
     return f"{interval(summary)}, seeds {number(seeds[0])} to {number(seeds[1])}"
@@ -115,7 +115,7 @@ def cells(values: Mapping, names: Iterable[str], write: Callable[[dict], str] = 
 
 
 def seed_cells(split: dict, names: Iterable[str], *pair: str) -> list[str]:
-    """Return `cells` of a system of a split, or a difference of two, with the range of the seeds beside the interval."""
+    """Return `cells` of a system of a split, or a difference of two, with the interval and the range over the seeds."""
     values = split["differences"]["-".join(pair)] if len(pair) > 1 else split["systems"][pair[0]]
     return [with_seeds(values[name], seed_range(split, name, *pair)) if name in values else DASH for name in names]
 

@@ -85,7 +85,7 @@ class Work:
     def training_data(self, job: Job) -> Run:
         """Return the data set of a job: training rows by the run's settings, held-out rows by the study's.
 
-        A run that cleans differently, say, would otherwise be measured on other rows, and might train on the held-out ones.
+        Otherwise a run with other cleaning steps would be evaluated on other rows, and might train on held-out ones.
         """
         if _data_settings(job.cfg) == _data_settings(self.cfg) and not job.run.leaks:
             return self.own_data

@@ -106,7 +106,7 @@ def mean_over_seeds(seeds: list[RowValues]) -> RowValues:
 
 
 def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
-    """Compute means and differences with intervals, in the schema of metrics.json, and what a study needs beside them."""
+    """Compute means and differences with intervals, in the schema of metrics.json, with the further values that a study needs."""
     return {
         split: {"n": rows.n, "text_n": rows.text_n}
         | summarize(rows.values, rows.likelihoods, resamples, rows.references)

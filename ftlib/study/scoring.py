@@ -124,7 +124,7 @@ class Scorer:
         return [self._base_answers[key][system, row["uid"]] for row in rows]
 
     def _references(self, key: str, rows: list[dict]) -> list[tuple[int, bool]]:
-        """Return what is known of each reference, see `answers.REFERENCES`."""
+        """Return the recorded properties of each reference, see `answers.REFERENCES`."""
         if key not in self._base_references:
             self._base_references[key] = read_json(self.work.base(key).path / REFERENCES)
         return [self._base_references[key][row["uid"]] for row in rows]
@@ -154,9 +154,8 @@ def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) ->
 
     A run that was scored elsewhere keeps its entry in `results/`.
     """
-    with FileLock(
-        f"{work.folder}.lock"
-    ):  # the processes of a study that share its work folder write the same two files
+    # processes that share the work folder of a study write the same two files
+    with FileLock(f"{work.folder}.lock"):
         recorded, rows = records.load(results_of(results, work.study)), {}
         for job in jobs:
             key, splits = load(work.stage(job).path / ROWS)

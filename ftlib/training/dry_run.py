@@ -21,10 +21,8 @@ from ftlib.runtime import distributed, hardware
 from ftlib.training.compiled_step import FixedTrainer
 from ftlib.training.trainer import CHECKPOINTING, ExamplesTrainer
 
-LARGEST, TYPICAL = (
-    2,
-    3,
-)  # the second of the largest steps runs with the optimizer state allocated, as all later steps do
+# the second of the largest steps runs with the optimizer state allocated, as all later steps do
+LARGEST, TYPICAL = 2, 3
 
 
 def plan(trainer: ExamplesTrainer) -> list[list[list[int]]]:
@@ -72,9 +70,8 @@ def put_back(trainer: ExamplesTrainer) -> Iterator:
             # evaluation_mode: without the DistributedDataParallel wrapper
             yield trainer.accelerator.prepare_model(model, evaluation_mode=True)
         finally:
-            for name in set(model.__dict__) - set(
-                attributes
-            ):  # the forward wrapped in autocast; `train` wraps it again
+            # drop the forward that is wrapped in autocast; `train` wraps it again
+            for name in set(model.__dict__) - set(attributes):
                 delattr(model, name)
             for weight, before in weights_before:
                 with torch.no_grad():

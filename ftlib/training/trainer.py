@@ -184,9 +184,8 @@ class Progress(TrainerCallback):
             raise Diverged(state.global_step, args.logging_steps, entry)
         # the logged loss was read from the GPU, so all steps up to here are done
         self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
-        rate = round(
-            self.trainer.tokens * distributed.world() / self.step_seconds
-        )  # every process has about the same share
+        # every process has about the same share of the tokens
+        rate = round(self.trainer.tokens * distributed.world() / self.step_seconds)
         entry = {"step": state.global_step, **entry, "tokens_per_s": rate}
         with open(self.log_path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
