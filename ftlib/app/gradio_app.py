@@ -130,11 +130,11 @@ def _lay_out(desk: Desk, say: gr.I18n) -> Controls:
     )  # fmt: skip
 
 
-def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
+def _connect(controls: Controls, desk: Desk, stopped: Stopped) -> None:
     """Connect the components to the desk."""
 
     def ask(title, question, open_book, blind, request: gr.Request, *chosen):
-        generation = chosen_decoding(desk.pair.generation, dict(zip(on.decoding, chosen, strict=True)))
+        generation = chosen_decoding(desk.pair.generation, dict(zip(controls.decoding, chosen, strict=True)))
         visitor = request.session_hash
         settings = (title, question, open_book, blind, generation, language(request))
         try:
@@ -159,29 +159,39 @@ def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
         return vote
 
     private = {"show_progress": "hidden", "api_visibility": "private"}
-    submitted = gr.on([on.button.click, on.title.submit, on.question.submit], begin, queue=False, **private)
+    submitted = gr.on(
+        [controls.button.click, controls.title.submit, controls.question.submit], begin, queue=False, **private
+    )
     submitted.then(
         ask,
-        [on.title, on.question, on.open_book, on.blind, *on.decoding.values()],
-        [on.left, on.right, on.sources, on.notice, on.answer_pair, on.voting, on.thanks],
+        [controls.title, controls.question, controls.open_book, controls.blind, *controls.decoding.values()],
+        [
+            controls.left,
+            controls.right,
+            controls.sources,
+            controls.notice,
+            controls.answer_pair,
+            controls.voting,
+            controls.thanks,
+        ],
         concurrency_limit=1,
         **private,
     )
-    on.stop.click(halt, queue=False, **private)
-    for choice, ballot in on.ballots.items():
-        ballot.click(voter(choice), [on.answer_pair], [on.thanks, on.voting], **private)
+    controls.stop.click(halt, queue=False, **private)
+    for choice, ballot in controls.ballots.items():
+        ballot.click(voter(choice), [controls.answer_pair], [controls.thanks, controls.voting], **private)
 
 
-def _decoding(now, say) -> dict[str, gr.components.Component]:
+def _decoding(generation, say) -> dict[str, gr.components.Component]:
     """Add the decoding controls, folded away: {setting: control}, with the run's values."""
-    longest = max(LONGEST, now.max_new_tokens)
+    longest = max(LONGEST, generation.max_new_tokens)
     return {
-        "max_new_tokens": gr.Slider(8, longest, now.max_new_tokens, step=1, label=say("longest")),
-        "do_sample": gr.Checkbox(now.do_sample, label=say("sample")),
-        "temperature": gr.Slider(0.1, 2.0, now.temperature, step=0.05, label=say("temperature")),
-        "top_p": gr.Slider(0.05, 1.0, now.top_p, step=0.05, label=say("top_p")),
-        "min_p": gr.Slider(0.0, 0.5, now.min_p, step=0.01, label=say("min_p")),
-        "repetition_penalty": gr.Slider(1.0, 2.0, now.repetition_penalty, step=0.05, label=say("penalty")),
+        "max_new_tokens": gr.Slider(8, longest, generation.max_new_tokens, step=1, label=say("longest")),
+        "do_sample": gr.Checkbox(generation.do_sample, label=say("sample")),
+        "temperature": gr.Slider(0.1, 2.0, generation.temperature, step=0.05, label=say("temperature")),
+        "top_p": gr.Slider(0.05, 1.0, generation.top_p, step=0.05, label=say("top_p")),
+        "min_p": gr.Slider(0.0, 0.5, generation.min_p, step=0.01, label=say("min_p")),
+        "repetition_penalty": gr.Slider(1.0, 2.0, generation.repetition_penalty, step=0.05, label=say("penalty")),
     }
 
 

@@ -99,10 +99,10 @@ class Guard:
             return PlainTextResponse(advice, 400)
         origin = headers.get(b"origin")
         if origin is not None:
-            asking = _host_of(origin.partition("://")[2])
+            origin_host = _host_of(origin.partition("://")[2])
             # an IP address is accepted only if it is the page's own: another site may be served from an IP address too
-            listed = tuple(name for name in self.allowed if name != ANY_ADDRESS)
-            if asking != host and not is_allowed(asking, listed):
+            named_hosts = tuple(name for name in self.allowed if name != ANY_ADDRESS)
+            if origin_host != host and not is_allowed(origin_host, named_hosts):
                 return PlainTextResponse("cross-origin request refused: open the page itself\n", 403)
         length = headers.get(b"content-length", "0")
         if not length.isascii() or not length.isdecimal() or len(length) > 12 or int(length) > self.largest:

@@ -103,8 +103,8 @@ def _words(text: str, missing: set[str]) -> str:
     """Escape a text; words of `missing` are underlined."""
     pieces = []
     for piece in _PIECE.findall(text):
-        shown = html.escape(piece)
-        pieces.append(f"<u>{shown}</u>" if missing & set(words(piece)) else shown)
+        escaped = html.escape(piece)
+        pieces.append(f"<u>{escaped}</u>" if missing & set(words(piece)) else escaped)
     return "".join(pieces)
 
 

@@ -145,7 +145,7 @@ def summary(title: str, question: str, answers: dict[str, str], sources: Sequenc
     the most support for an answer.
     """
     supporting = supporting_sentences(answers.values(), sources)
-    shown = answers.get("tuned") or next(iter(answers.values()), "")
+    main_answer = answers.get("tuned") or next(iter(answers.values()), "")
     return {
         "title": title,
         "question": question,
@@ -160,7 +160,7 @@ def summary(title: str, question: str, answers: dict[str, str], sources: Sequenc
             }
             for source in supporting
         ],
-        "sentences": [{"text": each.text, "supported": each.supported} for each in mark(shown, sources)],
+        "sentences": [{"text": each.text, "supported": each.supported} for each in mark(main_answer, sources)],
     }
 
 
@@ -183,9 +183,9 @@ def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> l
     together have a higher likelihood than the same two descriptions swapped. Each text is scored under both titles, so
     generic or long texts have no advantage. Chance level is 0.5.
     """
-    others = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbors()
+    neighbors = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbors()
     examples = []
-    for row, other in zip(rows[:count], (rows[row_idx] for row_idx in others[:count]), strict=True):
+    for row, other in zip(rows[:count], (rows[row_idx] for row_idx in neighbors[:count]), strict=True):
         for title, text in ((row, row), (other, other), (row, other), (other, row)):
             examples.append(_example(pair, title["title"], text["content"]))
     sums, _ = answer_nll(pair.models[system], examples, pair.tokenizer.pad_token_id, pair.row_length)

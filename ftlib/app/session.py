@@ -214,8 +214,8 @@ def language(request) -> str:
     return html.language_of(request.headers.get("accept-language") if request else None)
 
 
-def chosen_decoding(now, chosen: dict):
+def chosen_decoding(generation, choices: dict):
     """Return the run's decoding with a visitor's choices, after checking them; no answer is longer than `LONGEST`."""
-    limit = max(LONGEST, now.max_new_tokens)
-    chosen = chosen | {"max_new_tokens": min(int(chosen["max_new_tokens"]), limit)}
-    return type(now).model_validate(now.model_dump() | chosen)
+    limit = max(LONGEST, generation.max_new_tokens)
+    choices = choices | {"max_new_tokens": min(int(choices["max_new_tokens"]), limit)}
+    return type(generation).model_validate(generation.model_dump() | choices)

@@ -71,8 +71,8 @@ class Votes:
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             file.execute(TABLE)
             placeholders = ", ".join(f":{name}" for name in COLUMNS)
-            done = file.execute(f"insert or ignore into votes ({', '.join(COLUMNS)}) values ({placeholders})", vote)  # noqa: S608, our own columns
-            return done.rowcount == 1
+            cursor = file.execute(f"insert or ignore into votes ({', '.join(COLUMNS)}) values ({placeholders})", vote)  # noqa: S608, our own columns
+            return cursor.rowcount == 1
 
     def reveal(self, model: str, *keys: str) -> None:
         """Record that the names of these pairs were shown (keys: `pair_key`, `question_key`); "" is no key."""

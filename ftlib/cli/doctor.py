@@ -39,8 +39,8 @@ def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
     facts += [f"{name} {version}" for name, version in provenance.versions().items() if name != "python"]
     if not missing:  # the other checks import them
         facts += _device(one_gpu)
-        chosen, wrong = _profile()
-        facts, problems = facts + chosen, problems + wrong
+        profile_facts, profile_problems = _profile()
+        facts, problems = facts + profile_facts, problems + profile_problems
     facts += [f"runs: {runs_root()} ({len(list_runs())} runs)", _folder("cache", cache_dir())]
     return facts, problems + _disk(runs_root())
 

@@ -50,10 +50,10 @@ def record(
     {key: value} that override a profile other than the committed one, recorded with its times. Raises CourseError for
     an unknown name, and nbclient's CellExecutionError where a cell fails.
     """
-    chosen = [
+    paths = [
         path for path in notebook_files.notebook_paths(root) if not names or any(path.name.startswith(n) for n in names)
     ]
-    if len(chosen) < max(len(names), 1):
+    if len(paths) < max(len(names), 1):
         raise CourseError(
             f"{' '.join(names)}: no such notebook; allowed are {', '.join(p.stem for p in notebook_files.notebook_paths(root))}"
         )
@@ -63,7 +63,7 @@ def record(
         )
     commit = provenance.git_commit()
     with tempfile.TemporaryDirectory(prefix="ftlib-record-") as folder:
-        for path in chosen:
+        for path in paths:
             log.info(f"{path.stem}: running at the {profile} profile")
             notebook = notebook_files.read(path)
             measured = execute(notebook, Path(folder), profile, root, settings or {})

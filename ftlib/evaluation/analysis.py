@@ -68,7 +68,7 @@ def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> 
     return names_by_verdict
 
 
-def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
+def side_by_side(rows: dict, records: dict, per_row: dict) -> list[dict]:
     """Return a dict a row: uid, split, title, question, reference, each system's answer, rougeL_<system>, delta."""
     lines = []
     for split, split_rows in rows.items():
@@ -80,7 +80,7 @@ def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
                 "title": row["title"],
                 "question": row["question"],
             }
-            line |= {"reference": row["content"]} | {s: done[split, s, row["uid"]].text for s in systems}
+            line |= {"reference": row["content"]} | {s: records[split, s, row["uid"]].text for s in systems}
             line |= {f"rougeL_{s}": round(systems[s]["rougeL"][row_idx], 4) for s in systems}
             line["delta"] = round(line["rougeL_tuned"] - line["rougeL_base"], 4)
             lines.append(line)

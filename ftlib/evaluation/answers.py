@@ -149,15 +149,17 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
 
     load: returns the model; called only if something is missing. With several processes each takes its share.
     """
-    todo = store.missing(inputs)
-    if not todo:
+    questions = store.missing(inputs)
+    if not questions:
         log.info(f"{inputs.system}: all {sum(map(len, inputs.rows.values()))} answers are stored already")
         return
-    todo = distributed.mine(todo)
+    questions = distributed.mine(questions)
     tokenizer, model = load_tokenizer(cfg.model.name), load()
-    scored = score_references(model, tokenizer, inputs, todo, cfg)
-    store.add(record for record, question in zip(scored, todo, strict=True) if not question.generated)
-    to_generate = [(record, question.row) for record, question in zip(scored, todo, strict=True) if question.generated]
+    scored = score_references(model, tokenizer, inputs, questions, cfg)
+    store.add(record for record, question in zip(scored, questions, strict=True) if not question.generated)
+    to_generate = [
+        (record, question.row) for record, question in zip(scored, questions, strict=True) if question.generated
+    ]
 
     def on_batch(positions: list[int], answers: list[Answer]) -> None:
         pairs = [(to_generate[position][0], answer) for position, answer in zip(positions, answers, strict=True)]
@@ -169,15 +171,15 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
     gc.collect()
 
 
-def score_references(model, tokenizer, inputs: SystemInputs, todo: list[Question], cfg: Config) -> list[Record]:
+def score_references(model, tokenizer, inputs: SystemInputs, questions: list[Question], cfg: Config) -> list[Record]:
     """Compute the likelihood of each row's reference; the records have no text."""
-    rows = [question.row for question in todo]
+    rows = [question.row for question in questions]
     examples = encode_rows(tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages)
     longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
     losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{inputs.system}: likelihood")
     return [
         Record(example["uid"], question.split, inputs.system, None, **likelihood_parts(tokenizer, example, nats))
-        for question, example, nats in zip(todo, examples, losses, strict=True)
+        for question, example, nats in zip(questions, examples, losses, strict=True)
     ]
 
 

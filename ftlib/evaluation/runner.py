@@ -107,12 +107,12 @@ class Inputs:
     index: Index | None = None
 
 
-def evaluate(cfg: Config, inputs: Inputs, folder: Path, about: dict) -> Evaluated | None:
+def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> Evaluated | None:
     """Answer, score and summarize; resume with the answers that are missing.
 
     Args:
         folder: for answers.jsonl, metrics.json and rows.json.
-        about: recorded under `settings` in metrics.json.
+        run_settings: recorded under `settings` in metrics.json.
 
     Returns:
         The metrics and a line a row; None in all processes but rank 0, which scores.
@@ -125,7 +125,7 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, about: dict) -> Evaluate
     if not distributed.first():
         return None
     metrics, per_row = score_all(cfg, store, rows, inputs.dataset)
-    metrics["settings"] = about | {
+    metrics["settings"] = run_settings | {
         "base_and_tuned_precision": f"{dtype}: {reason}",
         "generation": cfg.generation.model_dump(),
         "max_length": cfg.train.max_length,

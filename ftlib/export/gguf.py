@@ -65,14 +65,16 @@ def export(
         write(model, tokenizer, path, name, cfg.model.name)
         comparison = read_back(path, tokenizer, input_texts, generation, completions, ends)
         proof[name] = {"bytes": path.stat().st_size, **comparison}
-        same = f"{comparison['same_words']} of {len(input_texts)} prompts answered alike"
-        log.info(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {same} by transformers")
+        agreement = f"{comparison['same_words']} of {len(input_texts)} prompts answered alike"
+        log.info(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {agreement} by transformers")
         if not comparison["same_ids"]:
             raise ExportError(
                 f"{path.name}: prompt ids differ from those of the model's tokenizer; do not use this file, and report this model"
             )
         if name == "f16" and comparison["same_words"] < len(input_texts):
-            raise ExportError(f"{path.name}: {same}, required are all; do not use this file, and report this model")
+            raise ExportError(
+                f"{path.name}: {agreement}, required are all; do not use this file, and report this model"
+            )
     write_text(folder / "Modelfile", modelfile(cfg, tokenizer, f"model-{types[0]}.gguf", ends))
     write_json(folder / "proof.json", proof)
     return proof
@@ -236,16 +238,16 @@ def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list
         return {}
     room = max(len(encode_prompt(tokenizer, text)) for text in prompts) + generation.max_new_tokens
     model = Llama(str(path), n_ctx=room, verbose=False, logits_all=False)
-    same = 0
+    matches = 0
     for text, answer in zip(prompts, words, strict=True):
         ids: list[int] = []
         for token in model.generate(encode_prompt(tokenizer, text), temp=0.0, repeat_penalty=1.0):
             if token in ends or len(ids) == generation.max_new_tokens:
                 break
             ids.append(token)
-        same += tokenizer.decode(ids, skip_special_tokens=True).strip() == answer.text
-    log.info(f"  {path.name}: {same} of {len(prompts)} prompts answered alike by llama.cpp")
-    return {"llama_cpp_same_words": same}
+        matches += tokenizer.decode(ids, skip_special_tokens=True).strip() == answer.text
+    log.info(f"  {path.name}: {matches} of {len(prompts)} prompts answered alike by llama.cpp")
+    return {"llama_cpp_same_words": matches}
 
 
 def modelfile(cfg: Config, tokenizer, file: str, ends: list[int]) -> str:

@@ -192,9 +192,9 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
     funnel = prepare(cfg, folder)
     for note in funnel["notes"]:
         log.info(f"  note: {note}")
-    lost = ", ".join(f"{count} {step}" for step, count in funnel["dropped"].items())
+    dropped = ", ".join(f"{count} {step}" for step, count in funnel["dropped"].items())
     log.info(
-        f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {lost or 'none'}); splits {funnel['splits']}"
+        f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {dropped or 'none'}); splits {funnel['splits']}"
     )
     for kind, malformed in funnel["malformed"].items():
         log.info(f"  {malformed['count']} malformed lines: {kind}, first at lines {malformed['first_lines']}")
@@ -237,7 +237,7 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
 
     manifests = run.manifests()
     data, adapter = manifests["dataset"], manifests["adapter"]
-    about = {
+    run_settings = {
         "model": cfg.model.name,
         "profile": cfg.profile,
         "file": data["file"],
@@ -261,7 +261,7 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         trained_uids(run.stage("adapter").verified()),
         index,
     )
-    results = evaluate(cfg, inputs, folder, about)
+    results = evaluate(cfg, inputs, folder, run_settings)
     if results is None:  # only rank 0 scores
         return {}
     write_files(folder, *results)

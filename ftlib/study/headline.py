@@ -40,8 +40,8 @@ SHORT_SYSTEMS = {
 def metrics_of(study: dict) -> dict:
     """Return `results/headline.json`: unseen, seen and settings of the first run, and the same rows decoded greedily."""
     runs, first = study["runs"], study["first"]
-    about = {key: study[key] for key in ("study", "profile", "evaluate_on", "set")}
-    settings = about | {"run": first, "changes": runs[first]["changes"], "seeds": runs[first]["seeds"]}
+    header = {key: study[key] for key in ("study", "profile", "evaluate_on", "set")}
+    settings = header | {"run": first, "changes": runs[first]["changes"], "seeds": runs[first]["seeds"]}
     metrics = dict(runs[first]["metrics"]) | {"settings": settings}
     if first != SECOND and SECOND in runs:
         metrics[SECOND] = runs[SECOND]["metrics"]
@@ -58,20 +58,20 @@ def tables(study: dict) -> list[str]:
     metrics = metrics_of(study)
     lines = []
     for split in (split for split in SPLIT_TITLES if split in metrics):
-        one = metrics[split]
-        names = [name for name in SHOWN if name in one["systems"]["tuned"]]
-        columns = {"metric": [marked(name, one) for name in names]} | _columns(one, names)
+        split_metrics = metrics[split]
+        names = [name for name in SHOWN if name in split_metrics["systems"]["tuned"]]
+        columns = {"metric": [marked(name, split_metrics) for name in names]} | _columns(split_metrics, names)
         if SECOND in metrics:
             second = _columns(metrics[SECOND][split], names)
             columns |= {f"{SECOND}: {title}": second[title] for title in TUNED}
         lines += [
-            f"{one['n']} {SPLIT_TITLES[split]}, {one['text_n']} of them answered in full, mean of the seeds "
+            f"{split_metrics['n']} {SPLIT_TITLES[split]}, {split_metrics['text_n']} of them answered in full, mean of the seeds "
             f"{', '.join(map(str, metrics['settings']['seeds']))} [95 % interval over rows], then the range of the seeds' means "
             f"(length_ratio: medians); decoding `{metrics['settings']['run']}`:",
             "",
             *Table.of_columns(columns).markdown(),
-            *rerun_note(one),
-            f"Of the references {interval(one['reference']['stops'])} end within the longest answer.",
+            *rerun_note(split_metrics),
+            f"Of the references {interval(split_metrics['reference']['stops'])} end within the longest answer.",
             "",
         ]
     for system in BASELINES:
@@ -102,10 +102,10 @@ def precision_and_recall(split: dict) -> list[str]:
 
 def short_table(metrics: dict) -> list[str]:
     """Render the README's table from `results/headline.json`: four metrics of four systems on unseen titles."""
-    one, settings = metrics["unseen"], metrics["settings"]
-    columns = {title: cells(one["systems"].get(system, {}), SHORT) for system, title in SHORT_SYSTEMS.items()}
+    unseen, settings = metrics["unseen"], metrics["settings"]
+    columns = {title: cells(unseen["systems"].get(system, {}), SHORT) for system, title in SHORT_SYSTEMS.items()}
     return [
-        f"{one['n']:,} titles of the {settings['evaluate_on']} split, mean of the training seeds "
+        f"{unseen['n']:,} titles of the {settings['evaluate_on']} split, mean of the training seeds "
         f"{', '.join(map(str, settings['seeds']))} [95 % interval over rows]. Model: `{settings['set'].get('model.name', '')}`.",
         "",
         *Table.of_columns({"metric": list(SHORT.values())} | columns).markdown(),

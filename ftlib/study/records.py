@@ -80,8 +80,8 @@ def load(folder: Path) -> Recorded:
     for (run, seed), line in recorded.runs.items():
         shared = cells.get((ALL_RUNS, ALL_SEEDS), {}) | cells.get((run, ALL_SEEDS), {})
         for key, run_cells in (((run, None), shared), ((run, seed), shared | cells.get((run, str(seed)), {}))):
-            about = line["against"]
-            compared = about["rows"] if about and key[1] in (None, *about["seeds"]) else {}
+            comparison = line["against"]
+            compared = comparison["rows"] if comparison and key[1] in (None, *comparison["seeds"]) else {}
             recorded.metrics[key], recorded.against[key] = _blocks(run_cells, line["rows"], compared)
     return recorded
 
@@ -89,9 +89,9 @@ def load(folder: Path) -> Recorded:
 def _blocks(cells: Cells, rows: dict[str, dict], compared: dict[str, dict]) -> tuple[dict, dict]:
     """Return (metrics, differences to the first run) of one run and seed, by split."""
     metrics = {
-        split: dict(about) | {"systems": {}, "differences": {}, "reference": {}} for split, about in rows.items()
+        split: dict(sizes) | {"systems": {}, "differences": {}, "reference": {}} for split, sizes in rows.items()
     }
-    against = {split: dict(about) for split, about in compared.items()}
+    against = {split: dict(sizes) for split, sizes in compared.items()}
     for (split, system, metric), values in cells.items():
         if split not in metrics or not values[0]:
             continue
@@ -101,22 +101,22 @@ def _blocks(cells: Cells, rows: dict[str, dict], compared: dict[str, dict]) -> t
             group = metrics[split]["reference"]
         else:
             group = metrics[split]["differences" if "-" in system else "systems"].setdefault(system, {})
-        name, _, part = metric.partition(".")
-        _add(group.setdefault(name, {}), part, values)
+        name, _, kind = metric.partition(".")
+        _add(group.setdefault(name, {}), kind, values)
     return metrics, against
 
 
-def _add(value: dict, part: str, cells: tuple[str, ...]) -> None:
+def _add(value: dict, kind: str, cells: tuple[str, ...]) -> None:
     mean, low, high, *wins = cells
     interval = {"ci95": [float(low), float(high)]} if low else {}
-    if part == "median":
+    if kind == "median":
         value |= {"median": float(mean)} | ({"median_ci95": interval["ci95"]} if interval else {})
-    elif part == "nearer":
+    elif kind == "nearer":
         value["nearer"] = {"mean": float(mean)} | interval
     else:
         value |= {"mean": float(mean)} | interval
         value |= {name: int(count) for name, count in zip(WINS, wins, strict=True) if count}
-        value |= {"forced": True} if part == "forced" else {}
+        value |= {"forced": True} if kind == "forced" else {}
 
 
 def save(folder: Path, recorded: Recorded) -> None:
@@ -223,8 +223,8 @@ def summary(recorded: Recorded) -> dict:
         runs[run] = {"seeds": line["mean_over"], "changes": line["changes"], "metrics": metrics}
         if line["against"]:
             runs[run]["against"] = {"seeds": line["against"]["seeds"]} | recorded.against[run, None]
-    about = {key: lines[0][key] for key in ("study", "profile", "evaluate_on", "set")}
-    return about | {"finished": max(line["finished"] for line in lines), "first": lines[0]["first"], "runs": runs}
+    header = {key: lines[0][key] for key in ("study", "profile", "evaluate_on", "set")}
+    return header | {"finished": max(line["finished"] for line in lines), "first": lines[0]["first"], "runs": runs}
 
 
 def _seed_means(block: dict, mean: dict) -> dict:

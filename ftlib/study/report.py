@@ -86,10 +86,12 @@ def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> st
 def render_study(study: dict, results: Path) -> list[str]:
     """Render one study: where it was measured, values, differences, figure."""
     name, first, runs = study["study"], study["first"], study["runs"]
-    one = next(iter(runs.values()))["metrics"]["unseen"]
-    shown = {metric: marked(title, one, metric) for metric, title in SHOWN.items() if metric in one["systems"]["tuned"]}
+    unseen = next(iter(runs.values()))["metrics"]["unseen"]
+    titles = {
+        metric: marked(title, unseen, metric) for metric, title in SHOWN.items() if metric in unseen["systems"]["tuned"]
+    }
     job_results = recorded_runs(results, name)
-    where = f"{one['n']} {LEGENDS[study['evaluate_on']]}, {one['text_n']} of them answered in full"
+    where = f"{unseen['n']} {LEGENDS[study['evaluate_on']]}, {unseen['text_n']} of them answered in full"
     devices = ", ".join(sorted({result["device"] for result in job_results}))
     commits = ", ".join(sorted({str(result["git_commit"]) for result in job_results}))
     minutes = sum(result["seconds"]["answer"] for result in job_results) / 60
@@ -103,41 +105,43 @@ def render_study(study: dict, results: Path) -> list[str]:
         "",
     ]
     rows = [
-        [label, DASH, DASH, *cells(one["systems"][system], shown), DASH, DASH, DASH]
+        [label, DASH, DASH, *cells(unseen["systems"][system], titles), DASH, DASH, DASH]
         for system, label in (
             ("base", "base, not tuned"),
             ("copy_title", "copy the title"),
             ("nearest", "nearest title's text"),
         )
     ]
-    rows.append(["the reference itself", DASH, DASH, *cells(one["reference"], shown, center), DASH, DASH, DASH])
+    rows.append(["the reference itself", DASH, DASH, *cells(unseen["reference"], titles, center), DASH, DASH, DASH])
     for run_name, run in runs.items():
         run_results = [r for r in job_results if r["run"] == run_name]
         seconds = sum(r["seconds"]["train"] for r in run_results) / len(run_results)
         peak = max(r["training"]["peak_gib"] for r in run_results)
         base = run_results[0]["training"]["base_mib"]
         row = [run_name, _settings(run["changes"]), str(len(run["seeds"]))]
-        row += seed_cells(run["metrics"]["unseen"], shown, "tuned")
+        row += seed_cells(run["metrics"]["unseen"], titles, "tuned")
         rows.append([*row, f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
     lines += [
-        *Table(["run", "changes", "seeds", *shown.values(), "training s", "peak GiB", "base MiB"], rows).markdown(),
-        *rerun_note(one, tuple(shown)),
+        *Table(["run", "changes", "seeds", *titles.values(), "training s", "peak GiB", "base MiB"], rows).markdown(),
+        *rerun_note(unseen, tuple(titles)),
     ]
-    others = {run_name: run for run_name, run in runs.items() if run.get("against", {}).get("unseen")}
-    if not others:
+    compared_runs = {run_name: run for run_name, run in runs.items() if run.get("against", {}).get("unseen")}
+    if not compared_runs:
         return lines
-    rows = [[run_name, *(difference(study, run, metric) for metric in shown)] for run_name, run in others.items()]
-    noise = [log.spread(study, metric) for metric in shown]
+    rows = [
+        [run_name, *(difference(study, run, metric) for metric in titles)] for run_name, run in compared_runs.items()
+    ]
+    noise = [log.spread(study, metric) for metric in titles]
     if any(value is not None for value in noise):
         rows.append([f"*spread of {first}'s seeds*", *(DASH if value is None else number(value) for value in noise)])
         mark = f"{SEED_MARK}: not larger than the spread over the seeds of {first} (largest mean minus smallest)."
     else:
         mark = f"{first} has one seed here, so nothing is known of what another seed does."
-    header = [f"minus {first}", *shown.values()]
+    header = [f"minus {first}", *titles.values()]
     lines += [*Table(header, rows).markdown(), mark, "", f"![{figure(study).alt}](studies/{name}/{PICTURE})", ""]
     seen = [
-        [run_name, *(difference(study, run, metric, "seen") for metric in shown)]
-        for run_name, run in others.items()
+        [run_name, *(difference(study, run, metric, "seen") for metric in titles)]
+        for run_name, run in compared_runs.items()
         if "seen" in run["against"]
     ]
     return lines + (["On seen titles:", "", *Table(header, seen).markdown()] if seen else []) + remembered(study)
@@ -148,14 +152,14 @@ def remembered(study: dict) -> list[str]:
     runs = {name: run["metrics"] for name, run in study["runs"].items() if "seen" in run["metrics"]}
     if not runs:
         return []
-    one = next(iter(runs.values()))["seen"]
+    seen = next(iter(runs.values()))["seen"]
     rows = [
         [name, *seed_cells(metrics["seen"], RECALL, "tuned"), *seed_cells(metrics["unseen"], ["nll"], "tuned")]
         for name, metrics in runs.items()
     ]
-    rows.append(["nearest title's text", *cells(one["systems"]["nearest"], RECALL), DASH])
-    rows.append(["the reference itself", *cells(one["reference"], RECALL, center), DASH])
-    intro = f"What comes back of {one['n']} learned descriptions ({one['text_n']} answered in full):"
+    rows.append(["nearest title's text", *cells(seen["systems"]["nearest"], RECALL), DASH])
+    rows.append(["the reference itself", *cells(seen["reference"], RECALL, center), DASH])
+    intro = f"What comes back of {seen['n']} learned descriptions ({seen['text_n']} answered in full):"
     return [intro, "", *Table(["run", *RECALL.values(), "NLL of unseen titles"], rows).markdown()]
 
 

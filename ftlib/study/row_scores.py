@@ -125,14 +125,14 @@ def against(run: dict[str, RowValues], first: dict[str, RowValues], resamples: i
     changes = {}
     for split in run.keys() & first.keys():
         a, b = run[split], first[split]
-        in_words, scored = _shared(a.uids[: a.text_n], b.uids[: b.text_n]), _shared(a.uids, b.uids)
-        if not len(in_words[0]):
+        text_rows, all_rows = _shared(a.uids[: a.text_n], b.uids[: b.text_n]), _shared(a.uids, b.uids)
+        if not len(text_rows[0]):
             continue
-        values = [_at(each.values[system], rows) for each, rows in zip((a, b), in_words, strict=True)]
-        likelihoods = [_at(each.likelihoods[system], rows) for each, rows in zip((a, b), scored, strict=True)]
-        references = {name: columns[in_words[0]] for name, columns in a.references.items()}
-        about = {"n": len(scored[0]), "text_n": len(in_words[0])}
-        changes[split] = about | paired(*values, *likelihoods, resamples, references)
+        values = [_at(each.values[system], rows) for each, rows in zip((a, b), text_rows, strict=True)]
+        likelihoods = [_at(each.likelihoods[system], rows) for each, rows in zip((a, b), all_rows, strict=True)]
+        references = {name: columns[text_rows[0]] for name, columns in a.references.items()}
+        counts = {"n": len(all_rows[0]), "text_n": len(text_rows[0])}
+        changes[split] = counts | paired(*values, *likelihoods, resamples, references)
     return changes
 
 

@@ -102,16 +102,16 @@ class Scorer:
                     self._shared_values[key] = self._values(job, generated, system_records)
                 columns = self._shared_values[key]
             values[system] = {name: np.asarray(column) for name, column in columns.items()}
-        known = self._references(base_keys["base"], rows)
+        properties = self._references(base_keys["base"], rows)
         likelihoods = {
             system: {
                 name: np.asarray(pair, dtype=float)
-                for name, pair in likelihood_sums(system_records, [size for size, _ in known]).items()
+                for name, pair in likelihood_sums(system_records, [size for size, _ in properties]).items()
             }
             for system, system_records in records.items()
         }
         text_rows = rows[: job.study.text_rows]
-        references = reference_rows(text_rows, [end for _, end in known[: len(text_rows)]], self._copied(job))
+        references = reference_rows(text_rows, [end for _, end in properties[: len(text_rows)]], self._copied(job))
         uids = hashed([row["uid"] for row in rows])
         return RowValues(uids, values, likelihoods, {name: np.asarray(column) for name, column in references.items()})
 

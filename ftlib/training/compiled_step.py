@@ -35,7 +35,7 @@ WARM_UP = 3  # warm-up passes before the capture, as the CUDA notes require; the
 GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts")
 
 
-def can_compile(cfg: Config, chosen: Precision, model) -> bool:
+def can_compile(cfg: Config, precision: Precision, model) -> bool:
     """Return True if `train.compile` is on and this model and precision allow it; print why not.
 
     Raises ConfigError if the user set `train.compile` and it is not possible.
@@ -45,7 +45,7 @@ def can_compile(cfg: Config, chosen: Precision, model) -> bool:
     family, reason = model.config.model_type, None
     if family not in FAMILIES:
         reason = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
-    elif chosen.fp16:
+    elif precision.fp16:
         reason = "float16 needs dynamic loss scaling, which a captured step does not support; bfloat16 is supported"
     if reason is None:
         return True
@@ -57,11 +57,11 @@ def can_compile(cfg: Config, chosen: Precision, model) -> bool:
 
 def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Return the additive attention mask, (rows, 1, length, length): causal within each packed example."""
-    part = (position_ids == 0).cumsum(1)
+    example_ids = (position_ids == 0).cumsum(1)
     length = position_ids.shape[1]
-    before = torch.ones(length, length, dtype=torch.bool, device=position_ids.device).tril()
-    seen = (part[:, None, :, None] == part[:, None, None, :]) & before
-    return torch.zeros((), dtype=dtype, device=position_ids.device).where(seen, torch.finfo(dtype).min)
+    causal = torch.ones(length, length, dtype=torch.bool, device=position_ids.device).tril()
+    visible = (example_ids[:, None, :, None] == example_ids[:, None, None, :]) & causal
+    return torch.zeros((), dtype=dtype, device=position_ids.device).where(visible, torch.finfo(dtype).min)
 
 
 def labeled_loss(
@@ -296,10 +296,10 @@ def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]
         order.extend(torch.randperm(len(lengths), generator=generator)[:count].tolist())
 
     if not t.max_steps:
-        left = round(t.epochs * len(lengths))
-        while left > 0:
-            more(left)
-            left -= len(lengths)
+        remaining = round(t.epochs * len(lengths))
+        while remaining > 0:
+            more(remaining)
+            remaining -= len(lengths)
         return plan_steps(lengths, order, rows, t.max_length)
     steps: list = []
     while len(steps) <= t.max_steps:  # the last step of a plan may be incomplete
@@ -308,12 +308,12 @@ def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]
     return steps[: t.max_steps]
 
 
-def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: int) -> dict:
+def fixed_parts(cfg: Config, precision: Precision, model, examples: list, pad_id: int) -> dict:
     """Return the arguments of `FixedTrainer` beyond the Trainer's: data set, collator and step."""
     lengths = [len(example["input_ids"]) for example in examples]
     processes = distributed.world()
     rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length) / processes) * processes
-    dtype = torch.bfloat16 if chosen.bf16 else None
+    dtype = torch.bfloat16 if precision.bf16 else None
     on_gpu = hardware.cuda_capability() is not None
     return {
         "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, processes),

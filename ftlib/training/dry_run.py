@@ -117,13 +117,13 @@ def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
         seconds = sorted(_seconds(lambda positions=positions: step(positions)) for positions in typical)
         step_seconds = seconds[len(typical) // 2]
         batches, batch_seconds = _validation(trainer)
-    left, validations = trainer.args.max_steps - done, _validations(trainer.args, done)
+    remaining, validations = trainer.args.max_steps - done, _validations(trainer.args, done)
     return {
-        "steps": left,
+        "steps": remaining,
         "seconds_per_step": step_seconds,
         "validations": validations,
         "seconds_per_validation": batches * batch_seconds,
-        "expected_seconds": left * step_seconds + validations * batches * batch_seconds,
+        "expected_seconds": remaining * step_seconds + validations * batches * batch_seconds,
         "peak_gib": hardware.peak_gib(),
     }
 
@@ -214,15 +214,15 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     return error is not None
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Format a duration: '45 s', '2 min 10 s', '1 h 5 min'."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    return f"{total // 60} min {total % 60} s" if total < 3600 else f"{total // 3600} h {total % 3600 // 60} min"
 
 
-def peak_in_words(gib: float) -> str:
+def format_peak(gib: float) -> str:
     """Format the peak memory and the memory of the device."""
     kind = "GPU memory" if torch.cuda.is_available() else "memory"
     return f"peak {kind} {gib:.1f} GiB of {hardware.memory_gib():.1f}"
@@ -234,5 +234,5 @@ def expectation(estimate: dict) -> str:
     if estimate["validations"]:
         details.append(f"{estimate['validations']} validations of {estimate['seconds_per_validation']:.2g} s")
     details.append("saving left out")
-    expected = f"expected: {in_words(estimate['expected_seconds'])} for {estimate['steps']} steps"
-    return f"{expected} ({', '.join(details)}), {peak_in_words(estimate['peak_gib'])}"
+    expected = f"expected: {format_duration(estimate['expected_seconds'])} for {estimate['steps']} steps"
+    return f"{expected} ({', '.join(details)}), {format_peak(estimate['peak_gib'])}"

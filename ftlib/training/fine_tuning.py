@@ -30,7 +30,7 @@ from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_jsonl, write_text
 from ftlib.training.checkpoints import CHECKPOINTS, last_checkpoint, resume
 from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
-from ftlib.training.dry_run import in_words, peak_in_words, plan
+from ftlib.training.dry_run import format_duration, format_peak, plan
 from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, record_smaller
 from ftlib.training.token_cache import encoded
 from ftlib.training.trained_rows import TRAINED_UIDS, times_trained
@@ -79,7 +79,7 @@ def share_of_step(cfg: Config) -> int:
 
 
 def training_arguments(
-    cfg: Config, chosen: Precision, folder: Path, steps: int, fast: bool = False
+    cfg: Config, precision: Precision, folder: Path, steps: int, fast: bool = False
 ) -> TrainingArguments:
     """Translate the settings into TrainingArguments. fast: an item of the data set is a whole step (see `compiled_step`)."""
     t = cfg.train
@@ -96,8 +96,8 @@ def training_arguments(
         weight_decay=t.weight_decay,
         max_grad_norm=0.0 if fast else t.max_grad_norm,  # the compiled step clips the gradient itself
         optim=t.optimizer,
-        fp16=chosen.fp16,
-        bf16=chosen.bf16,
+        fp16=precision.fp16,
+        bf16=precision.bf16,
         use_cpu=hardware.device() == "cpu",
         seed=t.seed,
         data_seed=t.seed,
@@ -203,11 +203,11 @@ def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) 
         checkpoint = distributed.agree(last_checkpoint(folder) if distributed.first() else None)
         done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         build = functools.partial(build_trainer, dataset=dataset, folder=folder, cache_folder=cache_folder)
-        trainer, about = fit(cfg, build, folder / CHECKPOINTS, done)
+        trainer, record = fit(cfg, build, folder / CHECKPOINTS, done)
         hardware.forget_peak()
         started = time.perf_counter()
         try:
-            resume(trainer, checkpoint, about["steps"])
+            resume(trainer, checkpoint, record["steps"])
             break
         except Diverged as error:
             raise not_a_number(error, cfg, trainer, dataset) from error
@@ -218,12 +218,12 @@ def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) 
                     f"a smaller train.micro_batch; or {advice(cfg)}"
                 ) from error
         # outside of the handler, because the error references tensors
-        record_smaller(cfg, trainer, about, folder / CHECKPOINTS)
+        record_smaller(cfg, trainer, record, folder / CHECKPOINTS)
         del trainer
         free()
     seconds, peak = time.perf_counter() - started, hardware.peak_gib()
-    log.info(f"took: {in_words(seconds)}, {peak_in_words(peak)}")
-    times = times_trained(trainer, about["examples"])
+    log.info(f"took: {format_duration(seconds)}, {format_peak(peak)}")
+    times = times_trained(trainer, record["examples"])
     if distributed.first():
         save_adapter(trainer, cfg, folder)
         uids = (uid for uid, count in zip(dataset["train"]["uid"], times, strict=True) if count)
@@ -232,7 +232,7 @@ def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) 
     if distributed.first():
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     best, tokens = trainer.state.best_metric, int(distributed.total([trainer.tokens])[0])
-    return about | {
+    return record | {
         "resumed_from_step": done or None,
         "stopped_at_step": trainer.state.global_step,
         "best_step": trainer.state.best_global_step,

@@ -52,7 +52,7 @@ def fit(
     while True:
         settings = _with_changes(cfg, adjusted)
         try:
-            trainer, about = build(settings)
+            trainer, record = build(settings)
         except torch.OutOfMemoryError as error:
             raise OutOfMemory(f"the model alone does not fit in {_memory()}: {advice(settings)}") from error
         fits, estimate = _dry_run(trainer, done)
@@ -72,8 +72,8 @@ def fit(
             write_json(path, adjusted)
     if estimate:
         log.info(expectation(estimate))
-    return trainer, about | {
-        "reasons": about["reasons"] | {f"train.{key}": change["reason"] for key, change in adjusted.items()},
+    return trainer, record | {
+        "reasons": record["reasons"] | {f"train.{key}": change["reason"] for key, change in adjusted.items()},
         "adjusted": {f"train.{key}": change["value"] for key, change in adjusted.items()},
         "expected_seconds": round(estimate["expected_seconds"], 2) if estimate else None,
         "expected_peak_gib": estimate["peak_gib"] if estimate else None,
@@ -99,12 +99,12 @@ def _dry_run(trainer: ExamplesTrainer, done: int) -> tuple[bool, dict | None]:
         return False, None
 
 
-def record_smaller(cfg: Config, trainer: ExamplesTrainer, about: dict, checkpoints: Path) -> None:
+def record_smaller(cfg: Config, trainer: ExamplesTrainer, record: dict, checkpoints: Path) -> None:
     """Record the next smaller setting after memory ran out in the middle of a training; the next `fit` applies it.
 
-    about: as `fit` returned it. Raises OutOfMemory as `fit` does.
+    record: as `fit` returned it. Raises OutOfMemory as `fit` does.
     """
-    changes = {key.removeprefix("train."): value for key, value in about["adjusted"].items()}
+    changes = {key.removeprefix("train."): value for key, value in record["adjusted"].items()}
     settings = cfg.model_copy(update={"train": cfg.train.model_copy(update=changes)})
     path = checkpoints / ADJUSTED
     adjusted = read_json(path) if path.exists() else {}
@@ -132,22 +132,22 @@ def next_change(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
     """
     micro, passes = trainer.args.per_device_train_batch_size, trainer.args.gradient_accumulation_steps
     if isinstance(trainer, FixedTrainer):
-        key, value, what = "compile", False, "the compiled step"
+        key, value, workload = "compile", False, "the compiled step"
     elif micro > 1:
         half = max(n for n in range(1, micro // 2 + 1) if micro * passes % n == 0)
-        key, value, what = "micro_batch", half, f"{micro} examples at once"
+        key, value, workload = "micro_batch", half, f"{micro} examples at once"
     elif not cfg.train.checkpointing:
-        key, value, what = "checkpointing", True, "one example at once with its activations"
+        key, value, workload = "checkpointing", True, "one example at once with its activations"
     else:
         raise OutOfMemory(
             f"one example at once, its activations recomputed, does not fit in {_memory()}: {advice(cfg)}"
         )
     if cfg.set_by_user(f"train.{key}"):
         raise OutOfMemory(
-            f"train.{key} = {_value(cfg.get(f'train.{key}'))} ({cfg.provenance(f'train.{key}')}): {what} did not fit in "
+            f"train.{key} = {_value(cfg.get(f'train.{key}'))} ({cfg.provenance(f'train.{key}')}): {workload} did not fit in "
             f"{_memory()}; set train.{key}={_value(value)}, or {advice(cfg)}"
         )
-    return key, {"value": value, "reason": f"{_value(value)}: {what} did not fit in {_memory()}"}
+    return key, {"value": value, "reason": f"{_value(value)}: {workload} did not fit in {_memory()}"}
 
 
 def advice(cfg: Config) -> str:
