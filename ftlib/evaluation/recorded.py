@@ -96,8 +96,8 @@ def widened(value: dict, n: int) -> list[float]:
 def _nearer(a: dict, b: dict, change: dict, reference: dict) -> dict:
     """Compute the distance of a to the reference minus that of b, with an interval that holds at least 95 %.
 
-    Where both systems lie on the same side of the reference, the distances differ as the systems do, with the recorded
-    paired interval. Otherwise the three intervals are combined for the worst case.
+    Where both systems are on the same side of the reference, their distances differ as their values do, so the recorded
+    paired interval applies. Otherwise the three intervals are combined for the worst case.
     """
     mean = abs(a["mean"] - reference["mean"]) - abs(b["mean"] - reference["mean"])
     if min(a["ci95"][0], b["ci95"][0]) >= reference["ci95"][1]:

@@ -1,4 +1,4 @@
-"""Define the systems that are compared, the rows they are asked, and what stands in their prompts."""
+"""Define the systems that are compared, their rows, and the few-shot examples and passages in their prompts."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def choose_rows(
 ) -> tuple[dict[str, list[dict]], list[str]]:
     """Return {'unseen': held-out rows, 'seen': rows that were trained on} and notes on sizes that shrank.
 
-    trained: uids of the rows in the model's training steps. A training shorter than an epoch leaves most of the split out, and
-    a row that no step held is as new to the model as a test row. unseen: as in `row_counts`, which also raises.
-    All splits lie in random order, so the first K rows are a random sample, and a smaller K is part of a larger one.
+    trained: uids of the rows in the model's training steps. A training shorter than an epoch leaves most of the split
+    out, and a row that no step held is as new to the model as a test row. unseen: as in `row_counts`, which also
+    raises. All splits are in random order, so the first K rows are a random sample, and a smaller K is part of a larger
+    one.
     """
     counts, notes = row_counts(cfg, {name: len(split) for name, split in dataset.items()}, unseen)
     rows = {"unseen": list(dataset[unseen].select(range(counts["unseen"])))}

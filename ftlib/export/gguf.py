@@ -1,7 +1,7 @@
 """Export the merged model as GGUF files for llama.cpp and Ollama, with a Modelfile and a proof.
 
 llama.cpp's converter is a script of its repository and no package, so the `gguf` package (llama.cpp's own names and
-writer) is used directly. Proved: the file read back by transformers gives the same prompt ids and, for f16, the same
+writer) is used directly. The proof: the file read back by transformers gives the same prompt ids and, for f16, the same
 greedy tokens on every prompt; for q8_0, which rounds weights to 8 bits, their number is printed. `ftlib export gguf
 --run RUN`, then `ollama create NAME -f RUN/gguf/Modelfile`.
 

@@ -53,7 +53,7 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
     )
     shown = [split for split in ("unseen", "seen") if split in metrics]
     text = (resources.files("ftlib.export") / "card.md.jinja").read_text(encoding="utf-8")
-    # the page is Markdown, and holds no text of the rows
+    # the page is Markdown and contains no text of the rows
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701
     return environment.from_string(text).render(
         front=front.to_yaml(), title=name, base=base, config=config, data=data, adapter=adapter,

@@ -1,4 +1,4 @@
-"""The notebooks as files: where they lie, how they are read and written, and which parts a command fills in.
+"""Find, read and write the notebooks, and define which parts of them a command fills in.
 
 Recording, slides, book, badges, student copies and the tests must use the same notebooks and cells. Filled in by
 commands are the badge with the set-up cell's repository and ref (from pyproject.toml), the line of measured times and

@@ -1,4 +1,4 @@
-"""results/LOG.md: what was expected of each run, what came out, and what a learner takes from it.
+"""Render results/LOG.md: the expectation of each run, its result, and what a learner takes from it.
 
 `expected` and `lesson` are written by hand in the study's file, without numbers; what came out is computed, and is "no
 finding" where another seed, or chance, changes as much. So a sentence cannot outlive its numbers. `ftlib study report`

@@ -2,8 +2,8 @@
 
 It needs the work folder's answers and data sets, and no weights. `Scorer.score(job)` computes the metrics of every row
 (`rows.npz` beside the answers); `write_results(...)` writes them to `results/studies/<study>/` (see
-`ftlib.study.records`), where each run is the mean of its seeds and stands beside the study's first run. No text of any
-row is written there: the rows may not be ours to publish.
+`ftlib.study.records`), where each run is the mean of its seeds, with its difference to the study's first run. No text
+of any row is written there: the rows may not be ours to publish.
 """
 
 from __future__ import annotations

@@ -29,10 +29,13 @@ class StudyError(FtlibError, ValueError):
 class StudyRun(Section):
     """One configuration of a study: what it sets on top of the study's own settings, and the seeds it is trained with.
 
-    seeds: none given means the profile's `train.seed`. questions: the wordings in which this run's evaluation rows are
-    asked (default: as the study's data set asks them). leaks: training rows may share a title or a description with
-    held-out rows, which is otherwise prevented whatever the run's data settings are. expected, lesson: sentences
-    without figures for the report: the expectation before the run, and what a learner takes from the result.
+    Attributes:
+        seeds: empty for the profile's `train.seed`.
+        questions: the wordings in which this run's evaluation rows are asked (default: those of the study's data set).
+        leaks: training rows may share a title or a description with held-out rows, which is otherwise prevented
+            regardless of the run's data settings.
+        expected: the expectation before the run, as sentences without figures for the report.
+        lesson: what a learner takes from the result, as sentences without figures for the report.
     """
 
     name: Name
@@ -45,18 +48,21 @@ class StudyRun(Section):
 
     @field_validator("questions")
     @classmethod
-    def _known(cls, names):
+    def _are_known(cls, names):
         if names is not None:
             questions_of(names)
         return names
 
 
 class Study(Section):
-    """A study. Its first run is the one that the others are compared with. expected: as in a run, of the study as a whole.
+    """A study; its first run is the one that the others are compared with.
 
-    evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for the final report.
-    text_rows: how many rows of each split are answered in full (default: all); the likelihood is taken on all
-    `evaluation.rows`. The study's own data settings decide the held-out rows of all runs.
+    Attributes:
+        evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for the final report.
+        text_rows: rows of each split that are answered in full (default: all); the likelihood is computed for all
+            `evaluation.rows`.
+        expected: as in a run, for the whole study.
+        set: settings of all runs. Its data settings determine the held-out rows of all runs.
     """
 
     name: Name
@@ -69,7 +75,7 @@ class Study(Section):
 
     @field_validator("runs")
     @classmethod
-    def _told_apart(cls, runs):
+    def _are_distinct(cls, runs):
         names = [run.name for run in runs]
         for run in runs:
             if names.count(run.name) > 1:

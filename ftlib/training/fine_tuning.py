@@ -42,7 +42,7 @@ SHOWN_UIDS = 20  # rows of a failed step that are named
 def add_adapter(model, cfg: Config):
     """Add LoRA matrices to a base and freeze it; B starts at zero, so the first outputs are the base's.
 
-    Trainable weights are kept in float32 whatever the base's type: 16-bit updates of 1e-5 would round to nothing, and
+    Trainable weights are kept in float32 for every type of the base: 16-bit updates of 1e-5 would round to nothing, and
     fp16 training refuses to unscale fp16 gradients (peft#341 is this recipe). With `lora.r` = 0 there is no adapter:
     the model itself is returned, with all its weights trainable and in float32.
     """

@@ -1,7 +1,7 @@
 """Cache encoded rows as an Arrow data set and read them back as flat arrays.
 
 Encoding takes time before every training and does not depend on the learning rate. Reading takes a few calls for all
-rows. `ftlib train` caches in `<run>/dataset/encoded/<key>/`, so the cache goes when the data set is rebuilt.
+rows. `ftlib train` caches in `<run>/dataset/encoded/<key>/`, so the cache is removed when the data set is rebuilt.
 """
 
 from __future__ import annotations
