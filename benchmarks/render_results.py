@@ -14,7 +14,7 @@ from ftlib.evaluation.bootstrap import SMALL
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.recorded import widened
 from ftlib.reporting import plots
-from ftlib.reporting.findings import findings
+from ftlib.reporting.sentences import findings
 from ftlib.reporting.tables import (
     DASH,
     LABELS,

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import yaml
 
-from ftlib.data.words import FUNCTION_WORDS, words
+from ftlib.data.lexical import FUNCTION_WORDS, words
 from ftlib.prompts.templates import strip_prefix
 from ftlib.retrieval.attribution import Marked
 from ftlib.retrieval.bm25_index import Source

@@ -59,7 +59,7 @@ def _build(name: str, cfg, run, also: tuple[str, ...] = ()) -> None:
 
     stage = ensure(name, cfg, run, also)
     if name == "evaluation":
-        from ftlib.reporting.findings import findings
+        from ftlib.reporting.sentences import findings
         from ftlib.reporting.tables import table
 
         metrics = read_json(stage.path / "metrics.json")

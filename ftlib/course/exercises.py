@@ -260,10 +260,10 @@ def ex_5_1(answer):
     )
 
 
-@exercise("ftlib.data.words.numbers(text) gives the set of a text's numbers; sets can be subtracted.")
+@exercise("ftlib.data.numbers(text) gives the set of a text's numbers; sets can be subtracted.")
 def ex_5_2(answer):
     """`invented(title, answer)`: the different numbers of the answer that the title does not give, as a list or set."""
-    from ftlib.data.words import numbers
+    from ftlib.data.lexical import numbers
 
     for title, text, rule in (
         ("Blue cup", "It holds 350 ml and is 9.5 cm high.", "every number that the title lacks must be found"),

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "cleaning": ["clean_text", "normalize", "steps_of", "unescape", "whitespace"],
         "dataset": ["prepare"],
         "splits": ["group_rows"],
-        "words": ["numbers", "unsupported", "words"],
+        "lexical": ["numbers", "unsupported", "words"],
         "exploration": ["adult_titles", "before_and_after", "leaks", "slots", "token_lengths"],
     },
 )

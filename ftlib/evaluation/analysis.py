@@ -14,7 +14,7 @@ from ftlib.evaluation.answers import ANSWERS, ROWS, Record
 from ftlib.evaluation.bootstrap import mean_interval
 from ftlib.evaluation.metric_table import METRICS
 from ftlib.evaluation.metrics import Rouge
-from ftlib.evaluation.verdicts import has_verdict, seeds_agree, verdict_of
+from ftlib.evaluation.significance import has_verdict, seeds_agree, verdict_of
 from ftlib.runtime.files import read_json, read_jsonl
 
 

@@ -23,7 +23,7 @@ from nltk.stem.porter import PorterStemmer
 from rouge_score import rouge_scorer, tokenize, tokenizers
 from sacrebleu.metrics import CHRF
 
-from ftlib.data.words import FUNCTION_WORDS, unsupported, words
+from ftlib.data.lexical import FUNCTION_WORDS, unsupported, words
 from ftlib.evaluation.metric_table import _ROUGE, GRAM, LONG_GRAM
 from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.runtime import hardware

@@ -13,7 +13,7 @@ from pathlib import Path
 from ftlib.models import hub_errors
 from ftlib.models.hub_errors import HubError
 from ftlib.pipeline.stage import Run
-from ftlib.reporting import findings, tables
+from ftlib.reporting import sentences, tables
 from ftlib.runtime.console import log
 from ftlib.runtime.files import read_json
 
@@ -62,7 +62,7 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
         proof=manifests.get("merged", {}).get("proof") if kind == "merged" and config["lora"]["r"] else None,
         splits=[{"title": tables.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],
                  "rows": tables.table_rows(metrics[split])} for split in shown],
-        findings=findings.findings(metrics) if metrics else [],
+        findings=sentences.findings(metrics) if metrics else [],
     )  # fmt: skip
 
 

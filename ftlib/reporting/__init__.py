@@ -5,7 +5,7 @@ from ftlib.runtime.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "findings": ["findings"],
+        "sentences": ["findings"],
         "tables": ["frame", "table", "trained_on"],
         "plots": [
             "funnel_plot",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ftlib.evaluation.metric_table import BETTER_TEXT, METRICS
 from ftlib.reporting import plots
-from ftlib.reporting.findings import findings
+from ftlib.reporting.sentences import findings
 from ftlib.reporting.tables import LABELS, SPLIT_TITLES, header, table_rows, trained_on
 from ftlib.runtime.files import read_json, read_jsonl, write_text
 

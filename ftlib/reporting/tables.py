@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ftlib.evaluation.metric_table import DEFINITIONS
-from ftlib.evaluation.verdicts import seed_range
+from ftlib.evaluation.significance import seed_range
 from ftlib.runtime.files import read_json, repository
 
 SHOWN = (

@@ -20,8 +20,8 @@ from importlib import resources
 import yaml
 from nltk.stem.porter import PorterStemmer
 
+from ftlib.data.lexical import FUNCTION_WORDS, given_numbers, numbers, unsupported, words
 from ftlib.data.text import sentences
-from ftlib.data.words import FUNCTION_WORDS, given_numbers, numbers, unsupported, words
 from ftlib.prompts.templates import strip_prefix
 from ftlib.retrieval.bm25_index import Source
 

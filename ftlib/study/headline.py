@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from ftlib.evaluation.analysis import verdicts
-from ftlib.reporting.findings import findings
+from ftlib.reporting.sentences import findings
 from ftlib.reporting.tables import (
     BASELINES,
     LABELS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.evaluation.verdicts import has_verdict, seed_range, verdict_of
+from ftlib.evaluation.significance import has_verdict, seed_range, verdict_of
 from ftlib.reporting.tables import interval, seed_cells, with_seeds
 from ftlib.study.study_file import Study, load_study
 

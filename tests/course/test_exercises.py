@@ -496,14 +496,14 @@ def forgets_the_title(title, answer):
 
 @wrong("ex_5_2", "digit inside a word")
 def finds_digits_anywhere(title, answer):
-    from ftlib.data.words import numbers
+    from ftlib.data.lexical import numbers
 
     return (numbers(answer) | set(re.findall(r"(?<=[a-zA-Z])\d", answer))) - numbers(title)
 
 
 @wrong("ex_5_2", "said twice")
 def counts_each_time(title, answer):
-    from ftlib.data.words import numbers
+    from ftlib.data.lexical import numbers
 
     return [n for n in check_numbers(answer) if n in numbers(answer) - numbers(title)] or numbers(answer) - numbers(
         title

@@ -8,7 +8,7 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu import sentence_chrf
 
-from ftlib.data.words import given_numbers, numbers, unsupported, words
+from ftlib.data.lexical import given_numbers, numbers, unsupported, words
 from ftlib.evaluation.metric_table import METRICS
 from ftlib.evaluation.metrics import Chrf, CopiedRun, Form, Grounding, Rouge, Shape, Verbatim, score_rows
 from ftlib.prompts.templates import strip_prefix

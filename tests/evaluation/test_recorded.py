@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from ftlib.evaluation.recorded import upgraded, upgraded_changes
-from ftlib.evaluation.verdicts import verdict_of
+from ftlib.evaluation.significance import verdict_of
 from ftlib.reporting.tables import frame, rerun_note, table, table_rows
 
 

@@ -8,7 +8,7 @@ import pytest
 import smoke
 
 from ftlib.cli.entry import main
-from ftlib.evaluation import answers, runner, summary, systems, verdicts
+from ftlib.evaluation import answers, runner, significance, summary, systems
 from ftlib.evaluation.answers import Record
 from ftlib.evaluation.embedding_similarity import model_folder
 from ftlib.evaluation.metric_table import METRICS
@@ -18,7 +18,7 @@ from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
 from ftlib.prompts.encoding import IGNORED, encode_answer, encode_example
 from ftlib.prompts.templates import shorten
-from ftlib.reporting import findings, html_report, tables
+from ftlib.reporting import html_report, sentences, tables
 from ftlib.runtime.files import read_json, write_json
 from ftlib.training import trained_rows
 
@@ -182,12 +182,15 @@ def test_a_row_is_won_by_the_answer_that_is_nearer_to_its_own_reference():
     found = summarized({"title_coverage": base}, {"title_coverage": tuned}, {"title_coverage": own})
     change = found["differences"]["tuned-base"]["title_coverage"]
     assert (change["mean"], change["wins"], change["losses"]) == (pytest.approx(-0.4), rows, 0)
-    assert change["nearer"]["mean"] == pytest.approx(-0.4) and verdicts.verdict_of(change, "title_coverage") == "better"
+    assert (
+        change["nearer"]["mean"] == pytest.approx(-0.4)
+        and significance.verdict_of(change, "title_coverage") == "better"
+    )
     (row,) = (row for row in tables.table_rows(found) if row[0] == "title_coverage")
     assert dict(zip(tables.header(found), row, strict=True))["reference"] == "0.500"
     assert f"{rows}/0/0" in row
     without = summarized({"copied_run": base}, {"copied_run": tuned}, {})["differences"]["tuned-base"]["copied_run"]
-    assert "wins" not in without and verdicts.verdict_of(without, "copied_run") is None
+    assert "wins" not in without and significance.verdict_of(without, "copied_run") is None
 
 
 def test_a_length_ratio_is_shown_as_a_median():
@@ -272,21 +275,21 @@ def metrics():
 
 def test_findings_say_what_the_figures_say(metrics):
     """A report that praises a run whatever its figures is worse than none."""
-    said = " ".join(findings.findings(metrics))
+    said = " ".join(sentences.findings(metrics))
     assert "NLL per token fell" in said and "ROUGE-L rose" in said and "98% after" in said
     assert "copying the title, and nothing else, scores ROUGE-L 0.150" in said
     metrics["unseen"]["differences"]["tuned-base"]["rougeL"] = {"mean": -0.02, "ci95": [-0.03, -0.01]}
-    said = " ".join(findings.findings(metrics))
+    said = " ".join(sentences.findings(metrics))
     assert "ROUGE-L fell" in said and "ROUGE-L shows no gain" in said
     metrics["unseen"]["differences"]["tuned-base"]["nll"] = {"mean": -0.1, "ci95": [-0.3, 0.1]}
     metrics["unseen"]["n"] = 12
-    said = " ".join(findings.findings(metrics))
+    said = " ".join(sentences.findings(metrics))
     assert "did not change beyond chance" in said and "Only 12 rows" in said
     metrics["unseen"] |= {"reference": {"stops": {"mean": 0.65, "ci95": [0.55, 0.74]}}}
-    assert "only 65% of the references fit in the longest answer" in " ".join(findings.findings(metrics))
+    assert "only 65% of the references fit in the longest answer" in " ".join(sentences.findings(metrics))
     for system in metrics["unseen"]["systems"].values():
         system["stops"] = {"mean": 1.0, "ci95": [0.9, 1.0], "forced": True}
-    assert "forces every answer to end" in " ".join(findings.findings(metrics))
+    assert "forces every answer to end" in " ".join(sentences.findings(metrics))
 
 
 def test_one_row_has_no_interval(metrics):
@@ -295,7 +298,7 @@ def test_one_row_has_no_interval(metrics):
     found = summarized(values, {name: [0.5] for name in values}, {"length_ratio": [1.0]}) | {"n": 1}
     assert all("[" not in cell for row in tables.table_rows(found) for cell in row)
     metrics["unseen"]["n"] = 1
-    said = " ".join(findings.findings(metrics))
+    said = " ".join(sentences.findings(metrics))
     assert "NLL per token cannot be judged by one row" in said and "rose" not in said
 
 
@@ -308,15 +311,15 @@ def test_the_range_of_the_seeds_stands_beside_an_interval_over_rows():
     change = {"tuned-base": {"stops": {"mean": 0.28, "ci95": [0.2, 0.3]}}}
     seeds = {str(n): {"tuned": {"stops": value}} for n, value in enumerate((0.73, 0.76, 0.85))}
     split = {"systems": systems, "differences": change, "seeds": seeds}
-    assert verdicts.seed_range(split, "stops") == (0.73, 0.85)
-    assert tables.with_seeds(systems["tuned"]["stops"], verdicts.seed_range(split, "stops")) == (
+    assert significance.seed_range(split, "stops") == (0.73, 0.85)
+    assert tables.with_seeds(systems["tuned"]["stops"], significance.seed_range(split, "stops")) == (
         "0.780 [0.750, 0.800], seeds 0.730 to 0.850"
     )
-    assert verdicts.seed_range(split, "stops", "tuned", "base") == (pytest.approx(0.23), pytest.approx(0.35))
-    assert verdicts.seeds_agree(split, "stops", "tuned", "base")
+    assert significance.seed_range(split, "stops", "tuned", "base") == (pytest.approx(0.23), pytest.approx(0.35))
+    assert significance.seeds_agree(split, "stops", "tuned", "base")
     seeds["0"]["tuned"]["stops"] = 0.4  # one training ends less often than the base
-    assert not verdicts.seeds_agree(split, "stops", "tuned", "base")
-    assert verdicts.seed_range(split | {"seeds": {}}, "stops") is None
+    assert not significance.seeds_agree(split, "stops", "tuned", "base")
+    assert significance.seed_range(split | {"seeds": {}}, "stops") is None
 
 
 def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):

@@ -81,3 +81,11 @@ def test_every_lazy_export_exists(package):
     assert all(getattr(module, name) is not None for name in getattr(module, "__all__", ()))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         module.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("package", [path.parent.name for path in sorted((ROOT / "ftlib").glob("*/__init__.py"))])
+def test_no_export_has_the_name_of_a_module_beside_it(package):
+    """`from ftlib.evaluation import verdicts` would give the function, or the module once somebody has imported that."""
+    module = importlib.import_module(f"ftlib.{package}")
+    beside = {path.stem for path in (ROOT / "ftlib" / package).glob("*.py")}
+    assert not beside & set(getattr(module, "__all__", ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftlib.evaluation.verdicts import seed_range
+from ftlib.evaluation.significance import seed_range
 from ftlib.reporting.tables import number, with_seeds
 
 NEARLY_ALL = 0.95  # share of references that fit in max_new_tokens, from which on `stops` is informative
