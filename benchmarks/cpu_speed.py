@@ -106,7 +106,7 @@ def evaluation(data: str, prompts: int, new_tokens: int, rows: int) -> list[dict
 
 
 def padded_nll(model, examples: list, pad_id: int) -> float:
-    """Nats over all labelled tokens, in padded batches of the rows as they come, logits of every slot in float32."""
+    """Nats over all labeled tokens, in padded batches of the rows as they come, logits of every slot in float32."""
     import torch
     from torch.nn import functional
 

@@ -1,6 +1,6 @@
 """Many people on the page at once: do all get their answers, and how long does each wait for the first word?
 
-What: `--users` tabs of one Chromium, each a visitor of its own, ask about titles of the catalogue one after the other, for
+What: `--users` tabs of one Chromium, each a visitor of its own, ask about titles of the catalog one after the other, for
 `--seconds`, of `ftlib serve` on the smoke model. Timed from the click to the first word of the base's answer on the screen,
 waiting in the queue included. Errors: a question without two whole answers, an alert on the page, or anything that the
 browser's console calls an error. Browser and server share the machine, as they would not elsewhere.

@@ -71,7 +71,7 @@ MEASURED = {  # files that are shown as they are, a table for each part
     "cpu_speed": "Without a GPU",
     "loops": "Why greedy answers loop: a passage that comes back, and the end behind it",
     "support": "Sentences and sources",
-    "retrieval_scale": "The index of a large catalogue",
+    "retrieval_scale": "The index of a large catalog",
     "page_load": "Many people on the page at once",
 }
 # said in words, or looked up in the file

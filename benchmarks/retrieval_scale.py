@@ -1,4 +1,4 @@
-"""The index of a large catalogue: time and memory to build it, time of a query, and whether the right row is found.
+"""The index of a large catalog: time and memory to build it, time of a query, and whether the right row is found.
 
 What: `--rows N` distinct rows are made by `ftlib sample` and prepared; the index is built in one process and searched in
 another, so that each has its own peak memory (the memory-mapped pages that a search has read are counted in). Each of
@@ -34,7 +34,7 @@ WAYS = {"as it is": lambda title, rng: title} | TYPED
 
 
 def make(rows: int, work: Path, queries: int) -> None:
-    """The prepared catalogue of `rows` rows, of what `ftlib sample` and `ftlib prepare` make, and the rows that are asked for."""
+    """The prepared catalog of `rows` rows, of what `ftlib sample` and `ftlib prepare` make, and the rows that are asked for."""
     from datasets import DatasetDict
 
     from ftlib.config.settings import Config

@@ -1,7 +1,7 @@
 """Measure how often `ftlib.retrieval.attribution` is right, on synthetic pairs of a row and a sentence with known labels.
 
 `OVERLAP` is chosen on some pairs (the strictest value within a point of the best) and the errors are counted on others: 200
-pairs, half of them supported sentences in other words, half with one number, colour or material changed; 100 sentences about
+pairs, half of them supported sentences in other words, half with one number, color or material changed; 100 sentences about
 another article; and 100 that name the article rightly and invent what it is for. Seconds on any machine.
 How: python benchmarks/support_pairs.py, then python benchmarks/render_results.py
 """

@@ -2,9 +2,9 @@
 
 The adapter is merged onto the base that training saw (`merge.onto`), in float32: an adapter trained on NF4 has learned
 to compensate the rounding of its base, so the 16-bit base would get a correction of errors that it does not have;
-merging into the 4-bit weights rounds the sum to 4 bits again; and adding in float16 rounds each product. What each way
-costs on real weights: results/*/merge_ways.json. So W + (alpha / r) B A is added in float32 to the dequantized W
-(without NF4: to W itself), cast once.
+merging into the 4-bit weights rounds the sum to 4 bits again; and adding in float16 rounds each product. The logit
+differences of each way on real weights are in results/*/merge_ways.json. So W + (alpha / r) B A is added in float32 to
+the dequantized W (without NF4: to W itself), cast once.
 
 Required: the merged weights in float32 give the adapter's logits and the same greedy tokens, and the saved file holds
 exactly the cast weights. Printed only: how far the cast moves the logits, and how far the adapter on the NF4 base is
@@ -51,17 +51,17 @@ def merge_base(cfg: Config) -> str:
     return "dequantized" if precision(cfg).quantization == "nf4" else "base"
 
 
-def _dequantize(place: str):
+def _dequantize(path: str):
     """Load the NF4 base and dequantize it to float32: the values that training multiplied with."""
-    return load_nf4(place, "float32").dequantize().float()
+    return load_nf4(path, "float32").dequantize().float()
 
 
 def _trained(cfg: Config, adapter: Path):
     """Load what training saved, in float32: the adapter on its base, or the model itself where all weights were trained."""
     if cfg.lora.r == 0:
         return load_plain(str(adapter), "float32")
-    place = fetch(cfg.model.name)
-    base = _dequantize(place) if merge_base(cfg) == "dequantized" else load_plain(place, "float32")
+    path = fetch(cfg.model.name)
+    base = _dequantize(path) if merge_base(cfg) == "dequantized" else load_plain(path, "float32")
     return load_adapter(base, adapter)
 
 
@@ -173,17 +173,17 @@ def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24) -> dict[st
     held_out = dataset["validation"].select(range(min(rows, len(dataset["validation"]))))
     prompts = [encode_prompt(tokenizer, row["input_text"]) for row in held_out][: cfg.merge.proof_prompts]
     examples = encode_rows(tokenizer, held_out, cfg.train.as_measured())
-    found, trained = {}, None
+    comparison, trained = {}, None
     for name, model in three_ways(cfg, adapter):
         outputs = _outputs(model, prompts, hardware.device())
         trained = trained or outputs
         gaps = [(x - y).abs() for x, y in zip(trained, outputs, strict=True)]
-        found[name] = {
+        comparison[name] = {
             "largest": max(float(gap.max()) for gap in gaps),
             "mean": sum(float(gap.mean()) for gap in gaps) / len(gaps),
             "nll": mean_nll(*answer_nll(model, examples, tokenizer.pad_token_id, cfg.train.max_length)),
         }
-    return found
+    return comparison
 
 
 @torch.no_grad()

@@ -111,10 +111,10 @@ def test_modules_to_save_are_part_of_the_merged_model(tmp_path):
 
 
 def test_the_three_ways_to_merge_are_told_apart(adapter):
-    """Notebook 04 argues with these numbers: the dequantised merge is what was trained, the one into NF4 is further off."""
+    """Notebook 04 argues with these numbers: the dequantized merge is what was trained, the one into NF4 is further off."""
     found = merging.compare_ways(smoke.config(), smoke.dataset(), adapter)
-    trained, into_nf4, dequantised, onto_16 = found.values()
-    assert trained["largest"] == 0 and dequantised["mean"] < 1e-4 < into_nf4["mean"] and onto_16["mean"] > 1e-4
+    trained, into_nf4, dequantized, onto_16 = found.values()
+    assert trained["largest"] == 0 and dequantized["mean"] < 1e-4 < into_nf4["mean"] and onto_16["mean"] > 1e-4
     assert all(6 < way["nll"] < 10 for way in found.values())
 
 

@@ -1,8 +1,8 @@
 """`ftlib ask`: both answers side by side as they are generated, and their sources, in a terminal or a file.
 
-In a terminal the answers stand in two columns (drawn by rich); in a pipe or a file each stands under its model's name.
-Control characters are removed from generated and catalog text: they could move the cursor, color the screen or rename
-the window. Everything but the answer goes to standard error, so that `--json` can be piped.
+In a terminal the answers are shown in two columns (rendered by rich); in a pipe or a file each follows its model's
+name. Control characters are removed from generated and catalog text: they could move the cursor, color the screen or
+rename the window. Everything but the answer goes to standard error, so that `--json` can be piped.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, qu
     return summary(title, question, answers, sources)
 
 
-def notes(question: str, open_book: bool, found: bool) -> Iterator[str]:
-    """Yield what the user should know before the answer."""
+def notes(question: str, open_book: bool, has_sources: bool) -> Iterator[str]:
+    """Yield notes to print before the answer."""
     if note := language_note(question):
         yield note
-    if open_book and not found:
+    if open_book and not has_sources:
         yield "with retrieval: no row of the catalog belongs to this title, so none is shown to the models"
 
 
@@ -64,30 +64,30 @@ def _in_columns(pair: Pair, title: str, question: str, passages: Passages, answe
     from rich.table import Table
     from rich.text import Text
 
-    def drawn() -> Table:
+    def render() -> Table:
         table = Table(expand=True, pad_edge=False)
         for system in answers:
             table.add_column(system, ratio=1)
         table.add_row(*(Text(plain(text)) for text in answers.values()))
         return table
 
-    with Live(drawn(), refresh_per_second=8) as screen:
+    with Live(render(), refresh_per_second=8) as screen:
         for system, piece in stream_together(pair, title, question, passages):
             answers[system] += piece
-            screen.update(drawn())
+            screen.update(render())
 
 
-def print_sources(pair: Pair, told: dict) -> None:
+def print_sources(pair: Pair, result: dict) -> None:
     """Print the sources, the sentences that support the answers, and the sentences that no source supports."""
-    if not told["sources"]:
+    if not result["sources"]:
         print(NO_SOURCE)
         return
-    found = supporting_sentences(told["answers"].values(), sources_of(pair, told["title"], told["question"]))
-    for number, source in enumerate(found, start=1):
+    sources = supporting_sentences(result["answers"].values(), sources_of(pair, result["title"], result["question"]))
+    for number, source in enumerate(sources, start=1):
         trained = "trained on it" if source.split == "train" else f"not trained on it, {source.split} split"
         print(f"[{number}] {source.uid}  {plain(source.title)}  (score {source.score:.2f}; {trained})")
         for sentence in source.sentences:
             print(f"    {plain(sentence)}")
     print()
-    for sentence in told["sentences"]:
+    for sentence in result["sentences"]:
         print(f"  {MARKS[sentence['supported']]}: {plain(sentence['text'])}")

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported: it would report each start
-os.environ["GRADIO_RUN_HISTORY"] = "False"  # it can send what visitors ask to the hub; older versions have none
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # set before the import, or Gradio reports each start
+os.environ["GRADIO_RUN_HISTORY"] = "False"  # the history can upload questions to the hub; older versions have none
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ from ftlib.app.session import LONGEST, Desk, chosen_decoding, language
 from ftlib.pipeline.stage import Run
 from ftlib.runtime.console import log
 
-QUEUE = 64  # people who may wait; more are told to come back
-SESSIONS = 1000  # visitors of whom something is kept: the newest
+QUEUE = 64  # visitors in the queue; further requests are refused
+SESSIONS = 1000  # visitors that are remembered: the most recent ones
 KEPT_FOR = 3600  # seconds that a pair of answers waits for a vote
 
 
@@ -61,7 +61,7 @@ class Stopped:
 class Controls:
     """The components that events read or write. `ballots`: {left, tie, right: button}; `decoding`: {setting: control}."""
 
-    told: gr.State
+    answer_pair: gr.State
     title: gr.Textbox
     question: gr.Textbox
     open_book: gr.Checkbox
@@ -69,7 +69,7 @@ class Controls:
     decoding: dict[str, gr.components.Component]
     button: gr.Button
     stop: gr.Button
-    said: gr.HTML
+    notice: gr.HTML
     left: gr.HTML
     right: gr.HTML
     voting: gr.Column
@@ -80,7 +80,7 @@ class Controls:
 
 def build(desk: Desk) -> gr.Blocks:
     """Lay out the page and connect its events; it is not served yet."""
-    say = gr.I18n(**html.wordings())  # the browser's language chooses
+    say = gr.I18n(**html.wordings())  # selected by the browser's language
     stopped = Stopped()
     with gr.Blocks(title="ftlib", analytics_enabled=False) as page:
         _connect(_lay_out(desk, say), desk, stopped)
@@ -92,7 +92,7 @@ def build(desk: Desk) -> gr.Blocks:
 
 def _lay_out(desk: Desk, say: gr.I18n) -> Controls:
     """Create the components inside the current Blocks, top to bottom."""
-    told = gr.State(None, time_to_live=KEPT_FOR)
+    answer_pair = gr.State(None, time_to_live=KEPT_FOR)
     gr.Markdown(say("heading"), elem_id="heading")
     gr.Markdown(say("intro"))
     title = gr.Textbox(
@@ -111,7 +111,7 @@ def _lay_out(desk: Desk, say: gr.I18n) -> Controls:
     with gr.Row():
         button = gr.Button(say("ask"), variant="primary", elem_id="ask", scale=4)
         stop = gr.Button(say("stop"), elem_id="stop", scale=1)
-    said = gr.HTML(elem_id="said")
+    notice = gr.HTML(elem_id="said")
     with gr.Row():
         with gr.Column(min_width=320):
             left = gr.HTML(elem_id="left")
@@ -125,22 +125,22 @@ def _lay_out(desk: Desk, say: gr.I18n) -> Controls:
     thanks = gr.HTML(elem_id="thanks")
     sources = gr.HTML(elem_id="sources")
     return Controls(
-        told, title, question, open_book, blind, decoding, button, stop, said, left, right, voting, ballots, thanks,
+        answer_pair, title, question, open_book, blind, decoding, button, stop, notice, left, right, voting, ballots, thanks,
         sources,
     )  # fmt: skip
 
 
-def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
+def _connect(controls: Controls, desk: Desk, stopped: Stopped) -> None:
     """Connect the components to the desk."""
 
     def ask(title, question, open_book, blind, request: gr.Request, *chosen):
-        generation = chosen_decoding(desk.pair.generation, dict(zip(on.decoding, chosen, strict=True)))
+        generation = chosen_decoding(desk.pair.generation, dict(zip(controls.decoding, chosen, strict=True)))
         visitor = request.session_hash
         settings = (title, question, open_book, blind, generation, language(request))
         try:
             for view in desk.ask(*settings, halted=lambda: visitor in stopped):
-                can_vote = gr.Column(visible=view.told is not None)
-                yield view.left, view.right, view.sources, view.said, view.told, can_vote, ""
+                can_vote = gr.Column(visible=view.answer_pair is not None)
+                yield view.left, view.right, view.sources, view.notice, view.answer_pair, can_vote, ""
         finally:
             stopped.discard(visitor)
 
@@ -148,40 +148,50 @@ def _connect(on: Controls, desk: Desk, stopped: Stopped) -> None:
         stopped.discard(request.session_hash)
 
     def halt(request: gr.Request):
-        # also while the question waits in the queue: its answer then ends at its first word
+        # also while the question is queued: its answer then stops after the first word
         stopped.add(request.session_hash)
 
     def voter(choice: str):
-        def vote(told, request: gr.Request):
-            message = desk.vote(told, choice, language(request)) if told else ""
+        def vote(answer_pair, request: gr.Request):
+            message = desk.vote(answer_pair, choice, language(request)) if answer_pair else ""
             return html.message(message, "status"), gr.Column(visible=False)
 
         return vote
 
     private = {"show_progress": "hidden", "api_visibility": "private"}
-    asked = gr.on([on.button.click, on.title.submit, on.question.submit], begin, queue=False, **private)
-    asked.then(
+    submitted = gr.on(
+        [controls.button.click, controls.title.submit, controls.question.submit], begin, queue=False, **private
+    )
+    submitted.then(
         ask,
-        [on.title, on.question, on.open_book, on.blind, *on.decoding.values()],
-        [on.left, on.right, on.sources, on.said, on.told, on.voting, on.thanks],
+        [controls.title, controls.question, controls.open_book, controls.blind, *controls.decoding.values()],
+        [
+            controls.left,
+            controls.right,
+            controls.sources,
+            controls.notice,
+            controls.answer_pair,
+            controls.voting,
+            controls.thanks,
+        ],
         concurrency_limit=1,
         **private,
     )
-    on.stop.click(halt, queue=False, **private)
-    for choice, ballot in on.ballots.items():
-        ballot.click(voter(choice), [on.told], [on.thanks, on.voting], **private)
+    controls.stop.click(halt, queue=False, **private)
+    for choice, ballot in controls.ballots.items():
+        ballot.click(voter(choice), [controls.answer_pair], [controls.thanks, controls.voting], **private)
 
 
-def _decoding(now, say) -> dict[str, gr.components.Component]:
+def _decoding(generation, say) -> dict[str, gr.components.Component]:
     """Add the decoding controls, folded away: {setting: control}, with the run's values."""
-    longest = max(LONGEST, now.max_new_tokens)
+    longest = max(LONGEST, generation.max_new_tokens)
     return {
-        "max_new_tokens": gr.Slider(8, longest, now.max_new_tokens, step=1, label=say("longest")),
-        "do_sample": gr.Checkbox(now.do_sample, label=say("sample")),
-        "temperature": gr.Slider(0.1, 2.0, now.temperature, step=0.05, label=say("temperature")),
-        "top_p": gr.Slider(0.05, 1.0, now.top_p, step=0.05, label=say("top_p")),
-        "min_p": gr.Slider(0.0, 0.5, now.min_p, step=0.01, label=say("min_p")),
-        "repetition_penalty": gr.Slider(1.0, 2.0, now.repetition_penalty, step=0.05, label=say("penalty")),
+        "max_new_tokens": gr.Slider(8, longest, generation.max_new_tokens, step=1, label=say("longest")),
+        "do_sample": gr.Checkbox(generation.do_sample, label=say("sample")),
+        "temperature": gr.Slider(0.1, 2.0, generation.temperature, step=0.05, label=say("temperature")),
+        "top_p": gr.Slider(0.05, 1.0, generation.top_p, step=0.05, label=say("top_p")),
+        "min_p": gr.Slider(0.0, 0.5, generation.min_p, step=0.01, label=say("min_p")),
+        "repetition_penalty": gr.Slider(1.0, 2.0, generation.repetition_penalty, step=0.05, label=say("penalty")),
     }
 
 
@@ -190,7 +200,7 @@ def serve(
 ) -> str:
     """Serve the page and return its address.
 
-    allow: more names under which it may be asked for, such as a proxy's, see `guard`. Raises OSError if the port is taken.
+    allow: further host names to accept, such as a proxy's; see `guard`. Raises OSError if the port is taken.
     """
     _, address = launch(desk, host, port, block, allow)
     return address

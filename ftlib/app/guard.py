@@ -1,4 +1,4 @@
-"""An ASGI guard: the page answers known hosts and its own pages only, and no request that is too large.
+"""ASGI middleware: accept only known hosts, requests of the page's own origin, and bodies of limited size.
 
 Host names are checked although the page listens on this machine alone: a web site can point a name of its own at
 127.0.0.1 (DNS rebinding), and the visitor's browser then lets that site read the catalog and vote. An IP address cannot
@@ -21,7 +21,7 @@ LARGEST_BODY = 2**16  # bytes; a title, a question and the decoding need a few t
 ENVIRONMENT = "FTLIB_ALLOWED_HOSTS"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANY_ADDRESS = "any address in digits"
-# The proxies through which a notebook service shows what runs on its machine: {variable that the service sets: their hosts}.
+# Proxies of notebook services: {environment variable that the service sets: host names of its proxy}.
 SERVICES = {
     "COLAB_RELEASE_TAG": ("*.googleusercontent.com", "*.colab.dev", "colab.research.google.com"),
     "KAGGLE_KERNEL_RUN_TYPE": ("*.kaggle.net", "*.kaggleusercontent.com"),
@@ -31,13 +31,13 @@ SERVICES = {
 
 def allowed_hosts(host: str, extra: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the host names that requests may use, for a page that listens on `host`; `*.NAME` for all names below it."""
-    known = [*LOOPBACK]
+    hosts = [*LOOPBACK]
     if host not in LOOPBACK:
-        own = socket.gethostname().lower()
-        known += [ANY_ADDRESS, host.lower(), own, f"{own}.local", socket.getfqdn().lower()]
-    known += [name for variable, names in SERVICES.items() if os.environ.get(variable) for name in names]
+        hostname = socket.gethostname().lower()
+        hosts += [ANY_ADDRESS, host.lower(), hostname, f"{hostname}.local", socket.getfqdn().lower()]
+    hosts += [name for variable, names in SERVICES.items() if os.environ.get(variable) for name in names]
     listed = [*extra, *os.environ.get(ENVIRONMENT, "").split(",")]
-    return tuple(dict.fromkeys([*known, *(name.strip().lower() for name in listed if name.strip())]))
+    return tuple(dict.fromkeys([*hosts, *(name.strip().lower() for name in listed if name.strip())]))
 
 
 def is_allowed(name: str | None, allowed: Iterable[str]) -> bool:
@@ -99,14 +99,14 @@ class Guard:
             return PlainTextResponse(advice, 400)
         origin = headers.get(b"origin")
         if origin is not None:
-            asking = _host_of(origin.partition("://")[2])
-            # under an address of digits, only the page's own: a site elsewhere may have one too
-            listed = tuple(name for name in self.allowed if name != ANY_ADDRESS)
-            if asking != host and not is_allowed(asking, listed):
-                return PlainTextResponse("the page answers its own requests, not those of another site\n", 403)
+            origin_host = _host_of(origin.partition("://")[2])
+            # an IP address is accepted only if it is the page's own: another site may be served from an IP address too
+            named_hosts = tuple(name for name in self.allowed if name != ANY_ADDRESS)
+            if origin_host != host and not is_allowed(origin_host, named_hosts):
+                return PlainTextResponse("cross-origin request refused: open the page itself\n", 403)
         length = headers.get(b"content-length", "0")
         if not length.isascii() or not length.isdecimal() or len(length) > 12 or int(length) > self.largest:
-            return PlainTextResponse(f"a request may have {self.largest:,} bytes\n", 413)
+            return PlainTextResponse(f"request body too large; allowed are at most {self.largest:,} bytes\n", 413)
         return None
 
     def _counted(self, receive):
@@ -121,7 +121,7 @@ class Guard:
                 if seen > self.largest:
                     from starlette.exceptions import HTTPException
 
-                    raise HTTPException(413, f"a request may have {self.largest:,} bytes")
+                    raise HTTPException(413, f"request body too large; allowed are at most {self.largest:,} bytes")
             return message
 
         return counted

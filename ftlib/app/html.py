@@ -90,12 +90,12 @@ def answer(
 
 
 def _sentence(each: Marked, missing: set[str], w: Words, numbers: Mapping[str, int]) -> str:
-    said = w["borne_out"].format(number=numbers.get(each.uid, "")) if each.supported else w["not_borne_out"]
+    note = w["borne_out"].format(number=numbers.get(each.uid, "")) if each.supported else w["not_borne_out"]
     sign, kind = (f"✓{numbers.get(each.uid, '')}", "yes") if each.supported else ("?", "no")
-    said = html.escape(said, quote=True)
+    note = html.escape(note, quote=True)
     return (
-        f'{_words(each.text, missing)}<span class="ft-tick ft-{kind}" title="{said}"><span aria-hidden="true">{sign}</span>'
-        f'<span class="ft-hidden">({said})</span></span>'
+        f'{_words(each.text, missing)}<span class="ft-tick ft-{kind}" title="{note}"><span aria-hidden="true">{sign}</span>'
+        f'<span class="ft-hidden">({note})</span></span>'
     )
 
 
@@ -103,18 +103,18 @@ def _words(text: str, missing: set[str]) -> str:
     """Escape a text; words of `missing` are underlined."""
     pieces = []
     for piece in _PIECE.findall(text):
-        shown = html.escape(piece)
-        pieces.append(f"<u>{shown}</u>" if missing & set(words(piece)) else shown)
+        escaped = html.escape(piece)
+        pieces.append(f"<u>{escaped}</u>" if missing & set(words(piece)) else escaped)
     return "".join(pieces)
 
 
-def sources(found: Sequence[Source] | None, w: Words) -> str:
+def sources(rows: Sequence[Source] | None, w: Words) -> str:
     """Render the rows that support the answers, each with a link that opens it. None: there is no index."""
-    if not found:
-        text = html.escape(w["no_index"] if found is None else w["no_sources"])
+    if not rows:
+        text = html.escape(w["no_index"] if rows is None else w["no_sources"])
         return f'<section class="ft-sources"><h2>{html.escape(w["sources"])}</h2><p>{text}</p></section>'
     items = []
-    for source in found:
+    for source in rows:
         split = w["trained"] if source.split == "train" else w["not_trained"].format(split=source.split)
         link = f"row/{quote(source.split)}/{source.row_idx}"
         quotes = "".join(f"<blockquote>{html.escape(each)}</blockquote>" for each in source.sentences)
@@ -127,12 +127,12 @@ def sources(found: Sequence[Source] | None, w: Words) -> str:
 
 
 def message(text: str, role: str = "alert") -> str:
-    """Render a sentence for screen readers: an alert at once, a status in its turn; '' renders nothing."""
+    """Render a message for screen readers: role `alert` interrupts, `status` does not; '' renders nothing."""
     return f'<p class="ft-said" role="{role}">{html.escape(text)}</p>' if text else ""
 
 
 def row_page(row: dict | None, split: str, lang: str) -> str:
-    """Render one row of the catalog as a page of its own; None: it does not exist."""
+    """Render a page with one row of the catalog; None: the row does not exist."""
     w = wordings()[lang]
     if row is None:
         return ROW.format(lang=lang, title=html.escape(w["no_row"]), about="", text="", back=html.escape(w["back"]))

@@ -1,9 +1,9 @@
 """Ask base and fine-tuned model about a product, stream both answers, and find their sources.
 
 `load_pair(cfg, run)` loads both models in the same 16-bit precision as in the evaluation; `stream_together` yields
-their answers piece by piece, `sources_of` the catalog rows that belong to the question. Both are asked because a
-fine-tuned answer means something only beside the base's answer to the same prompt. `tells_apart` tests whether the
-model knows a product or only what descriptions look like.
+their answers piece by piece, `sources_of` the catalog rows that belong to the question. Both are prompted because a
+fine-tuned answer can only be judged against the base model's answer to the same prompt. `tells_apart` tests whether a
+model distinguishes products or has only learned the form of descriptions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TITLE_CHARS, QUESTION_CHARS = 500, 500
 class AskError(FtlibError, ValueError):
     """The title or the question cannot be asked; the message says what is allowed.
 
-    `reason`: empty_title, long_title or long_question, with `values` for whoever says it in another language.
+    `reason`: empty_title, long_title or long_question, with `values` for translated messages.
     """
 
     REASONS = {
@@ -64,8 +64,8 @@ def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
     """Load base and merged model of a run, and its index if it has one. Raises StageMissing, StageDamaged."""
     merged, index = run.stage("merged").verified(), run.stage("index")
     dtype, _ = hardware.compute_dtype()
-    places = {"base": cfg.model.name, "tuned": str(merged)}
-    models = {system: load_plain(fetch(places[system]), dtype) for system in systems}
+    model_ids = {"base": cfg.model.name, "tuned": str(merged)}
+    models = {system: load_plain(fetch(model_ids[system]), dtype) for system in systems}
     opened = Index.open(load_dataset(run), index.verified()) if index.complete else None
     return Pair(
         models,
@@ -107,7 +107,7 @@ def stream_one(
 ) -> Iterator[str]:
     """Yield one model's answer piece by piece. Raises AskError before anything is generated.
 
-    passages: rows of the catalog that stand in the prompt (with retrieval). generation: other settings than the pair's.
+    passages: rows of the catalog to put into the prompt (with retrieval). generation: overrides the pair's settings.
     """
     title, question = check_asked(title, question)
     prompt = open_prompt(build_prompt(truncate_title(pair.tokenizer, title), question), passages)
@@ -141,10 +141,11 @@ def stream_together(
 def summary(title: str, question: str, answers: dict[str, str], sources: Sequence[Source]) -> dict:
     """Return what was asked and answered, as `ftlib ask --json` prints it.
 
-    `sentences` are those of the tuned model's answer, or of the only one; `sentence` is the one that an answer rests on most.
+    `sentences` are those of the tuned model's answer, or of the only answer; `sentence` is the source's sentence with
+    the most support for an answer.
     """
-    found = supporting_sentences(answers.values(), sources)
-    shown = answers.get("tuned") or next(iter(answers.values()), "")
+    supporting = supporting_sentences(answers.values(), sources)
+    main_answer = answers.get("tuned") or next(iter(answers.values()), "")
     return {
         "title": title,
         "question": question,
@@ -157,9 +158,9 @@ def summary(title: str, question: str, answers: dict[str, str], sources: Sequenc
                 "split": source.split,
                 "sentence": source.sentences[0] if source.sentences else "",
             }
-            for source in found
+            for source in supporting
         ],
-        "sentences": [{"text": each.text, "supported": each.supported} for each in mark(shown, sources)],
+        "sentences": [{"text": each.text, "supported": each.supported} for each in mark(main_answer, sources)],
     }
 
 
@@ -176,20 +177,20 @@ def print_both(pair: Pair, title: str, question: str = "", passages: Passages = 
 
 
 def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> list[float]:
-    """Test whether a model tells two similar titles apart: 1.0 or 0.0 for each of the first `count` rows.
+    """Test whether a model distinguishes two similar titles: 1.0 or 0.0 for each of the first `count` rows.
 
-    Each is paired with the row among all `rows` whose title is most similar. Right if both true pairs together are likelier
-    than the same two descriptions swapped. Each text is scored under both titles, so a text that is likely anyway, or long,
-    gains nothing. A coin would be right in half of the cases.
+    Each row is paired with the row among all `rows` whose title is most similar. Correct (1.0) if the two true pairs
+    together have a higher likelihood than the same two descriptions swapped. Each text is scored under both titles, so
+    generic or long texts have no advantage. Chance level is 0.5.
     """
-    others = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbors()
+    neighbors = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbors()
     examples = []
-    for row, other in zip(rows[:count], (rows[place] for place in others[:count]), strict=True):
+    for row, other in zip(rows[:count], (rows[row_idx] for row_idx in neighbors[:count]), strict=True):
         for title, text in ((row, row), (other, other), (row, other), (other, row)):
             examples.append(_example(pair, title["title"], text["content"]))
     sums, _ = answer_nll(pair.models[system], examples, pair.tokenizer.pad_token_id, pair.row_length)
-    fours = [sums[start : start + 4] for start in range(0, len(sums), 4)]
-    return [float(own + others_own < swapped + back) for own, others_own, swapped, back in fours]
+    groups = [sums[start : start + 4] for start in range(0, len(sums), 4)]
+    return [float(true_a + true_b < swapped_a + swapped_b) for true_a, true_b, swapped_a, swapped_b in groups]
 
 
 def closed_and_open(
@@ -197,7 +198,7 @@ def closed_and_open(
 ) -> Iterator[tuple[str, str, dict]]:
     """Yield (system, condition, interval in nats per token) of the true descriptions, without and with retrieval.
 
-    passages: {uid: rows in the prompt}, see `evaluation.entries_for`.
+    passages: {uid: rows in the prompt}, see `evaluation.systems.passages_for`.
     """
     train, size = cfg.train.as_measured(), cfg.evaluation.bootstrap
     for system, model in pair.models.items():

@@ -1,7 +1,7 @@
-"""The page's logic: ask both models, render views of the answers, keep votes, show rows. Free of Gradio, for tests.
+"""Logic of the page without Gradio: prompt both models, render their answers, store votes, show rows.
 
-`Desk(pair, run)` is what all visitors share; `ask` yields views while the answers are generated. Votes are blind: see
-`votes`. All text passes through `html`, because it is written by strangers and by models.
+`Desk(pair, run)` is shared by all visitors; `ask` yields views while the answers are generated. Votes are blind: see
+`votes`. All text is escaped by `html`, because titles and generated text are untrusted.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from starlette.responses import HTMLResponse
 
 from ftlib.app import html
 from ftlib.app.model_pair import AskError, Pair, check_asked, language_note, passages_of, sources_of, stream_together
-from ftlib.app.votes import Votes, asked_key, pair_key
+from ftlib.app.votes import Votes, pair_key, question_key
 from ftlib.pipeline.stage import Run
 from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.retrieval.attribution import mark, supporting_sentences
 
-EVERY = 0.1  # seconds between two pictures of an answer
+EVERY = 0.1  # seconds between two updates of an answer
 EXAMPLES = 3
-LONGEST = 512  # tokens that a visitor may ask for
+LONGEST = 512  # largest number of new tokens that a visitor may request
 
 
 @dataclass(frozen=True)
-class Told:
+class AnswerPair:
     """A pair of answers on the page. `order`: system on the left, system on the right."""
 
     ask: str
@@ -37,19 +37,19 @@ class Told:
     order: tuple[str, str]
     blind: bool
     answers: dict[str, str]
-    asked: str = ""  # see `votes.asked_key`; "" for answers that are drawn at random
-    stopped: bool = False  # half an answer is no pair to vote on
+    question_key: str = ""  # see `votes.question_key`; "" for sampled answers
+    stopped: bool = False  # a stopped pair does not count as a blind vote
 
 
 @dataclass
 class View:
-    """What the page shows at one moment, as HTML; `told` once both answers are complete."""
+    """What the page shows at one moment, as HTML; `answer_pair` once both answers are complete."""
 
     left: str
     right: str
     sources: str = ""
-    said: str = ""
-    told: Told | None = None
+    notice: str = ""
+    answer_pair: AnswerPair | None = None
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Column:
 
 @dataclass
 class Desk:
-    """Both models with the run that they belong to: asks, votes and shows rows, for one or many visitors."""
+    """Both models and their run, shared by all visitors: prompts the models, stores votes, shows rows."""
 
     pair: Pair
     run: Run
@@ -94,7 +94,7 @@ class Desk:
     ) -> Iterator[View]:
         """Yield views of both answers while they are generated, and at the end one with marks and sources.
 
-        halted: asked after each word; True ends both answers where they are.
+        halted: called after each word; True stops both answers.
         """
         w = html.wordings()[lang]
         order = ("base", "tuned")
@@ -106,53 +106,53 @@ class Desk:
         except AskError as error:
             yield View(
                 *(html.answer(name, "", "", w) for name in names),
-                said=html.message(w[error.reason].format(**error.values)),
+                notice=html.message(w[error.reason].format(**error.values)),
             )
             return
-        asked = asked_key(self.model, title, question, open_book, generation)
+        key = question_key(self.model, title, question, open_book, generation)
         if not blind:
-            self.votes.reveal(self.model, asked)  # the names are on the page from its first word on
-        found = sources_of(self.pair, title, question) if self.pair.index else None
-        passages = passages_of(self.pair, found or ()) if open_book else ()
+            self.votes.reveal(self.model, key)  # the names are shown from the first word on
+        sources = sources_of(self.pair, title, question) if self.pair.index else None
+        passages = passages_of(self.pair, sources or ()) if open_book else ()
         columns = {system: Column() for system in order}
-        said, listed = html.message(language_note(question), "status"), html.sources(found, w)
-        yield View(*(html.answer(name, "", w["waiting"], w) for name in names), listed, said)
-        started = drawn = time.perf_counter()
+        notice, sources_html = html.message(language_note(question), "status"), html.sources(sources, w)
+        yield View(*(html.answer(name, "", w["waiting"], w) for name in names), sources_html, notice)
+        started = last_update = time.perf_counter()
         stream, stopped = stream_together(self.pair, title, question, passages, generation), False
         visible = blinded if blind else str
         for system, piece in stream:
             column, now = columns[system], time.perf_counter()
             column.text, column.seconds = column.text + piece, now - started
             column.first = column.first or (now - started if piece else None)
-            if now - drawn > EVERY:
-                drawn = now
+            if now - last_update > EVERY:
+                last_update = now
                 texts = [visible(columns[each].text) for each in order]
                 boxes = (html.answer(n, t, w["writing"], w) for n, t in zip(names, texts, strict=True))
-                yield View(*boxes, listed, said)
+                yield View(*boxes, sources_html, notice)
             if halted():
                 stream.close()
                 stopped = True
                 break
         answers = {system: column.text for system, column in columns.items()}
-        told = Told(uuid.uuid4().hex, title, question, order, blind, answers, asked, stopped)
+        answer_pair = AnswerPair(uuid.uuid4().hex, title, question, order, blind, answers, key, stopped)
         if not blind:
             self.votes.reveal(self.model, pair_key(answers))
         notes = [self.figures(columns[system], w) for system in order]
-        yield self.whole(told, names, notes, found, said, w)
+        yield self.complete_view(answer_pair, names, notes, sources, notice, w)
 
-    def whole(self, told: Told, names, notes, found, said: str, w) -> View:
+    def complete_view(self, answer_pair: AnswerPair, names, notes, sources, notice: str, w) -> View:
         """Render both complete answers: words that the other lacks are underlined, each sentence has its source or none."""
-        rows = found or ()
+        rows = sources or ()
         numbers = {source.uid: number for number, source in enumerate(rows, start=1)}
-        texts = [told.answers[system] for system in told.order]
-        if told.blind:
+        texts = [answer_pair.answers[system] for system in answer_pair.order]
+        if answer_pair.blind:
             texts = list(map(blinded, texts))
         boxes = [
             html.answer(name, text, note, w, other, mark(text, rows), numbers)
             for name, text, note, other in zip(names, texts, notes, reversed(texts), strict=True)
         ]
-        listed = html.sources(None if found is None else supporting_sentences(texts, rows), w)
-        return View(*boxes, listed, said, told)
+        sources_html = html.sources(None if sources is None else supporting_sentences(texts, rows), w)
+        return View(*boxes, sources_html, notice, answer_pair)
 
     def figures(self, column: Column, w) -> str:
         """Format tokens, their rate and the time to the first one."""
@@ -166,40 +166,42 @@ class Desk:
         """Return the headings of the columns; blind votes show letters alone."""
         return [letter if blind else f"{letter}: {w[system]}" for letter, system in zip("AB", order, strict=True)]
 
-    def vote(self, told: Told, choice: str, lang: str) -> str:
-        """Keep a vote (left, right or tie) and show which model was which.
+    def vote(self, answer_pair: AnswerPair, choice: str, lang: str) -> str:
+        """Store a vote (left, right or tie) and reveal which model was which.
 
-        A blind vote counts as one only if nobody has seen before which of these answers is whose: the same pair comes back
-        with greedy decoding.
+        A vote counts as blind only if the models behind these answers were not revealed before: greedy decoding
+        generates the same pair again.
         """
         w = html.wordings()[lang]
-        chosen = {"left": told.order[0], "right": told.order[1], "tie": "tie"}[choice]
-        keys = [key for key in (pair_key(told.answers), told.asked) if key]
-        counts = told.blind and not told.stopped and not self.votes.revealed(self.model, *keys)
+        chosen = {"left": answer_pair.order[0], "right": answer_pair.order[1], "tie": "tie"}[choice]
+        keys = [key for key in (pair_key(answer_pair.answers), answer_pair.question_key) if key]
+        counts = answer_pair.blind and not answer_pair.stopped and not self.votes.revealed(self.model, *keys)
         new = self.votes.cast(
-            ask=told.ask,
+            ask=answer_pair.ask,
             model=self.model,
             blind=counts,
             choice=chosen,
-            title=told.title,
-            question=told.question,
-            **told.answers,
+            title=answer_pair.title,
+            question=answer_pair.question,
+            **answer_pair.answers,
         )
         self.votes.reveal(self.model, *keys)
-        left, right = (w[system] for system in told.order)
+        left, right = (w[system] for system in answer_pair.order)
         if not new:
             return w["voted"]
         thanks = w["thanks"].format(left=left, right=right)
-        return thanks if counts or not told.blind else f"{thanks} {w['half' if told.stopped else 'known']}"
+        return (
+            thanks if counts or not answer_pair.blind else f"{thanks} {w['half' if answer_pair.stopped else 'known']}"
+        )
 
     def row(self, request: Request) -> HTMLResponse:
         """Render the address row/SPLIT/NUMBER: one row of the catalog."""
-        split, place = request.path_params["split"], str(request.path_params["place"])
+        split, row_param = request.path_params["split"], str(request.path_params["place"])
         dataset = self.pair.index.dataset if self.pair.index else {}
-        number = int(place) if place.isascii() and place.isdecimal() and len(place) <= 12 else -1
-        there = split in dataset and 0 <= number < len(dataset[split])
-        page = html.row_page(dataset[split][number] if there else None, split, language(request))
-        return HTMLResponse(page, status_code=200 if there else 404)
+        row_idx = int(row_param) if row_param.isascii() and row_param.isdecimal() and len(row_param) <= 12 else -1
+        exists = split in dataset and 0 <= row_idx < len(dataset[split])
+        page = html.row_page(dataset[split][row_idx] if exists else None, split, language(request))
+        return HTMLResponse(page, status_code=200 if exists else 404)
 
 
 def blinded(text: str) -> str:
@@ -212,8 +214,8 @@ def language(request) -> str:
     return html.language_of(request.headers.get("accept-language") if request else None)
 
 
-def chosen_decoding(now, chosen: dict):
+def chosen_decoding(generation, choices: dict):
     """Return the run's decoding with a visitor's choices, after checking them; no answer is longer than `LONGEST`."""
-    limit = max(LONGEST, now.max_new_tokens)
-    chosen = chosen | {"max_new_tokens": min(int(chosen["max_new_tokens"]), limit)}
-    return type(now).model_validate(now.model_dump() | chosen)
+    limit = max(LONGEST, generation.max_new_tokens)
+    choices = choices | {"max_new_tokens": min(int(choices["max_new_tokens"]), limit)}
+    return type(generation).model_validate(generation.model_dump() | choices)

@@ -1,7 +1,7 @@
-"""Votes: which answer do people prefer? Kept in one SQLite file, tallied with an interval.
+"""Store votes on answers in one SQLite file, and tally them with a 95 % interval.
 
-Only votes that were cast before the names were shown count towards the result, because whoever knows which model is the
-fine-tuned one judges the name; the others are listed apart. A pair of answers counts once: greedy decoding gives the
+Only votes that were cast before the names were shown count towards the result, because a visitor who knows which model
+is fine-tuned judges the name; the others are listed apart. A pair of answers counts once: greedy decoding gives the
 same pair again, and a visitor who has voted on it has seen the names. `ftlib votes` prints the tally.
 """
 
@@ -31,7 +31,7 @@ create table if not exists votes (
 """
 REVEALED = "create table if not exists revealed (model text, key text, primary key (model, key))"
 KEPT = 100_000  # keys of pairs whose names were shown; of more, the newest
-PAIR_CHARS = 120  # answers that begin alike for so long are the same: one more token must not make a new pair
+PAIR_CHARS = 120  # answers that share a prefix of this length count as equal: one more token must not create a new pair
 # A blind vote counts if no earlier vote on the same pair, blind or not, has revealed the names. Votes from before `revealed` too.
 COUNTS = """
 select model, blind and not exists (
@@ -47,7 +47,7 @@ def pair_key(answers: dict[str, str]) -> str:
     return _hashed(*(answers[system].strip()[:PAIR_CHARS] for system in ("base", "tuned")))
 
 
-def asked_key(model: str, title: str, question: str, open_book: bool, generation) -> str:
+def question_key(model: str, title: str, question: str, open_book: bool, generation) -> str:
     """Return a key of the pair that a question will get, before it is answered; "" if answers are sampled."""
     if generation.do_sample:
         return ""
@@ -55,8 +55,8 @@ def asked_key(model: str, title: str, question: str, open_book: bool, generation
     return _hashed("asked", model, title, question, str(bool(open_book)), json.dumps(decoding, sort_keys=True))
 
 
-def _hashed(*parts: str) -> str:
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+def _hashed(*texts: str) -> str:
+    return hashlib.blake2b(json.dumps(texts).encode(), digest_size=16).hexdigest()
 
 
 class Votes:
@@ -70,12 +70,12 @@ class Votes:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             file.execute(TABLE)
-            places = ", ".join(f":{name}" for name in COLUMNS)
-            done = file.execute(f"insert or ignore into votes ({', '.join(COLUMNS)}) values ({places})", vote)  # noqa: S608, our own columns
-            return done.rowcount == 1
+            placeholders = ", ".join(f":{name}" for name in COLUMNS)
+            cursor = file.execute(f"insert or ignore into votes ({', '.join(COLUMNS)}) values ({placeholders})", vote)  # noqa: S608, our own columns
+            return cursor.rowcount == 1
 
     def reveal(self, model: str, *keys: str) -> None:
-        """Record that the names of these pairs were shown (keys: `pair_key`, `asked_key`); "" is no key."""
+        """Record that the names of these pairs were shown (keys: `pair_key`, `question_key`); "" is no key."""
         rows = [(model, key) for key in keys if key]
         if not rows:
             return
@@ -91,20 +91,20 @@ class Votes:
             return False
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
             file.execute(REVEALED)
-            places = ", ".join("?" * len(keys))
-            asked = f"select 1 from revealed where model = ? and key in ({places})"  # noqa: S608, only question marks
-            return file.execute(asked, (model, *keys)).fetchone() is not None
+            placeholders = ", ".join("?" * len(keys))
+            query = f"select 1 from revealed where model = ? and key in ({placeholders})"  # noqa: S608, only question marks
+            return file.execute(query, (model, *keys)).fetchone() is not None
 
     def counts(self) -> dict[tuple[str, bool], dict[str, int]]:
         """Return {(model, blind): {choice: votes}}; {} if nobody voted. Only the first vote on a pair counts as blind."""
         if not self.path.exists() or not self.path.stat().st_size:  # a full disk leaves an empty file
             return {}
         with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
-            found: dict = {}
+            counts: dict = {}
             file.execute(TABLE)
             for model, blind, choice, count in file.execute(COUNTS):
-                found.setdefault((model, bool(blind)), dict.fromkeys(CHOICES, 0))[choice] = count
-            return found
+                counts.setdefault((model, bool(blind)), dict.fromkeys(CHOICES, 0))[choice] = count
+            return counts
 
 
 def tally(votes: Votes) -> str:

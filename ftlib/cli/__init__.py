@@ -1,6 +1,6 @@
 """The command line: one module for each group of commands, with parser and action side by side.
 
-`main` is imported on first use, so that a module of this package costs no more than it needs.
+`main` is imported on first use, so that importing a submodule stays cheap.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def resolve(args, stage: str | None):
         os.environ["FTLIB_AUTO_BATCH"] = "1"
     note = hardware.use_one_gpu()
     if args.run:
-        args.run = home_path(args.run, "--run")  # a shell leaves ~ in --run=~/x
+        args.run = home_path(args.run, "--run")  # shells do not expand ~ in --run=~/x
     profile, reason = args.profile, "set by --profile"
     if args.run and stage and not profile:
         manifests = Run(args.run).manifests().values()

@@ -55,11 +55,11 @@ def do_ask(args) -> None:
     check_asked(args.title, args.question)
     with contextlib.redirect_stdout(sys.stderr):
         pair, _ = _load_pair(args, SYSTEMS if args.model == "both" else (args.model,))
-    told = tell(pair, args.title, args.question, args.open_book, quiet=args.json)
+    result = tell(pair, args.title, args.question, args.open_book, quiet=args.json)
     if args.json:
-        print(json.dumps(told, ensure_ascii=not environment.prints_unicode(sys.stdout), indent=1))
+        print(json.dumps(result, ensure_ascii=not environment.prints_unicode(sys.stdout), indent=1))
     elif args.sources:
-        print_sources(pair, told)
+        print_sources(pair, result)
 
 
 def do_serve(args) -> None:
@@ -73,7 +73,7 @@ def do_serve(args) -> None:
         raise FtlibError(f'the page needs Gradio ({error}): pip install -e ".[app]"') from None
     pair, run = _load_pair(args, SYSTEMS)
     if args.host not in ("127.0.0.1", "localhost", "::1"):
-        print(f"note: whoever reaches {args.host} can ask and vote; there is no password", flush=True)
+        print(f"note: anyone who can reach {args.host} can ask and vote; there is no password", flush=True)
     try:
         serve(Desk(pair, run), args.host, args.port, allow=args.allow_host)
     except OSError as error:

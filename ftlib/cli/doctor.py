@@ -32,15 +32,15 @@ FREE_GB = 5  # a merged TinyLlama has 2.2 GB, its base as much
 
 
 def examine(one_gpu: str | None = None) -> tuple[list[str], list[str]]:
-    """Return (facts, problems), a line each; every problem says how to solve it. one_gpu: what `use_one_gpu` did, if anything."""
+    """Return (facts, problems), a line each; every problem names its solution. one_gpu: what `use_one_gpu` did, if anything."""
     missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
     problems = [f"{name} is not installed: pip install -e . -c constraints.txt" for name in missing]
     facts = [f"python {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
     facts += [f"{name} {version}" for name, version in provenance.versions().items() if name != "python"]
-    if not missing:  # the rest needs them
+    if not missing:  # the other checks import them
         facts += _device(one_gpu)
-        chosen, wrong = _profile()
-        facts, problems = facts + chosen, problems + wrong
+        profile_facts, profile_problems = _profile()
+        facts, problems = facts + profile_facts, problems + profile_problems
     facts += [f"runs: {runs_root()} ({len(list_runs())} runs)", _folder("cache", cache_dir())]
     return facts, problems + _disk(runs_root())
 
@@ -86,10 +86,10 @@ def _folder(name: str, path: Path) -> str:
 
 
 def _disk(path: Path) -> list[str]:
-    place = next(folder for folder in (path.resolve(), *path.resolve().parents) if folder.exists())
-    free = shutil.disk_usage(place).free / 1e9
+    existing = next(parent for parent in (path.resolve(), *path.resolve().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free / 1e9
     if free >= FREE_GB:
         return []
     return [
-        f"only {free:.1f} GB are free at {place}: free some (`ftlib runs clean NAME`), or move the runs with FTLIB_RUNS"
+        f"only {free:.1f} GB are free at {existing}: free some (`ftlib runs clean NAME`), or move the runs with FTLIB_RUNS"
     ]

@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
 def command() -> int:
     """Run `main` and exit quickly; the console script `ftlib` calls it."""
     status = main()
-    gc.freeze()  # else Python looks through all objects once more before it ends, half a second with torch loaded
+    gc.freeze()  # skips the garbage collection at exit, half a second with torch loaded
     return status
 
 
@@ -59,14 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stdout = open(
-            os.devnull, "w", encoding="utf-8"
-        )  # else Python writes to the closed pipe once more as it ends
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # otherwise Python flushes the closed pipe again at exit
         print("error: the program that read the output has ended (| head, for example)", file=sys.stderr)
         return 141
     except Exception as error:
-        said = hub.explain(error) or storage_problem(error)
-        if said is None:
+        message = hub.explain(error) or storage_problem(error)
+        if message is None:
             raise
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ def add(subparsers, common) -> None:
     """Add the commands to the parser."""
     export = subparsers.add_parser("export", help="export the model").add_subparsers(dest="action", required=True)
     hub = add_command(export, "hub", "upload model and card to the Hugging Face hub", do_export_hub, [common])
-    hub.add_argument("place", metavar="OWNER/NAME")
+    hub.add_argument("repo_id", metavar="OWNER/NAME")
     hub.add_argument("--kind", choices=("merged", "adapter"), default="merged")
     hub.add_argument("--public", action="store_true", help="visible to everybody (default: private)")
     hub.add_argument("--dry-run", action="store_true", help="only print what would be uploaded")
@@ -38,6 +38,6 @@ def do_export_hub(args) -> None:
     from ftlib.export.model_card import upload
 
     _, run = resolve(args, "evaluation")
-    address = upload(run, args.place, args.kind, private=not args.public, dry_run=args.dry_run)
+    address = upload(run, args.repo_id, args.kind, private=not args.public, dry_run=args.dry_run)
     if address:
         print(f"uploaded: {address}")

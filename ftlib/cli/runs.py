@@ -23,14 +23,14 @@ def _find_runs(names: list[str]):
     from ftlib.pipeline.stage import Run, StageMissing
     from ftlib.runtime.files import runs_root
 
-    found = []
+    runs = []
     for name in names:
         run = Run(runs_root() / name) if (runs_root() / name).is_dir() else Run(name)
         if not run.path.is_dir():
-            there = ", ".join(r.path.name for r in list_runs()) or "none"
-            raise StageMissing(f"{name}: no such run in {runs_root()}; there are: {there}")
-        found.append(run)
-    return found
+            existing = ", ".join(r.path.name for r in list_runs()) or "none"
+            raise StageMissing(f"{name}: no such run in {runs_root()}; existing runs: {existing}")
+        runs.append(run)
+    return runs
 
 
 def do_runs_list(args) -> None:
@@ -38,10 +38,10 @@ def do_runs_list(args) -> None:
     from ftlib.pipeline.run_admin import headline, list_runs, size_mb
     from ftlib.runtime.files import runs_root
 
-    found = list_runs()
-    if not found:
+    runs = list_runs()
+    if not runs:
         print(f"no runs in {runs_root()}; `ftlib run` makes one")
-    for run in found:
+    for run in runs:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in headline(run).items())
         print(
             f"{run.path.name}: {size_mb(run.path)} MB, {' '.join(run.manifests())}"

@@ -78,7 +78,7 @@ def do_config(args) -> None:
     cfg = Config.load(args.profile, **overrides_of(args))
     try:
         reasons = precision(cfg).reasons
-    except FtlibError as error:  # the settings are valid; this machine just cannot decide what is automatic in them
+    except FtlibError as error:  # the settings are valid, but the automatic ones cannot be resolved on this machine
         reasons = {
             key: f"decided on the training machine (here: {error})" for key in ("model.dtype", "model.quantization")
         }

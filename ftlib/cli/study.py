@@ -43,7 +43,7 @@ def do_study_report(args) -> None:
 
 
 def _results() -> Path:
-    """Return `results/` beside `runs/`: at the root of the repository, else in the current folder."""
+    """Return `results/` next to `runs/`: at the root of the repository, else in the current folder."""
     from ftlib.runtime.files import repository
 
     return repository() / "results"

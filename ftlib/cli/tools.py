@@ -25,12 +25,12 @@ def do_doctor(args) -> int:
     """Print facts and problems of this machine."""
     from ftlib.runtime import hardware
 
-    said = hardware.use_one_gpu()
+    gpu_note = hardware.use_one_gpu()
     from ftlib.cli.doctor import examine
 
-    facts, problems = examine(said)
+    facts, problems = examine(gpu_note)
     print("\n".join(facts))
-    print("\n".join(f"PROBLEM: {problem}" for problem in problems) or "nothing is missing")
+    print("\n".join(f"PROBLEM: {problem}" for problem in problems) or "no problems")
     return 1 if problems else 0
 
 

@@ -1,8 +1,8 @@
 """Point every badge, and the set-up cell, to one repository and one tag.
 
-`[project.urls]` in pyproject.toml is the one place where the address stands; this writes it into notebooks and README,
-and a test compares them. While it is a placeholder, the README shows no badge. `ftlib course badges --repository
-OWNER/REPO --ref v1.0.0`; without options it repeats what pyproject.toml says.
+`[project.urls]` in pyproject.toml is the single source of the address; this command writes it into notebooks and
+README, and a test compares them. While it is a placeholder, the README shows no badge. `ftlib course badges
+--repository OWNER/REPO --ref v1.0.0`; without options it writes the address from pyproject.toml.
 """
 
 from __future__ import annotations

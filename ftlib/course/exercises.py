@@ -1,9 +1,9 @@
 """Checkers of the exercises: `exercises.ex_1_1(answer)` is for the first exercise of notebook 01, and so on.
 
-Each takes what the reader wrote, tries it on small inputs and returns a `Verdict`. It checks properties one after the
-other, from the plain case to the fault that the notebook warns of, so the first one that fails is the next thing to
-think about. End the cell with `exercises.ex_1_1(without_links)`; in a script, print it. Where ftlib computes the
-expected value itself, it is called; torch is imported by the exercises that need it.
+Each calls the reader's function on small inputs and returns a `Verdict`. Properties are checked in order, from the
+simple case to the pitfall that the notebook warns of, so the first failure is the next thing to fix. End the cell with
+`exercises.ex_1_1(without_links)`; in a script, print it. Where ftlib computes the expected value itself, it is called;
+torch is imported by the exercises that need it.
 """
 
 from __future__ import annotations
@@ -17,33 +17,39 @@ from ftlib.prompts.encoding import IGNORED
 )
 def ex_1_1(answer):
     """`without_links(text)`: the text without web addresses, all other words as they were, single blanks between them."""
-    for text, want in (
+    for text, expected in (
         ("Manual at https://example.com/a?b=1 in color", "Manual at in color"),
         ("Visit www.example.com and http://example.org/shop for more", "Visit and for more"),
         ("HTTP://EXAMPLE.COM has the Manual", "has the Manual"),
     ):
-        got = answer(text, kind=TEXT)
+        result = answer(text, kind=TEXT)
         answer.must(
-            "example" not in got.lower(), "an address is left. A model that reads addresses makes some up.", want
+            "example" not in result.lower(), "an address is left. A model that reads addresses makes some up.", expected
         )
-        answer.must(got.split() == want.split(), "the other words must stay. An address ends at the next blank.", want)
         answer.must(
-            got == want, "a blank too many. Where an address goes, the blanks beside it must not pile up.", want
+            result.split() == expected.split(),
+            "the other words must stay. An address ends at the next blank.",
+            expected,
+        )
+        answer.must(
+            result == expected,
+            "a blank too many. Where an address goes, the blanks beside it must not pile up.",
+            expected,
         )
     for text in (
         "A cup, e.g. for tea. Vol.2, 3.5 in.; and/or Blue",
         "Reads http and https: all of the www",
         "Über-café",
     ):
-        got = answer(text, kind=TEXT)
+        result = answer(text, kind=TEXT)
         answer.must(
-            got == text, "a text without an address must stay unchanged. A step that eats more harms good rows."
+            result == text, "a text without an address must stay unchanged. A step that eats more harms good rows."
         )
 
 
 @exercise("Put the normalized training titles into a set, then count the test titles whose normalized form is in it.")
 def ex_1_2(answer):
-    """`leaked(train_titles, test_titles)`: how many test titles stand in training, case and punctuation aside."""
+    """`leaked(train_titles, test_titles)`: how many test titles occur in training, case and punctuation aside."""
     from ftlib.data.exploration import leaks
 
     for train, test, rule in (
@@ -54,18 +60,18 @@ def ex_1_2(answer):
         (["Pot", "Pot", "pot"], ["Pot"], "rows of the training split must not be counted"),
     ):
         splits = {"train": {"title": train, "content": []}, "test": {"title": test, "content": []}}
-        want = leaks(splits)["title"]
-        got = answer(train, test, kind=NUMBER)
-        answer.must(got == want, f"{rule}. On each leaked row the model may answer from memory.", want)
+        expected = leaks(splits)["title"]
+        result = answer(train, test, kind=NUMBER)
+        answer.must(result == expected, f"{rule}. On each leaked row the model may answer from memory.", expected)
 
 
 @exercise(f"The labels are as many {IGNORED} as the prompt has ids, followed by the answer's ids and the end.")
 def ex_2_1(answer):
     """`labels(prompt_ids, answer_ids, end_id)`: (input_ids, labels), the prompt not trained on, answer and end trained on."""
-    for prompt, said, end in (([5, 6, 7], [8, 9], 2), ([1, 2, 7, 9], [7, 8, 9], 2), ([2], [], 2)):
-        inputs, n = (list(prompt), list(said), end), len(prompt)
+    for prompt, completion, end in (([5, 6, 7], [8, 9], 2), ([1, 2, 7, 9], [7, 8, 9], 2), ([2], [], 2)):
+        inputs, n = (list(prompt), list(completion), end), len(prompt)
         ids, labels = answer(*inputs, kind=pair_of(INTEGERS))
-        answer.must(ids == prompt + said + [end], "the ids must be prompt, answer and end, in this order.")
+        answer.must(ids == prompt + completion + [end], "the ids must be prompt, answer and end, in this order.")
         answer.must(
             len(labels) == len(ids), "both must have equal lengths. No label is shifted: the model does that itself."
         )
@@ -74,13 +80,16 @@ def ex_2_1(answer):
             f"the prompt must be masked: its {n} labels are {IGNORED}, or it is trained on.",
         )
         answer.must(
-            labels[n:-1] == said, "the answer must be labeled. Its place decides what is masked, not the id.", said
+            labels[n:-1] == completion,
+            "the answer must be labeled. Its place decides what is masked, not the id.",
+            completion,
         )
         answer.must(
             labels[-1] == end, f"the end must be labeled {end}. A model that never sees its end never learns to stop."
         )
         answer.must(
-            inputs == (prompt, said, end), "the lists handed in must stay unchanged, or the next call sees other rows."
+            inputs == (prompt, completion, end),
+            "the lists handed in must stay unchanged, or the next call sees other rows.",
         )
 
 
@@ -90,15 +99,24 @@ def ex_2_2(answer):
     from ftlib.prompts.packing import PackingCollator
 
     for lengths in ([3], [4, 2], [5, 3, 3, 1]):
-        parts = [{"input_ids": [1] * length, "labels": [1] * length} for length in lengths]  # longest first, as packed
-        want = PackingCollator(0, sum(lengths))(parts)["position_ids"][0].tolist()
-        got = answer(list(lengths), kind=INTEGERS)
-        answer.must(len(got) == len(want), "the length must be the sum: one position for each token of the row.", want)
-        starts = [place for place, position in enumerate(want) if position == 0]
-        begins = all(got[place] == 0 for place in starts)
-        answer.must(begins, "every part must begin again at 0, or one product reads the description of another.", want)
+        # longest first, as packed
+        examples = [{"input_ids": [1] * length, "labels": [1] * length} for length in lengths]
+        expected = PackingCollator(0, sum(lengths))(examples)["position_ids"][0].tolist()
+        result = answer(list(lengths), kind=INTEGERS)
         answer.must(
-            got == want, "inside a part the positions rise by one. The model reads the order of words from them.", want
+            len(result) == len(expected),
+            "the length must be the sum: one position for each token of the row.",
+            expected,
+        )
+        starts = [token_idx for token_idx, position in enumerate(expected) if position == 0]
+        begins = all(result[token_idx] == 0 for token_idx in starts)
+        answer.must(
+            begins, "every part must begin again at 0, or one product reads the description of another.", expected
+        )
+        answer.must(
+            result == expected,
+            "inside a part the positions rise by one. The model reads the order of words from them.",
+            expected,
         )
 
 
@@ -113,13 +131,13 @@ def ex_3_1(answer):
     x, W, B = (torch.randn(*shape, generator=generator) for shape in ((4, 8), (6, 8), (6, 2)))
     A, zero = lora_pair(6, 8, r=2)
     base, change, W_before = x @ W.T, x @ (B @ A).T, W.clone()
-    for b, alpha, want, rule in (
+    for b, alpha, expected, rule in (
         (zero, 2, base, "with B = 0 the output must be the base's, x @ W.T. Training begins at the base model."),
         (B, 2, base + change, "with alpha = r the output must be x @ (W + B A).T."),
         (B, 8, base + 4 * change, "the change must have the scale alpha / r. It keeps the step size when r changes."),
     ):
-        got = answer(x, W, A, b, alpha, 2, kind=tensor_of((4, 6)))
-        gap = float((got - want).abs().max())
+        result = answer(x, W, A, b, alpha, 2, kind=tensor_of((4, 6)))
+        gap = float((result - expected).abs().max())
         answer.must(gap < 1e-4, rule, given=f"values off by up to {gap:.3g}")
         same = torch.equal(W, W_before)
         answer.must(
@@ -142,9 +160,11 @@ def ex_3_2(answer):
         ),
         ([4.0, 0.0], [2, 0], "an empty micro-batch must change nothing. A row may have no labeled token"),
     ):
-        got, want = answer(list(sums), list(counts), kind=NUMBER), mean_nll(sums, counts)
+        result, expected = answer(list(sums), list(counts), kind=NUMBER), mean_nll(sums, counts)
         answer.must(
-            abs(got - want) < 1e-6, f"{rule}. How rows are dealt out must not change the loss of the step.", want
+            abs(result - expected) < 1e-6,
+            f"{rule}. How rows are dealt out must not change the loss of the step.",
+            expected,
         )
 
 
@@ -153,24 +173,24 @@ def ex_4_1(answer):
     """`merged(W, A, B, alpha, r)`: W + alpha/r B A, added in float32, rounded once to W's type; W stays as it is."""
     import torch
 
-    # Few enough bits that float32 holds the sum exactly, in whatever order it is formed: only the last rounding is left.
+    # Few enough bits that the float32 sum is exact in any order: only the last rounding is left.
     generator = torch.Generator().manual_seed(4)
     sizes = ((24, 16), 1024), ((2, 16), 128), ((24, 2), 128)
     W, A, B = (torch.randint(-127, 128, shape, generator=generator) / steps for shape, steps in sizes)
     change, W_before, shape = B @ A, W.clone(), tensor_of((24, 16))
-    for b, alpha, want, rule in (
+    for b, alpha, expected, rule in (
         (B * 0, 2, W, "with B = 0 the result must be W."),
         (B, 2, W + change, "with alpha = r the result must be W + B A."),
         (B, 8, W + 4 * change, "the change must have the scale alpha / r, as in training."),
     ):
-        gap = float((answer(W, A, b, alpha, 2, kind=shape) - want).abs().max())
+        gap = float((answer(W, A, b, alpha, 2, kind=shape) - expected).abs().max())
         answer.must(gap < 1e-5, rule, given=f"values off by up to {gap:.3g}")
         same = torch.equal(W, W_before)
         answer.must(same, "W must stay unchanged. In float32, W.float() is W itself: += changes it.", given="another W")
     for kind, factors in ((k, f) for k in (torch.float16, torch.bfloat16) for f in (torch.float32, k)):
-        got = answer(W.to(kind), A.to(factors), B.to(factors), 2, 2, kind=shape)
-        answer.must(got.dtype == kind, f"the type must be that of W, {kind}. In 32 bits the file is twice as large.")
-        wrong = f"{int((got != (W + change).to(kind)).sum())} wrong weights of {got.numel()}"
+        result = answer(W.to(kind), A.to(factors), B.to(factors), 2, 2, kind=shape)
+        answer.must(result.dtype == kind, f"the type must be that of W, {kind}. In 32 bits the file is twice as large.")
+        wrong = f"{int((result != (W + change).to(kind)).sum())} wrong weights of {result.numel()}"
         rule = "the sum must be formed in float32 and rounded once, at the end. Each rounding before it loses a part."
         answer.must(wrong.startswith("0 "), rule, given=wrong)
 
@@ -183,12 +203,12 @@ def ex_4_2(answer):
     import torch
 
     a = torch.randn(5, 9, generator=torch.Generator().manual_seed(5))
-    a[3, :2] = torch.tensor([6.0, 6.0004])  # nearly a tie: a small difference turns the choice
+    a[3, :2] = torch.tensor([6.0, 6.0004])  # nearly a tie: a small difference changes the greedy choice
     far, turned, broken = a.clone(), a.clone(), a.clone()
     far[2, 4] -= 1.0
     turned[3, 0] += 0.0008
     broken[1, 1] = float("nan")
-    for b, want, rule in (
+    for b, expected, rule in (
         (a.clone(), True, "equal logits are the same model."),
         (a + 0.0001, True, "a difference within the tolerance must be allowed. Rounding alone makes one."),
         (far, False, "the LARGEST difference decides, whatever its sign. One far value hides in a mean."),
@@ -200,10 +220,12 @@ def ex_4_2(answer):
         ),
     ):
         for pair in ((a, b), (b, a)):
-            got, gap = answer(*pair, 0.001, kind=TRUTH), float((a - b).abs().max())
+            result, gap = answer(*pair, 0.001, kind=TRUTH), float((a - b).abs().max())
             equal = int((a.argmax(-1) == b.argmax(-1)).sum())
-            found = f"{got} where the largest difference is {gap:.3g} and {equal} of {len(a)} greedy choices are equal"
-            answer.must(got == want, rule, want, given=found)
+            given = (
+                f"{result} where the largest difference is {gap:.3g} and {equal} of {len(a)} greedy choices are equal"
+            )
+            answer.must(result == expected, rule, expected, given=given)
 
 
 @exercise(
@@ -251,10 +273,10 @@ def ex_5_2(answer):
         ("Music player", "It plays MP3 files.", "a digit inside a word is no number"),
         ("Lamp", "12 months, yes, 12 months.", "a number said twice is invented once"),
     ):
-        want, got = numbers(text) - numbers(title), [str(item) for item in answer(title, text, kind=LIST)]
-        right = len(got) == len(want) and {number for item in got for number in numbers(item)} == want
+        expected, result = numbers(text) - numbers(title), [str(item) for item in answer(title, text, kind=LIST)]
+        right = len(result) == len(expected) and {number for item in result for number in numbers(item)} == expected
         answer.must(
-            right, f"{rule}. A number that the model cannot know is a guess in the voice of a fact.", sorted(want)
+            right, f"{rule}. A number that the model cannot know is a guess in the voice of a fact.", sorted(expected)
         )
 
 
@@ -289,12 +311,12 @@ def ex_6_1(answer):
 def ex_6_2(answer):
     """`p_value(wins, losses)`: two-sided exact sign test, the chance of a result at least as uneven if both were equally good."""
     known = {(5, 0): 2 / 32, (8, 2): 112 / 1024, (10, 0): 2 / 1024, (9, 4): 2186 / 8192, (4, 4): 1.0, (0, 0): 1.0}
-    for (wins, losses), want in known.items():
+    for (wins, losses), expected in known.items():
         swapped, p = answer(losses, wins, kind=NUMBER), answer(wins, losses, kind=NUMBER)
         answer.must(
             0 <= p <= 1,
             "a p-value lies between 0 and 1. Doubling counts the middle twice where wins equal losses.",
-            want,
+            expected,
         )
         same, both = (
             "it must be symmetrical. Nobody knew which model would win.",
@@ -302,4 +324,4 @@ def ex_6_2(answer):
         )
         answer.must(abs(p - swapped) < 1e-9, same, given=both)
         exact = "it must be exact and two-sided: add the chances of all results at least as uneven, in both directions."
-        answer.must(abs(p - want) < 1e-9, exact, want)
+        answer.must(abs(p - expected) < 1e-9, exact, expected)

@@ -1,9 +1,9 @@
 """The checkers' common part: how an answer is called, and how the verdict is shown.
 
-A wrong answer must never raise, or a notebook with open exercises stops in the middle; and "wrong" alone teaches
-nothing, so a verdict names the first property that fails, the input on which it fails, and why it matters. A hint
-follows the second failed attempt; an untouched stub is no attempt. `@exercise(hint)` turns a function that calls
-`answer(...)` and `answer.must(...)` into a checker; see `ftlib.course.exercises`.
+A wrong answer must not raise, or a notebook with open exercises stops in the middle. A verdict names the first property
+that fails, the input on which it fails, and why it matters. A hint follows the second failed attempt; an unchanged stub
+does not count as an attempt. `@exercise(hint)` turns a function that calls `answer(...)` and `answer.must(...)` into a
+checker; see `ftlib.course.exercises`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Wrong(Exception):
 
 
 class NotWritten(Exception):
-    """There is no answer yet: the stub as it came, or a function that returns nothing."""
+    """There is no answer yet: the unchanged stub, or a function that returns None."""
 
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a checker found: the exercise's number, whether every property holds, and what to say. True if passed."""
+    """What a checker found: the exercise's number, whether every property holds, and the message. True if passed."""
 
     name: str
     passed: bool
@@ -68,7 +68,7 @@ def exercise(hint: str):
                 return Verdict(name, False, str(nothing))
             except Wrong as wrong:
                 message = str(wrong)
-            except Exception as error:  # an odd result that a comparison trips over is a wrong answer too
+            except Exception as error:  # a result that makes a comparison raise is a wrong answer too
                 message = (
                     f"The result cannot be compared ({type(error).__name__}: {error}); is its type the one asked for?"
                 )
@@ -145,7 +145,7 @@ def _is(kind: type, result):
 
 
 def _list(result) -> list:
-    if isinstance(result, str):  # a sequence too, but never the one that was asked for
+    if isinstance(result, str):  # a sequence too, but never the expected one
         raise TypeError
     return list(result)
 

@@ -27,9 +27,9 @@ def report_environment(keep_on_drive: bool = False) -> Config:
 
     keep_on_drive: on Colab, keep runs on Google Drive; if it cannot be mounted, they stay on the local disk and a line says so.
     """
-    said = hardware.use_one_gpu()
-    if said:
-        print(said)
+    gpu_note = hardware.use_one_gpu()
+    if gpu_note:
+        print(gpu_note)
     cfg, versions = Config.load(), provenance.versions()
     print(f"device: {hardware.device_name()}; {hardware.free_memory()}")
     print(f"profile: {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
@@ -83,7 +83,7 @@ def show_labels(tokenizer, example: dict) -> None:
 
 
 def _in_notebook() -> bool:
-    """Return True where IPython runs this code. It is not imported, because a script need not have it."""
+    """Return True where IPython runs this code. It is not imported, because it may not be installed."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None
 

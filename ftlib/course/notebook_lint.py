@@ -23,34 +23,34 @@ SECRET = re.compile(
 
 def problems(path: Path) -> list[str]:
     """Return what is wrong with a recorded notebook, each with what to do."""
-    notebook, found = notebook_files.read(path), []
-    again = f"run `ftlib course record {path.stem[:2]}`"
+    notebook, messages = notebook_files.read(path), []
+    command = f"run `ftlib course record {path.stem[:2]}`"
     recorded = notebook.metadata.get("recorded")
     if recorded is None:
-        return [f"{path.name} has no stamp: {again}"]
+        return [f"{path.name} has no stamp: {command}"]
     if recorded["source"] != notebook_files.source_hash(notebook):
-        found.append(f"{path.name} was edited after its outputs were recorded: {again}")
+        messages.append(f"{path.name} was edited after its outputs were recorded: {command}")
     if recorded["profile"] != PROFILE:
-        found.append(f"{path.name} was recorded at the {recorded['profile']} profile, not {PROFILE}: {again}")
+        messages.append(f"{path.name} was recorded at the {recorded['profile']} profile, not {PROFILE}: {command}")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
-        found.append(f"{path.name}: its cells were not run once each from top to bottom: {again}")
+        messages.append(f"{path.name}: its cells were not run once each from top to bottom: {command}")
     outputs = [output for cell in code for output in cell.outputs]
     if any(output.output_type == "error" for output in outputs):
-        found.append(f"{path.name} shows an error: fix it and {again}")
+        messages.append(f"{path.name} shows an error: fix it and {command}")
     if "widgets" in notebook.metadata or any("widget-view" in key for o in outputs for key in o.get("data", {})):
-        found.append(f"{path.name} holds widget state, which GitHub refuses to show: {again}")
+        messages.append(f"{path.name} holds widget state, which GitHub refuses to show: {command}")
     # pictures are long strings of random letters, in which anything can be found
     texts = [o["text"] if o.output_type == "stream" else json.dumps(_without_pictures(o)) for o in outputs]
     for name, pattern in (("an absolute path", ABSOLUTE), ("what looks like a secret", SECRET)):
         for text in (*texts, *(cell.source for cell in notebook.cells)):
             hit = pattern.search(text)
             if hit:
-                found.append(f"{path.name} holds {name} ({hit[0][:12]}…): take it out and {again}")
+                messages.append(f"{path.name} holds {name} ({hit[0][:12]}…): take it out and {command}")
     kilobytes = path.stat().st_size / 1000
     if kilobytes > LARGEST_KB:
-        found.append(f"{path.name} has {kilobytes:.0f} KB, allowed are {LARGEST_KB}: print less")
-    return found
+        messages.append(f"{path.name} has {kilobytes:.0f} KB, allowed are {LARGEST_KB}: print less")
+    return messages
 
 
 def _without_pictures(output) -> dict:

@@ -1,9 +1,9 @@
 """The adapter that ships with the course, so that a class can merge, evaluate and ask without training first.
 
 `ftlib/data/sample/adapter/` is the adapter stage of a run of the cpu profile on the sample (SmolLM2-135M, r 8, some 5
-MB), with its manifest. It is taken only where a training here would produce the same one: the manifest holds the
-fingerprint of the rows and of the recipe. The reader's own adapter always comes first. `open_run("merged")` in a
-notebook takes it, `open_run("merged", rebuild=True)` trains; `ftlib course record --rebuild` replaces it.
+MB), with its manifest. It is used only where training would produce the same one: the manifest holds the fingerprint of
+the rows and of the recipe. An adapter that the reader trained takes precedence. `open_run("merged")` in a notebook
+takes it, `open_run("merged", rebuild=True)` trains; `ftlib course record --rebuild` replaces it.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ PROFILE = "cpu"
 def take(cfg: Config, run: Run, **overrides) -> tuple[Config, Run]:
     """Return the configuration and the run that hold the shipped adapter as adapter stage; unchanged where it does not fit.
 
-    On the sample a machine with a GPU takes the run of the cpu profile, whose model the shipped adapter belongs to.
+    On the sample, a machine with a GPU uses the run of the cpu profile, because the shipped adapter belongs to its
+    model.
     """
     from ftlib.data.dataset import on_sample
 
     if run.stage("adapter").started or cfg.profile == "smoke" or not on_sample(cfg) or not FOLDER.exists():
         return cfg, run
-    lent = Config.load(
+    cpu_cfg = Config.load(
         PROFILE, reason=f"no adapter of profile {cfg.profile} is here yet; one of this ships", **overrides
     )
-    place = run if cfg.profile == PROFILE else Run(default_run(lent), wait=True)
-    if place.stage("adapter").started:
-        return lent, place
-    ensure("dataset", lent, place)
+    target = run if cfg.profile == PROFILE else Run(default_run(cpu_cfg), wait=True)
+    if target.stage("adapter").started:
+        return cpu_cfg, target
+    ensure("dataset", cpu_cfg, target)
     manifest = read_json(FOLDER / "manifest.json")
-    if manifest["fingerprint"] != stage_key("adapter", lent, place).fingerprint:
-        return cfg, run  # other settings than the shipped one was trained with: this one is trained
-    put(place, manifest)
-    return lent, place
+    if manifest["fingerprint"] != stage_key("adapter", cpu_cfg, target).fingerprint:
+        return cfg, run  # the settings differ from those of the shipped adapter: train
+    put(target, manifest)
+    return cpu_cfg, target
 
 
 def put(run: Run, manifest: dict) -> None:
@@ -58,8 +59,8 @@ def put(run: Run, manifest: dict) -> None:
         for name in FILES:
             shutil.copy(FOLDER / name, stage.path / name)
         write_json(stage.path / "manifest.json", manifest)
-    made = f"{manifest['finished'][:10]}, {manifest['train_seconds']:.0f} s on {manifest['device']}"
-    log.info(f"adapter: the one that ships with the course ({made}); rebuild=True trains it here")
+    origin = f"{manifest['finished'][:10]}, {manifest['train_seconds']:.0f} s on {manifest['device']}"
+    log.info(f"adapter: the one that ships with the course ({origin}); rebuild=True trains it here")
 
 
 def forget(run: Run) -> None:
@@ -83,7 +84,7 @@ def keep(run: Run, folder: Path = FOLDER) -> None:
         shutil.copy(stage.path / name, folder / name)
     weights = load_file(stage.path / WEIGHTS)
     save_file({name: weight.half() for name, weight in weights.items()}, folder / WEIGHTS, metadata={"format": "pt"})
-    # of the files that ship, rounded: the run's own would call the copy damaged
+    # checksums of the rounded files: those of the run would report the copy as corrupted
     manifest["sums"] = {name: file_fingerprint(folder / name) for name in sorted(FILES)}
     write_json(folder / "manifest.json", manifest)
     write_text(folder / CARD, card(manifest))

@@ -1,10 +1,10 @@
 """Execute the notebooks top to bottom, keep their outputs, and stamp them with their origin.
 
-The stamp says by which commit, on which machine and in how many seconds; a test fails when a notebook was edited since. Edited
-means the source of the cells or the profile; other code of ftlib is recorded by a hash and only warned about.
+The stamp records commit, machine and duration. A test fails if the source of the cells or the profile changed since; a
+change in the code of ftlib, which is recorded as a hash, only prints a warning.
 
-`ftlib course record` runs the cpu profile on the sample, about half an hour on two cores; `ftlib course record 05` one of them;
-`ftlib course record --profile smoke` measures times alone.
+`ftlib course record` runs the cpu profile on the sample, about half an hour on two cores; `ftlib course record 05` one
+of them; `ftlib course record --profile smoke` only measures times.
 """
 
 from __future__ import annotations
@@ -46,24 +46,29 @@ def record(
 ) -> None:
     """Execute notebooks in an empty folder with runs of their own; keep outputs and stamps if `profile` is the committed one.
 
-    names: beginnings of file names ('03'), or none for all. rebuild: make the adapter that notebook 03 trained the shipped one.
-    settings: {key: value} on top of another profile than the committed one, written down beside its times.
-    Raises CourseError for an unknown name, and nbclient's CellExecutionError where a cell fails.
+    Args:
+        names: prefixes of file names ('03'); empty for all.
+        rebuild: ship the adapter that notebook 03 trained.
+        settings: {key: value} that override a profile other than the committed one, recorded with its times.
+
+    Raises:
+        CourseError: for an unknown name.
+        CellExecutionError: of nbclient, where a cell fails.
     """
-    chosen = [
+    paths = [
         path for path in notebook_files.notebook_paths(root) if not names or any(path.name.startswith(n) for n in names)
     ]
-    if len(chosen) < max(len(names), 1):
+    if len(paths) < max(len(names), 1):
         raise CourseError(
-            f"{' '.join(names)}: known are {', '.join(p.stem for p in notebook_files.notebook_paths(root))}"
+            f"{' '.join(names)}: no such notebook; allowed are {', '.join(p.stem for p in notebook_files.notebook_paths(root))}"
         )
     if settings and profile == PROFILE:
         raise CourseError(
-            f"--set {' '.join(settings)}: the committed outputs are those of the {PROFILE} profile as it is"
+            f"--set {' '.join(settings)}: the {PROFILE} profile's outputs are committed as configured; use another --profile"
         )
     commit = provenance.git_commit()
     with tempfile.TemporaryDirectory(prefix="ftlib-record-") as folder:
-        for path in chosen:
+        for path in paths:
             log.info(f"{path.stem}: running at the {profile} profile")
             notebook = notebook_files.read(path)
             measured = execute(notebook, Path(folder), profile, root, settings or {})
@@ -97,15 +102,15 @@ def execute(notebook, folder: Path, profile: str, root: Path, settings: dict) ->
     with client.setup_kernel(env=env):
         started = time.perf_counter()
         for index, cell in enumerate(list(notebook.cells)):
-            begun = time.perf_counter()
+            cell_started = time.perf_counter()
             client.execute_cell(cell, index)
             if cell.cell_type == "code":
-                cell_seconds.append(round(time.perf_counter() - begun, 2))
+                cell_seconds.append(round(time.perf_counter() - cell_started, 2))
         seconds = time.perf_counter() - started
-        notebook.cells.append(nbformat.v4.new_code_cell(ASK_KERNEL))  # nbclient runs cells of its notebook only
-        asked = client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1, store_history=False)
+        notebook.cells.append(nbformat.v4.new_code_cell(ASK_KERNEL))  # nbclient only executes cells of its notebook
+        reply = client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1, store_history=False)
         notebook.cells.pop()
-    memory, device = json.loads(asked.outputs[0].text)
+    memory, device = json.loads(reply.outputs[0].text)
     measured = {"seconds": round(seconds, 1), "cell_seconds": cell_seconds, "peak_memory_mb": memory, "device": device}
     return measured | ({"note": ", ".join(f"{key}={value}" for key, value in settings.items())} if settings else {})
 
@@ -143,9 +148,11 @@ def clean(notebook, folder: Path) -> None:
             data = output.get("data", {})
             if WIDGET in data or re.search(r"<iframe[^>]*127\.0\.0\.1", data.get("text/html", "")):
                 output["data"] = {"text/plain": WIDGET_NOTE}
-            for place, text in _texts(output):
-                place[text] = (
-                    place[text].replace(f"{folder}{os.sep}", "").replace(str(environment.home()) + os.sep, "~" + os.sep)
+            for container, text in _texts(output):
+                container[text] = (
+                    container[text]
+                    .replace(f"{folder}{os.sep}", "")
+                    .replace(str(environment.home()) + os.sep, "~" + os.sep)
                 )
 
 
@@ -158,28 +165,28 @@ def _texts(output) -> list[tuple[dict, str]]:
 
 
 def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
-    """Write what one notebook took into results/course.json."""
-    found = notebook_files.times(root)
-    kept = ("seconds", "peak_memory_mb", "device", "note")
-    entry = {key: measured[key] for key in kept if key in measured} | {"finished": provenance.now()}
-    found.setdefault(profile, {})[name] = entry
-    write_json(root / notebook_files.TIMES, {key: dict(sorted(found[key].items())) for key in sorted(found)})
+    """Write duration and memory of one notebook into results/course.json."""
+    times = notebook_files.times(root)
+    fields = ("seconds", "peak_memory_mb", "device", "note")
+    entry = {key: measured[key] for key in fields if key in measured} | {"finished": provenance.now()}
+    times.setdefault(profile, {})[name] = entry
+    write_json(root / notebook_files.TIMES, {key: dict(sorted(times[key].items())) for key in sorted(times)})
 
 
 def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
-    """Write what each stage took into ftlib/config/profiles/times.json, unless settings were changed."""
+    """Write the duration of each stage into ftlib/config/profiles/times.json, unless settings were changed."""
     path = root / STAGE_TIMES
-    found = read_json(path) if path.exists() else {}
+    times = read_json(path) if path.exists() else {}
     for name, manifest in ({} if changed else run.manifests()).items():
-        found.setdefault(profile, {})[name] = {"seconds": manifest["seconds"], "device": manifest["device"]}
-    write_json(path, found)
+        times.setdefault(profile, {})[name] = {"seconds": manifest["seconds"], "device": manifest["device"]}
+    write_json(path, times)
 
 
-def takes(name: str, found: dict) -> str:
-    """Format what a notebook took at each profile that was measured: time, memory, device."""
+def takes(name: str, times: dict) -> str:
+    """Format duration, memory and device of a notebook at each measured profile."""
     lines = []
     for profile in ("smoke", "cpu", "gpu"):
-        entry = found.get(profile, {}).get(name)
+        entry = times.get(profile, {}).get(name)
         if entry:
             memory = entry["peak_memory_mb"]
             gpu = f" and {memory['gpu'] / 1024:.1f} GiB on the GPU" if memory.get("gpu") else ""
@@ -197,44 +204,44 @@ MAP = ("<!-- course map: written by ftlib course record -->", "<!-- /course map 
 def course_map(root: Path = notebook_files.ROOT) -> str:
     """Render the README's table: notebook, goals, badge, time on a CPU and on a GPU.
 
-    The column of badges appears once pyproject.toml names a repository: a badge of the placeholder opens a 404.
+    The badge column appears once pyproject.toml names a repository: a badge with the placeholder would open a 404.
     """
-    found, (repository, ref) = notebook_files.times(root), notebook_files.address(root)
+    times, (repository, ref) = notebook_files.times(root), notebook_files.address(root)
     has_address = repository != notebook_files.PLACEHOLDER
     header = ["notebook", "what you learn", *(["open"] if has_address else []), "CPU", "GPU"]
     lines = ["", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for path in notebook_files.notebook_paths(root):
         notebook, name = notebook_files.read(path), path.stem
-        cost = [found.get(profile, {}).get(name) for profile in ("cpu", "gpu")]
+        cost = [times.get(profile, {}).get(name) for profile in ("cpu", "gpu")]
         cells = [f"[{name}](notebooks/{path.name})", "; ".join(notebook_files.goals(notebook))]
         cells += [notebook_files.badge(name, repository, ref)] if has_address else []
         cells += [notebook_files.duration(entry["seconds"]) if entry else "–" for entry in cost]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", _measured_on(found), ""])
+    return "\n".join([*lines, "", _measured_on(times), ""])
 
 
-def _measured_on(found: dict) -> str:
+def _measured_on(times: dict) -> str:
     """Name the machines on which the times of the map were measured."""
-    parts = []
+    machines = []
     for profile in ("cpu", "gpu"):
-        entries = list(found.get(profile, {}).values())
+        entries = list(times.get(profile, {}).values())
         if entries:
             note = f", {entries[0]['note']}" if "note" in entries[0] else ""
-            parts.append(f"{profile.upper()}: {entries[0]['device']}, profile `{profile}`{note}")
-    if not parts:
+            machines.append(f"{profile.upper()}: {entries[0]['device']}, profile `{profile}`{note}")
+    if not machines:
         return ""
-    text = f"Times as recorded ([`results/course.json`](results/course.json)). {'; '.join(parts)}."
+    text = f"Times as recorded ([`results/course.json`](results/course.json)). {'; '.join(machines)}."
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def write_pages(root: Path = notebook_files.ROOT) -> None:
     """Write measured times into the notebooks and the course map into the README."""
-    found = notebook_files.times(root)
+    times = notebook_files.times(root)
     for path in notebook_files.notebook_paths(root):
         notebook = notebook_files.read(path)
         for cell in notebook.cells:
             if notebook_files.TAKES[0] in cell.source:
-                cell.source = notebook_files.between(cell.source, notebook_files.TAKES, takes(path.stem, found))
+                cell.source = notebook_files.between(cell.source, notebook_files.TAKES, takes(path.stem, times))
         notebook_files.write(notebook, path)
     readme = root / "README.md"
     write_text(readme, notebook_files.between(readme.read_text(encoding="utf-8"), MAP, course_map(root)))

@@ -1,9 +1,8 @@
 """Render the course as web pages: a book to read and decks to present, from the recorded notebooks.
 
-nbconvert renders the cells, because it knows every kind of output; the pages around them are templates of ours, because
-nbconvert's load five libraries from the net, which a lecture hall may not have. The book needs no network at all, a
-deck needs reveal.js alone. `ftlib course book --out book/`, `ftlib course slides --out slides/`, with `--reveal PATH`
-for a copy of reveal.js on disk.
+nbconvert renders the cells, because it supports every kind of output; the page templates are ours, because nbconvert's
+load five libraries from the network. The book works offline, a deck only needs reveal.js. `ftlib course book --out
+book/`, `ftlib course slides --out slides/`, with `--reveal PATH` for a copy of reveal.js on disk.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from ftlib.reporting import notebook_files
 from ftlib.runtime.files import write_text
 
 REVEAL = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1"  # MIT; `npm pack reveal.js@5.2.1` gives a copy for offline use
-SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # of a printed result on a slide; the book has all of it
+SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # limits of a printed result on a slide; the book shows all of it
 BULLETS = 4
-SKIPPED = ("Exercises", "Solutions")  # work for the class, not for the screen
+SKIPPED = ("Exercises", "Solutions")  # sections that are not projected
 
 
 @lru_cache
@@ -77,12 +76,12 @@ def write_book(folder: Path, root: Path = notebook_files.ROOT) -> list[Path]:
     ]
     repository, ref = notebook_files.address(root)
     written = []
-    for place, (stem, notebook) in enumerate(notebooks.items()):
+    for page_idx, (stem, notebook) in enumerate(notebooks.items()):
         badge = f"{notebook_files.BADGE_LINK}/{repository}/blob/{ref}/notebooks/{stem}.ipynb"
         page = _template("page.html.jinja").render(
             title=notebook_files.title(notebook),
             chapters=chapters,
-            here=place,
+            here=page_idx,
             body=_book_body(notebook, notebooks),
             style=_style(),
             footer=footer(notebook),
@@ -117,7 +116,7 @@ def _wide_tables(page: str) -> str:
 
 @dataclass
 class Slide:
-    """One screen: a heading, a few points, and at most one result with the sentence that reads it."""
+    """One screen: a heading, a few points, and at most one result with the sentence that interprets it."""
 
     heading: str = ""
     points: list[str] = field(default_factory=list)
@@ -151,8 +150,8 @@ def _is_source(output) -> bool:
 
 def _points(text: str) -> list[str]:
     """Return the first bullets or numbered points of a text, else its first sentence."""
-    found = re.findall(r"^(?:-|\d+\.) (.+)", text, re.MULTILINE)[:BULLETS]
-    return found or [sentence for sentence in [_first_sentence(text)] if sentence]
+    points = re.findall(r"^(?:-|\d+\.) (.+)", text, re.MULTILINE)[:BULLETS]
+    return points or [sentence for sentence in [_first_sentence(text)] if sentence]
 
 
 def _first_sentence(text: str) -> str:
@@ -178,7 +177,7 @@ def _cut(line: str) -> str:
 
 
 def write_slides(folder: Path, reveal: str = REVEAL, root: Path = notebook_files.ROOT) -> list[Path]:
-    """Write one deck a notebook; return their paths. reveal: where reveal.js lies, an address or a folder."""
+    """Write one deck a notebook; return their paths. reveal: address or folder of reveal.js."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for path in notebook_files.notebook_paths(root):

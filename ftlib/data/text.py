@@ -1,7 +1,7 @@
 """Split texts into search terms and sentences, for retrieval and attribution.
 
 Search terms are folded as users type them, without accents and capitals: `fold("Café Noir, 5 l")` returns ["cafe", "noir", "5",
-"l"]. `data.words` splits differently: it normalizes numbers (1,000 is 1000) in order to compare them.
+"l"]. `data.lexical` splits differently: it normalizes numbers (1,000 is 1000) in order to compare them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Analyze the results of a finished evaluation: its rows, its extremes, and how an interval narrows as rows are added.
 
-Nothing is generated here: texts come from answers.jsonl. `side_by_side.csv` is not read back, because its cells are
-escaped for spreadsheets, so a title that begins with "-" is another title there. `rows_of(folder, dataset)` returns the
-lines for `extremes(lines)` and `growing_interval([line["delta"] for line in lines], (12, 50, 100))`.
+No model is run: texts are read from answers.jsonl. `side_by_side.csv` is not parsed, because its cells are escaped for
+spreadsheets, which changes titles that begin with "-". `rows_of(folder, dataset)` returns the lines for
+`extremes(lines)` and `growing_interval([line["delta"] for line in lines], (12, 50, 100))`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
     records = {(r.split, r.system, r.uid): r for r in (Record(**line) for line in read_jsonl(folder / ANSWERS))}
     metrics = read_json(folder / "metrics.json").get(split, {"n": 0, "systems": {}})
     uids = [uid for part, system, uid in records if (part, system) == (split, "copy_title")][: metrics["n"]]
-    if (folder / ROWS).exists():  # not beside older evaluations
+    if (folder / ROWS).exists():  # older evaluations have none
         uids = read_json(folder / ROWS).get(split, [])
     by_uid = {row["uid"]: row for part in dataset.values() for row in part if row["uid"] in set(uids)}
     rows = [by_uid[uid] for uid in uids]
@@ -39,40 +39,40 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
 
 def growing_interval(values: list[float], sizes) -> dict[int, dict]:
     """Return {K: mean and 95 % interval of the first K values}, for each size up to the number of values, and for all."""
-    known = sorted({size for size in sizes if size <= len(values)} | {len(values)})
-    return {size: mean_interval(values[:size]) for size in known}
+    row_counts = sorted({size for size in sizes if size <= len(values)} | {len(values)})
+    return {size: mean_interval(values[:size]) for size in row_counts}
 
 
 def extremes(lines: list[dict], at_random: int = 3, seed: int = 0) -> dict[str, dict]:
     """Return the row that gained most, the one that lost most, and some drawn at random."""
     ranked = sorted(lines, key=lambda line: line["delta"])
-    drawn = random.Random(seed).sample(lines, min(at_random, len(lines)))
-    return {"best": ranked[-1], "worst": ranked[0]} | {f"random {n + 1}": line for n, line in enumerate(drawn)}
+    random_lines = random.Random(seed).sample(lines, min(at_random, len(lines)))
+    return {"best": ranked[-1], "worst": ranked[0]} | {f"random {n + 1}": line for n, line in enumerate(random_lines)}
 
 
 def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> dict[str, list[str]]:
     """Sort metrics by what they show for a pair of systems: 'better', 'worse', 'no difference shown'.
 
-    A difference is shown if its interval leaves 0 out and no seed says the contrary; which direction is better stands in
-    `metric_table.METRICS`. A metric without a direction, or a forced one, is left out.
+    A difference is shown if its interval excludes 0 and no seed contradicts it; `metric_table.METRICS` defines which
+    direction is better. A metric without a direction, or a forced one, is left out.
     """
-    found: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
+    names_by_verdict: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
     changes, (system, other) = metrics[split]["differences"][pair], pair.split("-")
     for column in METRICS:
         change = changes.get(column.name)
         if change is None or column.name.endswith(("_p", "_r")) or not has_verdict(change, column.name):
             continue
         shown = metrics[split].get("n", 2) > 1 and seeds_agree(metrics[split], column.name, system, other)
-        said = verdict_of(change, column.name) if shown else None
-        found[said or "no difference shown"].append(column.name)
-    return found
+        verdict = verdict_of(change, column.name) if shown else None
+        names_by_verdict[verdict or "no difference shown"].append(column.name)
+    return names_by_verdict
 
 
-def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
+def side_by_side(rows: dict, records: dict, per_row: dict) -> list[dict]:
     """Return a dict a row: uid, split, title, question, reference, each system's answer, rougeL_<system>, delta."""
     lines = []
-    for split, found in rows.items():
-        for place, row in enumerate(found):
+    for split, split_rows in rows.items():
+        for row_idx, row in enumerate(split_rows):
             systems = per_row[split]
             line = {
                 "uid": row["uid"],
@@ -80,8 +80,8 @@ def side_by_side(rows: dict, done: dict, per_row: dict) -> list[dict]:
                 "title": row["title"],
                 "question": row["question"],
             }
-            line |= {"reference": row["content"]} | {s: done[split, s, row["uid"]].text for s in systems}
-            line |= {f"rougeL_{s}": round(systems[s]["rougeL"][place], 4) for s in systems}
+            line |= {"reference": row["content"]} | {s: records[split, s, row["uid"]].text for s in systems}
+            line |= {f"rougeL_{s}": round(systems[s]["rougeL"][row_idx], 4) for s in systems}
             line["delta"] = round(line["rougeL_tuned"] - line["rougeL_base"], 4)
             lines.append(line)
     return lines

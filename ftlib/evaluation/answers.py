@@ -28,8 +28,8 @@ ANSWERS, KEYS, ROWS = "answers.jsonl", "answers.keys.json", "rows.json"
 class Record:
     """One line of answers.jsonl. Baselines generate nothing and score nothing: their counts are None.
 
-    A row that was scored but not generated (see `SystemInputs.generated`) has a likelihood and no text. Beside `nll_sum` and
-    `nll_tokens` stand the parts of the prefix and of the end token (None in files of earlier versions).
+    A row that was scored but not generated (see `SystemInputs.generated`) has a likelihood and no text. The prefix and
+    the end token have sums of their own (None in files of earlier versions).
     """
 
     uid: str
@@ -48,7 +48,7 @@ class Record:
 
 @dataclass(frozen=True)
 class SystemInputs:
-    """What one system is asked.
+    """The rows and prompts of one system.
 
     Attributes:
         system: its name, a column of the tables.
@@ -68,12 +68,12 @@ class SystemInputs:
 class AnswerStore:
     """The answers of one folder: answers.jsonl on the disk, {(split, system, uid): record} in memory.
 
-    With several processes each appends to a file of its own; `open` merges them.
+    Each process appends to its own file; `open` merges them.
     """
 
     def __init__(self, folder: Path, records: dict[tuple[str, str, str], Record]):
         self.folder, self.records = folder, records
-        # rank 0 writes the file that everybody reads
+        # rank 0 writes the file that all processes read
         self.path = folder / (ANSWERS if distributed.first() else f"answers.{distributed.rank()}.jsonl")
 
     @classmethod
@@ -99,16 +99,16 @@ class AnswerStore:
                 self.records[record.split, record.system, record.uid] = record
                 file.write(_line(record))
 
-    def missing(self, asked: SystemInputs) -> list[Question]:
+    def missing(self, inputs: SystemInputs) -> list[Question]:
         """Return the rows without a record, or without a text that they should have, in order."""
-        found = []
-        for split, rows in asked.rows.items():
+        questions = []
+        for split, rows in inputs.rows.items():
             for number, row in enumerate(rows):
-                generated = asked.generated is None or number < asked.generated
-                record = self.records.get((split, asked.system, row["uid"]))
+                generated = inputs.generated is None or number < inputs.generated
+                record = self.records.get((split, inputs.system, row["uid"]))
                 if record is None or (record.text is None and generated):
-                    found.append(Question(split, row, generated))
-        return found
+                    questions.append(Question(split, row, generated))
+        return questions
 
     def of(self, split: str, system: str, rows: Iterable[dict]) -> list[Record]:
         """Return the records of some rows, in their order."""
@@ -144,50 +144,52 @@ def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict
     return {system: fingerprint(value) for system, value in keys.items()}
 
 
-def answer_missing(store: AnswerStore, asked: SystemInputs, cfg: Config, load: Callable) -> None:
+def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: Callable) -> None:
     """Score and answer the rows of one system that the store lacks, batch by batch.
 
     load: returns the model; called only if something is missing. With several processes each takes its share.
     """
-    todo = store.missing(asked)
-    if not todo:
-        log.info(f"{asked.system}: all {sum(map(len, asked.rows.values()))} answers are stored already")
+    questions = store.missing(inputs)
+    if not questions:
+        log.info(f"{inputs.system}: all {sum(map(len, inputs.rows.values()))} answers are stored already")
         return
-    todo = distributed.mine(todo)
+    questions = distributed.mine(questions)
     tokenizer, model = load_tokenizer(cfg.model.name), load()
-    scored = score_references(model, tokenizer, asked, todo, cfg)
-    store.add(record for record, question in zip(scored, todo, strict=True) if not question.generated)
-    to_generate = [(record, question.row) for record, question in zip(scored, todo, strict=True) if question.generated]
+    scored = score_references(model, tokenizer, inputs, questions, cfg)
+    store.add(record for record, question in zip(scored, questions, strict=True) if not question.generated)
+    to_generate = [
+        (record, question.row) for record, question in zip(scored, questions, strict=True) if question.generated
+    ]
 
     def on_batch(positions: list[int], answers: list[Answer]) -> None:
         pairs = [(to_generate[position][0], answer) for position, answer in zip(positions, answers, strict=True)]
         store.add(replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in pairs)
 
-    prompts = [open_prompt(row["input_text"], asked.passages.get(row["uid"], ())) for _, row in to_generate]
-    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{asked.system}: answers", on_batch, asked.few_shot)
+    prompts = [open_prompt(row["input_text"], inputs.passages.get(row["uid"], ())) for _, row in to_generate]
+    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{inputs.system}: answers", on_batch, inputs.few_shot)
     del model
     gc.collect()
 
 
-def score_references(model, tokenizer, asked: SystemInputs, todo: list[Question], cfg: Config) -> list[Record]:
+def score_references(model, tokenizer, inputs: SystemInputs, questions: list[Question], cfg: Config) -> list[Record]:
     """Compute the likelihood of each row's reference; the records have no text."""
-    rows = [question.row for question in todo]
-    examples = encode_rows(tokenizer, rows, cfg.train.as_measured(), asked.few_shot, asked.passages)
+    rows = [question.row for question in questions]
+    examples = encode_rows(tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages)
     longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
-    losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{asked.system}: likelihood")
+    losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{inputs.system}: likelihood")
     return [
-        Record(example["uid"], question.split, asked.system, None, **likelihood_parts(tokenizer, example, nats))
-        for question, example, nats in zip(todo, examples, losses, strict=True)
+        Record(example["uid"], question.split, inputs.system, None, **likelihood_parts(tokenizer, example, nats))
+        for question, example, nats in zip(questions, examples, losses, strict=True)
     ]
 
 
 def baseline_records(rows: Mapping[str, list[dict]], dataset) -> list[Record]:
     """Return the answers of the systems that learn nothing: the title itself, and the nearest training title's description."""
     nearest, records = Nearest(list(dataset["train"]["title"]), list(dataset["train"]["content"])), []
-    for split, found in rows.items():
-        titles = [row["title"] for row in found]
+    for split, split_rows in rows.items():
+        titles = [row["title"] for row in split_rows]
         for system, texts in (("copy_title", titles), ("nearest", nearest.answers(titles))):
-            records += [Record(row["uid"], split, system, text) for row, text in zip(found, texts, strict=True)]
+            records += [Record(row["uid"], split, system, text) for row, text in zip(split_rows, texts, strict=True)]
     return records
 
 
@@ -200,8 +202,8 @@ def add_baselines(store: AnswerStore, rows: Mapping[str, list[dict]], dataset) -
 def likelihood_parts(tokenizer, example, losses) -> dict[str, Any]:
     """Return the `nll_*` fields of a record: nats and number of all scored tokens, of the prefix's, and of the end token."""
     prefix = prefix_tokens(tokenizer, [token for token in example["labels"] if token != IGNORED])
-    end = 0 if example["cut"] else 1  # an answer that was cut has no end
+    end = 0 if example["cut"] else 1  # a truncated answer has no end token
     prefix = min(prefix, len(losses) - end)
-    parts = {"nll": losses, "nll_prefix": losses[:prefix], "nll_end": losses[len(losses) - end :]}
-    sums: dict[str, Any] = {f"{name}_sum": float(each.double().sum()) for name, each in parts.items()}
-    return sums | {f"{name}_tokens": len(each) for name, each in parts.items()}
+    losses_by_part = {"nll": losses, "nll_prefix": losses[:prefix], "nll_end": losses[len(losses) - end :]}
+    sums: dict[str, Any] = {f"{name}_sum": float(each.double().sum()) for name, each in losses_by_part.items()}
+    return sums | {f"{name}_tokens": len(each) for name, each in losses_by_part.items()}

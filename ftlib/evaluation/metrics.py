@@ -3,9 +3,9 @@
 Seven `evaluate.Metric`s take `predictions` and `references` (lists of strings) and return means, or with `compute(...,
 per_row=True)` the row values that the bootstrap needs. They are written here and never loaded with `evaluate.load`,
 which fetches code from the hub: an evaluation must run offline. A leading "Description:" is stripped from answer and
-reference before every text metric but `format`; on both sides it would be credit for nothing. Every row gets a finite
-number; where a metric is undefined (an empty answer, say) its class states the value used. `nll` and `bits_per_byte`
-need a model: see `runner`.
+reference before every text metric but `format`; a prefix on both sides would raise every overlap metric. Every row gets
+a finite number; where a metric is undefined (an empty answer, say) its class states the value used. `nll` and
+`bits_per_byte` need a model: see `runner`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
 class RowMetric(evaluate.Metric):
     """An `evaluate.Metric` that gives a value a row; a subclass writes `rows(answers, references, **extra) -> Rows`.
 
-    Whatever a metric needs beside the two texts (`titles`, `stopped`) goes to `compute` as a keyword with one entry a
-    row; the prefix is gone when `rows` sees the texts, unless `keep_prefix`. Everything stays in memory: of its cache
-    under HF_HOME, `evaluate` only makes an empty folder.
+    Further inputs of a metric (`titles`, `stopped`) are keyword arguments of `compute` with one entry per row; the
+    prefix is stripped before `rows` is called, unless `keep_prefix`. Everything stays in memory: `evaluate` only
+    creates an empty cache folder under HF_HOME.
     """
 
     keep_prefix = False
@@ -73,19 +73,19 @@ class RowMetric(evaluate.Metric):
 class Rouge(RowMetric):
     """ROUGE-1, -2, -L and -Lsum (Lin 2004) as the library rouge_score computes them, Porter stems included.
 
-    The plain name is F1; `_p` and `_r` beside it are precision and recall. rougeLsum wants a sentence a line: sentences
-    end at a line break or after . ! ? and white space. A text without a word scores 0.0. rouge_score reads a-z and 0-9
-    only, so letters with accents split a word.
+    The plain name is F1; `_p` and `_r` beside it are precision and recall. rougeLsum expects one sentence per line:
+    sentences end at a line break or after . ! ? and white space. A text without a word scores 0.0. rouge_score reads
+    a-z and 0-9 only, so letters with accents split a word.
     """
 
     def rows(self, answers, references):
         """Compute ROUGE of each row."""
         scores = in_processes(_rouge, list(zip(answers, references, strict=True)))
-        parts = {"": "fmeasure", "_p": "precision", "_r": "recall"}
+        fields = {"": "fmeasure", "_p": "precision", "_r": "recall"}
         return {
-            name + end: [float(getattr(score[name], part)) for score in scores]
+            name + end: [float(getattr(score[name], field)) for score in scores]
             for name in _ROUGE
-            for end, part in parts.items()
+            for end, field in fields.items()
         }
 
 
@@ -104,12 +104,12 @@ def in_processes(work: Callable[[list], list], items: list) -> list:
     context = multiprocessing.get_context(method)  # no plain fork: this process may hold a GPU and threads
     if method == "forkserver":
         context.set_forkserver_preload([__name__])
-    parts = [items[start::count] for start in range(count)]  # every part has short and long ones
-    found: list = [None] * len(items)
+    chunks = [items[start::count] for start in range(count)]  # every chunk has short and long texts
+    results: list = [None] * len(items)
     with ProcessPoolExecutor(count, mp_context=context) as pool:
-        for start, part in enumerate(pool.map(work, parts)):
-            found[start::count] = part
-    return found
+        for start, values in enumerate(pool.map(work, chunks)):
+            results[start::count] = values
+    return results
 
 
 class _StemTokenizer(tokenizers.Tokenizer):
@@ -136,7 +136,7 @@ class Chrf(RowMetric):
 
 
 class Form(RowMetric):
-    """`format`: the answer begins with "Description:", the one metric that sees it. `stops`: it ended by itself.
+    """`format`: the answer begins with "Description:", which no other metric measures. `stops`: it ended with an end token.
 
     Shares: 1.0 or 0.0 a row. `stops` needs the extra argument `stopped` (a bool a row) and is left out without it.
     """
@@ -179,12 +179,12 @@ def _distinct(tokens: list[str], n: int) -> float:
 class Grounding(RowMetric):
     """What the answer takes from its title and what it invents: `title_coverage`, `unsupported_numbers`.
 
-    Needs the extra argument `titles`. title_coverage: share of the title's different content words and numbers (all
-    but a few function words) that the answer has, exactly as spelt. A title of function words only ("It") counts them
+    Needs the extra argument `titles`. title_coverage: share of the title's different content words and numbers (all but
+    a few function words) that the answer has, exactly as spelled. A title of function words only ("It") counts them
     all; one without a word gives 0.0.
-    unsupported_numbers: how many different numbers the answer has that its title does not give; a number said twice is
-    one invention, and one that the title writes in another way or inside a code (9000 of XJ9000) is none. True descriptions
-    add numbers too, so compare with the references' own value, not with 0.
+    unsupported_numbers: how many different numbers the answer has that its title does not give; a repeated number
+    counts once, and one that the title writes in another form or inside a code (9000 of XJ9000) does not count. True
+    descriptions add numbers too, so compare with the references' own value, not with 0.
     """
 
     def rows(self, answers, references, titles: Sequence[str]):
@@ -197,16 +197,16 @@ class Grounding(RowMetric):
 
 
 def _coverage(title: str, answer: str) -> float:
-    wanted = set(words(title))
-    wanted = wanted - FUNCTION_WORDS or wanted
-    return len(wanted & set(words(answer))) / len(wanted) if wanted else 0.0
+    title_words = set(words(title))
+    title_words = title_words - FUNCTION_WORDS or title_words
+    return len(title_words & set(words(answer))) / len(title_words) if title_words else 0.0
 
 
 class Verbatim(RowMetric):
     """`gram8_r`: the share of the reference's 8-word sequences that stand word for word in the answer (a recall).
 
-    How much of a learned description comes back exactly. A reference of fewer words is one sequence; one without a word
-    gives 0.0. Sequences that the reference repeats count once.
+    It measures how much of a learned description is reproduced verbatim. A reference of fewer words is one sequence;
+    one without a word gives 0.0. Sequences that the reference repeats count once.
     """
 
     def rows(self, answers, references):
@@ -220,21 +220,21 @@ def _repeated(answer: list[str], reference: list[str]) -> float:
     size = min(LONG_GRAM, len(reference))
     if not size:
         return 0.0
-    wanted, there = ({tuple(w[i : i + size]) for i in range(len(w) - size + 1)} for w in (reference, answer))
-    return len(wanted & there) / len(wanted)
+    expected, produced = ({tuple(w[i : i + size]) for i in range(len(w) - size + 1)} for w in (reference, answer))
+    return len(expected & produced) / len(expected)
 
 
 class CopiedRun(RowMetric):
     """`copied_run`: the longest run of an answer's words that stands word for word in ONE training description.
 
-    In words; runs under 5 words count 0, because shorter overlaps are everyday phrases. A measure of memorisation in
+    In words; runs under 5 words count 0, because shorter overlaps are everyday phrases. A measure of memorization in
     the manner of Carlini et al. 2023, "Quantifying Memorization Across Neural Language Models". Case, punctuation and
-    the prefix are ignored. Build it once from the training descriptions: `CopiedRun(train["content"])`.
-    True descriptions share runs too (one maker, one template): compare with the references' own value, not with 0.
+    the prefix are ignored. Build it once from the training descriptions: `CopiedRun(train["content"])`. True
+    descriptions share runs too (one maker, one template): compare with the references' own value, not with 0.
 
-    The training words lie as numbers in one array with a -1 after each description. The hashes of all 5-word windows
+    The training words are stored as ids in one array, with -1 after each description. The hashes of all 5-word windows
     are sorted, so an answer's windows are found by binary search; each hit is then extended word by word, which also
-    throws out a false hit of the hash.
+    rejects hash collisions.
     """
 
     def __init__(self, training_texts: Sequence[str], **kwargs):
@@ -242,7 +242,7 @@ class CopiedRun(RowMetric):
         if not len(training_texts):
             raise ValueError("There are no training texts, so every run would count 0; pass the training split.")
         self.vocabulary: dict[str, int] = {}
-        texts = dict.fromkeys(strip_prefix(text) for text in training_texts)  # a text that comes twice adds nothing
+        texts = dict.fromkeys(strip_prefix(text) for text in training_texts)  # duplicates add nothing
         ids = [[self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words(text)] + [-1] for text in texts]
         self.ids = np.array([i for text in ids for i in text], dtype=np.int64)
         hashes = _window_hashes(self.ids)
@@ -258,10 +258,10 @@ class CopiedRun(RowMetric):
         ids = np.array([self.vocabulary.get(token, -2) for token in tokens], dtype=np.int64)
         hashes = _window_hashes(ids)
         low, high = (np.searchsorted(self.hashes, hashes, side) for side in ("left", "right"))
-        found, best = high > low, 0
-        for start in np.flatnonzero(found):
+        is_hit, best = high > low, 0
+        for start in np.flatnonzero(is_hit):
             # A run longer than the best one so far needs a hit at every window of it: most starts end here.
-            needed = found[start : start + max(best + 1 - GRAM, 0) + 1]
+            needed = is_hit[start : start + max(best + 1 - GRAM, 0) + 1]
             if start + best < len(ids) and needed.all():
                 best = max(best, self._extend(ids[start:], self.starts[low[start] : high[start]]))
         return best if best >= GRAM else 0
@@ -300,9 +300,9 @@ def score_rows(
 ) -> Rows:
     """Compute every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
 
-    stopped: whether each answer ended by itself; None (a baseline that generates nothing) leaves `stops` out, as no
-    `copied_run` and no `cosine` (see `embedding_similarity`) leave out those. `nll` and `bits_per_byte` need the model.
-    Raises ValueError if there are no rows or the lists differ in length.
+    stopped: whether each answer ended with an end token; with None (baselines, which generate nothing) `stops` is left
+    out, as are `copied_run` and `cosine` (see `embedding_similarity`) without their metric. `nll` and `bits_per_byte`
+    need the model. Raises ValueError if there are no rows or the lists differ in length.
     """
     texts = {"predictions": list(answers), "references": list(references), "per_row": True}
     rows = Rouge().compute(**texts) | Chrf().compute(**texts)

@@ -1,7 +1,7 @@
 """Convert figures recorded under older definitions to today's, as far as the stored values allow.
 
 `upgraded(split, generation)` returns a split's block of metrics.json or of a study with the intervals and marks that
-`summary.summarise` writes now. It works from means and intervals alone, because results/ holds no rows and no answers;
+`summary.summarize` writes now. It works from means and intervals alone, because results/ holds no rows and no answers;
 what cannot be computed from them is named in `to_rerun`, and tables mark it until it is measured again.
 """
 
@@ -30,8 +30,8 @@ def upgraded(split: dict, generation: Mapping) -> dict:
     split = copy.deepcopy(split)
     text_n, medians = split.get("text_n", split["n"]), split.pop("median_length_ratio", {})
     reference = split.setdefault("reference", {})
-    for found in (*split["systems"].values(), reference):
-        _upgrade_values(found, split["n"], text_n)
+    for metrics in (*split["systems"].values(), reference):
+        _upgrade_values(metrics, split["n"], text_n)
     reference["length_ratio"] = {"mean": 1.0, "ci95": [1.0, 1.0], "median": 1.0, "median_ci95": [1.0, 1.0]}
     for system, median in medians.items():
         split["systems"][system]["length_ratio"]["median"] = median
@@ -52,8 +52,8 @@ def upgraded_changes(changes: dict, a: dict, b: dict, reference: dict) -> dict:
     return changes
 
 
-def _upgrade_values(found: dict, n: int, text_n: int) -> None:
-    for name, value in found.items():
+def _upgrade_values(metrics: dict, n: int, text_n: int) -> None:
+    for name, value in metrics.items():
         rows = n if name in ("nll", "bits_per_byte") else text_n
         if name in SHARES:
             share = value["mean"]
@@ -68,9 +68,8 @@ def _upgrade_changes(changes: dict, a: dict, b: dict, reference: dict, text_n: i
         if not isinstance(change, dict) or name not in a or name not in b:
             continue
         certain = any(each[name]["mean"] in (0, 1) for each in (a, b))
-        if (
-            name in SHARES and certain
-        ):  # in between, the recorded bootstrap over rows holds the pairing, which is not stored
+        # other shares keep the recorded bootstrap interval, because the pairing of rows is not stored
+        if name in SHARES and certain:
             change |= newcombe(a[name], b[name])
         elif text_n < SMALL:
             change["ci95"] = widened(change, text_n)
@@ -94,18 +93,18 @@ def widened(value: dict, n: int) -> list[float]:
     return [value["mean"] - half, value["mean"] + half]
 
 
-def _nearer(a: dict, b: dict, change: dict, own: dict) -> dict:
+def _nearer(a: dict, b: dict, change: dict, reference: dict) -> dict:
     """Compute the distance of a to the reference minus that of b, with an interval that holds at least 95 %.
 
-    Where both systems lie on the same side of the reference, the distances differ as the systems do, with the recorded paired
-    interval. Else the intervals of all three are put together as if the worst came of each.
+    Where both systems are on the same side of the reference, their distances differ as their values do, so the recorded
+    paired interval applies. Otherwise the three intervals are combined for the worst case.
     """
-    mean = abs(a["mean"] - own["mean"]) - abs(b["mean"] - own["mean"])
-    if min(a["ci95"][0], b["ci95"][0]) >= own["ci95"][1]:
+    mean = abs(a["mean"] - reference["mean"]) - abs(b["mean"] - reference["mean"])
+    if min(a["ci95"][0], b["ci95"][0]) >= reference["ci95"][1]:
         return {"mean": mean, "ci95": list(change["ci95"])}
-    if max(a["ci95"][1], b["ci95"][1]) <= own["ci95"][0]:
+    if max(a["ci95"][1], b["ci95"][1]) <= reference["ci95"][0]:
         return {"mean": mean, "ci95": [-limit for limit in reversed(change["ci95"])]}
-    (near_a, far_a), (near_b, far_b) = (_distances(each["ci95"], own["ci95"]) for each in (a, b))
+    (near_a, far_a), (near_b, far_b) = (_distances(each["ci95"], reference["ci95"]) for each in (a, b))
     return {"mean": mean, "ci95": [near_a - far_b, far_a - near_b]}
 
 

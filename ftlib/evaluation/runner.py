@@ -23,7 +23,7 @@ from ftlib.evaluation.answers import ROWS, AnswerStore, Record, SystemInputs, ad
 from ftlib.evaluation.bootstrap import Values
 from ftlib.evaluation.embedding_similarity import Cosine
 from ftlib.evaluation.metrics import CopiedRun, Grounding, Shape, score_rows
-from ftlib.evaluation.summary import mark_forced, summarise
+from ftlib.evaluation.summary import mark_forced, summarize
 from ftlib.evaluation.systems import answering, choose_rows, few_shot_for, passages_for, systems_of, untuned
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_plain, load_tokenizer
@@ -53,19 +53,19 @@ def row_values(
 def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[Values, Values]]:
     """Return numerators and denominators of `nll` (nats / tokens), `nll_content` and `bits_per_byte` (bits / UTF-8 bytes scored).
 
-    `nll_content` is left out where a record does not know its parts, or has no token beside the prefix and the end.
+    `nll_content` is left out where a record lacks its parts, or has no token between prefix and end.
     """
     nats = [r.nll_sum for r in records]
-    found: dict[str, tuple[Values, Values]] = {
+    sums: dict[str, tuple[Values, Values]] = {
         "nll": (nats, [r.nll_tokens for r in records]),
         "bits_per_byte": ([n / math.log(2) for n in nats], sizes),
     }
     if any(r.nll_prefix_sum is None for r in records):
-        return found
+        return sums
     content = [r.nll_tokens - r.nll_prefix_tokens - r.nll_end_tokens for r in records]
     if min(content) > 0:
-        found["nll_content"] = ([r.nll_sum - r.nll_prefix_sum - r.nll_end_sum for r in records], content)
-    return found
+        sums["nll_content"] = ([r.nll_sum - r.nll_prefix_sum - r.nll_end_sum for r in records], content)
+    return sums
 
 
 def ends_in_time(tokenizer, cfg: Config, rows: list[dict]) -> list[bool]:
@@ -89,7 +89,7 @@ class Evaluated(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an evaluation reads, beside the settings.
+    """The inputs of an evaluation, apart from the settings.
 
     Attributes:
         dataset: the DatasetDict of the run.
@@ -107,12 +107,12 @@ class Inputs:
     index: Index | None = None
 
 
-def evaluate(cfg: Config, inputs: Inputs, folder: Path, about: dict) -> Evaluated | None:
+def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> Evaluated | None:
     """Answer, score and summarize; resume with the answers that are missing.
 
     Args:
         folder: for answers.jsonl, metrics.json and rows.json.
-        about: recorded under `settings` in metrics.json.
+        run_settings: recorded under `settings` in metrics.json.
 
     Returns:
         The metrics and a line a row; None in all processes but rank 0, which scores.
@@ -125,7 +125,7 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, about: dict) -> Evaluate
     if not distributed.first():
         return None
     metrics, per_row = score_all(cfg, store, rows, inputs.dataset)
-    metrics["settings"] = about | {
+    metrics["settings"] = run_settings | {
         "base_and_tuned_precision": f"{dtype}: {reason}",
         "generation": cfg.generation.model_dump(),
         "max_length": cfg.train.max_length,
@@ -133,20 +133,20 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, about: dict) -> Evaluate
         "notes": notes,
     }
     write_json(folder / "metrics.json", metrics)
-    write_json(folder / ROWS, {split: [row["uid"] for row in asked] for split, asked in rows.items()})
+    write_json(folder / ROWS, {split: [row["uid"] for row in split_rows] for split, split_rows in rows.items()})
     return Evaluated(metrics, side_by_side(rows, store.records, per_row))
 
 
 def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder: Path, dtype: str) -> AnswerStore:
-    """Let every system answer the rows that it has not answered yet; with several processes each takes its share."""
+    """Generate the missing answers of every system; several processes share the rows."""
     keys = answer_keys(cfg, inputs.data_key, inputs.merged_key, dtype)
     stored = AnswerStore.open(folder, keys).records if distributed.first() else None
     store = AnswerStore(folder, distributed.agree(stored))
     for system in answering(cfg):
         origin = cfg.model.name if system in untuned(cfg) else str(inputs.merged)
         few_shot = few_shot_for(system, inputs.dataset, rows)
-        asked = SystemInputs(system, rows, few_shot, passages_for(system, cfg, inputs.index, rows))
-        answer_missing(store, asked, cfg, load=functools.partial(_load, origin, dtype))
+        system_inputs = SystemInputs(system, rows, few_shot, passages_for(system, cfg, inputs.index, rows))
+        answer_missing(store, system_inputs, cfg, load=functools.partial(_load, origin, dtype))
     distributed.wait()
     if distributed.first():
         if distributed.world() > 1:
@@ -161,14 +161,14 @@ def score_all(cfg: Config, store: AnswerStore, rows: dict[str, list[dict]], data
     cosine = embedding_similarity.cosine()
     metrics: dict = {}
     per_row: dict = {}
-    for split, asked in rows.items():
-        records = {system: store.of(split, system, asked) for system in systems_of(cfg)}
-        per_row[split] = {system: row_values(asked, records[system], copied, cosine) for system in records}
-        sizes = scored_bytes(tokenizer, cfg, asked)
+    for split, split_rows in rows.items():
+        records = {system: store.of(split, system, split_rows) for system in systems_of(cfg)}
+        per_row[split] = {system: row_values(split_rows, records[system], copied, cosine) for system in records}
+        sizes = scored_bytes(tokenizer, cfg, split_rows)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
-        references = reference_rows(asked, ends_in_time(tokenizer, cfg, asked), copied)
-        summary = summarise(per_row[split], likelihoods, cfg.evaluation.bootstrap, references)
-        metrics[split] = {"n": len(asked)} | summary
+        references = reference_rows(split_rows, ends_in_time(tokenizer, cfg, split_rows), copied)
+        summary = summarize(per_row[split], likelihoods, cfg.evaluation.bootstrap, references)
+        metrics[split] = {"n": len(split_rows)} | summary
         mark_forced(metrics[split], cfg.generation.model_dump())
     return metrics, per_row
 

@@ -8,29 +8,29 @@ from ftlib.evaluation.metric_table import BETTER
 def seed_range(split: dict, name: str, system: str = "tuned", other: str | None = None) -> tuple[float, float] | None:
     """Return the lowest and highest of the seeds' means (medians) of a metric, or of their differences to `other`.
 
-    The interval beside it is over rows and says nothing of other trainings. A handful of seeds is too few to resample: three
-    of them give a 95 % interval either no honest width or that of a t with two degrees of freedom, so they are shown.
+    The interval over rows does not cover other trainings. A handful of seeds is too few to resample, and with three
+    seeds a t interval has two degrees of freedom, so the range is shown instead.
     """
     values = []
     for seed in split.get("seeds", {}).values():
-        own, others = (_of_seed(split, seed, each, name) for each in (system, other))
-        if own is None or (other is not None and others is None):
+        mean, other_mean = (_of_seed(split, seed, each, name) for each in (system, other))
+        if mean is None or (other is not None and other_mean is None):
             return None
-        values.append(own - (others or 0.0))
+        values.append(mean - (other_mean or 0.0))
     return (min(values), max(values)) if len(values) > 1 else None
 
 
 def seeds_agree(split: dict, name: str, system: str, other: str) -> bool:
     """Return whether every seed shows what their mean shows: the same sign, or the same side nearer to the reference."""
     if BETTER[name] != "reference":
-        found = seed_range(split, name, system, other)
-        return found is None or not found[0] <= 0 <= found[1]
-    own, whole = split.get("reference", {}).get(name), split.get("systems", {})
+        difference_range = seed_range(split, name, system, other)
+        return difference_range is None or not difference_range[0] <= 0 <= difference_range[1]
+    reference, systems = split.get("reference", {}).get(name), split.get("systems", {})
     seeds = seed_range(split, name, system)
-    if own is None or seeds is None or name not in whole.get(other, {}):
+    if reference is None or seeds is None or name not in systems.get(other, {}):
         return True
-    target = own.get("median", own["mean"])
-    far = abs(whole[other][name].get("median", whole[other][name]["mean"]) - target)
+    target = reference.get("median", reference["mean"])
+    far = abs(systems[other][name].get("median", systems[other][name]["mean"]) - target)
     return len({abs(value - target) < far for value in seeds}) == 1
 
 
@@ -50,14 +50,14 @@ def _of_seed(split: dict, seed: dict, system: str | None, name: str) -> float | 
 
 def has_verdict(change: dict, name: str) -> bool:
     """Return False for a metric without a direction, a forced one, and one without a recorded distance to the reference."""
-    known = "nearer" in change if BETTER[name] == "reference" else BETTER[name] != "neutral"
-    return known and not change.get("forced")
+    has_direction = "nearer" in change if BETTER[name] == "reference" else BETTER[name] != "neutral"
+    return has_direction and not change.get("forced")
 
 
 def verdict_of(change: dict, name: str) -> str | None:
     """Return 'better', 'worse' or None (no difference shown) for a paired difference, by its interval and direction.
 
-    A metric whose reference has a value of its own is better where the distance to it is smaller.
+    Where the reference text's own value is the target, the smaller distance to it is better.
     """
     if not has_verdict(change, name):
         return None

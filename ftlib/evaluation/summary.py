@@ -30,10 +30,10 @@ PAIRS = (
 )
 
 
-MEDIANS = ("length_ratio",)  # shown as medians: one answer that loops decides the mean
+MEDIANS = ("length_ratio",)  # shown as medians: a single looping answer dominates the mean
 
 
-def summarise(values: dict[str, dict], likelihoods: dict[str, dict], resamples: int, references: dict) -> dict:
+def summarize(values: dict[str, dict], likelihoods: dict[str, dict], resamples: int, references: dict) -> dict:
     """Compute means and paired differences with 95 % intervals, for one split.
 
     values: {system: {metric: per-row values}}; likelihoods: {system: {metric: (numerators, denominators)}}; references: the
@@ -62,24 +62,24 @@ def described(name: str, values, resamples: int) -> dict:
 def paired(
     a: dict, b: dict, likelihoods_a: dict, likelihoods_b: dict, resamples: int, references: dict
 ) -> dict[str, dict]:
-    """Compute {metric: paired difference a - b} for the metrics that both have, in the row order of `summarise`."""
-    found = {}
+    """Compute {metric: paired difference a - b} for the metrics that both have, in the row order of `summarize`."""
+    differences = {}
     for name in (name for name in a if name in b):
-        better, own = BETTER[name], references.get(name)
+        better, reference = BETTER[name], references.get(name)
         if name in SHARES:
-            found[name] = paired_share_difference(a[name], b[name], better)
+            differences[name] = paired_share_difference(a[name], b[name], better)
             continue
-        if better == "reference" and own is None:
+        if better == "reference" and reference is None:
             better = "neutral"
-        found[name] = paired_difference(a[name], b[name], resamples, better=better, reference=own)
+        differences[name] = paired_difference(a[name], b[name], resamples, better=better, reference=reference)
         if name in MEDIANS:
-            found[name] |= paired_median_difference(a[name], b[name], resamples)
-            found[name]["nearer"] = nearer_median(a[name], b[name], 1.0, resamples)
+            differences[name] |= paired_median_difference(a[name], b[name], resamples)
+            differences[name]["nearer"] = nearer_median(a[name], b[name], 1.0, resamples)
     for name in likelihoods_a:
         if name in likelihoods_b:
             (num_a, den_a), (num_b, den_b) = likelihoods_a[name], likelihoods_b[name]
-            found[name] = paired_ratio_difference(num_a, den_a, num_b, den_b, resamples, better=BETTER[name])
-    return found
+            differences[name] = paired_ratio_difference(num_a, den_a, num_b, den_b, resamples, better=BETTER[name])
+    return differences
 
 
 def forces_ends(generation: Mapping) -> bool:
@@ -91,8 +91,8 @@ def forces_ends(generation: Mapping) -> bool:
 def mark_forced(split: dict, generation: Mapping) -> None:
     """Mark `stops` in a split's figures where the decoding (its settings) forces the end."""
     if forces_ends(generation):
-        for found in (*split["systems"].values(), *split["differences"].values()):
-            forced(found)
+        for metrics in (*split["systems"].values(), *split["differences"].values()):
+            forced(metrics)
 
 
 def forced(metrics: dict[str, dict]) -> None:

@@ -1,4 +1,4 @@
-"""Define the systems that are compared, the rows they are asked, and what stands in their prompts."""
+"""Define the systems that are compared, their rows, and the few-shot examples and passages in their prompts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ def row_counts(cfg: Config, sizes: Mapping[str, int], unseen: str = "test") -> t
     """
     counts, notes = {}, []
     for name, key, split in (("unseen", "rows", unseen), ("seen", "seen_rows", "train")):
-        wanted, there = getattr(cfg.evaluation, key), sizes[split]
-        if wanted > there and cfg.set_by_user(f"evaluation.{key}"):
-            raise ConfigError(f"evaluation.{key} = {wanted}: allowed is at most {there}, the rows of the {split} split")
-        if wanted > there:
-            notes.append(f"evaluation.{key} is {there} instead of {wanted}: the {split} split has no more")
-        counts[name] = min(wanted, there)
+        requested, available = getattr(cfg.evaluation, key), sizes[split]
+        if requested > available and cfg.set_by_user(f"evaluation.{key}"):
+            raise ConfigError(
+                f"evaluation.{key} = {requested}: allowed is at most {available}, the rows of the {split} split"
+            )
+        if requested > available:
+            notes.append(f"evaluation.{key} is {available} instead of {requested}: the {split} split has no more")
+        counts[name] = min(requested, available)
     return counts, notes
 
 
@@ -32,24 +34,27 @@ def choose_rows(
 ) -> tuple[dict[str, list[dict]], list[str]]:
     """Return {'unseen': held-out rows, 'seen': rows that were trained on} and notes on sizes that shrank.
 
-    trained: uids of the rows in the model's training steps. A training shorter than an epoch leaves most of the split out, and
-    a row that no step held is as new to the model as a test row. unseen: as in `row_counts`, which also raises.
-    All splits lie in random order, so the first K rows are a random sample, and a smaller K is part of a larger one.
+    trained: uids of the rows in the model's training steps. A training shorter than an epoch leaves most of the split
+    out, and a row that no step held is as new to the model as a test row. unseen: as in `row_counts`, which also
+    raises. All splits are in random order, so the first K rows are a random sample, and a smaller K is part of a larger
+    one.
     """
     counts, notes = row_counts(cfg, {name: len(split) for name, split in dataset.items()}, unseen)
     rows = {"unseen": list(dataset[unseen].select(range(counts["unseen"])))}
     trained, uids = set(trained), dataset["train"]["uid"] if counts["seen"] else []
-    places = [place for place, uid in enumerate(uids) if uid in trained][: counts["seen"]]
-    if len(places) < counts["seen"]:
-        notes.append(f"evaluation.seen_rows is {len(places)} instead of {counts['seen']}: no more rows were trained on")
-    rows["seen"] = list(dataset["train"].select(places))
-    return {name: found for name, found in rows.items() if found}, notes
+    row_indices = [row_idx for row_idx, uid in enumerate(uids) if uid in trained][: counts["seen"]]
+    if len(row_indices) < counts["seen"]:
+        notes.append(
+            f"evaluation.seen_rows is {len(row_indices)} instead of {counts['seen']}: no more rows were trained on"
+        )
+    rows["seen"] = list(dataset["train"].select(row_indices))
+    return {name: split_rows for name, split_rows in rows.items() if split_rows}, notes
 
 
 def untuned(cfg: Config) -> tuple[str, ...]:
     """Return the systems in which the base model answers."""
-    wanted = {"base": True, "base_one_shot": cfg.evaluation.one_shot, "base_open": cfg.evaluation.open_book}
-    return tuple(system for system, asked in wanted.items() if asked)
+    enabled = {"base": True, "base_one_shot": cfg.evaluation.one_shot, "base_open": cfg.evaluation.open_book}
+    return tuple(system for system, is_enabled in enabled.items() if is_enabled)
 
 
 def answering(cfg: Config) -> tuple[str, ...]:
@@ -65,31 +70,32 @@ def systems_of(cfg: Config) -> tuple[str, ...]:
 def few_shot_for(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
     """Return the few-shot turns of a system: for `base_one_shot` an answered training row, else none.
 
-    The row is none of those that are asked, and the one whose description has the median length of all such training rows.
+    The row is not among those that are asked; its description has the median length of the remaining training rows.
     """
     if system != "base_one_shot":
         return ()
-    asked = {row["uid"] for found in rows.values() for row in found}
-    places = {uid: place for place, uid in enumerate(dataset["train"]["uid"]) if uid not in asked}
-    if not places:
+    asked = {row["uid"] for split_rows in rows.values() for row in split_rows}
+    row_indices = {uid: row_idx for row_idx, uid in enumerate(dataset["train"]["uid"]) if uid not in asked}
+    if not row_indices:
         raise ConfigError("evaluation.one_shot = true: all training rows are asked; set a smaller evaluation.seen_rows")
     lengths = list(map(len, dataset["train"]["content"]))
-    by_length = sorted(places, key=lambda uid: (lengths[places[uid]], uid))
-    row = dataset["train"][places[by_length[len(by_length) // 2]]]
+    by_length = sorted(row_indices, key=lambda uid: (lengths[row_indices[uid]], uid))
+    row = dataset["train"][row_indices[by_length[len(by_length) // 2]]]
     return ((row["input_text"], row["target_text"]),)
 
 
 def passages_for(system: str, cfg: Config, index: Index | None, rows: dict[str, list[dict]]) -> dict[str, Passages]:
     """Return {uid: context passages}: training rows of similar titles; {} for a system without retrieval.
 
-    Only training rows, so that no held-out row is read; and neither the row that is asked nor one with its title or its text.
+    Only training rows are used, so that no held-out row is read; rows with the title or the text of the asked row are
+    excluded.
     """
     if not system.endswith("_open"):
         return {}
-    found: dict[str, Passages] = {}
-    for row in (row for asked in rows.values() for row in asked):
-        own = {normalize(row["title"]), normalize(row["content"])}
+    passages: dict[str, Passages] = {}
+    for row in (row for split_rows in rows.values() for row in split_rows):
+        excluded = {normalize(row["title"]), normalize(row["content"])}
         near = index.search(row["title"], k=cfg.evaluation.open_rows + 5, splits=("train",), without=(row["uid"],))
-        others = [(s.title, s.content) for s in near if not own & {normalize(s.title), normalize(s.content)}]
-        found[row["uid"]] = others[: cfg.evaluation.open_rows]
-    return found
+        others = [(s.title, s.content) for s in near if not excluded & {normalize(s.title), normalize(s.content)}]
+        passages[row["uid"]] = others[: cfg.evaluation.open_rows]
+    return passages

@@ -1,7 +1,7 @@
 """Export the merged model as GGUF files for llama.cpp and Ollama, with a Modelfile and a proof.
 
 llama.cpp's converter is a script of its repository and no package, so the `gguf` package (llama.cpp's own names and
-writer) is used directly. Proved: the file read back by transformers gives the same prompt ids and, for f16, the same
+writer) is used directly. The proof: the file read back by transformers gives the same prompt ids and, for f16, the same
 greedy tokens on every prompt; for q8_0, which rounds weights to 8 bits, their number is printed. `ftlib export gguf
 --run RUN`, then `ollama create NAME -f RUN/gguf/Modelfile`.
 
@@ -33,15 +33,12 @@ TYPES = {  # name: (type of the matrices, type of the file)
     "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
     "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
 }
-BLOCK = 32  # weights of a q8_0 block: a row must hold whole blocks
-PRE_TOKENIZERS = {
-    "ByteLevel": "gpt-2",
-    "Digits ByteLevel": "smollm",
-    "Split ByteLevel": "llama-bpe",
-}  # llama.cpp's names
+BLOCK = 32  # weights of a q8_0 block: a row must hold complete blocks
+# {type of the pre-tokenizer: its name in llama.cpp}
+PRE_TOKENIZERS = {"ByteLevel": "gpt-2", "Digits ByteLevel": "smollm", "Split ByteLevel": "llama-bpe"}
 SPACE = "▁"  # how SentencePiece writes a space
 PROOF_TOKENS = 48
-# what all engines do alike: the likeliest token, and nothing that shifts the likelihoods
+# what all engines implement alike: greedy decoding without any change of the logits
 PLAIN_GREEDY = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram": 0, "length_decay": None, "beams": 1}
 
 
@@ -57,25 +54,27 @@ def export(
     tokenizer, model = load_tokenizer(cfg.model.name), load_plain(str(merged), "float32")
     if problem := gguf_problem(model.config):
         raise ExportError(problem)
-    asked = list(dataset["test"].select(range(min(prompts, len(dataset["test"]))))["input_text"])
+    input_texts = list(dataset["test"].select(range(min(prompts, len(dataset["test"]))))["input_text"])
     generation = cfg.generation.model_copy(
         update=PLAIN_GREEDY | {"max_new_tokens": min(PROOF_TOKENS, cfg.generation.max_new_tokens)}
     )
-    words, ends = answer_prompts(model, tokenizer, asked, generation), end_ids(tokenizer, model)
-    proof: dict = {"prompts": len(asked), "new_tokens": generation.max_new_tokens}
+    completions, ends = answer_prompts(model, tokenizer, input_texts, generation), end_ids(tokenizer, model)
+    proof: dict = {"prompts": len(input_texts), "new_tokens": generation.max_new_tokens}
     for name in types:
         path = folder / f"model-{name}.gguf"
         write(model, tokenizer, path, name, cfg.model.name)
-        found = read_back(path, tokenizer, asked, generation, words, ends)
-        proof[name] = {"bytes": path.stat().st_size, **found}
-        same = f"{found['same_words']} of {len(asked)} prompts answered alike"
-        log.info(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {same} by transformers")
-        if not found["same_ids"]:
+        comparison = read_back(path, tokenizer, input_texts, generation, completions, ends)
+        proof[name] = {"bytes": path.stat().st_size, **comparison}
+        agreement = f"{comparison['same_words']} of {len(input_texts)} prompts answered alike"
+        log.info(f"  {path.name}: {path.stat().st_size / 2**20:.0f} MiB, {agreement} by transformers")
+        if not comparison["same_ids"]:
             raise ExportError(
-                f"{path.name}: its tokenizer reads the prompts differently; report this model's tokenizer"
+                f"{path.name}: prompt ids differ from those of the model's tokenizer; do not use this file, and report this model"
             )
-        if name == "f16" and found["same_words"] < len(asked):
-            raise ExportError(f"{path.name}: {same}, and all must be: do not use this file, and report this model")
+        if name == "f16" and comparison["same_words"] < len(input_texts):
+            raise ExportError(
+                f"{path.name}: {agreement}, required are all; do not use this file, and report this model"
+            )
     write_text(folder / "Modelfile", modelfile(cfg, tokenizer, f"model-{types[0]}.gguf", ends))
     write_json(folder / "proof.json", proof)
     return proof
@@ -117,18 +116,18 @@ def _fill(writer: gguf.GGUFWriter, model, tokenizer, kind: str, base: str) -> No
             values = paired(values, config.num_attention_heads)
         elif name.endswith("k_proj.weight"):
             values = paired(values, config.num_key_value_heads)
-        place = names.get_name(name, try_suffixes=(".weight",))
-        if place is None:
-            raise ExportError(f"{name}: this tensor has no name in a GGUF file of a Llama; report this model")
-        wanted = matrices if values.ndim > 1 else gguf.GGMLQuantizationType.F32
-        if wanted == gguf.GGMLQuantizationType.Q8_0 and values.shape[-1] % BLOCK:
-            wanted = gguf.GGMLQuantizationType.F16
-        data = gguf.quantize(values, wanted)
-        if wanted == gguf.GGMLQuantizationType.F16 and not np.isfinite(data).all():
+        gguf_name = names.get_name(name, try_suffixes=(".weight",))
+        if gguf_name is None:
+            raise ExportError(f"{name}: no GGUF name for this tensor of a Llama; report this model")
+        quantization = matrices if values.ndim > 1 else gguf.GGMLQuantizationType.F32
+        if quantization == gguf.GGMLQuantizationType.Q8_0 and values.shape[-1] % BLOCK:
+            quantization = gguf.GGMLQuantizationType.F16
+        data = gguf.quantize(values, quantization)
+        if quantization == gguf.GGMLQuantizationType.F16 and not np.isfinite(data).all():
             raise ExportError(
-                f"{name} overflows float16, which GGUF's f16 is; the model was merged as bfloat16: use convert_hf_to_gguf.py"
+                f"{name}: overflows float16, the type of GGUF's f16 (the model was merged as bfloat16); use convert_hf_to_gguf.py"
             )
-        writer.add_tensor(place, data, raw_dtype=wanted)
+        writer.add_tensor(gguf_name, data, raw_dtype=quantization)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -143,53 +142,51 @@ def paired(weight: np.ndarray, heads: int) -> np.ndarray:
 def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]) -> None:
     """Write vocabulary, merges or scores, special tokens and chat template. ends: the tokens at which an answer stops.
 
-    Raises ExportError for a kind of tokenizer that it does not know.
+    Raises ExportError for an unsupported kind of tokenizer.
     """
-    parts = json.loads(tokenizer.backend_tokenizer.to_str())
-    model = parts["model"]
+    tokenizer_json = json.loads(tokenizer.backend_tokenizer.to_str())
+    model = tokenizer_json["model"]
     if model["type"] != "BPE":
-        raise ExportError(
-            f"a {model['type']} tokenizer: byte-pair encodings are written only; use convert_hf_to_gguf.py"
-        )
-    added = {token["id"]: token for token in parts["added_tokens"]}
-    tokens = {place: token for token, place in model["vocab"].items()} | {
+        raise ExportError(f"tokenizer type: {model['type']}; supported is BPE; use convert_hf_to_gguf.py")
+    added = {token["id"]: token for token in tokenizer_json["added_tokens"]}
+    tokens = {token_id: token for token, token_id in model["vocab"].items()} | {
         i: token["content"] for i, token in added.items()
     }
     merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
-    kinds, listed = [], []
-    for place in range(size):
-        token = tokens.get(place)
-        listed.append(f"[PAD{place}]" if token is None else token)
+    token_types, token_list = [], []
+    for token_id in range(size):
+        token = tokens.get(token_id)
+        token_list.append(f"[PAD{token_id}]" if token is None else token)
         if token is None:
-            kinds.append(gguf.TokenType.UNUSED)
-        elif place in added:
+            token_types.append(gguf.TokenType.UNUSED)
+        elif token_id in added:
             unknown = model["byte_fallback"] and token == tokenizer.unk_token
-            kinds.append(
+            token_types.append(
                 gguf.TokenType.UNKNOWN
                 if unknown
                 else gguf.TokenType.CONTROL
-                if added[place]["special"]
+                if added[token_id]["special"]
                 else gguf.TokenType.USER_DEFINED
             )
         else:
             is_byte = model["byte_fallback"] and len(token) == 6 and token.startswith("<0x")
-            kinds.append(gguf.TokenType.BYTE if is_byte else gguf.TokenType.NORMAL)
-    if model["byte_fallback"]:  # SentencePiece: which pair is joined first stands in scores
-        rank = {merge.replace(" ", ""): -float(place) for place, merge in reversed(list(enumerate(merges)))}
+            token_types.append(gguf.TokenType.BYTE if is_byte else gguf.TokenType.NORMAL)
+    if model["byte_fallback"]:  # SentencePiece: the scores hold the order of the merges
+        rank = {merge.replace(" ", ""): -float(merge_rank) for merge_rank, merge in reversed(list(enumerate(merges)))}
         writer.add_tokenizer_model("llama")
-        writer.add_token_list(listed)
-        writer.add_token_scores([rank.get(token, -float(len(merges))) for token in listed])
+        writer.add_token_list(token_list)
+        writer.add_token_scores([rank.get(token, -float(len(merges))) for token in token_list])
     else:
         writer.add_tokenizer_model("gpt2")
-        writer.add_tokenizer_pre(pre_tokenizer(parts["pre_tokenizer"]))
-        writer.add_token_list(listed)
+        writer.add_tokenizer_pre(pre_tokenizer(tokenizer_json["pre_tokenizer"]))
+        writer.add_token_list(token_list)
         writer.add_token_merges(merges)
-    writer.add_token_types(kinds)
+    writer.add_token_types(token_types)
     if tokenizer.bos_token_id is not None:
         writer.add_bos_token_id(tokenizer.bos_token_id)
     end = end_of_turn_id(tokenizer)
     writer.add_eos_token_id(end)
-    for other in [token for token in ends if token != end][:1]:  # a GGUF file has one more slot
+    for other in [token for token in ends if token != end][:1]:  # GGUF has one further field for an end token
         writer.add_eot_token_id(other)
     writer.add_pad_token_id(tokenizer.pad_token_id)
     if tokenizer.unk_token_id is not None:
@@ -198,15 +195,15 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
     writer.add_chat_template(tokenizer.chat_template)
 
 
-def pre_tokenizer(parts: dict | None) -> str:
+def pre_tokenizer(config: dict | None) -> str:
     """Return llama.cpp's name for how text is split before merging. Raises ExportError for one without a name."""
-    steps = (parts or {}).get("pretokenizers", [parts or {}])
-    found = " ".join(str(step.get("type")) for step in steps)
-    if found not in PRE_TOKENIZERS:
+    steps = (config or {}).get("pretokenizers", [config or {}])
+    types = " ".join(str(step.get("type")) for step in steps)
+    if types not in PRE_TOKENIZERS:
         raise ExportError(
-            f"the tokenizer cuts text by {found}; ftlib knows {', '.join(PRE_TOKENIZERS)}; use convert_hf_to_gguf.py"
+            f"pre-tokenizer: {types}; supported are {', '.join(PRE_TOKENIZERS)}; use convert_hf_to_gguf.py"
         )
-    return PRE_TOKENIZERS[found]
+    return PRE_TOKENIZERS[types]
 
 
 def adds_bos(tokenizer) -> bool:
@@ -218,22 +215,22 @@ def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list
     """Read the file with transformers and compare the prompts' ids and the greedy answers."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    read = AutoTokenizer.from_pretrained(**place)
-    plain = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
-    same_ids = plain == [read(text, add_special_tokens=False)["input_ids"] for text in prompts]
-    model = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).to(hardware.device()).eval()
+    source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    file_tokenizer = AutoTokenizer.from_pretrained(**source)
+    expected_ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    same_ids = expected_ids == [file_tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32).to(hardware.device()).eval()
     model.hf_quantizer, model.is_quantized = None, False  # all its tensors are plain
-    model.generation_config.eos_token_id = ends  # the file has room for two of them
+    model.generation_config.eos_token_id = ends  # the file stores at most two of them
     answers = answer_prompts(model, tokenizer, prompts, generation)
-    found = {"same_ids": same_ids, "same_words": sum(a == b for a, b in zip(answers, words, strict=True))}
-    return found | llama_cpp(path, tokenizer, prompts, generation, words, ends)
+    comparison = {"same_ids": same_ids, "same_words": sum(a == b for a, b in zip(answers, words, strict=True))}
+    return comparison | llama_cpp(path, tokenizer, prompts, generation, words, ends)
 
 
 def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list, ends: list[int]) -> dict:
     """Compare with llama.cpp itself, if its Python package is installed: {'llama_cpp_same_words': ...}, else {}.
 
-    Told and not required: it multiplies in other number formats, so that two tokens that are nearly equally likely may swap.
+    Reported, not required: llama.cpp computes in other number formats, so two nearly equally likely tokens may swap.
     """
     try:
         from llama_cpp import Llama
@@ -241,20 +238,20 @@ def llama_cpp(path: Path, tokenizer, prompts: list[str], generation, words: list
         return {}
     room = max(len(encode_prompt(tokenizer, text)) for text in prompts) + generation.max_new_tokens
     model = Llama(str(path), n_ctx=room, verbose=False, logits_all=False)
-    same = 0
+    matches = 0
     for text, answer in zip(prompts, words, strict=True):
         ids: list[int] = []
         for token in model.generate(encode_prompt(tokenizer, text), temp=0.0, repeat_penalty=1.0):
             if token in ends or len(ids) == generation.max_new_tokens:
                 break
             ids.append(token)
-        same += tokenizer.decode(ids, skip_special_tokens=True).strip() == answer.text
-    log.info(f"  {path.name}: {same} of {len(prompts)} prompts answered alike by llama.cpp")
-    return {"llama_cpp_same_words": same}
+        matches += tokenizer.decode(ids, skip_special_tokens=True).strip() == answer.text
+    log.info(f"  {path.name}: {matches} of {len(prompts)} prompts answered alike by llama.cpp")
+    return {"llama_cpp_same_words": matches}
 
 
 def modelfile(cfg: Config, tokenizer, file: str, ends: list[int]) -> str:
-    """Return Ollama's Modelfile: the chat template in Ollama's words, where answers stop, the decoding of `cfg.generation`."""
+    """Return Ollama's Modelfile: the chat template in Ollama's syntax, where answers stop, the decoding of `cfg.generation`."""
     generation = cfg.generation
     parameters = {
         "temperature": generation.temperature if generation.do_sample else 0,
@@ -277,7 +274,7 @@ def without_counterpart(generation) -> list[str]:
         "beams": generation.beams > 1,
     }
     return [
-        f"generation.{name} was set when the model was evaluated; Ollama has nothing like it, so some answers will be longer"
+        f"generation.{name} was set when the model was evaluated; Ollama has no counterpart, so some answers will be longer"
         for name, value in set_here.items()
         if value
     ]
@@ -289,12 +286,16 @@ def ollama_template(tokenizer) -> str:
     def rendered(*roles: tuple[str, str]) -> str:
         turns = [{"role": role, "content": text} for role, text in roles]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        # llama.cpp puts the BOS in front itself, and a second one would change the answer
+        # llama.cpp prepends the BOS itself; a second one would change the answer
         return text.removeprefix(tokenizer.bos_token) if adds_bos(tokenizer) else text
 
     user = ("user", "{{ .Prompt }}")
-    plain = ruled = rendered(user)
+    without_system = with_system = rendered(user)
     with contextlib.suppress(TemplateError):  # some templates (Gemma) refuse a system message
-        ruled = rendered(("system", "{{ .System }}"), user)
-    asked = plain if "{{ .System }}" not in ruled else f"{{{{ if .System }}}}{ruled}{{{{ else }}}}{plain}{{{{ end }}}}"
-    return asked + "{{ .Response }}" + tokenizer.decode([end_of_turn_id(tokenizer)])
+        with_system = rendered(("system", "{{ .System }}"), user)
+    prompt = (
+        without_system
+        if "{{ .System }}" not in with_system
+        else f"{{{{ if .System }}}}{with_system}{{{{ else }}}}{without_system}{{{{ end }}}}"
+    )
+    return prompt + "{{ .Response }}" + tokenizer.decode([end_of_turn_id(tokenizer)])

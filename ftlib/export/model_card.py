@@ -1,7 +1,7 @@
 """Write a model card in the hub's format from what the run recorded, and upload model and card.
 
-Figures come from `metrics.json` alone: a card typed by hand outlives the model that it described. `ftlib study card
---run RUN` prints it; `ftlib export hub OWNER/NAME --run RUN --dry-run` shows what would be uploaded. Format:
+Figures come from `metrics.json` alone: a card written by hand goes stale. `ftlib study card --run RUN` prints it;
+`ftlib export hub OWNER/NAME --run RUN --dry-run` shows what would be uploaded. Format:
 huggingface.co/docs/hub/model-cards.
 """
 
@@ -18,16 +18,12 @@ from ftlib.runtime.console import log
 from ftlib.runtime.files import read_json
 
 KINDS = ("merged", "adapter")
-LEFT_HERE = (
-    "manifest.json",
-    "started.json",
-    "README.md",
-    "trained_uids.txt",
-)  # a manifest names folders of this machine; the card is ours
+# not uploaded: manifests hold local paths, and the card is rendered
+LEFT_HERE = ("manifest.json", "started.json", "README.md", "trained_uids.txt")
 SCORES = {"rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge", "chrf": "chrf"}  # the hub's names of the metrics
 USAGE = """from transformers import AutoModelForCausalLM, AutoTokenizer
 {imports}
-tokenizer = AutoTokenizer.from_pretrained("{place}")
+tokenizer = AutoTokenizer.from_pretrained("{repo_id}")
 {load}
 messages = [{{"role": "user", "content": {prompt!r}}}]
 inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
@@ -35,17 +31,17 @@ answer = model.generate(**inputs, max_new_tokens={tokens}, do_sample=False)
 print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))"""
 
 
-def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
-    """Render the card. kind: 'merged' or 'adapter'. place: the repository's name on the hub. Raises StageMissing."""
+def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
+    """Render the card. kind: 'merged' or 'adapter'. repo_id: the name of the repository on the hub. Raises StageMissing."""
     import jinja2
     from huggingface_hub import ModelCardData
 
-    run.stage(kind).manifest()  # a clear error if it was never made
+    run.stage(kind).manifest()  # raises StageMissing if it was not built
     manifests = run.manifests()
     data, adapter = manifests["dataset"], manifests["adapter"]
     config = data["config"] | adapter["config"]
     metrics = _metrics(run)
-    base, name = config["model"]["name"], place.split("/")[-1]
+    base, name = config["model"]["name"], repo_id.split("/")[-1]
     front = ModelCardData(
         base_model=None if base.startswith(("pypi:", "tiny:")) or Path(base).exists() else base,
         library_name="peft" if kind == "adapter" and config["lora"]["r"] else "transformers",
@@ -57,11 +53,11 @@ def card(run: Run, kind: str = "merged", place: str = "OWNER/NAME") -> str:
     )
     shown = [split for split in ("unseen", "seen") if split in metrics]
     text = (resources.files("ftlib.export") / "card.md.jinja").read_text(encoding="utf-8")
-    # the page is Markdown, and holds no text of the rows
+    # the page is Markdown and contains no text of the rows
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701
     return environment.from_string(text).render(
         front=front.to_yaml(), title=name, base=base, config=config, data=data, adapter=adapter,
-        usage=_usage(kind, base, place, config, run), header=tables.header(metrics["unseen"]) if metrics else [],
+        usage=_usage(kind, base, repo_id, config, run), header=tables.header(metrics["unseen"]) if metrics else [],
         versions=", ".join(f"{name} {version}" for name, version in adapter["versions"].items()),
         proof=manifests.get("merged", {}).get("proof") if kind == "merged" and config["lora"]["r"] else None,
         splits=[{"title": tables.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],
@@ -81,26 +77,26 @@ def _results(metrics: dict, file: str) -> list:
 
     if not metrics:
         return []
-    found = metrics["unseen"]["systems"]["tuned"]
+    values = metrics["unseen"]["systems"]["tuned"]
     return [
         EvalResult(
-            "text-generation", file, f"{file}, unseen titles", kind, round(found[name]["mean"], 4), metric_name=name
+            "text-generation", file, f"{file}, unseen titles", kind, round(values[name]["mean"], 4), metric_name=name
         )
         for name, kind in SCORES.items()
     ]
 
 
-def _usage(kind: str, base: str, place: str, config: dict, run: Run) -> str:
+def _usage(kind: str, base: str, repo_id: str, config: dict, run: Run) -> str:
     from ftlib.pipeline.stages import load_dataset
 
     prompt = load_dataset(run)["test"][0]["input_text"] if run.manifests()["dataset"]["sample"] else None
     adapted = kind == "adapter" and config["lora"]["r"]
-    load = f'model = AutoModelForCausalLM.from_pretrained("{base if adapted else place}")'
+    load = f'model = AutoModelForCausalLM.from_pretrained("{base if adapted else repo_id}")'
     if adapted:
-        load += f'\nmodel = PeftModel.from_pretrained(model, "{place}")'
+        load += f'\nmodel = PeftModel.from_pretrained(model, "{repo_id}")'
     return USAGE.format(
         imports="from peft import PeftModel\n" if adapted else "",
-        place=place,
+        repo_id=repo_id,
         load=load,
         prompt=prompt or "<the prompt, made by ftlib.prompts.templates.build_prompt(title)>",
         tokens=config.get("generation", {}).get("max_new_tokens", 256),
@@ -108,52 +104,52 @@ def _usage(kind: str, base: str, place: str, config: dict, run: Run) -> str:
 
 
 def files(run: Run, kind: str) -> list[Path]:
-    """Return the files to upload, beside the card. Raises StageMissing."""
+    """Return the files to upload next to the card. Raises StageMissing."""
     folder = run.stage(kind).path
     run.stage(kind).manifest()
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name not in LEFT_HERE)
 
 
-def upload(run: Run, place: str, kind: str = "merged", private: bool = True, dry_run: bool = False) -> str:
-    """Put model and card on the hub; returns the address. dry_run: only print what would go up.
+def upload(run: Run, repo_id: str, kind: str = "merged", private: bool = True, dry_run: bool = False) -> str:
+    """Upload model and card to the hub and return the address. dry_run: only print what would be uploaded.
 
     Raises HubError with what to do: no token, no right to write there, no network. The same command resumes after a failure.
     """
     from huggingface_hub import HfApi
 
-    hub_errors.check_name(place)
-    text, sent = card(run, kind, place), files(run, kind)
-    size = sum(path.stat().st_size for path in sent) / 2**20
-    what = "\n".join(f"  {path.name}: {path.stat().st_size / 2**20:.1f} MiB" for path in sent)
-    log.info(f"to {place} ({'private' if private else 'public'}), {size:.0f} MiB and the card README.md:\n{what}")
+    hub_errors.check_name(repo_id)
+    text, paths = card(run, kind, repo_id), files(run, kind)
+    size = sum(path.stat().st_size for path in paths) / 2**20
+    listing = "\n".join(f"  {path.name}: {path.stat().st_size / 2**20:.1f} MiB" for path in paths)
+    log.info(f"to {repo_id} ({'private' if private else 'public'}), {size:.0f} MiB and the card README.md:\n{listing}")
     if dry_run:
         print(text)
         return ""
     api = HfApi()
     try:
-        address = _repository(api, place, private)
+        address = _repository(api, repo_id, private)
         api.upload_folder(
-            repo_id=place,
+            repo_id=repo_id,
             folder_path=run.stage(kind).verified(),
-            allow_patterns=[path.name for path in sent],
+            allow_patterns=[path.name for path in paths],
             commit_message=f"{kind} model, made with ftlib",
         )
         api.upload_file(
-            path_or_fileobj=text.encode(), path_in_repo="README.md", repo_id=place, commit_message="Model card"
+            path_or_fileobj=text.encode(), path_in_repo="README.md", repo_id=repo_id, commit_message="Model card"
         )
     except Exception as error:
-        said = hub_errors.explain(error, place, writing=True)
-        if said is None:
+        message = hub_errors.explain(error, repo_id, writing=True)
+        if message is None:
             raise
-        raise HubError(said) from error
+        raise HubError(message) from error
     return str(address)
 
 
-def _repository(api, place: str, private: bool):
-    """Create the repository, or take the one that is there: a token for one repository may not create any."""
+def _repository(api, repo_id: str, private: bool):
+    """Create the repository or use an existing one: a token for one repository cannot create any."""
     try:
-        return api.create_repo(place, private=private, exist_ok=True)
+        return api.create_repo(repo_id, private=private, exist_ok=True)
     except Exception as error:
-        if hub_errors.status_of(error) == 403 and api.repo_exists(place):
-            return f"{hub_errors.endpoint()}/{place}"
+        if hub_errors.status_of(error) == 403 and api.repo_exists(repo_id):
+            return f"{hub_errors.endpoint()}/{repo_id}"
         raise

@@ -1,4 +1,4 @@
-"""Check before the first stage whatever can be checked then: the base model's files, the settings, the disk.
+"""Check the base model's files, the settings and the disk before the first stage.
 
 A base model whose files are incomplete, or whose layers cannot be trained, would otherwise end in a traceback after
 minutes of preparing rows. `stages.ensure` calls `check_run`; no weight is loaded.

@@ -22,13 +22,13 @@ def size_mb(path: Path) -> float:
 
 
 def headline(run: Run) -> dict[str, float]:
-    """Return the few figures that tell runs apart, from the unseen titles of `metrics.json`; {} without one."""
+    """Return the few figures that distinguish runs, from the unseen titles of `metrics.json`; {} without one."""
     path = run.path / "evaluation" / "metrics.json"
     if not path.exists():
         return {}
     systems = read_json(path)["unseen"]["systems"]
-    wanted = [(s, m) for m in ("nll", "rougeL", "format") for s in ("base", "tuned")]
-    return {f"{m} {s}": systems[s][m]["mean"] for s, m in wanted if m in systems.get(s, {})}
+    columns = [(s, m) for m in ("nll", "rougeL", "format") for s in ("base", "tuned")]
+    return {f"{m} {s}": systems[s][m]["mean"] for s, m in columns if m in systems.get(s, {})}
 
 
 def compare(runs: list[Run]) -> dict[str, dict[str, object]]:

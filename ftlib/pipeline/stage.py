@@ -44,7 +44,7 @@ class StageMissing(FtlibError):
     """A stage that is needed has not been built; the message names the command that builds it."""
 
 
-_VERIFIED: set[tuple[Path, str]] = set()  # stages whose files this process has compared already
+_VERIFIED: set[tuple[Path, str]] = set()  # stages that this process has verified
 
 
 class StageKey(NamedTuple):
@@ -68,9 +68,8 @@ class Stage:
         self.path, self.name, self.wait = path, path.name, wait
         self._manifest_path = path / "manifest.json"
         self._started_path = path / "started.json"
-        self._backup = (
-            path.parent / f".{path.name}.before"
-        )  # a complete result, until the one that replaces it is complete
+        # holds the complete result while a rebuild is unfinished
+        self._backup = path.parent / f".{path.name}.before"
         self._lock = FileLock(path.parent / f".{path.name}.lock")
 
     @property
@@ -87,15 +86,15 @@ class Stage:
         """Return the stage's manifest. Raises StageMissing with the command that builds it."""
         if not self.complete:
             commands = {"dataset": "prepare", "adapter": "train", "merged": "merge", "evaluation": "evaluate"}
-            own = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
-            raise StageMissing(f"{self.path} is missing or not finished: run {own} first")
+            command = f"`ftlib {commands[self.name]}` (or `ftlib run`)" if self.name in commands else "`ftlib run`"
+            raise StageMissing(f"{self.path} is missing or not finished: run {command} first")
         try:
-            found = read_json(self._manifest_path)
+            manifest = read_json(self._manifest_path)
         except ValueError as error:  # no JSON, or no text
-            found = error
-        if not isinstance(found, dict):
-            raise StageDamaged(f"{self._manifest_path} is damaged ({str(found)[:80]}): {self._way_out()}")
-        return found
+            manifest = error
+        if not isinstance(manifest, dict):
+            raise StageDamaged(f"{self._manifest_path} is damaged ({str(manifest)[:80]}): {self._way_out()}")
+        return manifest
 
     def verified(self) -> Path:
         """Return the stage's folder after comparing the checksums of its files, once a process.
@@ -103,8 +102,8 @@ class Stage:
         Raises StageMissing, or StageDamaged with the file's name and what to do.
         """
         manifest = self.manifest()
-        known = (self.path.resolve(), manifest["finished"])
-        if known not in _VERIFIED:
+        key = (self.path.resolve(), manifest["finished"])
+        if key not in _VERIFIED:
             for name, expected in manifest.get("sums", {}).items():
                 path = self.path / name
                 if not path.is_file():
@@ -113,7 +112,7 @@ class Stage:
                     raise StageDamaged(
                         f"{path}: checksum mismatch: the file was modified or corrupted; {self._way_out()}"
                     )
-            _VERIFIED.add(known)
+            _VERIFIED.add(key)
         return self.path
 
     def _way_out(self) -> str:
@@ -121,8 +120,8 @@ class Stage:
 
     def _sums(self) -> dict[str, str]:
         """Return {name: fingerprint} of the files that were written."""
-        own = {self._manifest_path, self._started_path}
-        files = sorted(path for path in self.path.rglob("*") if path.is_file() and path not in own)
+        excluded = {self._manifest_path, self._started_path}
+        files = sorted(path for path in self.path.rglob("*") if path.is_file() and path not in excluded)
         return {path.relative_to(self.path).as_posix(): file_fingerprint(path) for path in files}
 
     def stale_reason(self, key: StageKey) -> str | None:
@@ -150,7 +149,7 @@ class Stage:
         """
         with self.lock():
             for partial in self.path.rglob("*.partial"):
-                if partial.is_file():  # a kill inside a rename left it; it must not be counted among the stage's files
+                if partial.is_file():  # left by a kill inside a rename; it does not belong to the stage's files
                     partial.unlink()
             if not self.can_resume(key.fingerprint):
                 self._back_up(keep)
@@ -248,8 +247,8 @@ class Stage:
         """
         if not self.path.exists():
             return
-        own = self._started_path.name + ".partial"  # a kill before its rename leaves it alone in the folder
-        content = [entry for entry in self.path.iterdir() if entry.name != own]
+        partial_name = self._started_path.name + ".partial"  # a kill before its rename leaves it alone in the folder
+        content = [entry for entry in self.path.iterdir() if entry.name != partial_name]
         if content and not self.started:
             raise StageMissing(
                 f"{self.path} holds files but no manifest.json, so ftlib did not make it and will not empty it: "
@@ -271,7 +270,7 @@ def _remove_stage(folder: Path) -> None:
 
 
 def _holder(path: Path) -> str:
-    """Describe who holds a lock; the holder may just have gone, or not have signed yet."""
+    """Describe who holds a lock; the holder may have exited, or not have written its name yet."""
     try:
         holder = read_json(path)
     except (OSError, ValueError):
@@ -284,7 +283,7 @@ class Run:
 
     def __init__(self, path: Path | str, wait: bool = False):
         self.path, self.wait = Path(path), wait
-        # fsspec, by which datasets writes, takes these for addresses and chains of them
+        # fsspec, which datasets writes with, parses these as URLs and chains of URLs
         if "::" in str(path) or re.match(r"\w{2,}:/", str(path)):
             raise FtlibError(
                 f"{path} is no folder on a disk (it has :: or ://): give another one with --run or FTLIB_RUNS"

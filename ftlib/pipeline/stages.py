@@ -1,7 +1,7 @@
 """The stages in their order: what each depends on, when it is reused, and how it is built.
 
 `ensure("merged", cfg, run)` brings a stage and those it reads up to date. A stage reads the folders of the stages
-before it and writes its own; what it depends on stands in `SECTIONS` and `READS` and nowhere else.
+before it and writes its own; its dependencies are defined in `SECTIONS` and `READS` only.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ READS = {
     "evaluation": ("dataset", "merged"),
 }
 MODEL_STAGES = ("adapter", "merged", "evaluation")
-SHARED = ("adapter", "evaluation")  # several processes all work on these; the first one alone makes the others
-MIN_EXPECTED = 5  # seconds: a shorter wait is not announced
-KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers say themselves whether they still count
+SHARED = ("adapter", "evaluation")  # built by all processes; rank 0 builds the others
+MIN_EXPECTED = 5  # seconds; shorter stages print no estimate
+KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers carry their own fingerprints
 
 
 def default_run(cfg: Config) -> Path:
@@ -68,7 +68,7 @@ def stage_key(name: str, cfg: Config, run: Run) -> StageKey:
     else:
         inputs = {each: run.stage(each).manifest()["fingerprint"] for each in inputs_of(name, cfg)}
     settings = flatten(config)
-    settings.pop("data.path", None)  # the file's content counts (see `inputs`), not where it lies
+    settings.pop("data.path", None)  # the file's content matters (see `inputs`), not its path
     if not settings.get("data.use_damaged"):  # off: the same rows as before the setting existed
         settings.pop("data.use_damaged", None)
     versions = [FORMAT, name] if name != "evaluation" else [FORMAT, name, DEFINITIONS]
@@ -102,7 +102,7 @@ def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stag
     """Bring a stage and the stages it reads up to date; print what is reused, what is built and why.
 
     Args:
-        also: stages before it that it does not need, but that are wanted too.
+        also: earlier stages to build although the stage does not read them.
 
     Raises:
         ConfigError, ModelError: what the machine, the model and the settings reveal, before any stage is built.
@@ -141,8 +141,8 @@ def _depends(name: str, other: str, cfg: Config) -> bool:
 def bring_up_to_date(name: str, key: StageKey, cfg: Config, run: Run) -> Stage:
     """Reuse or build one stage whose inputs are complete. key: see `stage_key`.
 
-    With several processes rank 0 decides, holds the lock and writes; the stages of SHARED are built by all of them. A process
-    that fails ends, and the launcher ends the others.
+    With several processes rank 0 decides, holds the lock and writes; the stages of SHARED are built by all of them. If
+    one process fails, the launcher terminates the others.
     """
     stage = run.stage(name)
     with contextlib.ExitStack() as held:
@@ -150,7 +150,7 @@ def bring_up_to_date(name: str, key: StageKey, cfg: Config, run: Run) -> Stage:
             held.enter_context(stage.lock())
             if stage.has_backup and stage.restore(key.fingerprint):
                 log.info(f"{name}: restored the previous result (the rebuild did not finish)")
-        # once more under the lock: its former holder may have built the stage
+        # checked again under the lock: another process may have built the stage
         stale = distributed.agree(stage.stale_reason(key) if distributed.first() else None)
         if stale is None and distributed.first():
             stage.verified()
@@ -172,11 +172,11 @@ def _build(stage: Stage, key: StageKey, stale: str, cfg: Config, run: Run) -> No
 
 def expected(name: str, profile: str) -> str:
     """Return a note on how long a stage took on the sample when the course was recorded; '' for a few seconds."""
-    known = json.loads((resources.files("ftlib.config.profiles") / "times.json").read_text(encoding="utf-8"))
-    found = known.get(profile, {}).get(name)
-    if found is None or found["seconds"] < MIN_EXPECTED:
+    times = json.loads((resources.files("ftlib.config.profiles") / "times.json").read_text(encoding="utf-8"))
+    entry = times.get(profile, {}).get(name)
+    if entry is None or entry["seconds"] < MIN_EXPECTED:
         return ""
-    return f"; on the sample it took {found['seconds']:.0f} s on {found['device']}"
+    return f"; on the sample it took {entry['seconds']:.0f} s on {entry['device']}"
 
 
 def load_dataset(run: Run):
@@ -192,12 +192,12 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
     funnel = prepare(cfg, folder)
     for note in funnel["notes"]:
         log.info(f"  note: {note}")
-    lost = ", ".join(f"{count} {step}" for step, count in funnel["dropped"].items())
+    dropped = ", ".join(f"{count} {step}" for step, count in funnel["dropped"].items())
     log.info(
-        f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {lost or 'none'}); splits {funnel['splits']}"
+        f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {dropped or 'none'}); splits {funnel['splits']}"
     )
-    for kind, found in funnel["malformed"].items():
-        log.info(f"  {found['count']} malformed lines: {kind}, first at lines {found['first_lines']}")
+    for kind, malformed in funnel["malformed"].items():
+        log.info(f"  {malformed['count']} malformed lines: {kind}, first at lines {malformed['first_lines']}")
     return {
         key: funnel[key] for key in ("file", "sample", "rows_in", "kept", "groups", "splits", "notes", "rows_per_s")
     }
@@ -206,9 +206,9 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
 def _index(cfg: Config, run: Run, folder: Path) -> dict:
     from ftlib.retrieval.threshold import build_index, describe
 
-    made = build_index(cfg, load_dataset(run), folder)
-    log.info(f"  {describe(made)}")
-    return made
+    manifest = build_index(cfg, load_dataset(run), folder)
+    log.info(f"  {describe(manifest)}")
+    return manifest
 
 
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
@@ -237,7 +237,7 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
 
     manifests = run.manifests()
     data, adapter = manifests["dataset"], manifests["adapter"]
-    about = {
+    run_settings = {
         "model": cfg.model.name,
         "profile": cfg.profile,
         "file": data["file"],
@@ -261,11 +261,11 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         trained_uids(run.stage("adapter").verified()),
         index,
     )
-    found = evaluate(cfg, inputs, folder, about)
-    if found is None:  # of several processes, the first one scores
+    results = evaluate(cfg, inputs, folder, run_settings)
+    if results is None:  # only rank 0 scores
         return {}
-    write_files(folder, *found)
-    return {"rows": {split: found.metrics[split]["n"] for split in ("unseen", "seen") if split in found.metrics}}
+    write_files(folder, *results)
+    return {"rows": {split: results.metrics[split]["n"] for split in ("unseen", "seen") if split in results.metrics}}
 
 
 BUILDERS = {"dataset": _prepare, "index": _index, "adapter": _train, "merged": _merge, "evaluation": _evaluate}

@@ -155,7 +155,7 @@ def to_flat(examples: list[Example] | Flat) -> Flat:
 class PackedSteps(torch.utils.data.Dataset):
     """Dataset of packed steps that all have the same shape, built from flat arrays.
 
-    Item k holds share k % parts of the rows of step k // parts, so that `parts` processes that take items in turn share each
+    Item k holds share k % processes of the rows of step k // processes, so that processes that take items in turn share each
     step. Tensors of an item, where capacity and segments are maxima over all items:
 
         input_ids, position_ids, labels, owners: (rows, row_length), as in `PackingCollator`.
@@ -170,10 +170,10 @@ class PackedSteps(torch.utils.data.Dataset):
         steps: list[list[list[int]]],
         row_length: int,
         pad_id: int,
-        parts: int = 1,
+        processes: int = 1,
     ):
-        self.steps, self.row_length, self.pad_id, self.parts = steps, row_length, pad_id, parts
-        self.rows = len(steps[0]) // parts
+        self.steps, self.row_length, self.pad_id, self.processes = steps, row_length, pad_id, processes
+        self.rows = len(steps[0]) // processes
         flat = to_flat(examples)
         self.starts, self.ids, self.labels = flat.starts, flat.ids, flat.labels.copy()
         self.labels[self.starts[:-1]] = IGNORED  # no logits predict the first token
@@ -185,12 +185,12 @@ class PackedSteps(torch.utils.data.Dataset):
         self.max_segments = max(sum(map(len, self.share(item))) for item in range(len(self))) + self.rows
 
     def __len__(self) -> int:
-        return len(self.steps) * self.parts
+        return len(self.steps) * self.processes
 
     def share(self, item: int) -> list[list[int]]:
         """Return the indices of an item's examples, as [row][segment]."""
-        first = item % self.parts * self.rows
-        return self.steps[item // self.parts][first : first + self.rows]
+        first = item % self.processes * self.rows
+        return self.steps[item // self.processes][first : first + self.rows]
 
     def examples_in(self, step: int) -> int:
         """Return the number of examples in a step."""

@@ -49,7 +49,7 @@ def write_files(folder: Path, metrics: dict, lines: list[dict]) -> None:
 
 
 def html(run: Path, metrics: dict, lines: list[dict]) -> str:
-    """Render one self-contained page: no script, no file beside it, all text escaped by the template."""
+    """Render one self-contained page: no script, no further file, all text escaped by the template."""
     from jinja2 import Environment
 
     template = (resources.files("ftlib.reporting") / "report.html.jinja").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The notebooks as files: where they lie, how they are read and written, and which parts a command fills in.
+"""Find, read and write the notebooks, and define which parts of them a command fills in.
 
 Recording, slides, book, badges, student copies and the tests must use the same notebooks and cells. Filled in by
 commands are the badge with the set-up cell's repository and ref (from pyproject.toml), the line of measured times and
@@ -21,7 +21,7 @@ from ftlib.runtime.files import read_json, replacing
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = Path("results") / "course.json"
-PLACEHOLDER = "OWNER/REPOSITORY"  # what pyproject.toml says until the repository has an address
+PLACEHOLDER = "OWNER/REPOSITORY"  # the value in pyproject.toml until the repository has an address
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BADGE_LINK = "https://colab.research.google.com/github"
 STUDIES = (
@@ -32,14 +32,14 @@ TAKES = ("<!-- takes: written by ftlib course record -->", "<!-- /takes -->")
 
 
 class CourseError(FtlibError):
-    """The notebooks or what belongs to them are not in order; the message says what to do."""
+    """The notebooks or the files they depend on are invalid; the message says what to do."""
 
 
 def notebook_paths(root: Path = ROOT) -> list[Path]:
     """Return the six notebooks in their order. Raises CourseError outside a checkout."""
     paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not paths:
-        raise CourseError(f"{root / 'notebooks'} holds no notebooks: run this in a clone of the repository")
+        raise CourseError(f"{root / 'notebooks'} has no notebooks: run this in a clone of the repository")
     return paths
 
 
@@ -56,14 +56,14 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def address(root: Path = ROOT) -> tuple[str, str]:
-    """Return (OWNER/REPOSITORY, ref) from `[project.urls]`, the one place where they stand."""
+    """Return (OWNER/REPOSITORY, ref) from `[project.urls]`, where they are defined."""
     urls = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-    found = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)/tree/([^/]+)/notebooks", urls["Notebooks"])
-    if not found:
+    match = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)/tree/([^/]+)/notebooks", urls["Notebooks"])
+    if not match:
         raise CourseError(
             f"[project.urls] Notebooks = {urls['Notebooks']}: write https://github.com/OWNER/REPO/tree/REF/notebooks"
         )
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def badge(stem: str, repository: str, ref: str) -> str:
@@ -81,16 +81,16 @@ SET_UP = re.compile(r'REPOSITORY, REF, HERE = "https://github\.com/([^"]+)", "([
 
 def with_address(source: str, repository: str, ref: str) -> str:
     """Point every badge and the set-up line in a text to this repository and ref."""
-    source = BADGE.sub(lambda found: badge(found[3], repository, ref), source)
+    source = BADGE.sub(lambda match: badge(match[3], repository, ref), source)
     return SET_UP.sub(f'REPOSITORY, REF, HERE = "https://github.com/{repository}", "{ref}"', source)
 
 
 def between(text: str, markers: tuple[str, str], new: str) -> str:
-    """Replace what stands between two markers. Raises CourseError if they are not there."""
+    """Replace the text between two markers. Raises CourseError if they are missing."""
     begin, end = markers
-    before, found, rest = text.partition(begin)
+    before, marker, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
-    if not found or not closed:
+    if not marker or not closed:
         raise CourseError(f"the markers {begin} and {end} are missing")
     return before + begin + new + end + after
 

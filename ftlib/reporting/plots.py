@@ -1,6 +1,6 @@
-"""Every figure of the course, one function each (matplotlib, without a screen).
+"""Draw every figure of the course, one function each (matplotlib, without a display).
 
-Figures are readable in black and white: lines differ by dash and mark as well as by color. Each has a description
+Figures are readable in black and white: lines differ by dash and marker as well as by color. Each has a description
 (`figure.alt`) for screen readers, in notebooks and in the book, and for consoles without pictures.
 """
 
@@ -29,7 +29,7 @@ STYLES = {
 
 
 class Picture(Figure):
-    """A figure that a notebook displays, with its alternative text; no pyplot, so it is drawn alike everywhere."""
+    """A figure that a notebook displays, with its alternative text; without pyplot, so it renders the same everywhere."""
 
     alt = ""
 
@@ -110,14 +110,14 @@ def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
         if name in metrics[split]["systems"].get(system, {})
     ]
     figure, axes = _new(height=0.42 * len(points) + 1.2)
-    for place, (_, system, found) in enumerate(points):
+    for row_idx, (_, system, summary) in enumerate(points):
         color, mark = STYLES[system]
-        low, high = found["ci95"]
-        axes.plot([low, high], [place, place], color=color, linewidth=2)
-        axes.plot(found["mean"], place, marker=mark, color=color, markersize=7)
+        low, high = summary["ci95"]
+        axes.plot([low, high], [row_idx, row_idx], color=color, linewidth=2)
+        axes.plot(summary["mean"], row_idx, marker=mark, color=color, markersize=7)
         axes.annotate(
-            f"{found['mean']:.3f}",
-            (found["mean"], place),
+            f"{summary['mean']:.3f}",
+            (summary["mean"], row_idx),
             textcoords="offset points",
             xytext=(0, 7),
             ha="center",
@@ -129,7 +129,7 @@ def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
     axes.grid(axis="x", alpha=0.25)
     axes.set(xlabel=f"{name}: mean and 95 % interval", title=name)
     alt = f"Mean {name} with 95 % interval. " + "; ".join(
-        f"{system}, {split}: {_interval(found)}" for split, system, found in points
+        f"{system}, {split}: {_interval(summary)}" for split, system, summary in points
     )
     return _done(figure, alt, path)
 
@@ -175,32 +175,32 @@ def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
 
 def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> Figure:
     """Draw tokens/s of each recipe in its order, for one model shape, on a log axis (see `tables.recorded_speed`)."""
-    found = of_shape(rows, shape)
-    figure, axes = _new(height=0.44 * len(found) + 1.2)
-    if not found:
-        nothing = f"Nothing to draw: no speed of {shape} is recorded yet."
+    recipes = of_shape(rows, shape)
+    figure, axes = _new(height=0.44 * len(recipes) + 1.2)
+    if not recipes:
+        message = f"Nothing to draw: no speed of {shape} is recorded yet."
         axes.set_axis_off()
-        axes.text(0.5, 0.5, nothing, ha="center")
-        return _done(figure, nothing, path)
-    colors = [BASE, *[TUNED] * (len(found) - 1)]
-    hatches = ["//", *[""] * (len(found) - 1)]
+        axes.text(0.5, 0.5, message, ha="center")
+        return _done(figure, message, path)
+    colors = [BASE, *[TUNED] * (len(recipes) - 1)]
+    hatches = ["//", *[""] * (len(recipes) - 1)]
     bars = axes.barh(
-        range(len(found)),
-        [row["tokens_per_s"] for row in found],
+        range(len(recipes)),
+        [row["tokens_per_s"] for row in recipes],
         height=0.4,
         color=colors,
         hatch=hatches,
         edgecolor="white",
     )
-    for row, bar in zip(found, bars, strict=True):
-        figures = f"{row['tokens_per_s']:,}/s   {row['times']:.1f} ×   {row['roof_share']:.1%}"
-        for place, side, text in ((0, "left", row["recipe"]), (1, "right", figures)):
+    for row, bar in zip(recipes, bars, strict=True):
+        label = f"{row['tokens_per_s']:,}/s   {row['times']:.1f} ×   {row['roof_share']:.1%}"
+        for x, side, text in ((0, "left", row["recipe"]), (1, "right", label)):
             axes.text(
-                place, bar.get_y() - 0.06, text, transform=axes.get_yaxis_transform(), ha=side, va="bottom", fontsize=9
+                x, bar.get_y() - 0.06, text, transform=axes.get_yaxis_transform(), ha=side, va="bottom", fontsize=9
             )
     axes.set_yticks([])
-    axes.set(xscale="log", ylim=(len(found) - 0.6, -1), title=f"Training speed, one change at a time ({shape})")
-    axes.set_xlim(min(row["tokens_per_s"] for row in found) / 2)
+    axes.set(xscale="log", ylim=(len(recipes) - 0.6, -1), title=f"Training speed, one change at a time ({shape})")
+    axes.set_xlim(min(row["tokens_per_s"] for row in recipes) / 2)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_locator(NullLocator())
@@ -208,47 +208,47 @@ def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> F
     alt = f"Bar chart of training speed on a log axis, {shape}, one recipe a bar. " + "; ".join(
         f"{row['recipe']}: {row['tokens_per_s']:,} tokens/s, {row['times']:.1f} times the first, "
         f"{row['roof_share']:.1%} of peak matmul"
-        for row in found
+        for row in recipes
     )
     return _done(figure, alt, path)
 
 
-def growing_interval_plot(found: dict[int, dict], path: Path | None = None) -> Figure:
+def growing_interval_plot(intervals: dict[int, dict], path: Path | None = None) -> Figure:
     """Draw mean and 95 % interval of a difference for growing numbers of rows (see `analysis.growing_interval`)."""
     figure, axes = _new()
-    for place, interval in enumerate(found.values()):
-        axes.plot([place, place], interval["ci95"], color=TUNED, linewidth=2)
-        axes.plot(place, interval["mean"], marker="s", color=TUNED)
+    for tick, interval in enumerate(intervals.values()):
+        axes.plot([tick, tick], interval["ci95"], color=TUNED, linewidth=2)
+        axes.plot(tick, interval["mean"], marker="s", color=TUNED)
     axes.axhline(0, color=GREY, linestyle=":")
-    axes.set_xticks(range(len(found)), [str(size) for size in found])
+    axes.set_xticks(range(len(intervals)), [str(size) for size in intervals])
     axes.margins(x=0.15)
     axes.set(
         xlabel="rows (K)", ylabel="ROUGE-L, tuned minus base", title="What K rows can tell: mean and 95 % interval"
     )
     alt = "Mean and 95 % interval of the difference for the first K rows. " + "; ".join(
-        f"K = {size}: {_interval(interval)}" for size, interval in found.items()
+        f"K = {size}: {_interval(interval)}" for size, interval in intervals.items()
     )
     return _done(figure, alt, path)
 
 
 def forest_plot(
-    name: str, found: dict[str, dict], first: str, spread: float | None, path: Path | None = None
+    name: str, intervals: dict[str, dict], first: str, spread: float | None, path: Path | None = None
 ) -> Figure:
     """Draw the difference of each run to the first one in one metric: mean and 95 % interval."""
-    figure, axes = _new(height=0.34 * len(found) + 1.4)
+    figure, axes = _new(height=0.34 * len(intervals) + 1.4)
     if spread is not None:
         axes.axvspan(-spread, spread, color=GREY, alpha=0.2, linewidth=0)
     axes.axvline(0, color=GREY, linestyle=":")
-    for place, interval in enumerate(found.values()):
-        axes.plot(interval["ci95"], [place, place], color=TUNED, linewidth=2)
-        axes.plot(interval["mean"], place, marker="s", color=TUNED)
-    axes.set_yticks(range(len(found)), list(found))
-    axes.set_ylim(len(found) - 0.4, -0.6)
+    for row_idx, interval in enumerate(intervals.values()):
+        axes.plot(interval["ci95"], [row_idx, row_idx], color=TUNED, linewidth=2)
+        axes.plot(interval["mean"], row_idx, marker="s", color=TUNED)
+    axes.set_yticks(range(len(intervals)), list(intervals))
+    axes.set_ylim(len(intervals) - 0.4, -0.6)
     axes.grid(axis="x", alpha=0.25)
     band = "" if spread is None else "; grey: spread of its seeds"
     axes.set(xlabel=f"{name} minus that of {first}{band}", title=f"{name}: difference to {first}")
     alt = f"Difference in {name} to {first}, mean and 95 % interval. " + "; ".join(
-        f"{run}: {_interval(interval)}" for run, interval in found.items()
+        f"{run}: {_interval(interval)}" for run, interval in intervals.items()
     )
     if spread is not None:
         alt += f". The seeds of {first} differ by {spread:.3f}"
@@ -273,18 +273,18 @@ def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: 
     return _done(figure, alt, path)
 
 
-def growth_plot(found: list[dict], path: Path | None = None) -> Figure:
-    """Draw seconds and peak memory of `ftlib prepare` over the rows of the file. found: [{rows, seconds, peak_mb}]."""
+def growth_plot(measurements: list[dict], path: Path | None = None) -> Figure:
+    """Draw seconds and peak memory of `ftlib prepare` over the rows of the file. measurements: [{rows, seconds, peak_mb}]."""
     figure = Picture(figsize=(7.2, 3.2), layout="constrained")
-    rows = [line["rows"] / 1e6 for line in found]
+    rows = [line["rows"] / 1e6 for line in measurements]
     for axes, key, title in zip(
         figure.subplots(1, 2), ("seconds", "peak_mb"), ("seconds", "highest memory, MB"), strict=True
     ):
-        axes.plot(rows, [line[key] for line in found], marker="o")
+        axes.plot(rows, [line[key] for line in measurements], marker="o")
         axes.set(xlabel="million rows", ylabel=title, xlim=(0, None), ylim=(0, None))
     points = "; ".join(
         f"{n:.2f} million rows {line['seconds']:.0f} s, {line['peak_mb']:.0f} MB"
-        for n, line in zip(rows, found, strict=True)
+        for n, line in zip(rows, measurements, strict=True)
     )
     return _done(figure, f"Time and memory of ftlib prepare by the size of the file: {points}.", path)
 
@@ -298,5 +298,5 @@ def _done(figure: Picture, alt: str, path: Path | None) -> Picture:
     return figure
 
 
-def _interval(found: dict) -> str:
-    return f"{found['mean']:.3f} [{found['ci95'][0]:.3f}, {found['ci95'][1]:.3f}]"
+def _interval(summary: dict) -> str:
+    return f"{summary['mean']:.3f} [{summary['ci95'][0]:.3f}, {summary['ci95'][1]:.3f}]"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ftlib.evaluation.significance import seed_range
 from ftlib.reporting.tables import number, with_seeds
 
-NEARLY_ALL = 0.95  # of the references fit in the longest answer: then `stops` has room
+NEARLY_ALL = 0.95  # share of references that fit in max_new_tokens, from which on `stops` is informative
 
 
 def findings(metrics: dict) -> list[str]:
     """Generate sentences on gains, losses and what is not shown."""
-    said = []
+    sentences = []
     for split in ("unseen", "seen"):
         if split not in metrics:
             continue
@@ -18,38 +18,40 @@ def findings(metrics: dict) -> list[str]:
         n = metrics[split]["n"]
         where = f"{split.capitalize()} titles (n = {n})"
         nll, rouge = change["nll"], change["rougeL"]
-        beside = with_seeds(nll, seed_range(metrics[split], "nll", "tuned", "base"))
-        said.append(f"{where}: the references' NLL per token {_verdict(nll, n)} ({beside} nats).")
+        figures = with_seeds(nll, seed_range(metrics[split], "nll", "tuned", "base"))
+        sentences.append(f"{where}: the references' NLL per token {_verdict(nll, n)} ({figures} nats).")
         base, tuned = systems["base"]["format"]["mean"], systems["tuned"]["format"]["mean"]
-        said.append(f'{where}: {base:.0%} of the answers began with "Description:" before, {tuned:.0%} after.')
-        beside = with_seeds(rouge, seed_range(metrics[split], "rougeL", "tuned", "base"))
-        said.append(f"{where}: ROUGE-L {_verdict(rouge, n)} ({beside}).")
+        sentences.append(f'{where}: {base:.0%} of the answers began with "Description:" before, {tuned:.0%} after.')
+        figures = with_seeds(rouge, seed_range(metrics[split], "rougeL", "tuned", "base"))
+        sentences.append(f"{where}: ROUGE-L {_verdict(rouge, n)} ({figures}).")
         if rouge["ci95"][0] <= 0:
             echo = [f"{systems[s]['title_coverage']['mean']:.0%}" for s in ("base", "tuned")]
-            said.append(
+            sentences.append(
                 f"{where}: ROUGE-L shows no gain. It rewards repeating the title (copying it, and nothing else, scores "
                 f"{number(systems['copy_title']['rougeL']['mean'])}), and the answers name {echo[0]} of the title's words before "
                 f"and {echo[1]} after; a short training can lose here what it gains in likelihood."
             )
         elif systems["copy_title"]["rougeL"]["mean"] >= systems["tuned"]["rougeL"]["mean"]:
-            said.append(
+            sentences.append(
                 f"{where}: copying the title, and nothing else, scores ROUGE-L "
                 f"{number(systems['copy_title']['rougeL']['mean'])}, no less than "
                 "the tuned model: ROUGE-L alone proves little here."
             )
-        said += [f"{where}: {sentence}" for sentence in _about_ends(metrics[split])]
+        sentences += [f"{where}: {sentence}" for sentence in _about_ends(metrics[split])]
     if 1 < metrics["unseen"]["n"] < 100:
-        said.append(f"Only {metrics['unseen']['n']} rows: read the intervals, not the means.")
-    return said
+        sentences.append(f"Only {metrics['unseen']['n']} rows: read the intervals, not the means.")
+    return sentences
 
 
 def _about_ends(split: dict) -> list[str]:
-    """Generate a sentence where `stops` says little about the model."""
+    """Generate a sentence where `stops` is not informative about the model."""
     if split["systems"]["tuned"].get("stops", {}).get("forced"):
         return ["the length penalty forces every answer to end, so `stops` says nothing of the model."]
-    own = split.get("reference", {}).get("stops", {}).get("mean", 1.0)
-    if own < NEARLY_ALL:
-        return [f"only {own:.0%} of the references fit in the longest answer, so more than that can hardly stop."]
+    reference_share = split.get("reference", {}).get("stops", {}).get("mean", 1.0)
+    if reference_share < NEARLY_ALL:
+        return [
+            f"only {reference_share:.0%} of the references fit in the longest answer, so more than that can hardly stop."
+        ]
     return []
 
 

@@ -1,7 +1,7 @@
 """Render values as cells and cells as tables.
 
-Every table of the project is a `Table`: whoever shows values only says which cells it has. Markdown, console and data
-frame are three views of the same cells, so a page, a terminal and a notebook cannot differ.
+Every table of the project is a `Table`: callers only supply its cells. Markdown, console and data frame are three views
+of the same cells, so a page, a terminal and a notebook cannot differ.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SPLIT_TITLES = {"unseen": "unseen titles (test split)", "seen": "seen titles (ro
 def trained_on(settings: dict) -> str:
     """Return how much of the training split the model saw: '40 steps of 16 examples: 640 of 1,781 rows, 0.36 epochs'."""
     steps = f"{settings['steps']} steps of {settings['examples_per_step']} examples"
-    if "trained_rows" not in settings:  # recorded before it was counted
+    if "trained_rows" not in settings:  # recorded before this was measured
         return f"{steps}, drawn from {settings['train_rows']:,} training rows"
     rows = f"{settings['trained_rows']:,} of {settings['train_rows']:,} training rows"
     return f"{steps}: {rows}, {settings['trained_epochs']:g} epoch{'s' * (settings['trained_epochs'] != 1)}"
@@ -68,27 +68,27 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
-def interval(found: dict) -> str:
-    """Format mean [95 % interval], or the median with its own; what the decoding forces is no result."""
-    if found.get("forced"):
-        return f"forced ({number(found['mean'])})"
-    center, limits = ("median", "median_ci95") if "median" in found else ("mean", "ci95")
-    if limits not in found:
-        return number(found[center])  # recorded without one
-    low, high = found[limits]
-    return f"{number(found[center])} [{number(low)}, {number(high)}]"
+def interval(summary: dict) -> str:
+    """Format mean [95 % interval], or the median with its own; 'forced' where the decoding decides the value."""
+    if summary.get("forced"):
+        return f"forced ({number(summary['mean'])})"
+    center, limits = ("median", "median_ci95") if "median" in summary else ("mean", "ci95")
+    if limits not in summary:
+        return number(summary[center])  # recorded without one
+    low, high = summary[limits]
+    return f"{number(summary[center])} [{number(low)}, {number(high)}]"
 
 
-def center(found: dict) -> str:
+def center(summary: dict) -> str:
     """Format a mean or median without its interval."""
-    return "forced" if found.get("forced") else number(found.get("median", found["mean"]))
+    return "forced" if summary.get("forced") else number(summary.get("median", summary["mean"]))
 
 
-def with_seeds(found: dict, seeds: tuple[float, float] | None) -> str:
-    """Format an interval over rows, and beside it the range of the seeds."""
-    if seeds is None or found.get("forced"):
-        return interval(found)
-    return f"{interval(found)}, seeds {number(seeds[0])} to {number(seeds[1])}"
+def with_seeds(summary: dict, seeds: tuple[float, float] | None) -> str:
+    """Format an interval over rows, followed by the range over the seeds."""
+    if seeds is None or summary.get("forced"):
+        return interval(summary)
+    return f"{interval(summary)}, seeds {number(seeds[0])} to {number(seeds[1])}"
 
 
 def marked(title: str, split: dict, name: str | None = None) -> str:
@@ -115,7 +115,7 @@ def cells(values: Mapping, names: Iterable[str], write: Callable[[dict], str] = 
 
 
 def seed_cells(split: dict, names: Iterable[str], *pair: str) -> list[str]:
-    """Return `cells` of a system of a split, or a difference of two, with the range of the seeds beside the interval."""
+    """Return `cells` of a system of a split, or a difference of two, with the interval and the range over the seeds."""
     values = split["differences"]["-".join(pair)] if len(pair) > 1 else split["systems"][pair[0]]
     return [with_seeds(values[name], seed_range(split, name, *pair)) if name in values else DASH for name in names]
 
@@ -180,10 +180,10 @@ def under_definitions(metrics: dict) -> dict:
 def table_rows(split: dict) -> list[list[str]]:
     """Return the cells under `header(split)`."""
     systems, change = split["systems"], split["differences"].get("tuned-base", {})
-    names = [name for name in SHOWN if any(name in found for found in systems.values())]  # cosine needs weights
+    names = [name for name in SHOWN if any(name in values for values in systems.values())]  # cosine needs weights
     write = interval if split.get("text_n", split.get("n")) != 1 else center  # one row shows no spread
     columns = [[marked(name, split) for name in names]]
-    columns += [cells(found, names, write) for found in (systems["base"], systems["tuned"], change)]
+    columns += [cells(values, names, write) for values in (systems["base"], systems["tuned"], change)]
     columns += [cells(change, names, wins), cells(split.get("reference", {}), names, center)]
     columns += [cells(systems[system], names, center) for system in BASELINES if system in systems]
     return [list(row) for row in zip(*columns, strict=True)]
@@ -202,8 +202,8 @@ def header(split: dict) -> list[str]:
 
 def before_after(metrics: dict, split: str = "unseen") -> Table:
     """Build the before/after table of one split of metrics.json: mean [95 % interval]."""
-    found = under_definitions(metrics)[split]
-    return Table(header(found), table_rows(found))
+    split_metrics = under_definitions(metrics)[split]
+    return Table(header(split_metrics), table_rows(split_metrics))
 
 
 def table(metrics: dict, split: str = "unseen") -> str:
@@ -237,15 +237,15 @@ def recorded_speed() -> list[dict]:
     if not path.exists():
         print(f"training speed: not shown ({path} is not there; clone the repository to see it)")
         return []
-    found = read_json(path)
-    print(f"recorded on {found['device']}, {found['finished'][:10]}")
-    return found["rows"]
+    recording = read_json(path)
+    print(f"recorded on {recording['device']}, {recording['finished'][:10]}")
+    return recording["rows"]
 
 
 def of_shape(rows: list[dict], shape: str) -> list[dict]:
     """Return the rows of one model shape, in their order, each with `times`: its tokens/s over those of the first."""
-    mine = [row for row in rows if row["shape"] == shape]
-    return [row | {"times": row["tokens_per_s"] / mine[0]["tokens_per_s"]} for row in mine]
+    shape_rows = [row for row in rows if row["shape"] == shape]
+    return [row | {"times": row["tokens_per_s"] / shape_rows[0]["tokens_per_s"]} for row in shape_rows]
 
 
 def speed_table(rows: list[dict], shape: str) -> Table:

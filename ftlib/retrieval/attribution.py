@@ -56,7 +56,7 @@ class Claims:
     Attributes:
         words: stems of its content words.
         numbers: in digits, and one to twelve as words.
-        given: its numbers in all readings, and those inside codes; see `data.words.given_numbers`.
+        given: its numbers in all readings, and those inside codes; see `data.lexical.given_numbers`.
         attributes: stems of its colors and materials.
     """
 

@@ -5,8 +5,8 @@
     studies-shared/base/<key>/               the base model's likelihoods and answers, for all runs that ask the same
     study-<name>/<run>-s<seed>/              the fine-tuned model's: answers.jsonl, train_log.jsonl, manifest.json
 
-The parts are stage folders as in a run (`ftlib.pipeline.stage`): a manifest written last says that a part is complete, so an
-interrupted study resumes, and a work folder that was copied to another machine can be scored there (see `scoring`).
+The parts are stage folders as in a run (`ftlib.pipeline.stage`): a manifest written last marks a part as complete, so
+an interrupted study resumes, and a work folder that was copied to another machine can be scored there (see `scoring`).
 `Work(folder, study, data).answer(job)`.
 """
 
@@ -34,7 +34,7 @@ from ftlib.training.trained_rows import trained_uids
 
 # {uid: [UTF-8 bytes of the scored part, whether it ends in time]}: written with the answers, because it needs the tokenizer
 REFERENCES = "references.json"
-SAME_SPLITS = {"train_size", "questions"}  # data settings that leave every row where it is
+SAME_SPLITS = {"train_size", "questions"}  # data settings that do not change the splits
 DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
 TRAINING_FIGURES = (
     "steps stopped_at_step best_step validation_loss examples cut_examples mean_tokens tokens tokens_per_s train_seconds "
@@ -44,26 +44,26 @@ TRAINING_FIGURES = (
 
 
 class Trained(Run):
-    """A run folder whose data set lies elsewhere, shared with other runs."""
+    """A run folder whose data set is in another folder, shared with other runs."""
 
     def __init__(self, path: Path, data: Run):
         super().__init__(path, wait=True)
         self.data = data
 
     def stage(self, name: str) -> Stage:
-        """Return a stage; the data set lies elsewhere."""
+        """Return a stage; the data set comes from its shared folder."""
         return self.data.stage(name) if name == "dataset" else super().stage(name)
 
 
 def answers_of(folder: Path, study: Study) -> Path:
-    """Return where a study's answers lie in a work folder."""
+    """Return the folder of a study's answers in a work folder."""
     return folder / f"study-{study.name}"
 
 
 def recorded_data(folder: Path, study: Study) -> str | None:
     """Return the data that a study's answers were generated on, so that a copy of them needs no --data; else None."""
-    found = sorted(answers_of(folder, study).glob("*/manifest.json"))
-    return read_json(found[0])["config"]["data"]["path"] if found else None
+    paths = sorted(answers_of(folder, study).glob("*/manifest.json"))
+    return read_json(paths[0])["config"]["data"]["path"] if paths else None
 
 
 class Work:
@@ -73,7 +73,7 @@ class Work:
         self.folder, self.study, self.shared = answers_of(folder, study), study, folder / "studies-shared"
         self.cfg = settings(study, data)
         self._said: set[str] = set()
-        self._datasets: dict[str, Run] = {}  # those that were looked at, so that each is checked (and spoken of) once
+        self._datasets: dict[str, Run] = {}  # data sets that were checked, so that each is checked and logged once
 
     # data sets
 
@@ -85,7 +85,7 @@ class Work:
     def training_data(self, job: Job) -> Run:
         """Return the data set of a job: training rows by the run's settings, held-out rows by the study's.
 
-        A run that cleans differently, say, would otherwise be measured on other rows, and might train on the held-out ones.
+        Otherwise a run with other cleaning steps would be evaluated on other rows, and might train on held-out ones.
         """
         if _data_settings(job.cfg) == _data_settings(self.cfg) and not job.run.leaks:
             return self.own_data
@@ -109,17 +109,22 @@ class Work:
     def _source_settings(self, job: Job) -> Config:
         """Return the settings of the rows that a job's training rows are taken from.
 
-        Where the run's settings leave the splits as they are, its own; else all rows, to be parted from the study's held-out.
+        The run's own where they leave the splits unchanged; otherwise settings that load all rows, without the study's
+        held-out rows.
         """
-        own, wanted = _data_settings(self.cfg), _data_settings(job.cfg)
-        if not job.run.leaks and {key for key in own | wanted if own.get(key) != wanted.get(key)} <= SAME_SPLITS:
+        study_settings, run_settings = _data_settings(self.cfg), _data_settings(job.cfg)
+        if (
+            not job.run.leaks
+            and {key for key in study_settings | run_settings if study_settings.get(key) != run_settings.get(key)}
+            <= SAME_SPLITS
+        ):
             return job.cfg
         rows = self.own_data.stage("dataset").manifest()["rows_in"]
         everything = {"train_size": rows, "test_size": 1, "validation_size": 1}
         return Config.load(job.cfg.profile, inherited={"data": job.cfg.to_dict()["data"] | everything}, env={})
 
     def _prepared(self, cfg: Config) -> Run:
-        key = fingerprint([cfg.data.path, _data_settings(cfg)])  # what the file holds is checked by `ensure`
+        key = fingerprint([cfg.data.path, _data_settings(cfg)])  # the content of the file is checked by `ensure`
         if key not in self._datasets:
             run = Run(self.shared / "datasets" / key, wait=True)
             stages.ensure("dataset", cfg, run)
@@ -134,17 +139,21 @@ class Work:
         if stage.stale_reason(StageKey(key, config, {})) is None:
             return
         with stage.lock(), stage.writing(StageKey(key, config, {}), job.cfg.profile) as result:
-            own, rows = stages.load_dataset(self.own_data), stages.load_dataset(source)["train"]
-            held_out = [row for split in ("validation", "test") for row in own[split]]
-            kept = list(not_held_out(rows, held_out, self.cfg, job.run.leaks))[: job.cfg.data.train_size]
-            if not kept:
-                raise StudyError(f"run {job.run.name}: no training row is left beside the study's held-out rows")
-            made = DatasetDict({"train": rows.select(kept), "validation": own["validation"], "test": own["test"]})
-            made.save_to_disk(str(stage.path))
-            about = self.own_data.stage("dataset").manifest()
-            result |= {name: about[name] for name in ("file", "sample")}
-            result["splits"] = {split: len(found) for split, found in made.items()}
-        log.info(f"{job.run.name}: {len(kept)} training rows of its own; the held-out rows are the study's")
+            study_data, rows = stages.load_dataset(self.own_data), stages.load_dataset(source)["train"]
+            held_out = [row for split in ("validation", "test") for row in study_data[split]]
+            row_indices = list(not_held_out(rows, held_out, self.cfg, job.run.leaks))[: job.cfg.data.train_size]
+            if not row_indices:
+                raise StudyError(
+                    f"run {job.run.name}: no training rows left beyond the held-out rows; use a larger data file"
+                )
+            composed = DatasetDict(
+                {"train": rows.select(row_indices), "validation": study_data["validation"], "test": study_data["test"]}
+            )
+            composed.save_to_disk(str(stage.path))
+            manifest = self.own_data.stage("dataset").manifest()
+            result |= {name: manifest[name] for name in ("file", "sample")}
+            result["splits"] = {split: len(split_rows) for split, split_rows in composed.items()}
+        log.info(f"{job.run.name}: {len(row_indices)} training rows of its own; the held-out rows are the study's")
 
     def dataset(self, job: Job):
         """Return the rows that a job trains on and is asked, as a DatasetDict."""
@@ -160,7 +169,9 @@ class Work:
         names = job.run.questions
         if names is None:
             return rows
-        return {split: [reworded(row, job.cfg.data.seed, names) for row in found] for split, found in rows.items()}
+        return {
+            split: [reworded(row, job.cfg.data.seed, names) for row in split_rows] for split, split_rows in rows.items()
+        }
 
     def _check_seen(self, job: Job, trained: Collection[str] | None = None) -> None:
         """Refuse 'seen' rows that were not trained on: before training by its length, after it by the rows in its steps.
@@ -172,30 +183,31 @@ class Work:
         enough = t.max_steps * t.examples_per_step >= 0.95 * rows if t.max_steps else t.epochs >= 1
         missed = 0 if trained is None else len({row["uid"] for row in self.rows(job).get("seen", [])} - set(trained))
         if count and (not enough or missed):
-            said = f"{missed} of them were not trained on" if missed else "the training is shorter than an epoch"
-            raise StudyError(f"{job.name}: evaluation.seen_rows = {count}, and {said}; set it to 0, or train longer")
+            reason = f"{missed} of them were not trained on" if missed else "the training is shorter than an epoch"
+            raise StudyError(f"{job.name}: evaluation.seen_rows = {count}, and {reason}; set it to 0, or train longer")
 
-    # what each part depends on; no part of the machine, so that a copied folder is still whole
+    # fingerprints of the parts; independent of the machine, so that a copied folder stays valid
 
     def trained(self, job: Job) -> Trained:
-        """Return where a job's training lies."""
+        """Return the run folder of a job's training."""
         data = self.training_data(job)
         return Trained(self.shared / "models" / stages.stage_key("adapter", job.cfg, data).fingerprint, data)
 
     def key(self, job: Job) -> str:
         """Return the fingerprint of a job's answers: training, merge, decoding, rows."""
         merge, trained = job.cfg.merge, self.trained(job).path.name
-        plain = merge.onto == "base" or job.cfg.model.quantization == "none"  # there is but one base to merge onto
-        dtype = merge.dtype if plain else [merge.dtype, merge.onto]
+        # with one possible base, `onto` changes nothing
+        has_one_base = merge.onto == "base" or job.cfg.model.quantization == "none"
+        dtype = merge.dtype if has_one_base else [merge.dtype, merge.onto]
         return fingerprint([FORMAT, trained, dtype, *_asking(job), self.rows(job)])
 
     def base_keys(self, job: Job) -> dict[tuple[str, str], str]:
         """Return {(system, split): fingerprint} of the base model's answers."""
         rows, model = self.rows(job), job.cfg.model.name
         return {
-            (system, split): fingerprint([FORMAT, model, *_asking(job), split, found, self._few_shot(job, system)])
+            (system, split): fingerprint([FORMAT, model, *_asking(job), split, split_rows, self._few_shot(job, system)])
             for system in untuned(job.cfg)
-            for split, found in rows.items()
+            for split, split_rows in rows.items()
         }
 
     def _few_shot(self, job: Job, system: str) -> Turns:
@@ -234,56 +246,59 @@ class Work:
         adapter = stages.bring_up_to_date("adapter", adapter_key, job.cfg, trained)
         free()
         self._check_seen(job, trained_uids(adapter.path))
-        read = {"adapter": trained.path.name, "dataset": _key_of(trained)}
-        stage_key = StageKey(key, job.cfg.to_dict(), read)
+        read_keys = {"adapter": trained.path.name, "dataset": _key_of(trained)}
+        stage_key = StageKey(key, job.cfg.to_dict(), read_keys)
         with stage.writing(stage_key, job.cfg.profile, stages.KEPT["evaluation"]) as result:
             from ftlib.merging import merged_in_memory
 
-            asked = SystemInputs("tuned", self.rows(job), generated=job.study.text_rows)
-            dtype = self._ask(job, asked, stage, key, functools.partial(merged_in_memory, job.cfg, adapter.path))
+            inputs = SystemInputs("tuned", self.rows(job), generated=job.study.text_rows)
+            dtype = self._ask(job, inputs, stage, key, functools.partial(merged_in_memory, job.cfg, adapter.path))
             shutil.copy(adapter.path / "train_log.jsonl", stage.path)
-            made = adapter.manifest()
+            manifest = adapter.manifest()
             data = trained.stage("dataset").manifest()
             result |= {
                 "answers_in": dtype,
                 "data": {name: data[name] for name in DATA_FIGURES},
-                "training": {name: made[name] for name in TRAINING_FIGURES if name in made},
+                "training": {name: manifest[name] for name in TRAINING_FIGURES if name in manifest},
             }
 
     def _answer_base(self, job: Job, system: str, split: str, stage: Stage, key: str) -> None:
         from ftlib.models.base_models import fetch
         from ftlib.models.loading import load_plain, load_tokenizer
 
-        found = self.rows(job)[split]
-        with stage.lock():  # another process of the same study may be at it
+        rows = self.rows(job)[split]
+        with stage.lock():  # another process of the same study may be generating it
             if stage.complete:
                 return
             with stage.writing(StageKey(key, {}, {}), job.cfg.profile, stages.KEPT["evaluation"]) as result:
                 load = functools.partial(load_plain, fetch(job.cfg.model.name))
-                asked = SystemInputs(system, {split: found}, self._few_shot(job, system), generated=job.study.text_rows)
-                result["answers_in"] = self._ask(job, asked, stage, key, load)
+                inputs = SystemInputs(system, {split: rows}, self._few_shot(job, system), generated=job.study.text_rows)
+                result["answers_in"] = self._ask(job, inputs, stage, key, load)
                 tokenizer = load_tokenizer(job.cfg.model.name)
-                about = zip(
-                    scored_bytes(tokenizer, job.cfg, found), ends_in_time(tokenizer, job.cfg, found), strict=True
+                references = zip(
+                    scored_bytes(tokenizer, job.cfg, rows), ends_in_time(tokenizer, job.cfg, rows), strict=True
                 )
-                write_json(stage.path / REFERENCES, {row["uid"]: each for row, each in zip(found, about, strict=True)})
+                write_json(
+                    stage.path / REFERENCES, {row["uid"]: each for row, each in zip(rows, references, strict=True)}
+                )
 
-    def _ask(self, job: Job, asked: SystemInputs, stage: Stage, key: str, load) -> str:
+    def _ask(self, job: Job, inputs: SystemInputs, stage: Stage, key: str, load) -> str:
         """Store the answers of one model in the stage's answers.jsonl; return the dtype that it answered in."""
         from ftlib.runtime import hardware
 
         dtype, _ = hardware.compute_dtype()
-        store = AnswerStore.open(stage.path, {asked.system: fingerprint([key, dtype])})
-        answer_missing(store, asked, job.cfg, functools.partial(load, dtype))
+        store = AnswerStore.open(stage.path, {inputs.system: fingerprint([key, dtype])})
+        answer_missing(store, inputs, job.cfg, functools.partial(load, dtype))
         if not (stage.path / ANSWERS).exists():
-            raise StudyError(f"{job.name}: nothing is asked; set evaluation.rows")
+            raise StudyError(f"{job.name}: no rows to answer; set evaluation.rows to 1 or more")
         return dtype
 
 
 def free() -> None:
     """Release a model and the layers that were compiled for it (torch keeps only a few).
 
-    Without it the next training's peak would count what this one left, and its layers might not be compiled at all.
+    Otherwise the peak memory of the next training would include this one's leftovers, and its layers might not be
+    compiled.
     """
     import torch
 
@@ -294,7 +309,7 @@ def free() -> None:
 
 
 def _data_settings(cfg: Config) -> dict:
-    """Return what decides a data set, apart from the file."""
+    """Return the settings that determine a data set, apart from the file."""
     flat = flatten(cfg.to_dict()["data"])
     flat.pop("path")
     if not flat["use_damaged"]:  # off: the same rows as before the setting existed
@@ -319,18 +334,18 @@ def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterat
     """
     steps = steps_of(cfg.data.clean)
 
-    def parts(row: dict) -> set[tuple[str, str]]:
-        found = {}
+    def text_keys(row: dict) -> set[tuple[str, str]]:
+        texts = {}
         for column in ("title", "content"):
             text = clean_text(row[column], steps)
-            found[column] = normalize(text) or text
-        return set(found.items())
+            texts[column] = normalize(text) or text
+        return set(texts.items())
 
     uids = {row["uid"] for row in held_out}
-    taken = set() if leaks else set().union(*map(parts, held_out))
-    for place, row in enumerate(rows):
-        if row["uid"] not in uids and not (parts(row) & taken):
-            yield place
+    held_out_keys = set() if leaks else set().union(*map(text_keys, held_out))
+    for row_idx, row in enumerate(rows):
+        if row["uid"] not in uids and not (text_keys(row) & held_out_keys):
+            yield row_idx
 
 
 def reworded(row: dict, seed: int, names: list[str]) -> dict:

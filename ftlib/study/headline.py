@@ -40,12 +40,12 @@ SHORT_SYSTEMS = {
 def metrics_of(study: dict) -> dict:
     """Return `results/headline.json`: unseen, seen and settings of the first run, and the same rows decoded greedily."""
     runs, first = study["runs"], study["first"]
-    about = {key: study[key] for key in ("study", "profile", "evaluate_on", "set")}
-    settings = about | {"run": first, "changes": runs[first]["changes"], "seeds": runs[first]["seeds"]}
-    found = dict(runs[first]["metrics"]) | {"settings": settings}
+    header = {key: study[key] for key in ("study", "profile", "evaluate_on", "set")}
+    settings = header | {"run": first, "changes": runs[first]["changes"], "seeds": runs[first]["seeds"]}
+    metrics = dict(runs[first]["metrics"]) | {"settings": settings}
     if first != SECOND and SECOND in runs:
-        found[SECOND] = runs[SECOND]["metrics"]
-    return found
+        metrics[SECOND] = runs[SECOND]["metrics"]
+    return metrics
 
 
 def rounded(value: dict) -> dict:
@@ -54,56 +54,58 @@ def rounded(value: dict) -> dict:
 
 
 def tables(study: dict) -> list[str]:
-    """Render a table for each split, and what the values show. Intervals of all systems stand in FILE."""
-    found = metrics_of(study)
+    """Render a table for each split, and what the values show. FILE holds the intervals of all systems."""
+    metrics = metrics_of(study)
     lines = []
-    for split in (split for split in SPLIT_TITLES if split in found):
-        one = found[split]
-        names = [name for name in SHOWN if name in one["systems"]["tuned"]]
-        columns = {"metric": [marked(name, one) for name in names]} | _columns(one, names)
-        if SECOND in found:
-            second = _columns(found[SECOND][split], names)
+    for split in (split for split in SPLIT_TITLES if split in metrics):
+        split_metrics = metrics[split]
+        names = [name for name in SHOWN if name in split_metrics["systems"]["tuned"]]
+        columns = {"metric": [marked(name, split_metrics) for name in names]} | _columns(split_metrics, names)
+        if SECOND in metrics:
+            second = _columns(metrics[SECOND][split], names)
             columns |= {f"{SECOND}: {title}": second[title] for title in TUNED}
         lines += [
-            f"{one['n']} {SPLIT_TITLES[split]}, {one['text_n']} of them answered in full, mean of the seeds "
-            f"{', '.join(map(str, found['settings']['seeds']))} [95 % interval over rows], then the range of the seeds' means "
-            f"(length_ratio: medians); decoding `{found['settings']['run']}`:",
+            f"{split_metrics['n']} {SPLIT_TITLES[split]}, {split_metrics['text_n']} of them answered in full, mean of the seeds "
+            f"{', '.join(map(str, metrics['settings']['seeds']))} [95 % interval over rows], then the range of the seeds' means "
+            f"(length_ratio: medians); decoding `{metrics['settings']['run']}`:",
             "",
             *Table.of_columns(columns).markdown(),
-            *rerun_note(one),
-            f"Of the references {interval(one['reference']['stops'])} end within the longest answer.",
+            *rerun_note(split_metrics),
+            f"Of the references {interval(split_metrics['reference']['stops'])} end within the longest answer.",
             "",
         ]
     for system in BASELINES:
-        if system in found["unseen"]["systems"]:
-            said = verdicts(found, "unseen", f"tuned-{system}")
-            words = "; ".join(f"{verdict}: {', '.join(names) or 'none'}" for verdict, names in said.items())
-            lines.append(f"- Unseen titles, tuned against {LABELS[system]}: {words}.")
-    return [*lines, *(f"- {sentence}" for sentence in findings(found)), "", *precision_and_recall(found["unseen"])]
+        if system in metrics["unseen"]["systems"]:
+            names_by_verdict = verdicts(metrics, "unseen", f"tuned-{system}")
+            text = "; ".join(f"{verdict}: {', '.join(names) or 'none'}" for verdict, names in names_by_verdict.items())
+            lines.append(f"- Unseen titles, tuned against {LABELS[system]}: {text}.")
+    return [*lines, *(f"- {sentence}" for sentence in findings(metrics)), "", *precision_and_recall(metrics["unseen"])]
 
 
 def precision_and_recall(split: dict) -> list[str]:
     """Render precision and recall of ROUGE: a short answer whose words all occur has a high precision only."""
-    parts = {
+    titles = {
         f"{name}_{letter}": f"{title} {part}"
         for name, title in ROUGES.items()
         for letter, part in (("p", "precision"), ("r", "recall"))
     }
     systems = {system: split["systems"].get(system, {}) for system in ("tuned", *BASELINES)}
-    rows = [[LABELS[system], *cells(found, parts, center)] for system, found in systems.items() if "rouge1_p" in found]
+    rows = [
+        [LABELS[system], *cells(values, titles, center)] for system, values in systems.items() if "rouge1_p" in values
+    ]
     return (
-        ["What the ROUGE values are made of:", "", *Table(["unseen titles", *parts.values()], rows).markdown()]
+        ["What the ROUGE values are made of:", "", *Table(["unseen titles", *titles.values()], rows).markdown()]
         if rows
         else []
     )
 
 
-def short_table(found: dict) -> list[str]:
+def short_table(metrics: dict) -> list[str]:
     """Render the README's table from `results/headline.json`: four metrics of four systems on unseen titles."""
-    one, settings = found["unseen"], found["settings"]
-    columns = {title: cells(one["systems"].get(system, {}), SHORT) for system, title in SHORT_SYSTEMS.items()}
+    unseen, settings = metrics["unseen"], metrics["settings"]
+    columns = {title: cells(unseen["systems"].get(system, {}), SHORT) for system, title in SHORT_SYSTEMS.items()}
     return [
-        f"{one['n']:,} titles of the {settings['evaluate_on']} split, mean of the training seeds "
+        f"{unseen['n']:,} titles of the {settings['evaluate_on']} split, mean of the training seeds "
         f"{', '.join(map(str, settings['seeds']))} [95 % interval over rows]. Model: `{settings['set'].get('model.name', '')}`.",
         "",
         *Table.of_columns({"metric": list(SHORT.values())} | columns).markdown(),
@@ -111,7 +113,7 @@ def short_table(found: dict) -> list[str]:
 
 
 def _columns(split: dict, names: list[str]) -> dict[str, list[str]]:
-    """Return {title: cells}; intervals and seeds only where they decide something."""
+    """Return {title: cells}; intervals and seeds only for the fine-tuned model."""
     systems = split["systems"]
     return {
         "base": cells(systems["base"], names, center),

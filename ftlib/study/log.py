@@ -1,4 +1,4 @@
-"""results/LOG.md: what was expected of each run, what came out, and what a learner takes from it.
+"""Render results/LOG.md: the expectation of each run, its result, and what a learner takes from it.
 
 `expected` and `lesson` are written by hand in the study's file, without numbers; what came out is computed, and is "no
 finding" where another seed, or chance, changes as much. So a sentence cannot outlive its numbers. `ftlib study report`
@@ -21,7 +21,7 @@ SAID = {  # of each split, the metrics that an entry names
 NO_FINDING = "no finding"
 INTRO = """# Log of the experiments
 
-Rendered by `ftlib study report`; do not edit by hand. What was expected, and what is to be learnt, stands in `studies/*.yaml`;
+Rendered by `ftlib study report`; do not edit by hand. What was expected, and what is to be learned, is in `studies/*.yaml`;
 what came out is computed from `results/studies/`: means [95 % interval over rows] of the tuned model on unseen rows, and paired
 differences to the study's first run; with several seeds, the range of their values beside it. "No finding": the interval
 holds 0, or another seed of the first run does as much.
@@ -44,17 +44,17 @@ def spread(study: dict, metric: str, split: str = "unseen") -> float | None:
 
 def verdict(study: dict, run: dict, metric: str, split: str = "unseen") -> str | None:
     """Return 'better', 'worse' ('more', 'less' for a metric without a direction), 'forced', NO_FINDING, or None."""
-    found = run.get("against", {}).get(split, {}).get(metric)
-    if found is None:
+    change = run.get("against", {}).get(split, {}).get(metric)
+    if change is None:
         return None
-    if found.get("forced"):
+    if change.get("forced"):
         return "forced"
-    (low, high), noise = found["ci95"], spread(study, metric, split)
-    if noise is not None and abs(found.get("median", found["mean"])) <= noise:
+    (low, high), noise = change["ci95"], spread(study, metric, split)
+    if noise is not None and abs(change.get("median", change["mean"])) <= noise:
         return NO_FINDING
-    if not has_verdict(found, metric):
+    if not has_verdict(change, metric):
         return NO_FINDING if low <= 0 <= high else "more" if low > 0 else "less"
-    return verdict_of(found, metric) or NO_FINDING
+    return verdict_of(change, metric) or NO_FINDING
 
 
 def change_cell(study: dict, run: dict, metric: str, split: str) -> str:
@@ -69,13 +69,13 @@ def change_cell(study: dict, run: dict, metric: str, split: str) -> str:
     ]
     same_rows = all(block["n"] == run["against"][split].get("n") for block in blocks)
     values = [a[metric] - b[metric] for a, b in zip(*by_seed, strict=True) if metric in a and metric in b]
-    known = same_rows and len(values) > 1 and len(values) == len(by_seed[0])
-    return with_seeds(change, (min(values), max(values)) if known else None)
+    has_range = same_rows and len(values) > 1 and len(values) == len(by_seed[0])
+    return with_seeds(change, (min(values), max(values)) if has_range else None)
 
 
 def _with_verdict(study: dict, run: dict, metric: str, split: str) -> str:
-    cell, said = change_cell(study, run, metric, split), verdict(study, run, metric, split)
-    return cell if said == "forced" else f"{cell} ({said})"
+    cell, text = change_cell(study, run, metric, split), verdict(study, run, metric, split)
+    return cell if text == "forced" else f"{cell} ({text})"
 
 
 def came_out(study: dict, name: str) -> str:
@@ -83,22 +83,25 @@ def came_out(study: dict, name: str) -> str:
     run = study["runs"][name]
     unseen = run["metrics"]["unseen"]
     if name == study["first"]:
-        known = {metric: title for metric, title in SAID["unseen"].items() if metric in unseen["systems"]["tuned"]}
-        shown = [
-            f"{title} {cell}" for title, cell in zip(known.values(), seed_cells(unseen, known, "tuned"), strict=True)
+        metric_titles = {
+            metric: title for metric, title in SAID["unseen"].items() if metric in unseen["systems"]["tuned"]
+        }
+        cells = [
+            f"{title} {cell}"
+            for title, cell in zip(metric_titles.values(), seed_cells(unseen, metric_titles, "tuned"), strict=True)
         ]
-        return f"{'; '.join(shown)}; seeds {', '.join(map(str, run['seeds']))}."
-    parts = []
+        return f"{'; '.join(cells)}; seeds {', '.join(map(str, run['seeds']))}."
+    sentences = []
     for split, titles in SAID.items():
         changes = run.get("against", {}).get(split, {})
-        shown = [
+        cells = [
             f"{title} {_with_verdict(study, run, metric, split)}"
             for metric, title in titles.items()
             if metric in changes
         ]
-        if shown:
-            parts.append(f"{split} rows: {'; '.join(shown)}")
-    return f"Against {study['first']}, {'; '.join(parts)}." if parts else "Nothing to compare it with."
+        if cells:
+            sentences.append(f"{split} rows: {'; '.join(cells)}")
+    return f"Against {study['first']}, {'; '.join(sentences)}." if sentences else "Nothing to compare it with."
 
 
 def render(summaries: list[dict], studies: dict[str, Study]) -> str:

@@ -79,19 +79,19 @@ def load(folder: Path) -> Recorded:
                 cells.setdefault((row["run"], row["seed"]), {})[key] = values
     for (run, seed), line in recorded.runs.items():
         shared = cells.get((ALL_RUNS, ALL_SEEDS), {}) | cells.get((run, ALL_SEEDS), {})
-        for key, found in (((run, None), shared), ((run, seed), shared | cells.get((run, str(seed)), {}))):
-            about = line["against"]
-            compared = about["rows"] if about and key[1] in (None, *about["seeds"]) else {}
-            recorded.metrics[key], recorded.against[key] = _blocks(found, line["rows"], compared)
+        for key, run_cells in (((run, None), shared), ((run, seed), shared | cells.get((run, str(seed)), {}))):
+            comparison = line["against"]
+            compared = comparison["rows"] if comparison and key[1] in (None, *comparison["seeds"]) else {}
+            recorded.metrics[key], recorded.against[key] = _blocks(run_cells, line["rows"], compared)
     return recorded
 
 
 def _blocks(cells: Cells, rows: dict[str, dict], compared: dict[str, dict]) -> tuple[dict, dict]:
     """Return (metrics, differences to the first run) of one run and seed, by split."""
     metrics = {
-        split: dict(about) | {"systems": {}, "differences": {}, "reference": {}} for split, about in rows.items()
+        split: dict(sizes) | {"systems": {}, "differences": {}, "reference": {}} for split, sizes in rows.items()
     }
-    against = {split: dict(about) for split, about in compared.items()}
+    against = {split: dict(sizes) for split, sizes in compared.items()}
     for (split, system, metric), values in cells.items():
         if split not in metrics or not values[0]:
             continue
@@ -101,22 +101,22 @@ def _blocks(cells: Cells, rows: dict[str, dict], compared: dict[str, dict]) -> t
             group = metrics[split]["reference"]
         else:
             group = metrics[split]["differences" if "-" in system else "systems"].setdefault(system, {})
-        name, _, part = metric.partition(".")
-        _add(group.setdefault(name, {}), part, values)
+        name, _, kind = metric.partition(".")
+        _add(group.setdefault(name, {}), kind, values)
     return metrics, against
 
 
-def _add(value: dict, part: str, cells: tuple[str, ...]) -> None:
+def _add(value: dict, kind: str, cells: tuple[str, ...]) -> None:
     mean, low, high, *wins = cells
     interval = {"ci95": [float(low), float(high)]} if low else {}
-    if part == "median":
+    if kind == "median":
         value |= {"median": float(mean)} | ({"median_ci95": interval["ci95"]} if interval else {})
-    elif part == "nearer":
+    elif kind == "nearer":
         value["nearer"] = {"mean": float(mean)} | interval
     else:
         value |= {"mean": float(mean)} | interval
         value |= {name: int(count) for name, count in zip(WINS, wins, strict=True) if count}
-        value |= {"forced": True} if part == "forced" else {}
+        value |= {"forced": True} if kind == "forced" else {}
 
 
 def save(folder: Path, recorded: Recorded) -> None:
@@ -126,7 +126,7 @@ def save(folder: Path, recorded: Recorded) -> None:
     cells = {
         key: dict(_cells(blocks, recorded.against.get(key, {}))) for key, blocks in recorded.metrics.items() if blocks
     }
-    means = {run: found for (run, seed), found in cells.items() if seed is None}
+    means = {run: run_cells for (run, seed), run_cells in cells.items() if seed is None}
     shared = _shared(means)
     groups = {(ALL_RUNS, ALL_SEEDS): shared}
     for run, mean in means.items():
@@ -136,18 +136,18 @@ def save(folder: Path, recorded: Recorded) -> None:
     page = io.StringIO()
     writer = csv.writer(page, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for (run, seed), found in groups.items():
-        rows = sorted(found, key=lambda key: (*key[:2], ORDER.get(key[2].partition(".")[0], len(ORDER)), key[2]))
-        writer.writerows([lines[0]["study"], run, seed, *key, *found[key]] for key in rows)
+    for (run, seed), run_cells in groups.items():
+        rows = sorted(run_cells, key=lambda key: (*key[:2], ORDER.get(key[2].partition(".")[0], len(ORDER)), key[2]))
+        writer.writerows([lines[0]["study"], run, seed, *key, *run_cells[key]] for key in rows)
     write_text(folder / METRICS_FILE, page.getvalue())
 
 
-def _without(found: Cells, shared: Cells) -> Cells:
+def _without(run_cells: Cells, shared: Cells) -> Cells:
     """Return the cells that differ from `shared`; empty ones for those that are only there, so that they are not inherited."""
-    splits = {key[0] for key in found}
-    absent = [key for key in shared.keys() - found.keys() if key[0] in splits and key[1] != FIRST]
-    own = {key: values for key, values in found.items() if shared.get(key) != values}
-    return own | dict.fromkeys(absent, ("",) * len(COLUMNS[6:]))
+    splits = {key[0] for key in run_cells}
+    absent = [key for key in shared.keys() - run_cells.keys() if key[0] in splits and key[1] != FIRST]
+    changed = {key: values for key, values in run_cells.items() if shared.get(key) != values}
+    return changed | dict.fromkeys(absent, ("",) * len(COLUMNS[6:]))
 
 
 def _shared(runs: dict[str, Cells]) -> Cells:
@@ -169,10 +169,10 @@ def _short(lines: list[dict]) -> Iterator[dict]:
             continue
         short = {key: value for key, value in line.items() if key not in lines[0] or value != lines[0][key]}
         short = {name: line[name] for name in ("run", "seed")} | short
-        first, own = flatten(lines[0]["config"]), flatten(line["config"])
-        if "config" in short and first.keys() <= own.keys():
+        first, settings = flatten(lines[0]["config"]), flatten(line["config"])
+        if "config" in short and first.keys() <= settings.keys():
             del short["config"]
-            short["config_changes"] = {key: value for key, value in own.items() if first.get(key, ...) != value}
+            short["config_changes"] = {key: value for key, value in settings.items() if first.get(key, ...) != value}
         yield short
 
 
@@ -204,11 +204,11 @@ def _digits(value: float) -> str:
     """Format five significant digits, or as many more as a table needs to print what it prints of the full number."""
     texts = (f"{value:.{digits}g}" for digits in range(5, 18))
     text = next(text for text in texts if number(float(text)) == number(value))
-    return text if float(text) == value else _digits(float(text))  # so that a saved number is saved alike again
+    return text if float(text) == value else _digits(float(text))  # so that saving a loaded number reproduces it
 
 
 def summary(recorded: Recorded) -> dict:
-    """Summarize a study: each run as the mean of its seeds, beside its paired difference to the first run."""
+    """Summarize a study: each run as the mean of its seeds, with its paired difference to the first run."""
     lines = list(recorded.runs.values())
     runs: dict[str, dict] = {}
     for line in lines:
@@ -223,18 +223,18 @@ def summary(recorded: Recorded) -> dict:
         runs[run] = {"seeds": line["mean_over"], "changes": line["changes"], "metrics": metrics}
         if line["against"]:
             runs[run]["against"] = {"seeds": line["against"]["seeds"]} | recorded.against[run, None]
-    about = {key: lines[0][key] for key in ("study", "profile", "evaluate_on", "set")}
-    return about | {"finished": max(line["finished"] for line in lines), "first": lines[0]["first"], "runs": runs}
+    header = {key: lines[0][key] for key in ("study", "profile", "evaluate_on", "set")}
+    return header | {"finished": max(line["finished"] for line in lines), "first": lines[0]["first"], "runs": runs}
 
 
 def _seed_means(block: dict, mean: dict) -> dict:
     """Return one seed's means of the fine-tuned model, and of the base model where its seeds differ (sampled answers)."""
     tuned, base = block["systems"]["tuned"], block["systems"]["base"]
-    means = {"base": base} if base != mean["systems"]["base"] else {}
-    found = {
-        system: {name: value["mean"] for name, value in own.items()}
-        for system, own in (means | {"tuned": tuned}).items()
+    systems = {"base": base} if base != mean["systems"]["base"] else {}
+    seed_means = {
+        system: {name: value["mean"] for name, value in metrics.items()}
+        for system, metrics in (systems | {"tuned": tuned}).items()
     }
     if block.get("definitions", 1) > 1:  # older tables show no range of medians
-        found["tuned_medians"] = {name: value["median"] for name, value in tuned.items() if "median" in value}
-    return found
+        seed_means["tuned_medians"] = {name: value["median"] for name, value in tuned.items() if "median" in value}
+    return seed_means

@@ -1,7 +1,7 @@
 """Render `results/studies/` as tables and figures, in results/REPORT.md, docs/ and notebook 05: `ftlib study report`.
 
-A test renders again and compares, so no number outlives its run. The spread over seeds is shown, because a change that
-is smaller than what another seed does is no finding, however narrow its interval over rows.
+A test renders the pages again and compares them, so no number outlives its run. The spread over seeds is shown, because
+a change smaller than that of another seed is no finding, however narrow its interval over rows.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def recorded_runs(results: Path, study: str) -> list[dict]:
 def summaries(results: Path) -> list[dict]:
     """Return the recorded studies, in the order in which they were finished."""
     folders = sorted(path.parent for path in results.glob(f"studies/*/{records.RUNS}"))
-    found = [under_definitions(records.load(folder)) for folder in folders]
-    return sorted(found, key=lambda study: study["finished"])
+    studies = [under_definitions(records.load(folder)) for folder in folders]
+    return sorted(studies, key=lambda study: study["finished"])
 
 
 def under_definitions(recorded: records.Recorded) -> dict:
@@ -63,7 +63,7 @@ def under_definitions(recorded: records.Recorded) -> dict:
         run = study["runs"][name]
         if any(split.get("definitions", 1) < DEFINITIONS for split in run["metrics"].values()):
             generation = line["config"]["generation"]
-            run["metrics"] = {split: upgraded(found, generation) for split, found in run["metrics"].items()}
+            run["metrics"] = {split: upgraded(metrics, generation) for split, metrics in run["metrics"].items()}
             older.add(name)
     first = study["runs"].get(study["first"])
     for name, run in study["runs"].items():
@@ -74,99 +74,103 @@ def under_definitions(recorded: records.Recorded) -> dict:
 
 
 def difference(study: dict, run: dict, metric: str, split: str = "unseen") -> str:
-    """Format a run's paired difference to the first run, marked if another seed of the first run does as much."""
-    found = run.get("against", {}).get(split, {}).get(metric)
-    if found is None:
+    """Format a run's paired difference to the first run, marked if it is within the spread over the first run's seeds."""
+    change = run.get("against", {}).get(split, {}).get(metric)
+    if change is None:
         return DASH
-    noise, amount = log.spread(study, metric, split), abs(found.get("median", found["mean"]))
-    small = noise is not None and amount <= noise and not found.get("forced")
+    noise, amount = log.spread(study, metric, split), abs(change.get("median", change["mean"]))
+    small = noise is not None and amount <= noise and not change.get("forced")
     return log.change_cell(study, run, metric, split) + (f" {SEED_MARK}" if small else "")
 
 
 def render_study(study: dict, results: Path) -> list[str]:
     """Render one study: where it was measured, values, differences, figure."""
     name, first, runs = study["study"], study["first"], study["runs"]
-    one = next(iter(runs.values()))["metrics"]["unseen"]
-    shown = {metric: marked(title, one, metric) for metric, title in SHOWN.items() if metric in one["systems"]["tuned"]}
-    made = recorded_runs(results, name)
-    where = f"{one['n']} {LEGENDS[study['evaluate_on']]}, {one['text_n']} of them answered in full"
-    devices = ", ".join(sorted({result["device"] for result in made}))
-    commits = ", ".join(sorted({str(result["git_commit"]) for result in made}))
-    minutes = sum(result["seconds"]["answer"] for result in made) / 60
-    trainings = {(r["training"]["finished"], r["training"]["seed"]): r["seconds"]["train"] for r in made}
+    unseen = next(iter(runs.values()))["metrics"]["unseen"]
+    titles = {
+        metric: marked(title, unseen, metric) for metric, title in SHOWN.items() if metric in unseen["systems"]["tuned"]
+    }
+    job_results = recorded_runs(results, name)
+    where = f"{unseen['n']} {LEGENDS[study['evaluate_on']]}, {unseen['text_n']} of them answered in full"
+    devices = ", ".join(sorted({result["device"] for result in job_results}))
+    commits = ", ".join(sorted({str(result["git_commit"]) for result in job_results}))
+    minutes = sum(result["seconds"]["answer"] for result in job_results) / 60
+    train_seconds = {(r["training"]["finished"], r["training"]["seed"]): r["seconds"]["train"] for r in job_results}
     lines = [
         f"## {name}",
         "",
-        f"{where}; profile `{study['profile']}`, {_settings(study['set'])}. Rows of {made[0]['data']['file']}, trained and "
-        f"answered on {devices} (commit {commits}): {len(trainings)} trainings in {sum(trainings.values()) / 60:.1f} minutes, "
-        f"{len(made)} sets of answers in {minutes:.1f} minutes.",
+        f"{where}; profile `{study['profile']}`, {_settings(study['set'])}. Rows of {job_results[0]['data']['file']}, trained "
+        f"and answered on {devices} (commit {commits}): {len(train_seconds)} trainings in "
+        f"{sum(train_seconds.values()) / 60:.1f} minutes, {len(job_results)} sets of answers in {minutes:.1f} minutes.",
         "",
     ]
     rows = [
-        [label, DASH, DASH, *cells(one["systems"][system], shown), DASH, DASH, DASH]
+        [label, DASH, DASH, *cells(unseen["systems"][system], titles), DASH, DASH, DASH]
         for system, label in (
             ("base", "base, not tuned"),
             ("copy_title", "copy the title"),
             ("nearest", "nearest title's text"),
         )
     ]
-    rows.append(["the reference itself", DASH, DASH, *cells(one["reference"], shown, center), DASH, DASH, DASH])
+    rows.append(["the reference itself", DASH, DASH, *cells(unseen["reference"], titles, center), DASH, DASH, DASH])
     for run_name, run in runs.items():
-        costs = [r for r in made if r["run"] == run_name]
-        seconds = sum(r["seconds"]["train"] for r in costs) / len(costs)
-        peak = max(r["training"]["peak_gib"] for r in costs)
-        base = costs[0]["training"]["base_mib"]
+        run_results = [r for r in job_results if r["run"] == run_name]
+        seconds = sum(r["seconds"]["train"] for r in run_results) / len(run_results)
+        peak = max(r["training"]["peak_gib"] for r in run_results)
+        base = run_results[0]["training"]["base_mib"]
         row = [run_name, _settings(run["changes"]), str(len(run["seeds"]))]
-        row += seed_cells(run["metrics"]["unseen"], shown, "tuned")
+        row += seed_cells(run["metrics"]["unseen"], titles, "tuned")
         rows.append([*row, f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
     lines += [
-        *Table(["run", "changes", "seeds", *shown.values(), "training s", "peak GiB", "base MiB"], rows).markdown(),
-        *rerun_note(one, tuple(shown)),
+        *Table(["run", "changes", "seeds", *titles.values(), "training s", "peak GiB", "base MiB"], rows).markdown(),
+        *rerun_note(unseen, tuple(titles)),
     ]
-    others = {run_name: run for run_name, run in runs.items() if run.get("against", {}).get("unseen")}
-    if not others:
+    compared_runs = {run_name: run for run_name, run in runs.items() if run.get("against", {}).get("unseen")}
+    if not compared_runs:
         return lines
-    rows = [[run_name, *(difference(study, run, metric) for metric in shown)] for run_name, run in others.items()]
-    noise = [log.spread(study, metric) for metric in shown]
+    rows = [
+        [run_name, *(difference(study, run, metric) for metric in titles)] for run_name, run in compared_runs.items()
+    ]
+    noise = [log.spread(study, metric) for metric in titles]
     if any(value is not None for value in noise):
         rows.append([f"*spread of {first}'s seeds*", *(DASH if value is None else number(value) for value in noise)])
         mark = f"{SEED_MARK}: not larger than the spread over the seeds of {first} (largest mean minus smallest)."
     else:
         mark = f"{first} has one seed here, so nothing is known of what another seed does."
-    header = [f"minus {first}", *shown.values()]
+    header = [f"minus {first}", *titles.values()]
     lines += [*Table(header, rows).markdown(), mark, "", f"![{figure(study).alt}](studies/{name}/{PICTURE})", ""]
     seen = [
-        [run_name, *(difference(study, run, metric, "seen") for metric in shown)]
-        for run_name, run in others.items()
+        [run_name, *(difference(study, run, metric, "seen") for metric in titles)]
+        for run_name, run in compared_runs.items()
         if "seen" in run["against"]
     ]
     return lines + (["On seen titles:", "", *Table(header, seen).markdown()] if seen else []) + remembered(study)
 
 
 def remembered(study: dict) -> list[str]:
-    """Render how much of the learned descriptions is reproduced, run by run, beside looking them up."""
+    """Render how much of the learned descriptions is reproduced, run by run, next to the nearest-title lookup."""
     runs = {name: run["metrics"] for name, run in study["runs"].items() if "seen" in run["metrics"]}
     if not runs:
         return []
-    one = next(iter(runs.values()))["seen"]
+    seen = next(iter(runs.values()))["seen"]
     rows = [
-        [name, *seed_cells(found["seen"], RECALL, "tuned"), *seed_cells(found["unseen"], ["nll"], "tuned")]
-        for name, found in runs.items()
+        [name, *seed_cells(metrics["seen"], RECALL, "tuned"), *seed_cells(metrics["unseen"], ["nll"], "tuned")]
+        for name, metrics in runs.items()
     ]
-    rows.append(["nearest title's text", *cells(one["systems"]["nearest"], RECALL), DASH])
-    rows.append(["the reference itself", *cells(one["reference"], RECALL, center), DASH])
-    intro = f"What comes back of {one['n']} learned descriptions ({one['text_n']} answered in full):"
+    rows.append(["nearest title's text", *cells(seen["systems"]["nearest"], RECALL), DASH])
+    rows.append(["the reference itself", *cells(seen["reference"], RECALL, center), DASH])
+    intro = f"What comes back of {seen['n']} learned descriptions ({seen['text_n']} answered in full):"
     return [intro, "", *Table(["run", *RECALL.values(), "NLL of unseen titles"], rows).markdown()]
 
 
 def figure(study: dict, path: Path | None = None):
     """Draw the forest plot of a study: differences in NLL to its first run."""
-    found = {
+    intervals = {
         name: run["against"]["unseen"]["nll"]
         for name, run in study["runs"].items()
         if "unseen" in run.get("against", {})
     }
-    return plots.forest_plot("NLL", found, study["first"], log.spread(study, "nll"), path)
+    return plots.forest_plot("NLL", intervals, study["first"], log.spread(study, "nll"), path)
 
 
 def _settings(flat: dict) -> str:
@@ -197,19 +201,19 @@ def lessons(study: dict, file: Study | None) -> list[str]:
 
 def render(results: Path, files: dict[str, Study]) -> str:
     """Render results/REPORT.md. files: see `log.files`."""
-    parts = [INTRO]
+    sections = [INTRO]
     for study in summaries(results):
         if not study["runs"]:
             continue
         lines = [*render_study(study, results), *main_table(study)]
-        parts.append("\n".join(lines + lessons(study, files.get(study["study"]))))
-    return "\n".join([*parts, costs(results)] if len(parts) > 1 else [INTRO, NOTHING])
+        sections.append("\n".join(lines + lessons(study, files.get(study["study"]))))
+    return "\n".join([*sections, costs(results)] if len(sections) > 1 else [INTRO, NOTHING])
 
 
-def short(found: list[dict], root: str) -> str:
+def short(studies: list[dict], root: str) -> str:
     """Render one line per study, below the headline's tables. root: of the checkout, as a link."""
     rows = []
-    for study in (study for study in found if study["first"] in study["runs"]):
+    for study in (study for study in studies if study["first"] in study["runs"]):
         runs, first = study["runs"], study["first"]
         nll = {name: run["metrics"]["unseen"]["systems"]["tuned"]["nll"]["mean"] for name, run in runs.items()}
         best, split = min(nll, key=nll.get), runs[first]["metrics"]["unseen"]
@@ -226,7 +230,7 @@ def short(found: list[dict], root: str) -> str:
         return NOTHING
     link = f"[`results/{PAGE}`]({root}results/{PAGE})"
     mark = f"{SEED_MARK}: not larger than the spread over the first run's seeds. All runs: {link}."
-    best = [line for study in found for line in main_table(study)]
+    best = [line for study in studies for line in main_table(study)]
     return "\n".join([*best, *Table([*rows[0]], [[*row.values()] for row in rows]).markdown(), mark, ""])
 
 
@@ -237,20 +241,20 @@ def main_table(study: dict) -> list[str]:
 
 def write(root: Path, results: Path) -> list[Path]:
     """Write all pages, files and figures of the recorded studies; return their paths. root: of the checkout."""
-    files, found = log.files(root), summaries(results)
-    texts = {results / PAGE: render(results, files), results / log.PAGE: log.render(found, files)}
-    parts = {root / RESULTS: (BEGIN, END, short(found, "../"))}
-    for study in filter(main_table, found):
+    files, studies = log.files(root), summaries(results)
+    texts = {results / PAGE: render(results, files), results / log.PAGE: log.render(studies, files)}
+    blocks = {root / RESULTS: (BEGIN, END, short(studies, "../"))}
+    for study in filter(main_table, studies):
         metrics = headline.rounded(headline.metrics_of(study))
         texts[results / headline.FILE] = json_text(metrics)
-        parts[root / "README.md"] = (SHORT_BEGIN, SHORT_END, "\n".join(headline.short_table(metrics)))
-    for path, part in parts.items():
+        blocks[root / "README.md"] = (SHORT_BEGIN, SHORT_END, "\n".join(headline.short_table(metrics)))
+    for path, part in blocks.items():
         if path.exists() and part[0] in (page := path.read_text(encoding="utf-8")):
             texts[path] = between(page, *part)
     for path, text in texts.items():
         write_text(path, text)
     written = [*texts]
-    for study in found:
+    for study in studies:
         if any("unseen" in run.get("against", {}) for run in study["runs"].values()):
             written.append(results / "studies" / study["study"] / PICTURE)
             figure(study, written[-1])
@@ -258,7 +262,7 @@ def write(root: Path, results: Path) -> list[Path]:
         notebook = notebook_files.read(path)
         cells = [cell for cell in notebook.cells if notebook_files.STUDIES[0] in cell.source]
         for cell in cells:
-            cell.source = between(cell.source, BEGIN, END, short(found, "../"))
+            cell.source = between(cell.source, BEGIN, END, short(studies, "../"))
         if cells:
             notebook_files.write(notebook, path)
             written.append(path)

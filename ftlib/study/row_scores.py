@@ -1,4 +1,4 @@
-"""Row scores: one number for each row, metric and system, kept beside the answers in `rows.npz`.
+"""Row scores: one number for each row, metric and system, stored next to the answers in `rows.npz`.
 
 Means over seeds and differences between two runs are taken row by row, and results/ holds no rows. The file has hashes
 of the uids and numbers, no text. `mean_over_seeds([...])`, then `metrics_of(...)`; `against(run, first)` for paired
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ftlib.data.funnel import hashes64
-from ftlib.evaluation.summary import paired, summarise
+from ftlib.evaluation.summary import paired, summarize
 from ftlib.runtime.files import replacing
 
 Metrics = dict[str, dict[str, np.ndarray]]
@@ -23,9 +23,9 @@ Metrics = dict[str, dict[str, np.ndarray]]
 class RowValues:
     """Row values of one split; generated rows come first and have text metrics, all have a likelihood.
 
-    uids: 64-bit hashes, shape (n,). values: {system: {metric: shape (text_n,)}}. references: {metric: shape (text_n,)}, the
-    references' own values (see `evaluation.reference_rows`). likelihoods: {system: {metric: shape (2, n)}},
-    numerators and denominators (see `evaluation.likelihood_sums`).
+    uids: 64-bit hashes, shape (n,). values: {system: {metric: shape (text_n,)}}. references: {metric: shape (text_n,)},
+    the references' own values (see `evaluation.runner.reference_rows`). likelihoods: {system: {metric: shape (2, n)}},
+    numerators and denominators (see `evaluation.runner.likelihood_sums`).
     """
 
     uids: np.ndarray
@@ -55,9 +55,9 @@ def save(path: Path, key: str, splits: dict[str, RowValues]) -> None:
     for split, rows in splits.items():
         arrays[f"{split}/uids"] = rows.uids
         for kind, metrics in (("values", rows.values), ("likelihoods", rows.likelihoods)):
-            arrays |= {f"{split}/{kind}/{s}/{name}": v for s, found in metrics.items() for name, v in found.items()}
+            arrays |= {f"{split}/{kind}/{s}/{name}": v for s, values in metrics.items() for name, v in values.items()}
         arrays |= {f"{split}/references/{name}": v for name, v in rows.references.items()}
-    with replacing(path) as partial, open(partial, "wb") as file:  # numpy would add an ending to a name
+    with replacing(path) as partial, open(partial, "wb") as file:  # given a file name, numpy would append .npz
         np.savez_compressed(file, **arrays)
 
 
@@ -90,14 +90,14 @@ def mean_over_seeds(seeds: list[RowValues]) -> RowValues:
                 "the seeds of one run were asked different rows; remove its folders and run the study again"
             )
 
-    def mean(found: list[Metrics]) -> Metrics:
+    def mean(metrics: list[Metrics]) -> Metrics:
         return {
             system: {
-                name: np.mean([each[system][name] for each in found], axis=0)
-                for name in found[0][system]
-                if all(name in each[system] for each in found)
+                name: np.mean([each[system][name] for each in metrics], axis=0)
+                for name in metrics[0][system]
+                if all(name in each[system] for each in metrics)
             }
-            for system in found[0]
+            for system in metrics[0]
         }
 
     return RowValues(
@@ -106,10 +106,10 @@ def mean_over_seeds(seeds: list[RowValues]) -> RowValues:
 
 
 def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
-    """Compute means and differences with intervals, in the schema of metrics.json, and what a study needs beside them."""
+    """Compute means and differences with intervals, in the schema of metrics.json, with the further values that a study needs."""
     return {
         split: {"n": rows.n, "text_n": rows.text_n}
-        | summarise(rows.values, rows.likelihoods, resamples, rows.references)
+        | summarize(rows.values, rows.likelihoods, resamples, rows.references)
         for split, rows in splits.items()
     }
 
@@ -122,18 +122,18 @@ def means_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:
 
 def against(run: dict[str, RowValues], first: dict[str, RowValues], resamples: int, system: str = "tuned") -> dict:
     """Compute {split: {metric: paired difference run - first}} on the rows that both were asked."""
-    found = {}
+    changes = {}
     for split in run.keys() & first.keys():
         a, b = run[split], first[split]
-        in_words, scored = _shared(a.uids[: a.text_n], b.uids[: b.text_n]), _shared(a.uids, b.uids)
-        if not len(in_words[0]):
+        text_rows, all_rows = _shared(a.uids[: a.text_n], b.uids[: b.text_n]), _shared(a.uids, b.uids)
+        if not len(text_rows[0]):
             continue
-        values = [_at(each.values[system], rows) for each, rows in zip((a, b), in_words, strict=True)]
-        likelihoods = [_at(each.likelihoods[system], rows) for each, rows in zip((a, b), scored, strict=True)]
-        references = {name: own[in_words[0]] for name, own in a.references.items()}
-        about = {"n": len(scored[0]), "text_n": len(in_words[0])}
-        found[split] = about | paired(*values, *likelihoods, resamples, references)
-    return found
+        values = [_at(each.values[system], rows) for each, rows in zip((a, b), text_rows, strict=True)]
+        likelihoods = [_at(each.likelihoods[system], rows) for each, rows in zip((a, b), all_rows, strict=True)]
+        references = {name: columns[text_rows[0]] for name, columns in a.references.items()}
+        counts = {"n": len(all_rows[0]), "text_n": len(text_rows[0])}
+        changes[split] = counts | paired(*values, *likelihoods, resamples, references)
+    return changes
 
 
 def _shared(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,5 +143,5 @@ def _shared(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return in_a[order], in_b[order]
 
 
-def _at(metrics: dict[str, np.ndarray], places: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: values[..., places] for name, values in metrics.items()}
+def _at(metrics: dict[str, np.ndarray], row_indices: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[..., row_indices] for name, values in metrics.items()}

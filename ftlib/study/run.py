@@ -36,31 +36,31 @@ def run_study(
     runs to do. train, score: either half can be left out.
     """
     if distributed.world() > 1:
-        raise StudyError(
-            "a study runs in one process: share its runs out with --only, one GPU each (CUDA_VISIBLE_DEVICES)"
-        )
-    said = hardware.use_one_gpu()
-    if said:
-        log.info(said)
+        raise StudyError("a study runs in one process; split its runs with --only, one GPU each (CUDA_VISIBLE_DEVICES)")
+    gpu_note = hardware.use_one_gpu()
+    if gpu_note:
+        log.info(gpu_note)
     study = load_study(path)
     folder = folder or runs_root()
     data = data or recorded_data(folder, study)
     if data is None:
-        raise StudyError(f"{study.name} is new in {folder}: name the rows with --data PATH, or --data sample (made up)")
+        raise StudyError(
+            f"{study.name}: no answers in {folder} yet; name the rows with --data PATH, or --data sample (synthetic)"
+        )
     jobs, work, failed = make_jobs(study, data), Work(folder, study, data), {}
-    chosen = [job for job in jobs if not only or job.run.name in only]
+    selected = [job for job in jobs if not only or job.run.name in only]
     unknown = set(only or []) - {job.run.name for job in jobs}
     if unknown:
-        there = ", ".join(run.name for run in study.runs)
-        raise StudyError(f"--only {', '.join(sorted(unknown))}: no such run; the study has {there}")
+        names = ", ".join(run.name for run in study.runs)
+        raise StudyError(f"--only {', '.join(sorted(unknown))}: no such run; the study has {names}")
     _ = work.own_data  # a file that cannot be read stops the study, not each of its runs
     if train:
-        for place, job in enumerate(chosen, 1):
-            log.info(f"== {job.name} ({place} of {len(chosen)})")
+        for job_number, job in enumerate(selected, 1):
+            log.info(f"== {job.name} ({job_number} of {len(selected)})")
             _attempt(failed, job, lambda job=job: _answer(work, job, results))
     if score:
         scorer = Scorer(work)
-        for job in chosen:
+        for job in selected:
             if job not in failed:
                 _attempt(failed, job, lambda job=job: _score(work, scorer, job))
         write_results(work, jobs, results, scorer)

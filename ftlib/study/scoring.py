@@ -2,8 +2,8 @@
 
 It needs the work folder's answers and data sets, and no weights. `Scorer.score(job)` computes the metrics of every row
 (`rows.npz` beside the answers); `write_results(...)` writes them to `results/studies/<study>/` (see
-`ftlib.study.records`), where each run is the mean of its seeds and stands beside the study's first run. No text of any
-row is written there: the rows may not be ours to publish.
+`ftlib.study.records`), where each run is the mean of its seeds, with its difference to the study's first run. No text
+of any row is written there: the rows may not be ours to publish.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ from ftlib.study.row_scores import (
 from ftlib.study.study_file import Job, Study
 
 ROWS, SCORED = "rows.npz", "scored.json"
-SCORING = 2  # raise it when the files of a score change; what a metric means: `runs.DEFINITIONS`
+SCORING = (
+    2  # raise it when the files of a score change; when a metric changes meaning, raise `metric_table.DEFINITIONS`
+)
 
 
 def results_of(results: Path, study: Study) -> Path:
@@ -91,23 +93,25 @@ class Scorer:
         for system in systems_of(job.cfg):
             if system == "tuned":
                 columns = self._values(job, generated, records[system])
-            else:  # the baselines and the base answer alike for all jobs with these rows and this training data
+            else:  # baselines and base model give the same answers for all jobs with these rows and this training data
                 key = system, self._data_key(job), base_keys.get(system, base_keys["base"])
                 if key not in self._shared_values:
-                    found = records[system] if system in records else self._baseline(job, split, generated, system)
-                    self._shared_values[key] = self._values(job, generated, found)
+                    system_records = (
+                        records[system] if system in records else self._baseline(job, split, generated, system)
+                    )
+                    self._shared_values[key] = self._values(job, generated, system_records)
                 columns = self._shared_values[key]
             values[system] = {name: np.asarray(column) for name, column in columns.items()}
-        known = self._references(base_keys["base"], rows)
+        properties = self._references(base_keys["base"], rows)
         likelihoods = {
             system: {
                 name: np.asarray(pair, dtype=float)
-                for name, pair in likelihood_sums(found, [size for size, _ in known]).items()
+                for name, pair in likelihood_sums(system_records, [size for size, _ in properties]).items()
             }
-            for system, found in records.items()
+            for system, system_records in records.items()
         }
         text_rows = rows[: job.study.text_rows]
-        references = reference_rows(text_rows, [end for _, end in known[: len(text_rows)]], self._copied(job))
+        references = reference_rows(text_rows, [end for _, end in properties[: len(text_rows)]], self._copied(job))
         uids = hashed([row["uid"] for row in rows])
         return RowValues(uids, values, likelihoods, {name: np.asarray(column) for name, column in references.items()})
 
@@ -120,7 +124,7 @@ class Scorer:
         return [self._base_answers[key][system, row["uid"]] for row in rows]
 
     def _references(self, key: str, rows: list[dict]) -> list[tuple[int, bool]]:
-        """Return what is known of each reference, see `answers.REFERENCES`."""
+        """Return the recorded properties of each reference, see `answers.REFERENCES`."""
         if key not in self._base_references:
             self._base_references[key] = read_json(self.work.base(key).path / REFERENCES)
         return [self._base_references[key][row["uid"]] for row in rows]
@@ -148,15 +152,14 @@ def _records(path: Path, split: str | None = None) -> dict[tuple[str, str], Reco
 def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) -> None:
     """Write `runs.jsonl` and `metrics.csv` of the study. jobs: all of the study.
 
-    A run that was scored elsewhere keeps what `results/` says of it.
+    A run that was scored elsewhere keeps its entry in `results/`.
     """
-    with FileLock(
-        f"{work.folder}.lock"
-    ):  # the processes of a study that share its work folder write the same two files
+    # processes that share the work folder of a study write the same two files
+    with FileLock(f"{work.folder}.lock"):
         recorded, rows = records.load(results_of(results, work.study)), {}
         for job in jobs:
             key, splits = load(work.stage(job).path / ROWS)
-            if splits and key == scorer.key(job):  # else they are of other settings
+            if splits and key == scorer.key(job):  # otherwise they belong to other settings
                 rows[job] = splits
         _update(recorded, work, rows)
         if recorded.runs:
@@ -184,7 +187,7 @@ def about(work: Work, job: Job, splits: dict[str, RowValues]) -> dict:
     """Return a job's line of `runs.jsonl`: settings, machine and costs; no text of any row."""
     manifest, scored = work.stage(job).manifest(), read_json(work.stage(job).path / SCORED)
     config = manifest["config"]
-    config["data"]["path"] = manifest["data"]["file"]  # where the file lay on that machine is nobody's business
+    config["data"]["path"] = manifest["data"]["file"]  # local paths are not published
     study = work.study
     return {
         "study": study.name,
@@ -207,7 +210,8 @@ def about(work: Work, job: Job, splits: dict[str, RowValues]) -> dict:
         },
         "base_seconds": {key: work.base(key).manifest()["seconds"] for key in work.base_keys(job).values()},
         "rows": {
-            split: {"n": found.n, "text_n": found.text_n, "definitions": DEFINITIONS} for split, found in splits.items()
+            split: {"n": split_scores.n, "text_n": split_scores.text_n, "definitions": DEFINITIONS}
+            for split, split_scores in splits.items()
         },
         "mean_over": [job.seed],
         "against": None,
@@ -227,20 +231,22 @@ def add_means(recorded: records.Recorded, study: Study, rows: dict[Job, dict[str
     """
     of_run = {run.name: {job: splits for job, splits in rows.items() if job.run is run} for run in study.runs}
     first = of_run[study.runs[0].name]
-    for name, own in of_run.items():
-        if not own:
+    for name, run_rows in of_run.items():
+        if not run_rows:
             continue
-        job, compared, key = next(iter(own)), None, (name, None)
-        recorded.metrics[key] = _metrics(job, _mean(list(own.values())))
+        job, compared, key = next(iter(run_rows)), None, (name, None)
+        recorded.metrics[key] = _metrics(job, _mean(list(run_rows.values())))
         recorded.against[key] = {}
-        if first and own is not first:
-            seeds = {j.seed for j in own} & {j.seed for j in first}
-            a, b = ([s for j, s in each.items() if j.seed in seeds or not seeds] for each in (own, first))
-            found = recorded.against[key] = _against(job, _mean(a), next(iter(first)), _mean(b))
-            compared = {split: {name: block[name] for name in ("n", "text_n")} for split, block in found.items()}
+        if first and run_rows is not first:
+            seeds = {j.seed for j in run_rows} & {j.seed for j in first}
+            a, b = ([s for j, s in each.items() if j.seed in seeds or not seeds] for each in (run_rows, first))
+            changes_by_split = recorded.against[key] = _against(job, _mean(a), next(iter(first)), _mean(b))
+            compared = {
+                split: {name: block[name] for name in ("n", "text_n")} for split, block in changes_by_split.items()
+            }
             compared = {"seeds": sorted(seeds), "rows": compared}
         for line in (line for (run, _), line in recorded.runs.items() if run == name):
-            line |= {"mean_over": [j.seed for j in own], "against": compared}
+            line |= {"mean_over": [j.seed for j in run_rows], "against": compared}
 
 
 def _metrics(job: Job, splits: dict[str, RowValues]) -> dict:
@@ -251,16 +257,16 @@ def _metrics(job: Job, splits: dict[str, RowValues]) -> dict:
 
 
 def _against(job: Job, splits: dict[str, RowValues], first: Job, of_first: dict[str, RowValues]) -> dict:
-    found = against(splits, of_first, job.cfg.evaluation.bootstrap)
-    _mark_forced(found, job, first)
-    return found
+    changes = against(splits, of_first, job.cfg.evaluation.bootstrap)
+    _mark_forced(changes, job, first)
+    return changes
 
 
 def _mark_forced(changes_by_split: dict, *jobs: Job) -> None:
     """Mark the difference in `stops` where the decoding of one of both runs forces the end."""
     if any(forces_ends(job.cfg.generation.model_dump()) for job in jobs):
-        for found in changes_by_split.values():
-            forced(found)
+        for changes in changes_by_split.values():
+            forced(changes)
 
 
 def _mean(seeds: list[dict[str, RowValues]]) -> dict[str, RowValues]:

@@ -1,8 +1,8 @@
-"""Study files: configurations and seeds, read and checked completely before any of them is trained.
+"""Study files: configurations and seeds, parsed and checked completely before any training.
 
 `load_study(path)` reads STUDY.yaml, `make_jobs(study, data)` returns one `Job` a run and seed with its resolved
-settings. A misspelled key in the last of thirty runs must not be found after an hour on a GPU. The keys are the fields
-of `Study` and `StudyRun`; examples are in `studies/`.
+settings. A misspelled key in the last of thirty runs is reported before the first hour on a GPU. The keys are the
+fields of `Study` and `StudyRun`; examples are in `studies/`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ class StudyError(FtlibError, ValueError):
 class StudyRun(Section):
     """One configuration of a study: what it sets on top of the study's own settings, and the seeds it is trained with.
 
-    seeds: none given means the profile's `train.seed`. questions: the wordings in which this run's evaluation rows are
-    asked (default: as the study's data set asks them). leaks: training rows may share a title or a description with
-    held-out rows, which is otherwise prevented whatever the run's data settings are. expected, lesson: sentences without figures
-    for the report: what was thought before the run, and what a learner takes from what came out.
+    Attributes:
+        seeds: empty for the profile's `train.seed`.
+        questions: the wordings in which this run's evaluation rows are asked (default: those of the study's data set).
+        leaks: training rows may share a title or a description with held-out rows, which is otherwise prevented
+            regardless of the run's data settings.
+        expected: the expectation before the run, as sentences without figures for the report.
+        lesson: what a learner takes from the result, as sentences without figures for the report.
     """
 
     name: Name
@@ -45,18 +48,21 @@ class StudyRun(Section):
 
     @field_validator("questions")
     @classmethod
-    def _known(cls, names):
+    def _are_known(cls, names):
         if names is not None:
             questions_of(names)
         return names
 
 
 class Study(Section):
-    """A study. Its first run is the one that the others are compared with. expected: as in a run, of the study as a whole.
+    """A study; its first run is the one that the others are compared with.
 
-    evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for what is reported of a choice.
-    text_rows: how many rows of each split are answered in full (default: all); the likelihood is taken on all
-    `evaluation.rows`. The study's own data settings decide the held-out rows of all runs.
+    Attributes:
+        evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for the final report.
+        text_rows: rows of each split that are answered in full (default: all); the likelihood is computed for all
+            `evaluation.rows`.
+        expected: as in a run, for the whole study.
+        set: settings of all runs. Its data settings determine the held-out rows of all runs.
     """
 
     name: Name
@@ -69,13 +75,13 @@ class Study(Section):
 
     @field_validator("runs")
     @classmethod
-    def _told_apart(cls, runs):
+    def _are_distinct(cls, runs):
         names = [run.name for run in runs]
         for run in runs:
             if names.count(run.name) > 1:
-                raise ValueError(f"the name {run.name} stands twice; give each run its own")
+                raise ValueError(f"duplicate run name: {run.name}; give each run its own name")
             if len(set(run.seeds)) < len(run.seeds):
-                raise ValueError(f"the run {run.name} has a seed twice: {run.seeds}")
+                raise ValueError(f"duplicate seeds in run {run.name}: {run.seeds}; list each seed once")
         return runs
 
 
@@ -99,7 +105,7 @@ def load_study(path: Path) -> Study:
     try:
         values = plain_yaml(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start})") from None
+        raise StudyError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     except OSError as error:
         raise StudyError(
             f"{path}: {error.strerror}; give the path of a study file, such as studies/headline.yaml"
@@ -117,32 +123,34 @@ def load_study(path: Path) -> Study:
 def _explain(error: ValidationError) -> list[str]:
     lines = []
     for item in error.errors():
-        place = ".".join(map(str, item["loc"]))
+        key = ".".join(map(str, item["loc"]))
         if item["type"] == "extra_forbidden":
             kind = StudyRun if item["loc"][0] == "runs" else Study
-            lines.append(f"{place}: there is no such key; allowed are {', '.join(kind.model_fields)}")
+            lines.append(f"{key}: there is no such key; allowed are {', '.join(kind.model_fields)}")
         elif item["type"] == "missing":
-            lines.append(f"{place} is missing")
+            lines.append(f"{key} is missing")
         else:
-            lines.append(f"{place} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
     return lines
 
 
 def settings(study: Study, data: str, run: StudyRun | None = None, seed: int | None = None) -> Config:
     """Return the settings of a run with a seed, or without a run those of the study itself. Raises StudyError."""
-    wanted = flatten(study.set) | flatten(run.set if run else {})
+    values = flatten(study.set) | flatten(run.set if run else {})
     where = f"study {study.name}" + (f", run {run.name}" if run else "")
-    if "data.path" in wanted:
+    if "data.path" in values:
         raise StudyError(f"{where}: data.path cannot be set in a study; name the file with --data")
     try:
-        cfg = Config.load(study.profile, env={}, **wanted | {"data.path": data})
+        cfg = Config.load(study.profile, env={}, **values | {"data.path": data})
         if seed is not None:
             seeds = {"train.seed": seed} | ({"generation.seed": seed} if cfg.generation.do_sample else {})
-            cfg = Config.load(study.profile, env={}, **wanted | {"data.path": data} | seeds)
+            cfg = Config.load(study.profile, env={}, **values | {"data.path": data} | seeds)
     except ConfigError as error:
         raise StudyError(f"{where}: {error}") from None
     if cfg.evaluation.open_book:
-        raise StudyError(f"{where}: evaluation.open_book: a study looks no rows up; `ftlib evaluate --open-book` does")
+        raise StudyError(
+            f"{where}: evaluation.open_book = true: studies do not support retrieval; use `ftlib evaluate --open-book`"
+        )
     return cfg
 
 

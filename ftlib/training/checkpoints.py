@@ -23,8 +23,8 @@ def last_checkpoint(folder: Path) -> Path | None:
 def best_checkpoint(checkpoint: Path, state: TrainerState) -> Path | None:
     """Return the best checkpoint that `state`, read from `checkpoint`, names, or None if it is gone.
 
-    The Trainer records a path. It is looked up beside `checkpoint`, because a run folder may have been moved or named
-    relative to another working directory since; the Trainer would then keep the last weights instead of the best ones.
+    The Trainer records a path. Only its last component is used, next to `checkpoint`: if the run folder was moved, or
+    the path is relative to another working directory, the Trainer would keep the last weights instead of the best ones.
     """
     if not state.best_model_checkpoint:
         return None
@@ -41,7 +41,8 @@ def is_finished(state: TrainerState, steps: int) -> bool:
 def finish(trainer: ExamplesTrainer, checkpoint: Path, state: TrainerState) -> None:
     """Load the weights that a finished training ends with: those of the best checkpoint, else of the last.
 
-    Training on from such a checkpoint would take one step too many: the Trainer checks for the end after a step only.
+    Resuming from such a checkpoint would take one step too many, because the Trainer checks for the end only after a
+    step.
     """
     trainer.state = state
     trainer._load_from_checkpoint(str(best_checkpoint(checkpoint, state) or checkpoint))

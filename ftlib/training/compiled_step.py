@@ -31,37 +31,37 @@ from ftlib.training.trainer import ExamplesTrainer
 
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-WARM_UP = 3  # passes before recording, as the CUDA notes ask for; the first one compiles
+WARM_UP = 3  # warm-up passes before the capture, as the CUDA notes require; the first one compiles
 GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts")
 
 
-def can_compile(cfg: Config, chosen: Precision, model) -> bool:
+def can_compile(cfg: Config, precision: Precision, model) -> bool:
     """Return True if `train.compile` is on and this model and precision allow it; print why not.
 
-    Raises ConfigError if the user asked for what cannot be.
+    Raises ConfigError if the user set `train.compile` and it is not possible.
     """
     if not cfg.train.compile:
         return False
-    family, against = model.config.model_type, None
+    family, reason = model.config.model_type, None
     if family not in FAMILIES:
-        against = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
-    elif chosen.fp16:
-        against = "float16 needs its losses scaled from step to step, which a captured step cannot; bfloat16 would do"
-    if against is None:
+        reason = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
+    elif precision.fp16:
+        reason = "float16 needs dynamic loss scaling, which a captured step does not support; bfloat16 is supported"
+    if reason is None:
         return True
     if cfg.set_by_user("train.compile"):
-        raise ConfigError(f"train.compile = true: {against}; leave it off")
-    log.info(f"  note: trained without train.compile: {against}")
+        raise ConfigError(f"train.compile = true: {reason}; set train.compile=false")
+    log.info(f"  note: trained without train.compile: {reason}")
     return False
 
 
 def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Return the additive attention mask, (rows, 1, length, length): causal within each packed example."""
-    part = (position_ids == 0).cumsum(1)
+    example_ids = (position_ids == 0).cumsum(1)
     length = position_ids.shape[1]
-    before = torch.ones(length, length, dtype=torch.bool, device=position_ids.device).tril()
-    seen = (part[:, None, :, None] == part[:, None, None, :]) & before
-    return torch.zeros((), dtype=dtype, device=position_ids.device).where(seen, torch.finfo(dtype).min)
+    causal = torch.ones(length, length, dtype=torch.bool, device=position_ids.device).tril()
+    visible = (example_ids[:, None, :, None] == example_ids[:, None, None, :]) & causal
+    return torch.zeros((), dtype=dtype, device=position_ids.device).where(visible, torch.finfo(dtype).min)
 
 
 def labeled_loss(
@@ -69,9 +69,8 @@ def labeled_loss(
 ) -> torch.Tensor:
     """Compute cross entropy summed over the labeled positions.
 
-    hidden: (tokens, width); where, targets: (capacity,).
-
-    dtype: of the product with the output layer, whose weight is `weight`; the rest is computed in float32.
+    hidden: (tokens, width); where, targets: (capacity,). dtype: of the product with the output layer, whose weight is
+    `weight`; the rest is computed in float32.
     """
     logits = functional.linear(hidden.index_select(0, where).to(dtype), weight.to(dtype))
     return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
@@ -91,7 +90,7 @@ class PlainLayers:
         self.mask_dtype = dtype or base.get_output_embeddings().weight.dtype
         for module in model.modules():
             if hasattr(module, "cast_input_dtype_enabled"):
-                # autocast does it, without a float32 copy of every input
+                # autocast casts them, without a float32 copy of every input
                 module.cast_input_dtype_enabled = dtype is None
         if compiled:
             for layer in self.decoder.layers:
@@ -119,12 +118,12 @@ class FlatWeights:
         self.tie()
 
     def tie(self) -> None:
-        """Make the weights views of the vector, which takes over their values; again after they were moved."""
-        parts = self._parts(self.vector.detach())
-        for weight, part in zip(self.weights, parts, strict=True):
-            if weight.data_ptr() != part.data_ptr():
-                part.copy_(weight.detach())
-                weight.data = part
+        """Copy the weights into the vector and make them views of it; repeated after the weights were moved."""
+        views = self._parts(self.vector.detach())
+        for weight, view in zip(self.weights, views, strict=True):
+            if weight.data_ptr() != view.data_ptr():
+                view.copy_(weight.detach())
+                weight.data = view
 
     def _parts(self, vector: torch.Tensor) -> list[torch.Tensor]:
         pieces = vector.split([weight.numel() for weight in self.weights])
@@ -139,7 +138,7 @@ class FlatWeights:
 
 
 class FixedStep:
-    """Loss and gradients of one fixed-shape step; on CUDA with `graph`, captured at the first call, then replayed."""
+    """Loss and gradients of one fixed-shape step; on CUDA with `graph`, captured in the first call, then replayed."""
 
     def __init__(
         self, model, dtype: torch.dtype | None, compiled: bool, graph: bool, join: bool = True, longest: int = 512
@@ -168,11 +167,11 @@ class FixedStep:
 
     def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
         """Compute the nats over the labeled tokens of the batch, divided by `count`."""
-        # gradients of the embeddings, unused, make the first layer like the others: one compilation less
+        # with (unused) gradients of the embeddings the first layer compiles like the others: one compilation less
         embedded = self.embeddings(batch["input_ids"]).requires_grad_()
-        wanted = self.layers.mask_dtype
-        parts = batch["starts"] if wanted is None else block_mask(batch["position_ids"], wanted)
-        hidden = self.layers(embedded, batch["position_ids"], parts)
+        mask_dtype = self.layers.mask_dtype
+        segments = batch["starts"] if mask_dtype is None else block_mask(batch["position_ids"], mask_dtype)
+        hidden = self.layers(embedded, batch["position_ids"], segments)
         return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"], self.dtype) / count
 
     def __call__(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
@@ -223,19 +222,21 @@ def eager(layers) -> Iterator[None]:
 class FixedTrainer(ExamplesTrainer):
     """The Trainer with the compiled step; its data set is a `PackedSteps`, taken in order.
 
-    The step clips by itself (`max_norm`), and the Trainer does not: both would walk over all modules to find the weights.
+    The step clips the gradient (`max_norm`) instead of the Trainer, which would iterate over all modules to find the
+    weights.
     """
 
     def __init__(self, *args, step_function: FixedStep, max_norm: float, **kwargs):
         super().__init__(*args, **kwargs)
         self.step_function, self.max_norm, self.norm = step_function, max_norm, None
-        # No DistributedDataParallel: gradients are added up below, and its hooks, which live on another stream, end a recording
+        # No DistributedDataParallel: gradients are summed below, and its hooks run on another stream, which breaks the capture
         self.accelerator.prepare_model = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
         self.model.zero_grad = lambda *_, **__: None  # nothing to do: every step overwrites its gradient
 
-    def places(self, step):
+    def example_indices(self, step):
         """Return the positions of the rows in a step's items, each of which is a process's share of the step."""
-        return [place for batch in step for item in batch for row in self.train_dataset.share(item) for place in row]
+        rows = [row for batch in step for item in batch for row in self.train_dataset.share(item)]
+        return [example_idx for row in rows for example_idx in row]
 
     def _get_train_sampler(self, train_dataset=None):
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
@@ -262,7 +263,7 @@ class FixedTrainer(ExamplesTrainer):
         if distributed.world() > 1:
             torch.distributed.all_reduce(vector.grad)
         self.norm = torch.nn.utils.clip_grad_norm_([vector], self.max_norm or math.inf)
-        # the Trainer logs the mean over processes, and each of them has its part of the sum
+        # the Trainer logs the mean over processes, but each process holds its part of the sum
         return loss * distributed.world()
 
     def log(self, logs: dict, *args, **kwargs):
@@ -277,12 +278,12 @@ class FixedTrainer(ExamplesTrainer):
             return super().score(examples)
 
     def floating_point_ops(self, inputs) -> int:
-        """Return 0: counting would walk over all weights in every step."""
+        """Return 0: counting would iterate over all weights in every step."""
         return 0
 
 
 def only(items: list):
-    """Return the only item: the collator of items that are whole batches."""
+    """Return the only item: the collator for items that are complete batches."""
     return items[0]
 
 
@@ -295,27 +296,27 @@ def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]
         order.extend(torch.randperm(len(lengths), generator=generator)[:count].tolist())
 
     if not t.max_steps:
-        left = round(t.epochs * len(lengths))
-        while left > 0:
-            more(left)
-            left -= len(lengths)
+        remaining = round(t.epochs * len(lengths))
+        while remaining > 0:
+            more(remaining)
+            remaining -= len(lengths)
         return plan_steps(lengths, order, rows, t.max_length)
     steps: list = []
-    while len(steps) <= t.max_steps:  # the last step of a plan may not be full
+    while len(steps) <= t.max_steps:  # the last step of a plan may be incomplete
         more(len(lengths))
         steps = plan_steps(lengths, order, rows, t.max_length)
     return steps[: t.max_steps]
 
 
-def fixed_parts(cfg: Config, chosen: Precision, model, examples: list, pad_id: int) -> dict:
+def fixed_parts(cfg: Config, precision: Precision, model, examples: list, pad_id: int) -> dict:
     """Return the arguments of `FixedTrainer` beyond the Trainer's: data set, collator and step."""
     lengths = [len(example["input_ids"]) for example in examples]
-    parts = distributed.world()
-    rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length) / parts) * parts
-    dtype = torch.bfloat16 if chosen.bf16 else None
+    processes = distributed.world()
+    rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length) / processes) * processes
+    dtype = torch.bfloat16 if precision.bf16 else None
     on_gpu = hardware.cuda_capability() is not None
     return {
-        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, parts),
+        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, processes),
         "data_collator": only,
         "step_function": FixedStep(model, dtype, on_gpu, on_gpu, longest=cfg.train.max_length),
         "max_norm": cfg.train.max_grad_norm,

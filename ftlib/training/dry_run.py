@@ -2,7 +2,7 @@
 
 `probe(trainer)` takes the two largest steps (memory, and warm-up), three typical ones (time) and a batch of the
 validation, then restores weights, random state and counters. It is measured on this machine, because figures of another
-GPU tell little and a training that runs out of memory at step 400 costs hours. `ftlib train` prints `expected: ...`
+GPU do not transfer and a training that runs out of memory at step 400 costs hours. `ftlib train` prints `expected: ...`
 before the training and `took: ...` after it.
 """
 
@@ -21,7 +21,8 @@ from ftlib.runtime import distributed, hardware
 from ftlib.training.compiled_step import FixedTrainer
 from ftlib.training.trainer import CHECKPOINTING, ExamplesTrainer
 
-LARGEST, TYPICAL = 2, 3  # the second of the largest steps finds the optimizer's state there, as all later steps do
+# the second of the largest steps runs with the optimizer state allocated, as all later steps do
+LARGEST, TYPICAL = 2, 3
 
 
 def plan(trainer: ExamplesTrainer) -> list[list[list[int]]]:
@@ -38,13 +39,15 @@ def plan(trainer: ExamplesTrainer) -> list[list[list[int]]]:
 def choose(trainer: ExamplesTrainer, steps: list) -> tuple[list, list]:
     """Return (the steps with the largest batches, steps of the mean size); the largest batch of a step comes last.
 
-    Last, because the gradients of the batches before it are in memory then.
+    It comes last because the gradients of the earlier batches are in memory by then.
     """
 
     def slots(batch: list[int]) -> int:
         if isinstance(trainer, FixedTrainer):
             return 0  # all steps have one shape
-        return trainer.data_collator.slots([len(trainer.train_dataset[place]["input_ids"]) for place in batch])
+        return trainer.data_collator.slots(
+            [len(trainer.train_dataset[example_idx]["input_ids"]) for example_idx in batch]
+        )
 
     sizes = [[slots(batch) for batch in step] for step in steps]
     mean = sum(map(sum, sizes)) / len(sizes)
@@ -57,17 +60,20 @@ def choose(trainer: ExamplesTrainer, steps: list) -> tuple[list, list]:
 def put_back(trainer: ExamplesTrainer) -> Iterator:
     """Yield the model as training calls it (in mixed precision), then restore weights, random state and counters."""
     model, counters = trainer.model, (trainer.counted, trainer.slots)
-    kept = [(weight, weight.detach().to("cpu", copy=True)) for weight in model.parameters() if weight.requires_grad]
+    weights_before = [
+        (weight, weight.detach().to("cpu", copy=True)) for weight in model.parameters() if weight.requires_grad
+    ]
     training, attributes = model.training, dict(model.__dict__)
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
         try:
-            # evaluation_mode: without the wrapper of several processes
+            # evaluation_mode: without the DistributedDataParallel wrapper
             yield trainer.accelerator.prepare_model(model, evaluation_mode=True)
         finally:
-            for name in set(model.__dict__) - set(attributes):  # the forward in mixed precision; `train` makes its own
+            # drop the forward that is wrapped in autocast; `train` wraps it again
+            for name in set(model.__dict__) - set(attributes):
                 delattr(model, name)
-            for weight, before in kept:
+            for weight, before in weights_before:
                 with torch.no_grad():
                     weight.copy_(before)
                 weight.grad = None
@@ -80,8 +86,8 @@ def put_back(trainer: ExamplesTrainer) -> Iterator:
 def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
     """Measure five steps and a batch of the validation, and leave the trainer as it was.
 
-    Counted are forward and backward pass, the optimizer and every validation; not counted are saving, and communication between
-    processes in plain steps. The compiled step is compiled and captured here.
+    The estimate includes forward and backward pass, the optimizer and every validation; it excludes saving, and
+    communication between processes in plain steps. The compiled step is compiled and captured here.
 
     Args:
         done: steps that a checkpoint holds already.
@@ -111,20 +117,20 @@ def probe(trainer: ExamplesTrainer, done: int = 0) -> dict:
         seconds = sorted(_seconds(lambda positions=positions: step(positions)) for positions in typical)
         step_seconds = seconds[len(typical) // 2]
         batches, batch_seconds = _validation(trainer)
-    left, validations = trainer.args.max_steps - done, _validations(trainer.args, done)
+    remaining, validations = trainer.args.max_steps - done, _validations(trainer.args, done)
     return {
-        "steps": left,
+        "steps": remaining,
         "seconds_per_step": step_seconds,
         "validations": validations,
         "seconds_per_validation": batches * batch_seconds,
-        "expected_seconds": left * step_seconds + validations * batches * batch_seconds,
+        "expected_seconds": remaining * step_seconds + validations * batches * batch_seconds,
         "peak_gib": hardware.peak_gib(),
     }
 
 
 def _optimizer_step(trainer: ExamplesTrainer, model) -> Callable[[], None]:
-    """Return a function that clips and updates the weights with an optimizer of the dry run's own."""
-    compiled = isinstance(trainer, FixedTrainer)  # it clips by itself, and its one gradient is overwritten
+    """Return a function that clips and updates the weights with an optimizer that only the dry run uses."""
+    compiled = isinstance(trainer, FixedTrainer)  # it clips the gradient itself, and overwrites its one gradient
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     kind, options = trainer.get_optimizer_cls_and_kwargs(trainer.args, model)
     optimizer = kind([trainer.step_function.flat.vector] if compiled else weights, **options)
@@ -143,7 +149,7 @@ def _try_largest(trainer: ExamplesTrainer, model, largest: list, update: Callabl
     """Take the largest steps. Raises torch.OutOfMemoryError in all processes if memory runs out in one of them."""
     prepared = [_samples(trainer, step) for step in largest]
     fits = True
-    try:  # between here and the vote no process waits for another, or one that fails would leave the others waiting
+    try:  # no collective operation until the results are summed, or a process that fails would leave the others waiting
         for samples, count in prepared:
             for inputs in samples:
                 _passes(trainer, model, inputs, count)
@@ -153,12 +159,12 @@ def _try_largest(trainer: ExamplesTrainer, model, largest: list, update: Callabl
             raise
         fits = False
     if distributed.total([float(not fits)])[0]:
-        raise torch.OutOfMemoryError("the largest step does not fit in the memory")
+        raise torch.OutOfMemoryError("the largest step does not fit in memory")
 
 
 def _samples(trainer: ExamplesTrainer, step: list):
     """Return (batches of a step as tensors, the number of labeled tokens in it), as the Trainer makes them."""
-    batches = [trainer.data_collator([trainer.train_dataset[place] for place in batch]) for batch in step]
+    batches = [trainer.data_collator([trainer.train_dataset[example_idx] for example_idx in batch]) for batch in step]
     return trainer.get_batch_samples(iter(batches), len(batches), trainer.args.device)
 
 
@@ -190,7 +196,7 @@ def _validation(trainer: ExamplesTrainer) -> tuple[int, float]:
     if trainer.args.eval_strategy == "no" or not examples:
         return 0, 0.0
     rows = pack([len(example["input_ids"]) for example in examples], trainer.max_length)
-    batch = [examples[place] for row in rows[:ROWS_PER_BATCH] for place in row]
+    batch = [examples[example_idx] for row in rows[:ROWS_PER_BATCH] for example_idx in row]
     return math.ceil(len(rows) / ROWS_PER_BATCH), [_seconds(lambda: trainer.score(batch)) for _ in range(2)][1]
 
 
@@ -202,31 +208,31 @@ def _validations(args, done: int) -> int:
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
-    """Return True if memory ran out, also where another error followed from it (a capture that breaks off)."""
+    """Return True if memory ran out, also where it caused another error (such as a failed capture)."""
     while error is not None and not isinstance(error, torch.OutOfMemoryError):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Format a duration: '45 s', '2 min 10 s', '1 h 5 min'."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    return f"{total // 60} min {total % 60} s" if total < 3600 else f"{total // 3600} h {total % 3600 // 60} min"
 
 
-def peak_in_words(gib: float) -> str:
-    """Format the peak of memory beside what there is."""
+def format_peak(gib: float) -> str:
+    """Format the peak memory and the memory of the device."""
     kind = "GPU memory" if torch.cuda.is_available() else "memory"
     return f"peak {kind} {gib:.1f} GiB of {hardware.memory_gib():.1f}"
 
 
-def expectation(found: dict) -> str:
+def expectation(estimate: dict) -> str:
     """Format the estimate of `probe`, with what it leaves out."""
-    parts = [f"{found['seconds_per_step']:.2g} s a step, measured over {TYPICAL}"]
-    if found["validations"]:
-        parts.append(f"{found['validations']} validations of {found['seconds_per_validation']:.2g} s")
-    parts.append("saving left out")
-    expected = f"expected: {in_words(found['expected_seconds'])} for {found['steps']} steps"
-    return f"{expected} ({', '.join(parts)}), {peak_in_words(found['peak_gib'])}"
+    details = [f"{estimate['seconds_per_step']:.2g} s a step, measured over {TYPICAL}"]
+    if estimate["validations"]:
+        details.append(f"{estimate['validations']} validations of {estimate['seconds_per_validation']:.2g} s")
+    details.append("saving left out")
+    expected = f"expected: {format_duration(estimate['expected_seconds'])} for {estimate['steps']} steps"
+    return f"{expected} ({', '.join(details)}), {format_peak(estimate['peak_gib'])}"

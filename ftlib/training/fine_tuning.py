@@ -30,7 +30,7 @@ from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_jsonl, write_text
 from ftlib.training.checkpoints import CHECKPOINTS, last_checkpoint, resume
 from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
-from ftlib.training.dry_run import in_words, peak_in_words, plan
+from ftlib.training.dry_run import format_duration, format_peak, plan
 from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, record_smaller
 from ftlib.training.token_cache import encoded
 from ftlib.training.trained_rows import TRAINED_UIDS, times_trained
@@ -42,9 +42,9 @@ SHOWN_UIDS = 20  # rows of a failed step that are named
 def add_adapter(model, cfg: Config):
     """Add LoRA matrices to a base and freeze it; B starts at zero, so the first outputs are the base's.
 
-    Trainable weights are kept in float32 whatever the base's type: 16-bit updates of 1e-5 would round to nothing, and fp16
-    training refuses to unscale fp16 gradients (peft#341 is this recipe). With `lora.r` = 0 there is no adapter: the model itself
-    comes back with all its weights in float32, to be trained.
+    Trainable weights are kept in float32 for every type of the base: 16-bit updates of 1e-5 would round to nothing, and
+    fp16 training refuses to unscale fp16 gradients (peft#341 is this recipe). With `lora.r` = 0 there is no adapter:
+    the model itself is returned, with all its weights trainable and in float32.
     """
     set_seed(cfg.train.seed)  # the random A matrices
     if cfg.lora.r == 0:
@@ -72,13 +72,14 @@ def share_of_step(cfg: Config) -> int:
     if t.examples_per_step % processes or (t.micro_batch and t.examples_per_step // processes % t.micro_batch):
         micro = f" and train.micro_batch = {t.micro_batch}" if t.micro_batch else ""
         raise ConfigError(
-            f"train.examples_per_step = {t.examples_per_step}{micro}: cannot be shared by {processes} processes"
+            f"train.examples_per_step = {t.examples_per_step}{micro}: cannot be shared by {processes} processes; "
+            f"set a multiple of {processes * (t.micro_batch or 1)}"
         )
     return t.examples_per_step // processes
 
 
 def training_arguments(
-    cfg: Config, chosen: Precision, folder: Path, steps: int, fast: bool = False
+    cfg: Config, precision: Precision, folder: Path, steps: int, fast: bool = False
 ) -> TrainingArguments:
     """Translate the settings into TrainingArguments. fast: an item of the data set is a whole step (see `compiled_step`)."""
     t = cfg.train
@@ -93,10 +94,10 @@ def training_arguments(
         lr_scheduler_type=t.scheduler,
         warmup_steps=whole_steps(t.warmup_share * steps),
         weight_decay=t.weight_decay,
-        max_grad_norm=0.0 if fast else t.max_grad_norm,  # the compiled step clips by itself
+        max_grad_norm=0.0 if fast else t.max_grad_norm,  # the compiled step clips the gradient itself
         optim=t.optimizer,
-        fp16=chosen.fp16,
-        bf16=chosen.bf16,
+        fp16=precision.fp16,
+        bf16=precision.bf16,
         use_cpu=hardware.device() == "cpu",
         seed=t.seed,
         data_seed=t.seed,
@@ -106,7 +107,7 @@ def training_arguments(
         save_strategy="steps",
         save_steps=t.save_steps,
         save_total_limit=2,
-        restore_callback_states_from_checkpoint=True,  # else early stopping counts its patience from 0 after a restart
+        restore_callback_states_from_checkpoint=True,  # otherwise early stopping restarts its patience from 0 when resuming
         load_best_model_at_end=bool(t.eval_steps),
         metric_for_best_model="eval_loss" if t.eval_steps else None,
         greater_is_better=False if t.eval_steps else None,
@@ -116,18 +117,18 @@ def training_arguments(
         disable_tqdm=True,  # Progress draws the bar
         report_to="none",
         remove_unused_columns=False,
-        # a copy that waits for the GPU would keep Python from running ahead of it
+        # a synchronous copy would block Python until the GPU is done
         accelerator_config={"non_blocking": hardware.device() != "cpu"},
         label_names=["labels"],
         **{CHECKPOINTING: t.checkpointing},
     )
 
 
-def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> tuple[ExamplesTrainer, dict]:
+def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) -> tuple[ExamplesTrainer, dict]:
     """Build everything up to the first step: model, encoded rows, arguments.
 
     Args:
-        kept: where encoded rows are cached for the next training (see `token_cache`), or None.
+        cache_folder: where encoded rows are cached for the next training (see `token_cache`), or None.
 
     Returns:
         The trainer, and what the manifest records of it.
@@ -137,7 +138,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
     started = time.perf_counter()
-    examples, validation = encode_splits(cfg, tokenizer, dataset, kept)
+    examples, validation = encode_splits(cfg, tokenizer, dataset, cache_folder)
     encode_seconds = time.perf_counter() - started
     base = load_base(cfg, chosen)
     base_bytes = weight_bytes(base)
@@ -163,7 +164,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
         warmup_from=cfg.train.warmup_from,
         **batches,
     )
-    trainer.remove_callback(PrinterCallback)  # prints raw dicts beside our bar
+    trainer.remove_callback(PrinterCallback)  # it prints raw dicts next to our bar
     progress.trainer, trainer.progress, trainer.tokenizer_for_saving = trainer, progress, tokenizer
     return trainer, {
         "seed": cfg.train.seed,
@@ -180,18 +181,18 @@ def build_trainer(cfg: Config, dataset, folder: Path, kept: Path | None = None) 
     }
 
 
-def encode_splits(cfg: Config, tokenizer, dataset, kept: Path | None) -> tuple[Flat, list[Example]]:
+def encode_splits(cfg: Config, tokenizer, dataset, cache_folder: Path | None) -> tuple[Flat, list[Example]]:
     """Encode the training rows as configured, and the validation rows with the labels by which every recipe is measured."""
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
-    examples = encoded(tokenizer, dataset["train"], cfg.train, kept)
-    return examples, list(encoded(tokenizer, held_out, cfg.train.as_measured(), kept))
+    examples = encoded(tokenizer, dataset["train"], cfg.train, cache_folder)
+    return examples, list(encoded(tokenizer, held_out, cfg.train.as_measured(), cache_folder))
 
 
-def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
+def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) -> dict:
     """Train and write the adapter into `folder`; resume from a checkpoint that is there. Returns what the manifest records.
 
     Args:
-        kept: as in `build_trainer`.
+        cache_folder: as in `build_trainer`.
 
     Raises:
         TrainingFailed: the training diverged.
@@ -201,12 +202,12 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
     while True:
         checkpoint = distributed.agree(last_checkpoint(folder) if distributed.first() else None)
         done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        build = functools.partial(build_trainer, dataset=dataset, folder=folder, kept=kept)
-        trainer, about = fit(cfg, build, folder / CHECKPOINTS, done)
+        build = functools.partial(build_trainer, dataset=dataset, folder=folder, cache_folder=cache_folder)
+        trainer, record = fit(cfg, build, folder / CHECKPOINTS, done)
         hardware.forget_peak()
         started = time.perf_counter()
         try:
-            resume(trainer, checkpoint, about["steps"])
+            resume(trainer, checkpoint, record["steps"])
             break
         except Diverged as error:
             raise not_a_number(error, cfg, trainer, dataset) from error
@@ -216,13 +217,13 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
                     f"the memory ran out in training: run the same command with --auto-batch, or set train.checkpointing=true or "
                     f"a smaller train.micro_batch; or {advice(cfg)}"
                 ) from error
-        # outside of the handler, whose error holds tensors
-        record_smaller(cfg, trainer, about, folder / CHECKPOINTS)
+        # outside of the handler, because the error references tensors
+        record_smaller(cfg, trainer, record, folder / CHECKPOINTS)
         del trainer
         free()
     seconds, peak = time.perf_counter() - started, hardware.peak_gib()
-    log.info(f"took: {in_words(seconds)}, {peak_in_words(peak)}")
-    times = times_trained(trainer, about["examples"])
+    log.info(f"took: {format_duration(seconds)}, {format_peak(peak)}")
+    times = times_trained(trainer, record["examples"])
     if distributed.first():
         save_adapter(trainer, cfg, folder)
         uids = (uid for uid, count in zip(dataset["train"]["uid"], times, strict=True) if count)
@@ -231,7 +232,7 @@ def train(cfg: Config, dataset, folder: Path, kept: Path | None = None) -> dict:
     if distributed.first():
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     best, tokens = trainer.state.best_metric, int(distributed.total([trainer.tokens])[0])
-    return about | {
+    return record | {
         "resumed_from_step": done or None,
         "stopped_at_step": trainer.state.global_step,
         "best_step": trainer.state.best_global_step,
@@ -259,7 +260,7 @@ class TrainingFailed(FtlibError):
 
 def not_a_number(error: Diverged, cfg: Config, trainer: ExamplesTrainer, dataset) -> TrainingFailed:
     """Return the error for a loss that is not finite: since which step, in which rows, and what to try."""
-    positions = trainer.places(plan(trainer)[error.step - 1])
+    positions = trainer.example_indices(plan(trainer)[error.step - 1])
     uids = dataset["train"].select(positions)["uid"]
     since = f"steps {error.first} to {error.step}" if error.first < error.step else f"step {error.step}"
     rows = f"rows {', '.join(uids[:SHOWN_UIDS])}{' and others' if len(uids) > SHOWN_UIDS else ''}"

@@ -1,10 +1,10 @@
 """Llama's decoder layers with LoRA in as few matrix products as possible: the compiled step on a 16-bit base.
 
 PEFT computes x W^T, then x A^T, then that times B^T, then adds, seven times a layer. The products with A and B are so
-thin that they are bound by launches, not by arithmetic. Here linears that read the same input (query, key and value;
-gate and up) are one product, and B stands beside W in the same matrix: y = [x, x A^T] [W, s B]^T. The values are those
-of PEFT's layers (a test compares loss and every gradient); LoRA's dropout is drawn once for the linears that share an
-input. Attention runs over packed examples without a mask where PyTorch has a kernel for it
+thin that they are bound by kernel launches, not by arithmetic. Here the linears with the same input (query, key and
+value; gate and up) are one product, and B is concatenated to W in one matrix: y = [x, x A^T] [W, s B]^T. The values are
+those of PEFT's layers (a test compares loss and every gradient); LoRA's dropout is drawn once for the linears that
+share an input. Attention runs over packed examples without a mask where PyTorch has a kernel for it
 (`torch.nn.attention.varlen`). The base weights become views of the joined matrices, so nothing is stored twice.
 
 Sources: Hu et al. 2021 for LoRA; Touvron et al. 2023 for the layer.
@@ -24,7 +24,7 @@ GROUPS = (("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), ("self_a
 
 
 def fits(model, dtype: torch.dtype | None) -> bool:
-    """Return True if every linear of every layer is unquantized with one LoRA beside it, in a Llama layer."""
+    """Return True if every linear of every layer is unquantized with one LoRA adapter, in a Llama layer."""
     from peft.tuners.lora import Linear
 
     if not hasattr(model, "peft_config") or model.config.model_type != "llama" or model.config.hidden_act != "silu":
@@ -45,7 +45,7 @@ def fits(model, dtype: torch.dtype | None) -> bool:
 
 
 class JoinedLinear(torch.autograd.Function):
-    """y = [x, xa] weight^T, with gradients to x, xa and the B matrices, which lie in the last columns of the frozen weight."""
+    """y = [x, xa] weight^T, with gradients to x, xa and the B matrices, which are the last columns of the frozen weight."""
 
     @staticmethod
     def forward(ctx, x, xa, weight, scale: float, *b):
@@ -82,22 +82,20 @@ class Group:
         for weight, b in zip(frozen, self.b, strict=True):
             rows = slice(row, row + weight.shape[0])
             self.weight[rows, :inputs] = weight
-            weight.data = self.weight[
-                rows, :inputs
-            ]  # a view: PEFT's own layers go on working, and nothing is kept twice
+            weight.data = self.weight[rows, :inputs]  # a view: PEFT's layers still work, and no weight is stored twice
             self.slots.append(self.weight[rows, column : column + b.shape[1]])
             row, column = rows.stop, column + b.shape[1]
 
 
 @torch.no_grad()
 def put_b_beside_w(slots: list[torch.Tensor], b: list[torch.Tensor], scales: list[float]) -> None:
-    """Copy s B into its place in the joined matrices, once a step, before the forward pass."""
+    """Copy s B into its columns of the joined matrices, once per step, before the forward pass."""
     for slot, weight, scale in zip(slots, b, scales, strict=True):
         slot.copy_(weight * scale)
 
 
 def joined(x, weight, a, b, scale: float, dropout: float):
-    """Return the group's outputs beside each other, (tokens, all outputs). x: (tokens, inputs)."""
+    """Return the concatenated outputs of the group, (tokens, all outputs). x: (tokens, inputs)."""
     to_a = torch.cat([each.to(weight.dtype) for each in a])
     dropped = functional.dropout(x, dropout) if dropout else x
     return JoinedLinear.apply(x, functional.linear(dropped, to_a), weight, scale, *b)
@@ -115,18 +113,18 @@ def rotate(x, cos, sin):
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
-def attend(q, k, v, parts: torch.Tensor, longest: int):
+def attend(q, k, v, segments: torch.Tensor, longest: int):
     """Compute causal attention within each packed example. q, k, v: (tokens, heads, size)."""
-    if parts.dim() == 1:
-        return varlen(q, k, v, parts, longest)
-    rows = parts.shape[0]
+    if segments.dim() == 1:
+        return varlen(q, k, v, segments, longest)
+    rows = segments.shape[0]
     q, k, v = (each.unflatten(0, (rows, -1)).transpose(1, 2) for each in (q, k, v))
     k, v = (each.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for each in (k, v))
-    return functional.scaled_dot_product_attention(q, k, v, attn_mask=parts).transpose(1, 2).flatten(0, 1)
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=segments).transpose(1, 2).flatten(0, 1)
 
 
 def varlen(q, k, v, starts: torch.Tensor, longest: int):
-    """Run PyTorch's FlashAttention over examples laid end to end, (tokens, heads, size)."""
+    """Run PyTorch's FlashAttention over concatenated examples, (tokens, heads, size)."""
     from torch.nn.attention.varlen import varlen_attn
 
     known = inspect.signature(varlen_attn).parameters
@@ -145,14 +143,14 @@ def can_varlen(device: torch.device, dtype: torch.dtype) -> bool:
     return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
-def decoder_layer(hidden, cos, sin, parts, norms, weights, a, b, shape):
+def decoder_layer(hidden, cos, sin, segments, norms, weights, a, b, shape):
     """Run one layer. hidden: (tokens, width); weights, a, b by group as in GROUPS; shape: numbers that all layers share."""
     heads, kv_heads, size, eps, longest, scales, dropouts = shape
     x = rms_norm(hidden, norms[0], eps)
     qkv = joined(x, weights[0], a[0], b[0], scales[0], dropouts[0])
     q, k, v = qkv.split([heads * size, kv_heads * size, kv_heads * size], dim=-1)
     q, k, v = (each.unflatten(-1, (-1, size)) for each in (q, k, v))
-    out = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, parts, longest).flatten(1)
+    out = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, segments, longest).flatten(1)
     hidden = hidden + joined(out, weights[1], a[1], b[1], scales[1], dropouts[1])
     x = rms_norm(hidden, norms[1], eps)
     gate, up = joined(x, weights[2], a[2], b[2], scales[2], dropouts[2]).chunk(2, dim=-1)
@@ -181,7 +179,7 @@ class FusedLayers:
             self.layer = torch.compile(decoder_layer, dynamic=False)
             self.renew = torch.compile(put_b_beside_w, dynamic=False)
 
-    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
         """Return hidden states after the last norm, (rows * length, width). embedded: (rows, length, width)."""
         for layer in self.groups:
             slots = [slot for group in layer for slot in group.slots]
@@ -191,5 +189,5 @@ class FusedLayers:
         for module, layer in zip(self.decoder.layers, self.groups, strict=True):
             norms = [module.input_layernorm.weight, module.post_attention_layernorm.weight]
             weights, a, b = ([getattr(group, name) for group in layer] for name in ("weight", "a", "b"))
-            hidden = self.layer(hidden, cos, sin, parts, norms, weights, a, b, self.shape)
+            hidden = self.layer(hidden, cos, sin, segments, norms, weights, a, b, self.shape)
         return rms_norm(hidden, self.decoder.norm.weight, self.shape[3])

@@ -1,7 +1,7 @@
 """LoRA and NF4 on matrices small enough to print: what the adapter adds, what 4 bits lose, what all of it weighs.
 
-Notebook 03 walks through them. They use the library that training uses, and are tested. Sources: Hu et al. 2021 (LoRA),
-Dettmers et al. 2023 (NF4, double quantization).
+Notebook 03 uses them. They call the libraries that training calls. Sources: Hu et al. 2021 (LoRA), Dettmers et al. 2023
+(NF4, double quantization).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def even_round_trip(matrix: torch.Tensor) -> torch.Tensor:
 
 def memory_mb(weights: int, adapter: int) -> dict[str, float]:
     """Return the MiB of a training apart from activations: base in 16 bits or NF4, adapter, its Adam state."""
-    found = {
+    sizes = {
         "base, 16 bits": weights * 2,
         "base, NF4": weights * BITS_NF4 / 8,
         "adapter, float32, and gradients": adapter * 4 * 2,
         "Adam state of the adapter": adapter * ADAM_BYTES,
         "for comparison: Adam state of all weights": weights * ADAM_BYTES,
     }
-    return {name: round(size / 2**20, 1) for name, size in found.items()}
+    return {name: round(size / 2**20, 1) for name, size in sizes.items()}

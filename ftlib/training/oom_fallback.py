@@ -24,8 +24,8 @@ from ftlib.training.compiled_step import FixedTrainer
 from ftlib.training.dry_run import expectation, probe
 from ftlib.training.trainer import ExamplesTrainer
 
-ENOUGH = 100  # steps: of fewer, five are a share worth saving, and the progress bar soon tells as much
-ADJUSTED = "adjusted.json"  # beside the checkpoints: a training resumes with the settings that it was started with
+ENOUGH = 100  # steps; with fewer, five extra steps are not worth it, and the progress bar soon shows as much
+ADJUSTED = "adjusted.json"  # next to the checkpoints: a training resumes with the settings of its start
 
 
 class OutOfMemory(FtlibError):
@@ -52,7 +52,7 @@ def fit(
     while True:
         settings = _with_changes(cfg, adjusted)
         try:
-            trainer, about = build(settings)
+            trainer, record = build(settings)
         except torch.OutOfMemoryError as error:
             raise OutOfMemory(f"the model alone does not fit in {_memory()}: {advice(settings)}") from error
         fits, estimate = _dry_run(trainer, done)
@@ -72,8 +72,8 @@ def fit(
             write_json(path, adjusted)
     if estimate:
         log.info(expectation(estimate))
-    return trainer, about | {
-        "reasons": about["reasons"] | {f"train.{key}": change["reason"] for key, change in adjusted.items()},
+    return trainer, record | {
+        "reasons": record["reasons"] | {f"train.{key}": change["reason"] for key, change in adjusted.items()},
         "adjusted": {f"train.{key}": change["value"] for key, change in adjusted.items()},
         "expected_seconds": round(estimate["expected_seconds"], 2) if estimate else None,
         "expected_peak_gib": estimate["peak_gib"] if estimate else None,
@@ -87,9 +87,9 @@ def _with_changes(cfg: Config, adjusted: dict) -> Config:
 
 
 def _dry_run(trainer: ExamplesTrainer, done: int) -> tuple[bool, dict | None]:
-    """Return (whether the largest step fits, the estimate of `dry_run.probe`); (True, None) where no dry run is made.
+    """Return (whether the largest step fits, the estimate of `dry_run.probe`); (True, None) without a dry run.
 
-    The error is not passed on: its traceback holds tensors.
+    The error is dropped, because its traceback references tensors.
     """
     if trainer.args.max_steps - done < ENOUGH:
         return True, None
@@ -99,12 +99,12 @@ def _dry_run(trainer: ExamplesTrainer, done: int) -> tuple[bool, dict | None]:
         return False, None
 
 
-def record_smaller(cfg: Config, trainer: ExamplesTrainer, about: dict, checkpoints: Path) -> None:
+def record_smaller(cfg: Config, trainer: ExamplesTrainer, record: dict, checkpoints: Path) -> None:
     """Record the next smaller setting after memory ran out in the middle of a training; the next `fit` applies it.
 
-    about: as `fit` returned it. Raises OutOfMemory as `fit` does.
+    record: as `fit` returned it. Raises OutOfMemory as `fit` does.
     """
-    changes = {key.removeprefix("train."): value for key, value in about["adjusted"].items()}
+    changes = {key.removeprefix("train."): value for key, value in record["adjusted"].items()}
     settings = cfg.model_copy(update={"train": cfg.train.model_copy(update=changes)})
     path = checkpoints / ADJUSTED
     adjusted = read_json(path) if path.exists() else {}
@@ -126,27 +126,28 @@ def _next_change(settings: Config, trainer: ExamplesTrainer) -> dict:
 def next_change(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
     """Return (key of `train`, {value, reason}): the change that saves memory at the least cost in time.
 
-    A CUDA graph keeps memory of its own; a smaller micro-batch computes the same step in more passes; activation checkpointing
-    adds a second forward pass. Raises OutOfMemory with what to set if the user set that key, or if nothing is left to change.
+    A CUDA graph has a memory pool of its own; a smaller micro-batch computes the same step in more passes; activation
+    checkpointing adds a second forward pass. Raises OutOfMemory with what to set if the user set that key, or if
+    nothing is left to change.
     """
-    micro, parts = trainer.args.per_device_train_batch_size, trainer.args.gradient_accumulation_steps
+    micro, passes = trainer.args.per_device_train_batch_size, trainer.args.gradient_accumulation_steps
     if isinstance(trainer, FixedTrainer):
-        key, value, what = "compile", False, "the compiled step"
+        key, value, workload = "compile", False, "the compiled step"
     elif micro > 1:
-        half = max(n for n in range(1, micro // 2 + 1) if micro * parts % n == 0)
-        key, value, what = "micro_batch", half, f"{micro} examples at once"
+        half = max(n for n in range(1, micro // 2 + 1) if micro * passes % n == 0)
+        key, value, workload = "micro_batch", half, f"{micro} examples at once"
     elif not cfg.train.checkpointing:
-        key, value, what = "checkpointing", True, "one example at once with its activations"
+        key, value, workload = "checkpointing", True, "one example at once with its activations"
     else:
         raise OutOfMemory(
             f"one example at once, its activations recomputed, does not fit in {_memory()}: {advice(cfg)}"
         )
     if cfg.set_by_user(f"train.{key}"):
         raise OutOfMemory(
-            f"train.{key} = {_value(cfg.get(f'train.{key}'))} ({cfg.provenance(f'train.{key}')}): {what} did not fit in "
+            f"train.{key} = {_value(cfg.get(f'train.{key}'))} ({cfg.provenance(f'train.{key}')}): {workload} did not fit in "
             f"{_memory()}; set train.{key}={_value(value)}, or {advice(cfg)}"
         )
-    return key, {"value": value, "reason": f"{_value(value)}: {what} did not fit in {_memory()}"}
+    return key, {"value": value, "reason": f"{_value(value)}: {workload} did not fit in {_memory()}"}
 
 
 def advice(cfg: Config) -> str:
@@ -168,7 +169,7 @@ def _value(value) -> str:
 
 def free() -> None:
     """Release the memory of a trainer that is no longer referenced."""
-    torch._dynamo.reset()  # compiled code holds the layers
+    torch._dynamo.reset()  # compiled code references the layers
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,8 +1,7 @@
 """Cache encoded rows as an Arrow data set and read them back as flat arrays.
 
-Encoding is a wait before every training, and another learning rate does not change it. Reading is a few calls for all
-rows, none a token. `ftlib train` caches in `<run>/dataset/encoded/<key>/`, so the cache goes when the data set is
-rebuilt.
+Encoding takes time before every training and does not depend on the learning rate. Reading takes a few calls for all
+rows. `ftlib train` caches in `<run>/dataset/encoded/<key>/`, so the cache is removed when the data set is rebuilt.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from ftlib.runtime import distributed
 from ftlib.runtime.files import build_once, file_fingerprint, fingerprint
 
 
-def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
-    """Encode rows as `train_config` says, or read them from the cache in `place` (None: no cache). Rank 0 encodes."""
-    key = key_of(tokenizer, rows, train_config) if place else None
+def encoded(tokenizer, rows, train_config, cache_folder: Path | None) -> Flat:
+    """Encode rows as `train_config` says, or read them from the cache in `cache_folder` (None: no cache). Rank 0 encodes."""
+    key = key_of(tokenizer, rows, train_config) if cache_folder else None
     if key is None:
         return to_flat(encoding.encode_rows(tokenizer, rows, train_config))
-    folder = place / key
+    folder = cache_folder / key
     if distributed.first():
         with build_once(folder) as partial:
             if partial:
@@ -31,14 +30,14 @@ def encoded(tokenizer, rows, train_config, place: Path | None) -> Flat:
 
 
 def key_of(tokenizer, rows, train_config) -> str | None:
-    """Return a fingerprint of all that decides ids and labels; None for a tokenizer or rows that have none."""
+    """Return a fingerprint of everything that determines ids and labels; None for a tokenizer or rows without one."""
     import tokenizers
     import transformers
 
     backend, rows_are = getattr(tokenizer, "backend_tokenizer", None), getattr(rows, "_fingerprint", None)
     if backend is None or rows_are is None:
         return None
-    backend.no_truncation()  # as every call of `prompts` sets it; what an earlier call left there decides nothing
+    backend.no_truncation()  # as every call of `prompts` sets it: the state left by an earlier call must not matter
     backend.no_padding()
     content = hashlib.sha256(backend.to_str().encode()).hexdigest()
     return fingerprint(

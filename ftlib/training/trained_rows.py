@@ -26,6 +26,6 @@ def times_trained(trainer: ExamplesTrainer, rows: int) -> list[int]:
     last = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
     times = torch.zeros(rows)
     for step in plan(trainer)[: last or trainer.state.global_step]:
-        for place in trainer.places(step):
-            times[place] += 1
+        for example_idx in trainer.example_indices(step):
+            times[example_idx] += 1
     return [int(count) for count in distributed.total(times.tolist())]

@@ -56,9 +56,9 @@ class ExamplesTrainer(Trainer):
         """Return the real tokens that this process has trained on so far, padding left out."""
         return 0 if self.counted is None else int(self.counted)
 
-    def places(self, step: list[list[int]]) -> list[int]:
+    def example_indices(self, step: list[list[int]]) -> list[int]:
         """Return the positions of a step's training rows. step: batches of items, as `dry_run.plan` lists them."""
-        return [place for batch in step for place in batch]
+        return [example_idx for batch in step for example_idx in batch]
 
     def _get_train_sampler(self, train_dataset=None):
         rows = train_dataset if train_dataset is not None else self.train_dataset
@@ -116,7 +116,7 @@ class ExamplesTrainer(Trainer):
 class GroupedSampler(Sampler):
     """Training rows in an order that groups like lengths, drawn from (seed, epoch).
 
-    transformers' own sampler draws from the global generator, so a training that resumes would see another order.
+    The sampler of transformers draws from the global generator, so a resumed training would get another order.
     """
 
     def __init__(self, rows, batch_size: int, seed: int):
@@ -155,8 +155,9 @@ class Progress(TrainerCallback):
         self._first, self._began = state.global_step, time.perf_counter()
         if not distributed.first():
             return
-        keep = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]  # a resumed run's past
-        write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in keep))
+        # the log of the resumed run, up to its checkpoint
+        lines = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]
+        write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in lines))
         self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
 
     def on_step_end(self, args, state, control, **kwargs):
@@ -181,11 +182,10 @@ class Progress(TrainerCallback):
             return
         if not math.isfinite(entry.get("loss", 0.0)):
             raise Diverged(state.global_step, args.logging_steps, entry)
-        # the loss that is logged has been computed, so the GPU is done with all steps up to here
+        # the logged loss was read from the GPU, so all steps up to here are done
         self.step_seconds = time.perf_counter() - self._began - self.trainer.paused
-        rate = round(
-            self.trainer.tokens * distributed.world() / self.step_seconds
-        )  # every process has about the same share
+        # every process has about the same share of the tokens
+        rate = round(self.trainer.tokens * distributed.world() / self.step_seconds)
         entry = {"step": state.global_step, **entry, "tokens_per_s": rate}
         with open(self.log_path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")

@@ -68,8 +68,8 @@ def test_text_of_strangers_and_models_stays_text():
         assert "<script>alert(1)</script>" in re.sub(r"\s+", " ", tags.text)
 
 
-def test_marks_say_what_they_mean_without_colour():
-    """Who cannot see colours, or hears the page, must still learn which sentence no source supports."""
+def test_marks_say_what_they_mean_without_color():
+    """Who cannot see colors, or hears the page, must still learn which sentence no source supports."""
     found = html.answer(
         "B",
         "Holds 300 ml. Is red.",
@@ -102,8 +102,8 @@ def test_both_answers_with_figures_and_sources(desk):
     """The page shows another answer than the evaluation measured, or no source although there is one."""
     title = desk.pair.index.dataset["train"][0]["title"]
     *writing, last = views(desk, title)
-    assert writing[0].told is None and "waiting" in writing[0].left
-    assert last.told.order == ("base", "tuned") and set(last.told.answers) == {"base", "tuned"}
+    assert writing[0].answer_pair is None and "waiting" in writing[0].left
+    assert last.answer_pair.order == ("base", "tuned") and set(last.answer_pair.answers) == {"base", "tuned"}
     assert "before (base model)" in last.left and "after (fine-tuned)" in last.right and "tokens/s" in last.left
     uid = desk.pair.index.dataset["train"][0]["uid"]
     assert f'href="row/train/0" target="_blank" rel="noopener">{uid}' in last.sources
@@ -113,13 +113,13 @@ def test_both_answers_with_figures_and_sources(desk):
 def test_wrong_input_is_answered_in_words(desk, lang, words):
     """A traceback, or a spinner that never ends, for an empty field."""
     (view,) = views(desk, " ", lang=lang)
-    assert words in view.said and 'role="alert"' in view.said and view.told is None
+    assert words in view.notice and 'role="alert"' in view.notice and view.answer_pair is None
 
 
 def test_a_portuguese_question_is_answered_with_a_note(desk):
     """Somebody asks in Portuguese, gets English, and takes it for a fault."""
-    assert "O catálogo está em inglês" in views(desk, "Cup", "Quantos ml tem a caneca?")[-1].said
-    assert views(desk, "Cup", "How many ml does it hold?")[-1].said == ""
+    assert "O catálogo está em inglês" in views(desk, "Cup", "Quantos ml tem a caneca?")[-1].notice
+    assert views(desk, "Cup", "How many ml does it hold?")[-1].notice == ""
 
 
 def test_blind_hides_who_is_who(desk):
@@ -127,7 +127,7 @@ def test_blind_hides_who_is_who(desk):
     orders = set()
     for _ in range(20):
         last = views(desk, "Cup", blind=True)[-1]
-        orders.add(last.told.order)
+        orders.add(last.answer_pair.order)
         for side in (last.left, last.right):
             assert not re.search(r"base|tuned|before|after", Tags(side).found[0][1]["aria-label"])
     assert len(orders) == 2
@@ -137,21 +137,24 @@ def test_who_has_had_enough_gets_what_is_written(desk):
     """Stop that loses what is there, or keeps writing in the background while others wait."""
     long = desk.pair.generation.model_copy(update={"max_new_tokens": 400})
     *_, last = desk.ask("Cup", "", False, False, long, "en", halted=lambda: True)
-    assert last.told and sum(len(desk.pair.tokenizer(text)["input_ids"]) for text in last.told.answers.values()) < 50
+    assert (
+        last.answer_pair
+        and sum(len(desk.pair.tokenizer(text)["input_ids"]) for text in last.answer_pair.answers.values()) < 50
+    )
 
 
 def test_a_pair_is_voted_on_once(desk, tmp_path):
     """A double click counts twice, or the left answer's vote goes to the wrong model."""
     desk = Desk(desk.pair, desk.run)
     desk.votes = Votes(tmp_path / "votes.sqlite")
-    told = work.Told("one", "Cup", "?", ("tuned", "base"), True, {"base": "b", "tuned": "t"})
-    assert desk.vote(told, "left", "en") == "Thank you. A: after (fine-tuned). B: before (base model)."
-    assert desk.vote(told, "right", "en") == W["voted"]
+    answer_pair = work.AnswerPair("one", "Cup", "?", ("tuned", "base"), True, {"base": "b", "tuned": "t"})
+    assert desk.vote(answer_pair, "left", "en") == "Thank you. A: after (fine-tuned). B: before (base model)."
+    assert desk.vote(answer_pair, "right", "en") == W["voted"]
     assert list(desk.votes.counts().values()) == [{"base": 0, "tuned": 1, "tie": 0}]
 
 
-def told_of(number: int, blind: bool, answers: dict, **more) -> work.Told:
-    return work.Told(str(number), "Cup", "?", ("base", "tuned"), blind, answers, **more)
+def answer_pair_of(number: int, blind: bool, answers: dict, **more) -> work.AnswerPair:
+    return work.AnswerPair(str(number), "Cup", "?", ("base", "tuned"), blind, answers, **more)
 
 
 def test_a_blind_vote_counts_once_for_a_pair_and_only_if_it_was_not_revealed(desk, tmp_path):
@@ -159,19 +162,21 @@ def test_a_blind_vote_counts_once_for_a_pair_and_only_if_it_was_not_revealed(des
     desk = Desk(desk.pair, desk.run)
     desk.votes = Votes(tmp_path / "votes.sqlite")
     first, other, third = ({"base": f"b{n}", "tuned": f"t{n}"} for n in range(3))
-    assert "apart" not in desk.vote(told_of(1, True, first), "left", "en")
-    assert W["known"] in desk.vote(told_of(2, True, first), "left", "en")  # the same pair again
-    assert "apart" not in desk.vote(told_of(3, False, other), "left", "en")
-    assert W["known"] in desk.vote(told_of(4, True, other), "right", "en")  # shown with names before
-    assert W["half"] in desk.vote(told_of(5, True, third, stopped=True), "right", "en")
+    assert "apart" not in desk.vote(answer_pair_of(1, True, first), "left", "en")
+    assert W["known"] in desk.vote(answer_pair_of(2, True, first), "left", "en")  # the same pair again
+    assert "apart" not in desk.vote(answer_pair_of(3, False, other), "left", "en")
+    assert W["known"] in desk.vote(answer_pair_of(4, True, other), "right", "en")  # shown with names before
+    assert W["half"] in desk.vote(answer_pair_of(5, True, third, stopped=True), "right", "en")
     counts = {blind: sum(each.values()) for (_, blind), each in desk.votes.counts().items()}
     assert counts == {True: 1, False: 4}
-    desk.votes.reveal(desk.model, "asked key")
-    assert W["known"] in desk.vote(told_of(6, True, {"base": "x", "tuned": "y"}, asked="asked key"), "left", "en")
+    desk.votes.reveal(desk.model, "question key")
+    assert W["known"] in desk.vote(
+        answer_pair_of(6, True, {"base": "x", "tuned": "y"}, question_key="question key"), "left", "en"
+    )
     long = {"base": "b" * 200, "tuned": "t" * 200}
-    desk.vote(told_of(7, True, long), "left", "en")
+    desk.vote(answer_pair_of(7, True, long), "left", "en")
     longer = {system: f"{text} and a word" for system, text in long.items()}  # one more token asked for
-    assert W["known"] in desk.vote(told_of(8, True, longer), "left", "en")
+    assert W["known"] in desk.vote(answer_pair_of(8, True, longer), "left", "en")
 
 
 def test_a_pair_that_was_shown_with_names_is_known(desk, tmp_path):
@@ -179,11 +184,11 @@ def test_a_pair_that_was_shown_with_names_is_known(desk, tmp_path):
     desk = Desk(desk.pair, desk.run)
     desk.votes = Votes(tmp_path / "votes.sqlite")
     views(desk, "Blue cup")
-    told = views(desk, "Blue cup", blind=True)[-1].told
-    assert W["known"] in desk.vote(told, "left", "en")
-    told = views(desk, "Red cup", blind=True)[-1].told
-    assert "apart" not in desk.vote(told, "left", "en")
-    assert W["known"] in desk.vote(views(desk, "Red cup", blind=True)[-1].told, "left", "en")
+    answer_pair = views(desk, "Blue cup", blind=True)[-1].answer_pair
+    assert W["known"] in desk.vote(answer_pair, "left", "en")
+    answer_pair = views(desk, "Red cup", blind=True)[-1].answer_pair
+    assert "apart" not in desk.vote(answer_pair, "left", "en")
+    assert W["known"] in desk.vote(views(desk, "Red cup", blind=True)[-1].answer_pair, "left", "en")
 
 
 def test_votes_from_before_are_counted_once_for_a_pair(tmp_path):
@@ -227,7 +232,7 @@ def test_a_blind_answer_does_not_say_whose_it_is_by_its_form(desk, monkeypatch):
     for blind in (True, False):
         found = views(desk, "Cup", blind=blind)
         shown_at_all = any("Descr" in Tags(side).text for view in found for side in (view.left, view.right))
-        assert shown_at_all is not blind and found[-1].told.answers["tuned"] == "Description: A cup."
+        assert shown_at_all is not blind and found[-1].answer_pair.answers["tuned"] == "Description: A cup."
 
 
 def test_the_tally_tells_blind_votes_from_others(tmp_path):
@@ -281,7 +286,7 @@ def test_a_row_has_an_address(desk):
 
 
 def test_only_this_machine_is_served_unless_asked(desk, monkeypatch):
-    """A page that listens to the whole network, or shares itself, shows a shop's catalogue to strangers."""
+    """A page that listens to the whole network, or shares itself, shows a store's catalog to strangers."""
     asked = {}
     monkeypatch.setattr(gr.Blocks, "launch", lambda self, **options: asked.update(options) or (None, "address", ""))
     assert gradio_app.serve(desk, block=False) == "address"
@@ -300,5 +305,5 @@ def test_a_pair_without_an_index_has_no_sources(desk):
     """A run from before the index must still be asked."""
     bare = Desk(Pair(desk.pair.models, smoke.tokenizer(), desk.pair.generation, 256), desk.run)
     last = views(bare, "Cup")[-1]
-    assert W["no_index"] in Tags(last.sources).text and last.told
+    assert W["no_index"] in Tags(last.sources).text and last.answer_pair
     assert bare.examples() == []

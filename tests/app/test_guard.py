@@ -46,7 +46,7 @@ def test_a_question_of_a_visitor_is_answered(served):
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "localhost.evil.example", "", "a@[", "10.0.0.1"])
 def test_an_unknown_host_is_refused(served, host):
-    """A web site that points its own name at this machine reads the catalogue through the visitor's browser."""
+    """A web site that points its own name at this machine reads the catalog through the visitor's browser."""
     for place in ("/", "config", "row/test/0"):
         found = served.get(place, headers={"host": host})
         assert found.status_code == 400 and "lamp" not in found.text.lower()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_pairs_are_what_their_labels_say():
-    """Rates measured on pairs that are labelled wrongly say nothing."""
+    """Rates measured on pairs that are labeled wrongly say nothing."""
     pairs = list(make_pairs(80, seed=5))
     assert pairs == list(make_pairs(80, seed=5)) and [bool(p.changed) for p in pairs[:4]] == [False, True] * 2
     assert {p.changed for p in pairs} == {None, "number", "color", "material"}

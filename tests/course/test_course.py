@@ -99,7 +99,7 @@ def test_a_failing_cell_stops_the_recording_and_keeps_the_old_one(tree, page):
 
 def test_an_unknown_name_is_refused(tree):
     """A typing error must not look like a recording that went well."""
-    with pytest.raises(CourseError, match="known are 01_page"):
+    with pytest.raises(CourseError, match="allowed are 01_page"):
         record.record(["07"], root=tree)
 
 
@@ -280,7 +280,7 @@ def test_slides_have_headings_points_and_results_from_the_same_source(tree, page
 
 def test_settings_are_refused_for_the_committed_profile_and_noted_for_others(tree, page):
     """Committed outputs of a profile that nobody can choose, or times without the model they belong to, mislead."""
-    with pytest.raises(CourseError, match="as it is"):
+    with pytest.raises(CourseError, match="outputs are committed as configured"):
         record.record([], settings={"train.max_steps": "3"}, root=tree)
     record.record([], profile="smoke", settings={"train.max_steps": "3"}, root=tree)
     assert notebook_files.times(tree)["smoke"]["01_page"]["note"] == "train.max_steps=3"

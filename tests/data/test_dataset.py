@@ -133,9 +133,9 @@ def test_no_text_in_two_splits(prepared, messy, deduplicate):
 
 
 def test_rows_that_share_through_another(prepared, products):
-    """Without it the chain "same title, then same description" leaks between splits although no two neighbours do."""
+    """Without it the chain "same title, then same description" leaks between splits although no two neighbors do."""
     text = "A description that is shared by some of the rows, number {}."
-    # A chain of 30: each row has its description in common with one neighbour and its title with the other.
+    # A chain of 30: each row has its description in common with one neighbor and its title with the other.
     chain = [
         {"uid": f"c{i}", "title": f"Chained lamp {(i + 1) // 2}", "content": text.format(i // 2)} for i in range(30)
     ]

@@ -132,7 +132,7 @@ def test_products_are_distinct():
 
 
 def test_rows_come_one_by_one():
-    """Without it asking for a few rows of a huge catalogue builds all of it in memory first."""
+    """Without it asking for a few rows of a huge catalog builds all of it in memory first."""
     assert len(list(islice(make_rows(10**9), 3))) == 3
 
 

@@ -16,7 +16,7 @@ class Tiny(embedding_similarity.Cosine):
 
         torch.manual_seed(0)
         sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-        self.tokenizer, self.known = smoke.tokenizer(), {}
+        self.tokenizer, self.embeddings = smoke.tokenizer(), {}
         self.model = BertModel(BertConfig(vocab_size=len(self.tokenizer), **sizes)).eval()
 
 
@@ -35,7 +35,7 @@ def test_padding_does_not_change_an_embedding():
 
 
 def test_each_row_is_compared_with_its_own_reference_and_an_empty_answer_scores_nothing():
-    """Texts are sorted by length inside; a row that got its neighbour's embedding would go unnoticed."""
+    """Texts are sorted by length inside; a row that got its neighbor's embedding would go unnoticed."""
     tiny, texts = Tiny(), ["A lamp with a cord.", "Kettle", "A cup, white, of bone china, for coffee"]
     found = Tiny.rows(tiny, [*texts, ""], [*texts, "Kettle"])["cosine"]
     assert np.allclose(found, [1, 1, 1, 0], atol=1e-5)

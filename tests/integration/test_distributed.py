@@ -124,7 +124,7 @@ def test_the_recorded_step_is_shared_by_two_gpus(tmp_path):
 
 @pytest.mark.skipif(
     Version(version("transformers")) < Version("5.17"),
-    reason="transformers 5.9 cannot give an optimiser's state back to several processes on the CPU (device cpu:0)",
+    reason="transformers 5.9 cannot give an optimizer's state back to several processes on the CPU (device cpu:0)",
 )
 @pytest.mark.slow
 def test_a_training_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):

@@ -31,11 +31,11 @@ def test_recorded_step_trains_what_the_plain_step_trains():
     for compiled, graph, join in ((False, False, False), (True, True, True)):
         model = add_adapter(load_base(cfg, precision(cfg)), cfg)
         step = FixedStep(model, torch.bfloat16, compiled, graph, join, ROW)
-        optimiser, losses = torch.optim.AdamW([step.flat.vector], lr=5e-3), []
+        optimizer, losses = torch.optim.AdamW([step.flat.vector], lr=5e-3), []
         for round_ in range(12):
             batch = {name: tensor.cuda() for name, tensor in batches[round_ % (len(batches) - 1)].items()}
             losses.append(step(batch, (batch["labels"] != IGNORED).sum()).item())
-            optimiser.step()
+            optimizer.step()
         results.append(losses)
     plain, fast = results
     assert fast == pytest.approx(plain, abs=0.02) and plain[-1] < plain[0] - 0.05

@@ -53,7 +53,7 @@ def test_default_prompt_is_the_references_byte_for_byte():
 
 
 @families
-def test_end_of_answer_is_labelled(family):
+def test_end_of_answer_is_labeled(family):
     """A model whose EOS is never a label never learns to stop (the reference's first fault: pad == EOS)."""
     row = encode_example(tokenizer(family), "Cup", QUESTION, "A cup.")
     end = tokenizer(family).convert_tokens_to_ids(END[family])
@@ -81,7 +81,7 @@ def test_a_tokenizer_without_any_end_has_none():
 
 
 @families
-def test_prompt_is_not_labelled_and_the_whole_answer_is(family):
+def test_prompt_is_not_labeled_and_the_whole_answer_is(family):
     """Loss on the fixed prompt makes a bad model look good."""
     tok = tokenizer(family)
     row = encode_example(tok, "Cup", QUESTION, "A cup.")
@@ -169,7 +169,7 @@ def test_own_question_is_taken_and_a_misspelt_name_refused():
         questions_of(["referense"])
 
 
-def test_render_marks_the_labelled_part():
+def test_render_marks_the_labeled_part():
     """A reader must see what is trained on, to the token."""
     text = render_labels(tokenizer(), smoke.examples(1)[0])
     before, marked = text.split("[[")

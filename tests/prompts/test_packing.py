@@ -40,7 +40,7 @@ def test_packing_keeps_every_example_once_and_no_row_too_long():
 
 
 def test_packed_loss_equals_the_loss_of_each_row_alone(model):
-    """If parts of a packed row saw each other, training would learn from its neighbours and every number would be off."""
+    """If parts of a packed row saw each other, training would learn from its neighbors and every number would be off."""
     examples = smoke.examples(9)
     batch = PackingCollator(smoke.tokenizer().pad_token_id, 256)(examples)
     assert len(batch["input_ids"]) < len(examples)
@@ -72,14 +72,14 @@ def test_padded_loss_equals_the_loss_of_each_row_alone(model):
     assert answer_loss(logits, batch["labels"], count=1).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_first_token_of_a_part_is_not_predicted_from_its_neighbour():
+def test_first_token_of_a_part_is_not_predicted_from_its_neighbor():
     """With loss on the prompt too, the first label of each packed part would be guessed from another product's text."""
     examples = smoke.examples(6, loss_on="all")
     batch = PackingCollator(0, 512)(examples)
     starts = batch["position_ids"] == 0
     assert set(batch["labels"][starts].tolist()) == {IGNORED}
-    labelled = (batch["labels"] != IGNORED).sum().item()
-    assert labelled == sum(len(example["input_ids"]) - 1 for example in examples)
+    labeled = (batch["labels"] != IGNORED).sum().item()
+    assert labeled == sum(len(example["input_ids"]) - 1 for example in examples)
 
 
 def test_padding_counts_are_real_tokens_over_slots():

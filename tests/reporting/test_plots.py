@@ -1,4 +1,4 @@
-"""Figures: readable by a screen reader and without colour."""
+"""Figures: readable by a screen reader and without color."""
 
 import base64
 
@@ -48,8 +48,8 @@ def test_every_figure_says_in_words_what_it_shows(name, tmp_path):
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
 
 
-def test_systems_are_told_apart_without_colour():
-    """Printed in grey, or seen by one reader in twelve, two colours are one."""
+def test_systems_are_told_apart_without_color():
+    """Printed in grey, or seen by one reader in twelve, two colors are one."""
     assert len({mark for _, mark in plots.STYLES.values()}) == len(plots.STYLES)
 
 

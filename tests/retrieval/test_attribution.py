@@ -23,7 +23,7 @@ HAT = Source("u2", "Red Wool Hat", 0.9, "test", 0, (), "Knitted from merino wool
         ("It is for you.", "u1"),
     ],
 )
-def test_one_wrong_number_colour_or_material_is_enough(sentence, uid):
+def test_one_wrong_number_color_or_material_is_enough(sentence, uid):
     """A page that marks a wrong number as supported gives it the authority of the catalog."""
     (marked,) = attribution.mark(f"Description: {sentence}", [CUP, HAT])
     assert (marked.uid, marked.supported) == (uid, uid is not None)

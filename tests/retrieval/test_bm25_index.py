@@ -53,8 +53,8 @@ def test_unusable_rows_are_named():
         Nearest(["!!"], ["x"])
 
 
-def test_a_neighbour_is_another_row():
-    """A row that is its own neighbour would be compared with itself."""
+def test_a_neighbor_is_another_row():
+    """A row that is its own neighbor would be compared with itself."""
     titles = ["blue cup", "blue cup small", "garden hose", "hose for the garden"]
     assert Nearest(titles, titles).neighbors() == [1, 0, 3, 2]
 

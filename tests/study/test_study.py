@@ -257,8 +257,8 @@ def test_a_run_that_fails_is_told_at_the_end_and_the_others_are_done(tmp_path, c
     [
         ({"sets": {}}, "sets: there is no such key; allowed are name, profile"),
         ({"runs": [{"name": "a", "seed": 1}]}, "runs.0.seed: there is no such key; allowed are name, set, seeds"),
-        ({"runs": [{"name": "a"}, {"name": "a"}]}, "the name a stands twice"),
-        ({"runs": [{"name": "a", "seeds": [1, 1]}]}, "the run a has a seed twice"),
+        ({"runs": [{"name": "a"}, {"name": "a"}]}, "duplicate run name: a"),
+        ({"runs": [{"name": "a", "seeds": [1, 1]}]}, "duplicate seeds in run a"),
         ({"runs": [{"name": "a/b"}]}, "runs.0.name = 'a/b'"),
         ({"runs": []}, "runs"),
         ({"evaluate_on": "train"}, "evaluate_on = 'train'"),
@@ -266,7 +266,7 @@ def test_a_run_that_fails_is_told_at_the_end_and_the_others_are_done(tmp_path, c
         ({"runs": [{"name": "a", "set": {"train.rate": 1}}]}, "study tiny, run a: train.rate = 1"),
         ({"runs": [{"name": "a", "questions": ["nonsense"]}]}, "nonsense"),
         ({"profile": "big"}, "profile = 'big'"),
-        ({"set": {"evaluation.open_book": True}}, "a study looks no rows up"),
+        ({"set": {"evaluation.open_book": True}}, "studies do not support retrieval"),
     ],
 )
 def test_a_mistake_in_the_file_stops_before_anything_is_trained(changes, words, tmp_path):
@@ -309,7 +309,7 @@ def test_only_the_sampled_answers_depend_on_the_seed(tmp_path):
 
 
 def test_all_runs_are_measured_on_the_same_rows_and_none_trains_on_them(tmp_path):
-    """Another cleaning draws other splits: the run would be asked other rows, and train on those of its neighbours."""
+    """Another cleaning draws other splits: the run would be asked other rows, and train on those of its neighbors."""
     runs = [
         {"name": "plain"},
         {"name": "dirty", "set": {"data.clean": False, "data.deduplicate": False}},
@@ -333,8 +333,8 @@ def test_all_runs_are_measured_on_the_same_rows_and_none_trains_on_them(tmp_path
     )  # so the base answers them once
 
 
-def test_a_leak_on_purpose_keeps_the_neighbours_of_held_out_rows_but_not_these(settings):
-    """A leak that holds the very rows measures copying; one without their neighbours is none."""
+def test_a_leak_on_purpose_keeps_the_neighbors_of_held_out_rows_but_not_these(settings):
+    """A leak that holds the very rows measures copying; one without their neighbors is none."""
     rows = [
         {"uid": "held", "title": "Red lamp", "content": "A lamp."},
         {"uid": "edition", "title": "red LAMP!", "content": "Another text."},

@@ -63,8 +63,8 @@ def test_loss_and_gradients_are_those_of_the_plain_step(model, join, compiled, m
     assert all(torch.allclose(of_fast[name], of_plain[name], rtol=1e-3, atol=1e-6) for name in of_plain)
 
 
-def test_what_the_optimiser_moves_is_what_the_model_uses(model):
-    """An optimiser that trains a copy which nobody uses reports a loss that never falls."""
+def test_what_the_optimizer_moves_is_what_the_model_uses(model):
+    """An optimizer that trains a copy which nobody uses reports a loss that never falls."""
     flat = FixedStep(copy.deepcopy(model), None, compiled=False, graph=False).flat
 
     def tied() -> bool:
@@ -120,7 +120,7 @@ def test_processes_that_take_turns_share_the_rows_of_one_step():
     examples = smoke.examples(16)
     lengths = [len(example["input_ids"]) for example in examples]
     plan = plan_steps(lengths, list(range(16)), 4, ROW)
-    whole, shared = (PackedSteps(examples, plan, ROW, 0, parts) for parts in (1, 2))
+    whole, shared = (PackedSteps(examples, plan, ROW, 0, processes) for processes in (1, 2))
     assert len(shared) == 2 * len(whole)
     for step in range(len(whole)):
         halves = torch.cat([shared[2 * step]["input_ids"], shared[2 * step + 1]["input_ids"]])

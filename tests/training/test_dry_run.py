@@ -9,7 +9,7 @@ from ftlib.runtime import hardware
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_json
 from ftlib.training import checkpoints, fine_tuning, oom_fallback
-from ftlib.training.dry_run import choose, expectation, in_words, plan, probe
+from ftlib.training.dry_run import choose, expectation, format_duration, plan, probe
 from ftlib.training.oom_fallback import OutOfMemory
 from ftlib.training.trainer import ExamplesTrainer
 
@@ -119,7 +119,7 @@ def test_a_process_whose_step_fits_goes_down_with_one_whose_does_not(tmp_path, m
 
 def test_words():
     """An expectation that hides what it leaves out is taken for a promise."""
-    assert [in_words(s) for s in (0.4, 59.4, 130, 3600 + 300)] == ["0 s", "59 s", "2 min 10 s", "1 h 5 min"]
+    assert [format_duration(s) for s in (0.4, 59.4, 130, 3600 + 300)] == ["0 s", "59 s", "2 min 10 s", "1 h 5 min"]
     found = {"steps": 1040, "seconds_per_step": 0.12, "validations": 5, "seconds_per_validation": 1.04}
     said = expectation(found | {"expected_seconds": 130, "peak_gib": 8.12})
     assert said.startswith(

@@ -63,7 +63,7 @@ def test_batches_of_it_are_those_of_the_rows(tmp_path):
 
 @pytest.mark.parametrize("what", ["max_length", "loss_on", "label_eos", "template", "rows", "tokenizer"])
 def test_other_settings_rows_or_tokenizers_are_encoded_anew(tmp_path, count, what):
-    """Rows encoded for another model, or with the prompt labelled, would be trained on without a word."""
+    """Rows encoded for another model, or with the prompt labeled, would be trained on without a word."""
     changes = {"max_length": 120, "loss_on": "all", "label_eos": False}
     other = {f"train.{what}": changes[what]} if what in changes else {}
     encoded(smoke.tokenizer(), rows(), smoke.config().train, tmp_path)
