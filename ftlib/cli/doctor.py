@@ -16,18 +16,8 @@ from ftlib.runtime import hardware, provenance
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import runs_root
 
-NEEDED = (
-    "torch",
-    "transformers",
-    "peft",
-    "bitsandbytes",
-    "datasets",
-    "evaluate",
-    "rouge_score",
-    "sacrebleu",
-    "bm25s",
-    "gguf",
-)
+# Module names: the packages whose versions every manifest records, and three that fail late when they are missing.
+NEEDED = (*(name.replace("-", "_") for name in provenance.PACKAGES), "sacrebleu", "bm25s", "gguf")
 FREE_GB = 5  # a merged TinyLlama has 2.2 GB, its base as much
 
 
