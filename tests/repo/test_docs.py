@@ -1,5 +1,7 @@
 """Pages that are rendered from code say what the code does."""
 
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -32,3 +34,16 @@ def test_comments_of_the_profiles_become_reasons():
     assert value == "3.0e-4" and "1e-3" in reason
     assert render_docs.annotated("default")["data.clean.tags"] == ("true", "<b>bold</b> -> bold")
     assert render_docs.annotated("seed")["data.clean"][0] == "false"
+
+
+def test_readmes_answers_are_those_of_notebook_06():
+    """A new recording changes the answers, and the README would go on quoting the old ones."""
+    readme = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Before and after\n")[2].partition("\n## ")[0]
+    )
+    quoted = re.sub(r"^> ?", "", "\n".join(re.findall(r"^>.*", readme, re.M)), flags=re.M)
+    answers = [re.sub(r"\*\*.+?\*\*:", "", answer).strip("… \n") for answer in quoted.split("\n\n")]
+    notebook = json.loads((ROOT / "notebooks" / "06_ask_the_model.ipynb").read_text(encoding="utf-8"))
+    outputs = [output.get("text", []) for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    printed = " ".join("".join(line for output in outputs for line in output).split())
+    assert len(answers) == 2 and all(" ".join(answer.split()) in printed for answer in answers)
