@@ -117,6 +117,12 @@ class TrainConfig(Section):
     label_eos: bool
     batching: Literal["packed", "grouped", "padded"]
     max_length: Annotated[int, Field(ge=64)]
+    context_rows: Annotated[int, Field(ge=0, le=5)]
+    context_share: Share
+    context_tokens: Annotated[int, Field(ge=32)]
+    context_order: Literal["best_first", "best_last"]
+    context_near: bool
+    context_distractors: Annotated[int, Field(ge=0, le=5)]
     checkpointing: bool
     compile: bool
     fp16: bool | None
@@ -134,6 +140,11 @@ class TrainConfig(Section):
         """
         return self.model_copy(update={"loss_on": "answer", "label_eos": True})
 
+    @property
+    def row_length(self) -> int:
+        """Return the most tokens of a training row: `max_length`, and the passages where training prompts carry some."""
+        return self.max_length + (self.context_tokens if self.context_rows else 0)
+
     @model_validator(mode="after")
     def _reject_invalid_combinations(self):
         if self.fp16 and self.bf16:
@@ -150,6 +161,10 @@ class TrainConfig(Section):
             raise ValueError(
                 f"train.save_steps = {self.save_steps}: it must be a multiple of train.eval_steps = {self.eval_steps}, "
                 "so that the best checkpoint is one that was saved"
+            )
+        if self.context_distractors and not self.context_rows:
+            raise ValueError(
+                f"train.context_distractors = {self.context_distractors}: it needs train.context_rows of 1 or more"
             )
         if self.early_stopping and not self.eval_steps:
             raise ValueError(f"train.early_stopping = {self.early_stopping}: it needs train.eval_steps to be set")

@@ -15,7 +15,9 @@ from ftlib.prompts.templates import Passages, Turns, build_prompt, build_target,
 from ftlib.runtime.errors import FtlibError
 
 IGNORED = -100  # PyTorch's cross entropy skips this label
-ENCODING = ("max_length", "loss_on", "label_eos")  # settings of `train` that decide ids and labels
+# settings of `train` that decide ids and labels
+ENCODING = ("max_length", "loss_on", "label_eos", "context_tokens", "context_order")
+LEAST_PASSAGE = 8  # tokens of a passage's description; with fewer it is left out
 TITLE_TOKENS = 128  # longer titles are truncated; the rest of the prompt never is
 
 
@@ -53,18 +55,23 @@ def encode_example(
     label_eos: bool = True,
     few_shot: Turns = (),
     passages: Passages = (),
+    context_tokens: int = 512,
+    context_order: str = "best_last",
 ) -> Example:
     """Encode one row for any chat model; without `content` the prompt alone, for generation.
 
     The title is truncated at TITLE_TOKENS, the target where the row would exceed `max_length`; a truncated target gets no end
     token, because it does not end there. loss_on='all' and label_eos=False reproduce the reference, for comparison. Few-shot
-    turns and passages do not count towards `max_length`, so that the same target tokens are scored with and without them.
+    turns and passages do not count towards `max_length`, so that the same target tokens are scored with and without them;
+    the passages, best first, add at most `context_tokens` (see `context_prompt`).
     Raises PromptTooLong if no target token fits.
     """
     message = build_prompt(truncate_title(tokenizer, title), question)
     prompt = plain = encode_prompt(tokenizer, message)
+    if passages:
+        message = context_prompt(tokenizer, message, passages, context_tokens, context_order)
     if few_shot or passages:
-        prompt = encode_prompt(tokenizer, open_prompt(message, passages), few_shot)
+        prompt = encode_prompt(tokenizer, message, few_shot)
     target, cut = [], False
     if content is not None:
         if len(plain) >= max_length:
@@ -99,6 +106,62 @@ def encode_prompt(tokenizer, prompt: str, few_shot: Turns = ()) -> list[int]:
     while ids[:1] == [tokenizer.bos_token_id]:
         ids = ids[1:]
     return [tokenizer.bos_token_id, *ids]
+
+
+def context_prompt(
+    tokenizer, prompt: str, passages: Passages, context_tokens: int = 512, context_order: str = "best_last"
+) -> str:
+    """Put passages before a prompt, truncated so that they add at most `context_tokens` tokens together.
+
+    Long descriptions are truncated to a common length, so that a short passage leaves its share to the others; a passage
+    that gets no room is left out, the last one first.
+
+    Args:
+        tokenizer: of the model.
+        prompt: the user message.
+        passages: (title, description), best first.
+        context_tokens: budget of all passages together, their titles and the sentence before them included.
+        context_order: best_first or best_last, the order in the prompt.
+    """
+    plain, budget = len(encode_prompt(tokenizer, prompt)), context_tokens
+    while fitted := _fitted(tokenizer, passages, budget):
+        text = open_prompt(prompt, fitted if context_order == "best_first" else fitted[::-1])
+        excess = len(encode_prompt(tokenizer, text)) - plain - context_tokens
+        if excess <= 0:
+            return text
+        budget -= excess  # pieces have other tokens together than each alone
+    return prompt
+
+
+def _fitted(tokenizer, passages: Passages, budget: int) -> list[tuple[str, str]]:
+    """Truncate the descriptions of passages to a common length, such that all passages have about `budget` tokens."""
+    passages = [(truncate_title(tokenizer, title), " ".join(text.split())) for title, text in passages]
+    while passages:
+        room = budget - _token_count(tokenizer, open_prompt("", [(title, "") for title, _ in passages]))
+        counts = sorted(_token_count(tokenizer, text) for _, text in passages)
+        if room >= LEAST_PASSAGE * len(passages):
+            limit = counts[-1]
+            for number, count in enumerate(counts):  # short descriptions leave their share to the longer ones
+                if count * (len(counts) - number) > room:
+                    limit = room // (len(counts) - number)
+                    break
+                room -= count
+            return [(title, truncate_text(tokenizer, text, limit)) for title, text in passages]
+        passages = passages[:-1]
+    return []
+
+
+@functools.lru_cache(maxsize=2**15)
+def _token_count(tokenizer, text: str) -> int:
+    return len(text_ids(tokenizer, text))
+
+
+def truncate_text(tokenizer, text: str, limit: int) -> str:
+    """Truncate a text at `limit` tokens, between words if possible."""
+    if _token_count(tokenizer, text) <= limit:
+        return text
+    start = tokenizer.decode(text_ids(tokenizer, text)[:limit], skip_special_tokens=True).rstrip("\ufffd")
+    return start.rpartition(" ")[0] or start
 
 
 def _template_ids(tokenizer, turns: list[dict[str, str]]) -> list[int]:

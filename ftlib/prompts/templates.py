@@ -32,9 +32,6 @@ Turns = Sequence[tuple[str, str]]  # few-shot examples: (user message, assistant
 Passages = Sequence[tuple[str, str]]  # retrieved catalog rows: (title, description)
 
 
-PASSAGE_CHARS = 500  # of each passage's description
-
-
 def questions_of(names: list[str]) -> list[str]:
     """Resolve names of QUESTIONS, ['all'], or literal questions to the questions.
 
@@ -64,17 +61,14 @@ def build_prompt(title: str, question: str = QUESTIONS["reference"]) -> str:
 
 
 def open_prompt(prompt: str, passages: Passages) -> str:
-    """Build a prompt with retrieval: the passages before it; unchanged if there are none."""
+    """Build a prompt with retrieval: the passages before it; unchanged if there are none.
+
+    `encoding.context_prompt` truncates the passages to a number of tokens first.
+    """
     if not passages:
         return prompt
-    entries = "\n".join(f"Title: {title}\n{build_target(shorten(text))}" for title, text in passages)
+    entries = "\n".join(f"Title: {title}\n{build_target(' '.join(text.split()))}" for title, text in passages)
     return f"These entries of the catalogue may help:\n{entries}\n\n{prompt}"
-
-
-def shorten(text: str, limit: int = PASSAGE_CHARS) -> str:
-    """Put a text on one line and truncate it at `limit` characters, between words if possible."""
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit + 1].rpartition(" ")[0] or text[:limit]
 
 
 def build_target(content: str) -> str:
