@@ -30,13 +30,15 @@ NO_SOURCE = (
 MARKS = {True: "✓ supported by a source", False: "? supported by no source"}
 
 
-def tell(pair: Pair, title: str, question: str = "", open_book: bool = False, quiet: bool = False) -> dict:
+def tell(pair: Pair, title: str, question: str = "", open_book: bool | None = None, quiet: bool = False) -> dict:
     """Ask the pair's models, print the answers as they are generated unless `quiet`, and return `model_pair.summary`.
 
+    open_book: put the sources into the prompt; None: if the model was trained so.
     Raises AskError for a title or question that cannot be asked.
     """
     title, question = check_asked(title, question)
     sources = sources_of(pair, title, question)
+    open_book = pair.open_book if open_book is None else open_book
     passages = passages_of(pair, sources) if open_book else ()
     for note in notes(question, open_book, bool(sources)):
         print(note, file=sys.stderr, flush=True)

@@ -104,7 +104,7 @@ def _lay_out(desk: Desk, say: gr.I18n) -> Controls:
     if desk.examples():
         gr.Examples([[each] for each in desk.examples()], [title], label=say("examples"), elem_id="examples")
     with gr.Row():
-        open_book = gr.Checkbox(False, label=say("open_book"), container=False, elem_id="open-book")
+        open_book = gr.Checkbox(desk.pair.open_book, label=say("open_book"), container=False, elem_id="open-book")
         blind = gr.Checkbox(False, label=say("blind"), container=False, elem_id="blind")
     with gr.Accordion(say("decoding"), open=False, elem_id="decoding"):
         decoding = _decoding(desk.pair.generation, say)

@@ -20,8 +20,8 @@ from ftlib.models.likelihood import answer_nll
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
-from ftlib.prompts.encoding import encode_example, encode_rows, truncate_title
-from ftlib.prompts.templates import QUESTIONS, Passages, build_prompt, open_prompt
+from ftlib.prompts.encoding import context_prompt, encode_example, encode_rows, truncate_title
+from ftlib.prompts.templates import QUESTIONS, Passages, build_prompt
 from ftlib.retrieval.attribution import mark, supporting_sentences
 from ftlib.retrieval.bm25_index import Index, Nearest, Source
 from ftlib.runtime import hardware
@@ -50,7 +50,18 @@ class AskError(FtlibError, ValueError):
 
 @dataclass(frozen=True)
 class Pair:
-    """Both models with what they need to answer. `models`: {'base': model, 'tuned': model}."""
+    """Both models with what they need to answer.
+
+    Attributes:
+        models: {'base': model, 'tuned': model}.
+        tokenizer: of both.
+        generation: `cfg.generation`.
+        row_length: `train.max_length`, for likelihoods.
+        index: of the data set, None without one.
+        open_rows: passages of a prompt.
+        context_tokens, context_order: of the passages, as in training.
+        open_book: whether prompts have passages unless the user decides; True for a model that was trained with them.
+    """
 
     models: dict
     tokenizer: object
@@ -58,6 +69,9 @@ class Pair:
     row_length: int
     index: Index | None = None
     open_rows: int = 2
+    context_tokens: int = 512
+    context_order: str = "best_last"
+    open_book: bool = False
 
 
 def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
@@ -73,7 +87,10 @@ def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
         cfg.generation,
         cfg.train.max_length,
         opened,
-        cfg.evaluation.open_rows,
+        cfg.open_rows,
+        cfg.train.context_tokens,
+        cfg.train.context_order,
+        cfg.train.context_rows > 0,
     )
 
 
@@ -110,7 +127,8 @@ def stream_one(
     passages: rows of the catalog to put into the prompt (with retrieval). generation: overrides the pair's settings.
     """
     title, question = check_asked(title, question)
-    prompt = open_prompt(build_prompt(truncate_title(pair.tokenizer, title), question), passages)
+    prompt = build_prompt(truncate_title(pair.tokenizer, title), question)
+    prompt = context_prompt(pair.tokenizer, prompt, passages, pair.context_tokens, pair.context_order)
     return stream_answer(pair.models[system], pair.tokenizer, prompt, generation or pair.generation)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
 
@@ -18,7 +19,11 @@ def add(subparsers, common) -> None:
     ask.add_argument("title", metavar="TITLE", help="the product's title, as a retailer would write it")
     ask.add_argument("--question", default="", metavar="Q", help="default: the question that the model was trained on")
     ask.add_argument("--model", choices=("base", "tuned", "both"), default="both")
-    ask.add_argument("--open-book", action="store_true", help="put the sources into the prompt, before the question")
+    ask.add_argument(
+        "--open-book",
+        action=argparse.BooleanOptionalAction,
+        help="put the sources into the prompt, before the question (default: if the model was trained so)",
+    )
     ask.add_argument("--sources", action="store_true", help="print the rows that support the answer, by sentence")
     ask.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
     serve = add_command(

@@ -113,6 +113,17 @@ class Config(Section):
         """Return True if the user set this key; such a value is used or rejected, never adjusted."""
         return self.provenance(key) in ("environment", "set by you")
 
+    @property
+    def with_retrieval(self) -> bool:
+        """Whether the models are also asked with passages: if the settings say so, or the training had passages."""
+        return self.evaluation.open_book or self.train.context_rows > 0
+
+    @property
+    def open_rows(self) -> int:
+        """The passages of a prompt: as many as in training, unless the user set another number."""
+        trained = self.train.context_rows
+        return trained if trained and not self.set_by_user("evaluation.open_rows") else self.evaluation.open_rows
+
     def get(self, key: str) -> Any:
         """Return the value of a dotted key."""
         value: Any = self

@@ -14,8 +14,8 @@ from ftlib.evaluation.systems import answering, untuned
 from ftlib.generation.batched import Answer, answer_prompts
 from ftlib.models.likelihood import answer_losses, prefix_tokens
 from ftlib.models.loading import load_tokenizer
-from ftlib.prompts.encoding import IGNORED, encode_rows
-from ftlib.prompts.templates import Passages, Turns, open_prompt
+from ftlib.prompts.encoding import IGNORED, context_prompt, encode_rows
+from ftlib.prompts.templates import Passages, Turns
 from ftlib.retrieval.bm25_index import Nearest
 from ftlib.runtime import distributed
 from ftlib.runtime.console import log
@@ -139,7 +139,8 @@ def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict
     """Return {system: fingerprint of what its answers depend on}."""
     model = [data_key, cfg.model.name, dtype, cfg.train.max_length, cfg.generation.model_dump(exclude={"batch_tokens"})]
     keys = {system: model if system in untuned(cfg) else [*model, merged_key] for system in answering(cfg)}
-    keys |= {system: [*key, cfg.evaluation.open_rows] for system, key in keys.items() if system.endswith("_open")}
+    context = [cfg.open_rows, cfg.train.context_tokens, cfg.train.context_order]
+    keys |= {system: [*key, *context] for system, key in keys.items() if system.endswith("_open")}
     keys |= {"copy_title": [data_key], "nearest": [data_key]}
     return {system: fingerprint(value) for system, value in keys.items()}
 
@@ -165,7 +166,13 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
         pairs = [(to_generate[position][0], answer) for position, answer in zip(positions, answers, strict=True)]
         store.add(replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in pairs)
 
-    prompts = [open_prompt(row["input_text"], inputs.passages.get(row["uid"], ())) for _, row in to_generate]
+    t = cfg.train
+    prompts = [
+        context_prompt(
+            tokenizer, row["input_text"], inputs.passages.get(row["uid"], ()), t.context_tokens, t.context_order
+        )
+        for _, row in to_generate
+    ]
     answer_prompts(model, tokenizer, prompts, cfg.generation, f"{inputs.system}: answers", on_batch, inputs.few_shot)
     del model
     gc.collect()

@@ -10,10 +10,8 @@ a finite number; where a metric is undefined (an empty answer, say) its class st
 
 from __future__ import annotations
 
-import multiprocessing
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from functools import lru_cache
 
 import datasets
@@ -26,9 +24,9 @@ from sacrebleu.metrics import CHRF
 from ftlib.data.lexical import FUNCTION_WORDS, unsupported, words
 from ftlib.evaluation.metric_table import _ROUGE, GRAM, LONG_GRAM
 from ftlib.prompts.templates import PREFIX, strip_prefix
-from ftlib.runtime import hardware
+from ftlib.runtime.processes import in_processes
 
-SHARE = 125  # rows a process should have at least: starting one takes as long as scoring some hundred rows
+SHARE = 125  # rows a process should score at least; two or three processes save less than they cost to start
 
 Rows = dict[str, list[float]]
 
@@ -80,7 +78,7 @@ class Rouge(RowMetric):
 
     def rows(self, answers, references):
         """Compute ROUGE of each row."""
-        scores = in_processes(_rouge, list(zip(answers, references, strict=True)))
+        scores = in_processes(_rouge, list(zip(answers, references, strict=True)), SHARE, least=4)
         fields = {"": "fmeasure", "_p": "precision", "_r": "recall"}
         return {
             name + end: [float(getattr(score[name], field)) for score in scores]
@@ -93,23 +91,6 @@ def _rouge(pairs: list[tuple[str, str]]) -> list[dict]:
     """Compute rouge_score's scores of (answer, reference) pairs."""
     scorer = rouge_scorer.RougeScorer(list(_ROUGE), tokenizer=_StemTokenizer())
     return [scorer.score(_lines(reference), _lines(answer)) for answer, reference in pairs]
-
-
-def in_processes(work: Callable[[list], list], items: list) -> list:
-    """Compute `work(items)`, split over the cores if there are many of both."""
-    count = min(hardware.usable_cores(), len(items) // SHARE)
-    if count < 4:  # two processes save less than they cost to start
-        return work(items)
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)  # no plain fork: this process may hold a GPU and threads
-    if method == "forkserver":
-        context.set_forkserver_preload([__name__])
-    chunks = [items[start::count] for start in range(count)]  # every chunk has short and long texts
-    results: list = [None] * len(items)
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
-        for start, values in enumerate(pool.map(work, chunks)):
-            results[start::count] = values
-    return results
 
 
 class _StemTokenizer(tokenizers.Tokenizer):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ftlib.config.settings import Config, ConfigError
-from ftlib.data.cleaning import normalize
 from ftlib.prompts.templates import Passages, Turns
 from ftlib.retrieval.bm25_index import Index
+from ftlib.retrieval.passages import similar_rows
 
 
 def row_counts(cfg: Config, sizes: Mapping[str, int], unseen: str = "test") -> tuple[dict[str, int], list[str]]:
@@ -53,13 +53,13 @@ def choose_rows(
 
 def untuned(cfg: Config) -> tuple[str, ...]:
     """Return the systems in which the base model answers."""
-    enabled = {"base": True, "base_one_shot": cfg.evaluation.one_shot, "base_open": cfg.evaluation.open_book}
+    enabled = {"base": True, "base_one_shot": cfg.evaluation.one_shot, "base_open": cfg.with_retrieval}
     return tuple(system for system, is_enabled in enabled.items() if is_enabled)
 
 
 def answering(cfg: Config) -> tuple[str, ...]:
     """Return the systems in which a model answers."""
-    return (*untuned(cfg), *(("tuned", "tuned_open") if cfg.evaluation.open_book else ("tuned",)))
+    return (*untuned(cfg), *(("tuned", "tuned_open") if cfg.with_retrieval else ("tuned",)))
 
 
 def systems_of(cfg: Config) -> tuple[str, ...]:
@@ -90,12 +90,12 @@ def passages_for(system: str, cfg: Config, index: Index | None, rows: dict[str, 
     Only training rows are used, so that no held-out row is read; rows with the title or the text of the asked row are
     excluded.
     """
-    if not system.endswith("_open"):
+    if not system.endswith("_open") or index is None:
         return {}
-    passages: dict[str, Passages] = {}
-    for row in (row for split_rows in rows.values() for row in split_rows):
-        excluded = {normalize(row["title"]), normalize(row["content"])}
-        near = index.search(row["title"], k=cfg.evaluation.open_rows + 5, splits=("train",), without=(row["uid"],))
-        others = [(s.title, s.content) for s in near if not excluded & {normalize(s.title), normalize(s.content)}]
-        passages[row["uid"]] = others[: cfg.evaluation.open_rows]
-    return passages
+    asked, training = [row for split_rows in rows.values() for row in split_rows], index.dataset["train"]
+    titles, contents = list(training["title"]), list(training["content"])
+    found = similar_rows(index, asked, cfg.open_rows, progress="passages")
+    return {
+        row["uid"]: [(titles[position], contents[position]) for position in positions]
+        for row, positions in zip(asked, found, strict=True)
+    }

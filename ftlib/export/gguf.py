@@ -24,6 +24,7 @@ from ftlib.generation.batched import answer_prompts
 from ftlib.models.checks import gguf_problem
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import encode_prompt, end_ids, end_of_turn_id
+from ftlib.prompts.templates import open_prompt
 from ftlib.runtime import hardware
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
@@ -258,12 +259,25 @@ def modelfile(cfg: Config, tokenizer, file: str, ends: list[int]) -> str:
         "top_p": generation.top_p if generation.do_sample else 1,
         "repeat_penalty": generation.repetition_penalty,  # Ollama's own default is 1.1
         "num_predict": generation.max_new_tokens,
-        "num_ctx": cfg.train.max_length + generation.max_new_tokens,
+        "num_ctx": cfg.train.max_length
+        + (cfg.train.context_tokens if cfg.with_retrieval else 0)
+        + generation.max_new_tokens,
     }
     lines = [f"FROM ./{file}", f'TEMPLATE """{ollama_template(tokenizer)}"""']
     lines += [f"# {line}" for line in without_counterpart(generation)]
+    if cfg.train.context_rows:
+        lines += [f"# {line}" for line in passages_note(cfg)]
     lines += [f"PARAMETER stop {json.dumps(tokenizer.decode([end]), ensure_ascii=False)}" for end in ends]
     return "\n".join([*lines, *(f"PARAMETER {name} {value}" for name, value in parameters.items())]) + "\n"
+
+
+def passages_note(cfg: Config) -> list[str]:
+    """Return sentences about the prompts of a model that was trained with passages: Ollama does not retrieve."""
+    prompt = open_prompt("(the question as usual)", [("(its title)", "(its text)")])
+    return [
+        f"trained with up to {cfg.train.context_rows} catalog rows in the prompt; Ollama retrieves none, so add them:",
+        *(f"  {line}".rstrip() for line in prompt.splitlines()),
+    ]
 
 
 def without_counterpart(generation) -> list[str]:

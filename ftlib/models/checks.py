@@ -180,6 +180,12 @@ def check_lengths(cfg: Config, tokenizer, config) -> None:
             raise ConfigError(
                 f"{key} = {cfg.get(key)}: {cfg.model.name} has {positions} positions; allowed is at most that"
             )
+    if positions and cfg.train.context_rows and cfg.train.row_length > positions:
+        raise ConfigError(
+            f"train.context_tokens = {cfg.train.context_tokens}: with train.max_length = {cfg.train.max_length} a row has up to "
+            f"{cfg.train.row_length} tokens, and {cfg.model.name} has {positions} positions; allowed is at most "
+            f"{positions - cfg.train.max_length}"
+        )
     longest = max(
         len(encode_prompt(tokenizer, build_prompt("a", question))) for question in questions_of(cfg.data.questions)
     )

@@ -56,8 +56,9 @@ def recorded_settings(run: Run, before: str) -> dict:
 
 
 def inputs_of(name: str, cfg: Config) -> tuple[str, ...]:
-    """Return the stages that a stage reads; an evaluation with retrieval reads the index too."""
-    return (*READS[name], "index") if name == "evaluation" and cfg.evaluation.open_book else READS[name]
+    """Return the stages that a stage reads; training and evaluation with passages in the prompts read the index too."""
+    searches = {"adapter": cfg.train.context_rows > 0, "evaluation": cfg.with_retrieval}
+    return (*READS[name], "index") if searches.get(name) else READS[name]
 
 
 def stage_key(name: str, cfg: Config, run: Run) -> StageKey:
@@ -213,9 +214,12 @@ def _index(cfg: Config, run: Run, folder: Path) -> dict:
 
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
     from ftlib.reporting.plots import loss_plot
+    from ftlib.retrieval.passages import training_passages
     from ftlib.training.fine_tuning import train
 
-    result = train(cfg, load_dataset(run), folder, run.stage("dataset").path / "encoded")
+    dataset, cached = load_dataset(run), run.stage("dataset").path
+    passages = training_passages(cfg, dataset, run.stage("index").path, cached / "passages")
+    result = train(cfg, dataset, folder, cached / "encoded", passages)
     if distributed.first():
         loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
     return result
@@ -252,7 +256,7 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         "git_commit": adapter["git_commit"],
     }
     dataset = load_dataset(run)
-    index = Index.open(dataset, run.stage("index").path) if cfg.evaluation.open_book else None
+    index = Index.open(dataset, run.stage("index").path) if cfg.with_retrieval else None
     inputs = Inputs(
         dataset,
         run.stage("merged").path,

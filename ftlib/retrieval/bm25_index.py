@@ -53,6 +53,7 @@ ROW_TITLE = (
     0.25  # weight of the row's title words that the query lacks, relative to the query's words that the row lacks
 )
 CANDIDATES = 50  # rows with the highest BM25 scores that are compared with the query word by word
+CACHED_ROWS = 20_000  # rows whose words stay in memory, for the search of many titles
 # Words in more than this share of the rows, and in more rows than this, are skipped: they cost most of the time and help little.
 FREQUENT = 0.25, 5000
 
@@ -105,10 +106,47 @@ class Match:
         return (-self.agreement, -self.word_pairs, -self.bm25, self.position)
 
 
+@dataclass(frozen=True)
+class RowWords:
+    """The words of a row, as ranking needs them.
+
+    Attributes:
+        title: {word of the title: its idf weight}.
+        total: sum of these weights.
+        pairs: pairs of adjacent words of the title.
+        text: words of the description.
+    """
+
+    title: dict[str, float]
+    total: float
+    pairs: set[tuple[str, str]]
+    text: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Query:
+    """The words of a title that is searched for.
+
+    Attributes:
+        spellings: of each word, see `Index._spellings`.
+        weights: idf weight of each word.
+        words: all spellings, without repetition.
+        pairs: pairs of adjacent words.
+    """
+
+    spellings: list[list[str]]
+    weights: list[float]
+    words: list[str]
+    pairs: set[tuple[str, str]]
+
+
 class Index:
     """Search index over titles and descriptions of a data set: `build` it once, then `open` it."""
 
     def __init__(self, dataset, titles, texts, threshold: float):
+        self.folder: Path | None = None
+        self._row_words: dict[int, RowWords] = {}
+        self._word_weights: dict[str, float] = {}
         self.dataset = {split: rows.select_columns(COLUMNS) for split, rows in dataset.items()}
         self.titles, self.texts, self.threshold = titles, texts, threshold
         self.starts = dict(zip(dataset, np.cumsum([0, *map(len, dataset.values())]).tolist(), strict=False))
@@ -125,7 +163,9 @@ class Index:
             folder: the folder that `build` wrote.
         """
         titles, texts = (bm25s.BM25.load(folder / name, mmap=True, show_progress=False) for name in FIELDS)
-        return cls(dataset, titles, texts, read_json(folder / "threshold.json")["threshold"])
+        index = cls(dataset, titles, texts, read_json(folder / "threshold.json")["threshold"])
+        index.folder = folder
+        return index
 
     @cached_property
     def _by_length(self) -> dict[int, list[str]]:
@@ -154,28 +194,46 @@ class Index:
         self, title: str, question: str = "", k: int = 3, splits: Collection[str] = (), without: Collection[str] = ()
     ) -> list[Source]:
         """Return the k best rows, including those below the threshold; arguments as `sources`."""
-        query = [self._spellings(word) for word in dict.fromkeys(fold(title))]
-        title_words = [word for spellings in query for word in spellings]
-        words = [*title_words, *question_words(question)]
-        scores = self._scores(self.titles, title_words) + TEXT_WEIGHT * self._scores(self.texts, words)
+        matches, words = self._matches(title, question, splits, len(without))
+        return [self._source(match, words) for match in matches if match.row["uid"] not in without][:k]
+
+    def positions(
+        self, title: str, k: int, splits: Collection[str] = (), without: Collection[int] = ()
+    ) -> list[tuple[str, int]]:
+        """Return (split, row index) of the k best rows for a title, best first.
+
+        Args:
+            title: of a product.
+            k: maximum number of rows; as many are found, unless fewer share a word with the title.
+            splits: search only these (default: all).
+            without: positions in the concatenated splits to exclude.
+        """
+        matches, _ = self._matches(title, "", splits, excluded=without)
+        return [(match.split, match.position - self.starts[match.split]) for match in matches[:k]]
+
+    def _matches(
+        self, title: str, question: str, splits: Collection[str], extra: int = 0, excluded: Collection[int] = ()
+    ) -> tuple[list[Match], set[str]]:
+        """Return the candidates, best first, and the words that were searched for.
+
+        Args:
+            title, question, splits: as in `sources`.
+            extra: candidates beyond CANDIDATES.
+            excluded: positions that are no candidates.
+        """
+        query = self._query(title)
+        words = [*query.words, *question_words(question)]
+        scores = self._scores(self.titles, query.words) + TEXT_WEIGHT * self._scores(self.texts, words)
         for split, rows in self.dataset.items():
             if splits and split not in splits:
                 scores[self.starts[split] : self.starts[split] + len(rows)] = 0
-        positions = self._highest(scores, CANDIDATES + len(without))
-        pairs = adjacent_pairs([spellings[0] for spellings in query])
-        matches = [
-            Match(
-                agreement=self._agreement(query, row),
-                word_pairs=len(pairs & adjacent_pairs(fold(row["title"]))),
-                bm25=float(scores[position]),
-                position=position,
-                split=split,
-                row=row,
-            )
-            for position, split, row in self._rows_at(positions)
-            if row["uid"] not in without
-        ]
-        return [self._source(match, {*words}) for match in sorted(matches, key=Match.rank)[:k]]
+        scores[list(excluded)] = 0
+        matches = []
+        for position, split, row in self._rows_at(self._highest(scores, CANDIDATES + extra)):
+            row_words = self._words_of(position, row)
+            agreement, word_pairs = self._agreement(query, row_words), len(query.pairs & row_words.pairs)
+            matches.append(Match(agreement, word_pairs, float(scores[position]), position, split, row))
+        return sorted(matches, key=Match.rank), {*words}
 
     def _highest(self, scores: np.ndarray, count: int) -> list[int]:
         """Return the positions of the `count` highest positive scores, best first, ties by position."""
@@ -216,34 +274,54 @@ class Index:
             for column_idx, position in enumerate(in_split):
                 yield position, split, {name: values[column_idx] for name, values in columns.items()}
 
-    def _agreement(self, query: list[list[str]], row: dict) -> float:
+    def _query(self, title: str) -> Query:
+        spellings = [self._spellings(word) for word in dict.fromkeys(fold(title))]
+        return Query(
+            spellings,
+            [max(map(self._weight, alternatives)) for alternatives in spellings],
+            list(dict.fromkeys(word for alternatives in spellings for word in alternatives)),
+            adjacent_pairs([alternatives[0] for alternatives in spellings]),
+        )
+
+    def _agreement(self, query: Query, row: RowWords) -> float:
         """Return the agreement of a row with the query, 0 to 1.
 
         It is the share of the query's idf weight that the row covers: a word counts fully if it is in the row's title, half if
         it is only in the description. Words of the row's title that are not in the query lower the result by at most a factor
         of 1 + ROW_TITLE; their weight is small because people type less than retailers write. A word that is in no title weighs
         as much as one that is in a single title.
-
-        Args:
-            query: the spellings of each query word.
-            row: with title and content.
         """
-        title_words, text_words = set(fold(row["title"])), set(fold(row["content"]))
-        total = agreed = 0.0
-        for spellings in query:
-            weight = self._weight(spellings)
-            total += weight
-            agreed += weight * (1.0 if title_words & {*spellings} else 0.5 if text_words & {*spellings} else 0.0)
+        agreed = 0.0
+        for spellings, weight in zip(query.spellings, query.weights, strict=True):
+            if any(word in row.title for word in spellings):
+                agreed += weight
+            elif any(word in row.text for word in spellings):
+                agreed += 0.5 * weight
+        total = sum(query.weights)
         if not total:
             return 0.0
-        weights = {word: self._weight([word]) for word in title_words}
-        query_words = {word for spellings in query for word in spellings}
-        covered = sum(weights[word] for word in title_words & query_words) / max(sum(weights.values()), 1e-9)
+        # in the query's order: the sum of a set's words would differ in its last digit from process to process
+        covered = sum(row.title.get(word, 0.0) for word in query.words) / max(row.total, 1e-9)
         return agreed / total * (1 + ROW_TITLE * covered) / (1 + ROW_TITLE)
 
-    def _weight(self, spellings: Collection[str]) -> float:
-        ids = self.titles.get_tokens_ids(list(spellings))
-        return float(self.weights[ids].max()) if ids else float(np.log(1 + (self.rows - 0.5) / 1.5))
+    def _words_of(self, position: int, row: dict) -> RowWords:
+        """Return the words of a row; those of CACHED_ROWS rows stay in memory."""
+        words = self._row_words.get(position)
+        if words is None:
+            if len(self._row_words) >= CACHED_ROWS:
+                self._row_words.clear()
+            title_words, text_words = fold(row["title"]), frozenset(map(sys.intern, fold(row["content"])))
+            title = {word: self._weight(word) for word in dict.fromkeys(title_words)}
+            words = RowWords(title, sum(title.values()), adjacent_pairs(title_words), text_words)
+            self._row_words[position] = words
+        return words
+
+    def _weight(self, word: str) -> float:
+        """Return the idf weight of a word; a word that is in no title weighs as much as one in a single title."""
+        if word not in self._word_weights:
+            ids = self.titles.get_tokens_ids([word])
+            self._word_weights[word] = float(self.weights[ids[0]] if ids else np.log(1 + (self.rows - 0.5) / 1.5))
+        return self._word_weights[word]
 
     def _spellings(self, word: str) -> list[str]:
         """Return the word itself if a title has it, else up to three vocabulary words within edit distance 1.

@@ -300,11 +300,11 @@ def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]
         while remaining > 0:
             more(remaining)
             remaining -= len(lengths)
-        return plan_steps(lengths, order, rows, t.max_length)
+        return plan_steps(lengths, order, rows, t.row_length)
     steps: list = []
     while len(steps) <= t.max_steps:  # the last step of a plan may be incomplete
         more(len(lengths))
-        steps = plan_steps(lengths, order, rows, t.max_length)
+        steps = plan_steps(lengths, order, rows, t.row_length)
     return steps[: t.max_steps]
 
 
@@ -312,12 +312,12 @@ def fixed_parts(cfg: Config, precision: Precision, model, examples: list, pad_id
     """Return the arguments of `FixedTrainer` beyond the Trainer's: data set, collator and step."""
     lengths = [len(example["input_ids"]) for example in examples]
     processes = distributed.world()
-    rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.max_length) / processes) * processes
+    rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.row_length) / processes) * processes
     dtype = torch.bfloat16 if precision.bf16 else None
     on_gpu = hardware.cuda_capability() is not None
     return {
-        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.max_length, pad_id, processes),
+        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.row_length, pad_id, processes),
         "data_collator": only,
-        "step_function": FixedStep(model, dtype, on_gpu, on_gpu, longest=cfg.train.max_length),
+        "step_function": FixedStep(model, dtype, on_gpu, on_gpu, longest=cfg.train.row_length),
         "max_norm": cfg.train.max_grad_norm,
     }

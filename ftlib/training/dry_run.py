@@ -195,7 +195,7 @@ def _validation(trainer: ExamplesTrainer) -> tuple[int, float]:
     examples = distributed.mine(trainer.validation)
     if trainer.args.eval_strategy == "no" or not examples:
         return 0, 0.0
-    rows = pack([len(example["input_ids"]) for example in examples], trainer.max_length)
+    rows = pack([len(example["input_ids"]) for example in examples], trainer.row_length)
     batch = [examples[example_idx] for row in rows[:ROWS_PER_BATCH] for example_idx in row]
     return math.ceil(len(rows) / ROWS_PER_BATCH), [_seconds(lambda: trainer.score(batch)) for _ in range(2)][1]
 

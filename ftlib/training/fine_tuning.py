@@ -12,6 +12,7 @@ import functools
 import math
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from ftlib.models.checks import check_base
 from ftlib.models.loading import Precision, check_model, load_base, load_tokenizer, lora_config, precision, weight_bytes
 from ftlib.prompts.encoding import Example
 from ftlib.prompts.packing import Flat, make_collator
+from ftlib.prompts.templates import Passages
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
@@ -124,11 +126,18 @@ def training_arguments(
     )
 
 
-def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) -> tuple[ExamplesTrainer, dict]:
+def build_trainer(
+    cfg: Config,
+    dataset,
+    folder: Path,
+    cache_folder: Path | None = None,
+    passages: Mapping[str, Passages] | None = None,
+) -> tuple[ExamplesTrainer, dict]:
     """Build everything up to the first step: model, encoded rows, arguments.
 
     Args:
         cache_folder: where encoded rows are cached for the next training (see `token_cache`), or None.
+        passages: {uid: retrieved rows in its prompt}, see `retrieval.passages.training_passages`.
 
     Returns:
         The trainer, and what the manifest records of it.
@@ -138,7 +147,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
     same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
     started = time.perf_counter()
-    examples, validation = encode_splits(cfg, tokenizer, dataset, cache_folder)
+    examples, validation = encode_splits(cfg, tokenizer, dataset, cache_folder, passages)
     encode_seconds = time.perf_counter() - started
     base = load_base(cfg, chosen)
     base_bytes = weight_bytes(base)
@@ -148,7 +157,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
         batches = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
         kind, steps = FixedTrainer, len(batches["train_dataset"].steps)
     else:
-        collator = make_collator(cfg.train.batching, tokenizer.pad_token_id, cfg.train.max_length)
+        collator = make_collator(cfg.train.batching, tokenizer.pad_token_id, cfg.train.row_length)
         kind, steps = ExamplesTrainer, count_steps(cfg, len(examples))
         batches = {"train_dataset": examples, "data_collator": collator}
     progress = Progress(folder / "train_log.jsonl")
@@ -160,7 +169,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
         callbacks=[progress, *stopping],
         validation=validation,
         pad_id=tokenizer.pad_token_id,
-        max_length=cfg.train.max_length,
+        row_length=cfg.train.row_length,
         warmup_from=cfg.train.warmup_from,
         **batches,
     )
@@ -174,6 +183,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "base_mib": round(base_bytes / 2**20, 1),
         "examples": len(examples),
+        "examples_with_passages": sum(uid in (passages or {}) for uid in dataset["train"]["uid"]),
         "cut_examples": int(examples.cut.sum()),
         "mean_tokens": round(len(examples.ids) / len(examples), 1),
         "encode_seconds": round(encode_seconds, 2),
@@ -181,18 +191,26 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
     }
 
 
-def encode_splits(cfg: Config, tokenizer, dataset, cache_folder: Path | None) -> tuple[Flat, list[Example]]:
+def encode_splits(
+    cfg: Config, tokenizer, dataset, cache_folder: Path | None, passages: Mapping[str, Passages] | None = None
+) -> tuple[Flat, list[Example]]:
     """Encode the training rows as configured, and the validation rows with the labels by which every recipe is measured."""
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
-    examples = encoded(tokenizer, dataset["train"], cfg.train, cache_folder)
-    return examples, list(encoded(tokenizer, held_out, cfg.train.as_measured(), cache_folder))
+    examples = encoded(tokenizer, dataset["train"], cfg.train, cache_folder, passages)
+    return examples, list(encoded(tokenizer, held_out, cfg.train.as_measured(), cache_folder, passages))
 
 
-def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) -> dict:
+def train(
+    cfg: Config,
+    dataset,
+    folder: Path,
+    cache_folder: Path | None = None,
+    passages: Mapping[str, Passages] | None = None,
+) -> dict:
     """Train and write the adapter into `folder`; resume from a checkpoint that is there. Returns what the manifest records.
 
     Args:
-        cache_folder: as in `build_trainer`.
+        cache_folder, passages: as in `build_trainer`.
 
     Raises:
         TrainingFailed: the training diverged.
@@ -202,7 +220,9 @@ def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) 
     while True:
         checkpoint = distributed.agree(last_checkpoint(folder) if distributed.first() else None)
         done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        build = functools.partial(build_trainer, dataset=dataset, folder=folder, cache_folder=cache_folder)
+        build = functools.partial(
+            build_trainer, dataset=dataset, folder=folder, cache_folder=cache_folder, passages=passages
+        )
         trainer, record = fit(cfg, build, folder / CHECKPOINTS, done)
         hardware.forget_peak()
         started = time.perf_counter()

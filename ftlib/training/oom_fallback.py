@@ -153,6 +153,8 @@ def next_change(cfg: Config, trainer: ExamplesTrainer) -> tuple[str, dict]:
 def advice(cfg: Config) -> str:
     """Return what the user can set where memory runs out, the settings that change least first."""
     ways = [f"a smaller train.max_length (now {cfg.train.max_length})", f"a smaller lora.r (now {cfg.lora.r})"]
+    if cfg.train.context_rows:
+        ways.insert(0, f"a smaller train.context_tokens (now {cfg.train.context_tokens})")
     if cfg.model.quantization != "nf4":
         ways.insert(0, "model.quantization=nf4")
     return f"set {', '.join(ways)} or a smaller model.name"

@@ -7,29 +7,36 @@ rows. `ftlib train` caches in `<run>/dataset/encoded/<key>/`, so the cache is re
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from ftlib.prompts import encoding, templates
 from ftlib.prompts.packing import Flat, to_flat
+from ftlib.prompts.templates import Passages
 from ftlib.runtime import distributed
 from ftlib.runtime.files import build_once, file_fingerprint, fingerprint
 
 
-def encoded(tokenizer, rows, train_config, cache_folder: Path | None) -> Flat:
-    """Encode rows as `train_config` says, or read them from the cache in `cache_folder` (None: no cache). Rank 0 encodes."""
-    key = key_of(tokenizer, rows, train_config) if cache_folder else None
+def encoded(
+    tokenizer, rows, train_config, cache_folder: Path | None, passages: Mapping[str, Passages] | None = None
+) -> Flat:
+    """Encode rows as `train_config` says, or read them from the cache in `cache_folder` (None: no cache). Rank 0 encodes.
+
+    passages: {uid: catalog rows in its prompt}.
+    """
+    key = key_of(tokenizer, rows, train_config, passages or {}) if cache_folder else None
     if key is None:
-        return to_flat(encoding.encode_rows(tokenizer, rows, train_config))
+        return to_flat(encoding.encode_rows(tokenizer, rows, train_config, passages=passages))
     folder = cache_folder / key
     if distributed.first():
         with build_once(folder) as partial:
             if partial:
-                save(encoding.encode_rows(tokenizer, rows, train_config), partial)
+                save(encoding.encode_rows(tokenizer, rows, train_config, passages=passages), partial)
     distributed.wait()
     return load(folder)
 
 
-def key_of(tokenizer, rows, train_config) -> str | None:
+def key_of(tokenizer, rows, train_config, passages: Mapping[str, Passages]) -> str | None:
     """Return a fingerprint of everything that determines ids and labels; None for a tokenizer or rows without one."""
     import tokenizers
     import transformers
@@ -45,6 +52,7 @@ def key_of(tokenizer, rows, train_config) -> str | None:
             "rows": rows_are,
             "tokenizer": [content, tokenizer.chat_template, tokenizer.bos_token_id, tokenizer.eos_token_id],
             "settings": encoding.encoding_settings(train_config),
+            "passages": fingerprint({uid: passages[uid] for uid in rows["uid"] if uid in passages}),
             "code": [file_fingerprint(Path(module.__file__)) for module in (encoding, templates)],
             "versions": [transformers.__version__, tokenizers.__version__],
         }

@@ -39,10 +39,10 @@ def _loss(outputs, labels, num_items_in_batch=None):
 class ExamplesTrainer(Trainer):
     """The Trainer with our loss, our validation (the NLL that evaluation reports) and a count of real tokens."""
 
-    def __init__(self, *args, validation: list, pad_id: int, max_length: int, warmup_from: str = "first", **kwargs):
+    def __init__(self, *args, validation: list, pad_id: int, row_length: int, warmup_from: str = "first", **kwargs):
         super().__init__(*args, compute_loss_func=_loss, **kwargs)
         self.warmup_from = warmup_from
-        self.validation, self.pad_id, self.max_length = validation, pad_id, max_length
+        self.validation, self.pad_id, self.row_length = validation, pad_id, row_length
         self.counted, self.slots, self.paused = None, 0, 0.0
 
     def count_tokens(self, inputs) -> None:
@@ -91,7 +91,7 @@ class ExamplesTrainer(Trainer):
 
     def score(self, examples: list) -> tuple[list[float], list[int]]:
         """Return (nats, labeled tokens) of each example under the current weights."""
-        return answer_nll(self.model, examples, self.pad_id, self.max_length)
+        return answer_nll(self.model, examples, self.pad_id, self.row_length)
 
     def evaluate(self, *_, **__):
         """Compute nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""

@@ -160,7 +160,7 @@ def test_validation_counts_the_same_tokens_whatever_was_trained_on(tmp_path):
     losses = []
     for labels in ({}, {"train__loss_on": "all", "train__label_eos": False}):
         trainer, _ = fine_tuning.build_trainer(smoke.config(**FAST, **labels), smoke.dataset(), tmp_path)
-        losses.append(mean_nll(*answer_nll(trainer.model, trainer.validation, trainer.pad_id, trainer.max_length)))
+        losses.append(mean_nll(*answer_nll(trainer.model, trainer.validation, trainer.pad_id, trainer.row_length)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
