@@ -13,6 +13,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from ftlib.config.neutral import effective
 from ftlib.config.settings import Config, flatten
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage, StageKey
@@ -69,10 +70,8 @@ def stage_key(name: str, cfg: Config, run: Run) -> StageKey:
         inputs = {each: run.stage(each).manifest()["fingerprint"] for each in inputs_of(name, cfg)}
     settings = flatten(config)
     settings.pop("data.path", None)  # the file's content matters (see `inputs`), not its path
-    if not settings.get("data.use_damaged"):  # off: the same rows as before the setting existed
-        settings.pop("data.use_damaged", None)
     versions = [FORMAT, name] if name != "evaluation" else [FORMAT, name, DEFINITIONS]
-    return StageKey(fingerprint([*versions, settings, inputs]), config, inputs)
+    return StageKey(fingerprint([*versions, effective(settings), inputs]), config, inputs)
 
 
 def _data_fingerprint(cfg: Config, stage: Stage) -> str:
