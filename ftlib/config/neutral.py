@@ -12,6 +12,7 @@ from typing import Any
 # {key: the value with which everything is as before the key existed}
 NEUTRAL: dict[str, Any] = {
     "data.use_damaged": False,
+    "lora.variant": "lora",
 }
 # what is shown or written beside the results: no value of these changes a result
 WITHOUT_EFFECT: tuple[str, ...] = ()

@@ -1,5 +1,7 @@
 """Fine-tune with LoRA or QLoRA: small trainable matrices beside a frozen base (Hu et al. 2021; Dettmers et al. 2023).
 
+`lora.variant` = dora also trains the magnitude of each output (Liu et al. 2024), with PEFT's own layers.
+
 `train(cfg, dataset, folder)` writes the adapter, `train_log.jsonl` and `trained_uids.txt`. The loop, resuming and mixed
 precision are those of the Hugging Face Trainer; labels, packing and the loss are ours, because they are what the course
 teaches. A step counts examples, not rows: 16 by default, as in the reference, packed into as few rows as they need.
