@@ -130,6 +130,7 @@ class TrainConfig(Section):
     eval_rows: Count
     save_steps: Count
     log_steps: Count
+    report_to: list[Literal["tensorboard", "trackio"]]
     early_stopping: Count | None
 
     def as_measured(self) -> TrainConfig:

@@ -35,6 +35,7 @@ from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
 from ftlib.training.dry_run import format_duration, format_peak, plan
 from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, record_smaller
 from ftlib.training.token_cache import encoded
+from ftlib.training.trackers import Trackers, check_trackers
 from ftlib.training.trained_rows import TRAINED_UIDS, times_trained
 from ftlib.training.trainer import CHECKPOINTING, Diverged, ExamplesTrainer, Progress
 
@@ -135,6 +136,7 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
     Returns:
         The trainer, and what the manifest records of it.
     """
+    check_trackers(cfg)
     check_base(cfg)
     check_model(cfg)
     same_bits = hardware.be_deterministic()
@@ -153,13 +155,14 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
         collator = make_collator(cfg.train.batching, tokenizer.pad_token_id, cfg.train.max_length)
         kind, steps = ExamplesTrainer, count_steps(cfg, len(examples))
         batches = {"train_dataset": examples, "data_collator": collator}
-    progress = Progress(folder / "train_log.jsonl")
+    trackers = Trackers(cfg.train.report_to, folder)
+    progress = Progress(folder / "train_log.jsonl", (trackers.report,))
     stopping = [EarlyStoppingCallback(cfg.train.early_stopping)] if cfg.train.early_stopping else []
     trainer = kind(
         model=model,
         args=training_arguments(cfg, chosen, folder, steps, fast),
         eval_dataset=validation,
-        callbacks=[progress, *stopping],
+        callbacks=[progress, trackers, *stopping],
         validation=validation,
         pad_id=tokenizer.pad_token_id,
         max_length=cfg.train.max_length,
