@@ -15,7 +15,7 @@ NEUTRAL: dict[str, Any] = {
     "lora.variant": "lora",
 }
 # what is shown or written beside the results: no value of these changes a result
-WITHOUT_EFFECT: tuple[str, ...] = ("train.report_to",)
+WITHOUT_EFFECT: tuple[str, ...] = ("train.report_to", "train.sample_rows")
 
 
 def effective(settings: Mapping[str, Any]) -> dict[str, Any]:

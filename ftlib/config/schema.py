@@ -131,6 +131,7 @@ class TrainConfig(Section):
     save_steps: Count
     log_steps: Count
     report_to: list[Literal["tensorboard", "trackio"]]
+    sample_rows: CountOrZero
     early_stopping: Count | None
 
     def as_measured(self) -> TrainConfig:

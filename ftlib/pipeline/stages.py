@@ -214,10 +214,17 @@ def _train(cfg: Config, run: Run, folder: Path) -> dict:
     from ftlib.reporting.plots import loss_plot
     from ftlib.training.fine_tuning import train
 
-    result = train(cfg, load_dataset(run), folder, run.stage("dataset").path / "encoded")
+    result = train(cfg, load_dataset(run), folder, run.stage("dataset").path / "encoded", rouge_l)
     if distributed.first():
         loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
     return result
+
+
+def rouge_l(answers: list[str], references: list[str]) -> dict[str, float]:
+    """Compute the mean ROUGE-L of samples during training, which imports no metric itself."""
+    from ftlib.evaluation.metrics import Rouge
+
+    return {"rougeL": Rouge().compute(predictions=answers, references=references)["rougeL"]}
 
 
 def _merge(cfg: Config, run: Run, folder: Path) -> dict:

@@ -286,6 +286,12 @@ class FixedTrainer(ExamplesTrainer):
         with eager(self.step_function.decoder.layers):
             return super().score(examples)
 
+    @contextlib.contextmanager
+    def generating(self):
+        """Yield the model as `ExamplesTrainer.generating` does, with uncompiled layers."""
+        with eager(self.step_function.decoder.layers), super().generating() as model:
+            yield model
+
     def floating_point_ops(self, inputs) -> int:
         """Return 0: counting would iterate over all weights in every step."""
         return 0

@@ -34,6 +34,7 @@ from ftlib.training.checkpoints import CHECKPOINTS, last_checkpoint, resume
 from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
 from ftlib.training.dry_run import format_duration, format_peak, plan
 from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, record_smaller
+from ftlib.training.samples import Samples, Score
 from ftlib.training.token_cache import encoded
 from ftlib.training.trackers import Trackers, check_trackers
 from ftlib.training.trained_rows import TRAINED_UIDS, times_trained
@@ -127,11 +128,14 @@ def training_arguments(
     )
 
 
-def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) -> tuple[ExamplesTrainer, dict]:
+def build_trainer(
+    cfg: Config, dataset, folder: Path, cache_folder: Path | None = None, score: Score | None = None
+) -> tuple[ExamplesTrainer, dict]:
     """Build everything up to the first step: model, encoded rows, arguments.
 
     Args:
         cache_folder: where encoded rows are cached for the next training (see `token_cache`), or None.
+        score: computes metrics of the samples (see `samples`), or None.
 
     Returns:
         The trainer, and what the manifest records of it.
@@ -157,12 +161,15 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
         batches = {"train_dataset": examples, "data_collator": collator}
     trackers = Trackers(cfg.train.report_to, folder)
     progress = Progress(folder / "train_log.jsonl", (trackers.report,))
+    held_out = dataset["validation"]
+    shown = list(held_out.select(range(min(cfg.train.sample_rows, len(held_out)))))
+    samples = Samples(shown, tokenizer, cfg.generation, score)
     stopping = [EarlyStoppingCallback(cfg.train.early_stopping)] if cfg.train.early_stopping else []
     trainer = kind(
         model=model,
         args=training_arguments(cfg, chosen, folder, steps, fast),
         eval_dataset=validation,
-        callbacks=[progress, trackers, *stopping],
+        callbacks=[progress, trackers, samples, *stopping],
         validation=validation,
         pad_id=tokenizer.pad_token_id,
         max_length=cfg.train.max_length,
@@ -170,7 +177,8 @@ def build_trainer(cfg: Config, dataset, folder: Path, cache_folder: Path | None 
         **batches,
     )
     trainer.remove_callback(PrinterCallback)  # it prints raw dicts next to our bar
-    progress.trainer, trainer.progress, trainer.tokenizer_for_saving = trainer, progress, tokenizer
+    samples.trainer = progress.trainer = trainer
+    trainer.progress, trainer.tokenizer_for_saving = progress, tokenizer
     return trainer, {
         "seed": cfg.train.seed,
         "deterministic": same_bits,
@@ -193,11 +201,11 @@ def encode_splits(cfg: Config, tokenizer, dataset, cache_folder: Path | None) ->
     return examples, list(encoded(tokenizer, held_out, cfg.train.as_measured(), cache_folder))
 
 
-def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) -> dict:
+def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None, score: Score | None = None) -> dict:
     """Train and write the adapter into `folder`; resume from a checkpoint that is there. Returns what the manifest records.
 
     Args:
-        cache_folder: as in `build_trainer`.
+        cache_folder, score: as in `build_trainer`.
 
     Raises:
         TrainingFailed: the training diverged.
@@ -207,7 +215,7 @@ def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) 
     while True:
         checkpoint = distributed.agree(last_checkpoint(folder) if distributed.first() else None)
         done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        build = functools.partial(build_trainer, dataset=dataset, folder=folder, cache_folder=cache_folder)
+        build = functools.partial(build_trainer, dataset=dataset, folder=folder, cache_folder=cache_folder, score=score)
         trainer, record = fit(cfg, build, folder / CHECKPOINTS, done)
         hardware.forget_peak()
         started = time.perf_counter()
@@ -255,7 +263,7 @@ def train(cfg: Config, dataset, folder: Path, cache_folder: Path | None = None) 
 
 def last_rate(folder: Path) -> int | None:
     """Return the last tokens/s in the log: from before an interruption, if all steps were taken by then."""
-    rates = [line["tokens_per_s"] for line in read_jsonl(folder / "train_log.jsonl")]
+    rates = [line["tokens_per_s"] for line in read_jsonl(folder / "train_log.jsonl") if "tokens_per_s" in line]
     return rates[-1] if rates else None
 
 

@@ -6,10 +6,11 @@ its share of a step; rank 0 prints and writes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -104,6 +105,18 @@ class ExamplesTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    @contextlib.contextmanager
+    def generating(self) -> Iterator:
+        """Yield the model under its adapter in evaluation mode and mixed precision; restore mode and random state."""
+        model, training = self.model, self.model.training
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        model.eval()
+        try:
+            with torch.random.fork_rng(devices), self.accelerator.autocast():
+                yield model.get_base_model() if hasattr(model, "peft_config") else model
+        finally:
+            model.train(training)
+
     def _save_checkpoint(self, *args, **kwargs):
         started = time.perf_counter()
         trained = (weight for weight in self.model.parameters() if weight.requires_grad)
@@ -157,8 +170,8 @@ class Progress(TrainerCallback):
         self._first, self._began = state.global_step, time.perf_counter()
         if not distributed.first():
             return
-        # the log of the resumed run, up to its checkpoint
-        lines = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]
+        # the log of the resumed run, up to its checkpoint; nothing of an attempt that did not reach one
+        lines = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step and self._first]
         write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in lines))
         self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
 

@@ -42,15 +42,15 @@ def test_an_unknown_tracker_is_refused():
 def test_tensorboard_has_the_figures_of_the_log(tmp_path):
     """Other names than the log's, or other steps, make two curves of one training."""
     pytest.importorskip("tensorboard", reason="an extra")
-    cfg = config(**{"train.report_to": ["tensorboard"]})
-    fine_tuning.train(cfg, smoke.dataset(), tmp_path / "adapter")
+    cfg = config(**{"train.report_to": ["tensorboard"], "train.sample_rows": 1})
+    fine_tuning.train(cfg, smoke.dataset(), tmp_path / "adapter", score=lambda *_: {"rougeL": 0.5})
     found, log = scalars(tmp_path / "trackers" / "training-001"), read_jsonl(tmp_path / "adapter" / "train_log.jsonl")
     expected: dict = {}
     for line in log:
-        for name in line.keys() - {"step"}:
+        for name in line.keys() - {"step", "samples"}:
             expected.setdefault(name, []).append(line["step"])
-    assert found == expected
-    assert {"loss", "validation_loss", "learning_rate", "grad_norm", "tokens_per_s"} <= found.keys()
+    assert found == expected and found["rougeL"] == [0, 2, 4]
+    assert {"loss", "validation_loss", "learning_rate", "grad_norm", "tokens_per_s", "stops"} <= found.keys()
 
 
 def test_a_resumed_training_continues_its_curves(tmp_path, monkeypatch):
