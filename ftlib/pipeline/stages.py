@@ -39,7 +39,7 @@ READS = {
 MODEL_STAGES = ("adapter", "merged", "evaluation")
 SHARED = ("adapter", "evaluation")  # built by all processes; rank 0 builds the others
 MIN_EXPECTED = 5  # seconds; shorter stages print no estimate
-KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers carry their own fingerprints
+KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json", "retention.json")}  # they carry their own fingerprints
 
 
 def default_run(cfg: Config) -> Path:

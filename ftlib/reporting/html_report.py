@@ -12,9 +12,10 @@ from importlib import resources
 from pathlib import Path
 
 from ftlib.evaluation.metric_table import BETTER_TEXT, METRICS
+from ftlib.evaluation.retention import WINDOW
 from ftlib.reporting import plots
 from ftlib.reporting.sentences import findings
-from ftlib.reporting.tables import LABELS, SPLIT_TITLES, header, table_rows, trained_on
+from ftlib.reporting.tables import LABELS, SPLIT_TITLES, header, retention_table, table_rows, trained_on
 from ftlib.runtime.files import read_json, read_jsonl, write_text
 
 EXAMPLES = 20  # side by side on the page
@@ -71,6 +72,8 @@ def html(run: Path, metrics: dict, lines: list[dict]) -> str:
             findings=findings(metrics),
             tables=[(SPLIT_TITLES[s], metrics[s]["n"], table_rows(metrics[s])) for s in SPLIT_TITLES if s in metrics],
             header=header(metrics["unseen"]),
+            retention=retention_table(metrics) if "retention" in metrics else None,
+            window=WINDOW,
             columns={column.name: column for column in METRICS},
             better=BETTER_TEXT,
             figures=[(caption, base64.b64encode(plots.as_png(figure)).decode()) for caption, figure in figures],
