@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ftlib.config.settings import Config
 from ftlib.evaluation import embedding_similarity, retention
-from ftlib.evaluation.analysis import side_by_side
+from ftlib.evaluation.analysis import row_likelihoods, side_by_side
 from ftlib.evaluation.answers import ROWS, AnswerStore, Record, SystemInputs, add_baselines, answer_keys, answer_missing
 from ftlib.evaluation.bootstrap import Values
 from ftlib.evaluation.embedding_similarity import Cosine
@@ -82,10 +82,14 @@ def scored_bytes(tokenizer, cfg: Config, rows: list[dict]) -> list[int]:
 
 
 class Evaluated(NamedTuple):
-    """The result of an evaluation: the content of metrics.json, and a line a row (see `analysis.side_by_side`)."""
+    """The result of an evaluation: the content of metrics.json, and two kinds of lines, one a row.
+
+    lines, likelihoods: see `side_by_side` and `row_likelihoods` of `analysis`.
+    """
 
     metrics: dict
     lines: list[dict]
+    likelihoods: list[dict]
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,9 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> E
     }
     write_json(folder / "metrics.json", metrics)
     write_json(folder / ROWS, {split: [row["uid"] for row in split_rows] for split, split_rows in rows.items()})
-    return Evaluated(metrics, side_by_side(rows, store.records, per_row))
+    return Evaluated(
+        metrics, side_by_side(rows, store.records, per_row), row_likelihoods(rows, store.records, answering(cfg))
+    )
 
 
 def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder: Path, dtype: str) -> AnswerStore:
