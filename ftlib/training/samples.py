@@ -61,7 +61,7 @@ class Samples(TrainerCallback):
             self.trainer.progress.append({"step": step} | self._entry(answers))
             with tqdm.external_write_mode():  # above the progress bar
                 for row, answer in zip(self.rows, answers, strict=True):
-                    log.info(f'step {step}: "{row["title"]}": {" ".join(answer.text.split())}')
+                    log.info(f'step {step}: "{printable(row["title"])}": {printable(answer.text)}')
         distributed.wait()
         self.trainer.paused += time.perf_counter() - started
 
@@ -71,3 +71,8 @@ class Samples(TrainerCallback):
         metrics["stops"] = sum(answer.stopped for answer in answers) / len(answers)
         samples = [{"uid": row["uid"], "text": text} for row, text in zip(self.rows, texts, strict=True)]
         return {"samples": samples} | {name: round(value, 4) for name, value in metrics.items()}
+
+
+def printable(text: str) -> str:
+    """Return a text on one line, without characters that control a terminal."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())

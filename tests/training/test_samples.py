@@ -1,5 +1,7 @@
 """Samples during training: they show the weights, and change nothing."""
 
+import time
+
 import pytest
 import smoke
 import torch
@@ -9,7 +11,7 @@ from smoke import FAST
 from ftlib.pipeline import stages
 from ftlib.reporting import plots
 from ftlib.runtime.files import read_jsonl
-from ftlib.training import fine_tuning
+from ftlib.training import fine_tuning, samples
 from ftlib.training.fine_tuning import build_trainer, last_rate
 
 
@@ -20,7 +22,7 @@ def config(**overrides):
 def trained(folder, score=None, **overrides) -> tuple[dict, list[dict]]:
     """(Weights, lines of the log) of a training."""
     fine_tuning.train(config(**overrides), smoke.dataset(), folder, score=score)
-    return load_file(folder / "adapter_model.safetensors"), read_jsonl(folder / "train_log.jsonl")
+    return load_file(next(folder.glob("*model.safetensors"))), read_jsonl(folder / "train_log.jsonl")
 
 
 def samples_of(log) -> list[dict]:
@@ -29,8 +31,14 @@ def samples_of(log) -> list[dict]:
 
 @pytest.mark.parametrize(
     "change",
-    [{"lora__dropout": 0.1}, {"train__compile": True, "lora__dropout": 0.1}, {"train__batching": "grouped"}],
-    ids=["plain", "compiled", "grouped"],
+    [
+        {"lora__dropout": 0.1},
+        {"train__compile": True, "lora__dropout": 0.1},
+        {"lora__variant": "dora", "lora__dropout": 0.1},
+        {"train__checkpointing": True},
+        {"lora__r": 0, "model__quantization": "none", "train__learning_rate": 1e-3},
+    ],
+    ids=["plain", "compiled", "dora", "checkpointing", "all weights"],
 )
 def test_a_training_with_samples_ends_with_the_same_bits(tmp_path, change):
     """Samples that moved the random state or left dropout off would make every sampled training another one."""
@@ -101,10 +109,6 @@ def test_more_samples_than_validation_rows_are_all_of_them(tmp_path):
 
 def test_time_of_samples_is_no_training_time(tmp_path, monkeypatch):
     """Tokens/s would fall with every sample, and trainings with and without them could not be compared."""
-    import time
-
-    from ftlib.training import samples
-
     honest = samples.generate_batch
     monkeypatch.setattr(samples, "generate_batch", lambda *args: time.sleep(0.7) or honest(*args))
     trainer, _ = build_trainer(config(train__sample_rows=1), smoke.dataset(), tmp_path)
@@ -121,3 +125,8 @@ def test_every_reader_of_the_log_accepts_samples(tmp_path):
     figure = plots.loss_plot(read_jsonl(tmp_path / "train_log.jsonl"), tmp_path / "loss.png")
     assert "ROUGE-L of the samples: 0.125 at step 0, 0.250 at the end" in figure.alt and len(figure.axes) == 2
     assert len(plots.loss_plot(lines[1:3]).axes) == 1
+
+
+def test_a_sample_cannot_write_to_the_terminal():
+    """A model that generates an escape sequence would recolor or clear the screen of who trains it."""
+    assert samples.printable("a\x1b[2J b\n\tc ") == "a [2J b c"
