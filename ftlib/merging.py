@@ -4,7 +4,7 @@ The adapter is merged onto the base that training saw (`merge.onto`), in float32
 to compensate the rounding of its base, so the 16-bit base would get a correction of errors that it does not have;
 merging into the 4-bit weights rounds the sum to 4 bits again; and adding in float16 rounds each product. The logit
 differences of each way on real weights are in results/*/merge_ways.json. So W + (alpha / r) B A is added in float32 to
-the dequantized W (without NF4: to W itself), cast once.
+the dequantized W (without NF4: to W itself), cast once. DoRA's magnitudes then scale each output; PEFT merges both.
 
 Required: the merged weights in float32 give the adapter's logits and the same greedy tokens, and the saved file holds
 exactly the cast weights. Printed only: how far the cast moves the logits, and how far the adapter on the NF4 base is

@@ -68,6 +68,36 @@ def test_the_model_merged_in_memory_is_the_one_that_is_saved(adapter, tmp_path):
         assert [b.dtype for b in models[0].buffers()] == [b.dtype for b in models[1].buffers()]
 
 
+@pytest.mark.parametrize("onto", ["auto", "base"])
+def test_dora_is_merged_as_peft_merges_it(tmp_path, onto):
+    """DoRA rescales each output; a merge that only adds B A gives a model that nobody trained."""
+    from peft import PeftModel
+
+    cfg = smoke.config(**{"lora.variant": "dora", "train.max_steps": 3, "train.eval_steps": None, "merge.onto": onto,
+                          "train.learning_rate": 5e-2})  # fmt: skip
+    adapter = tmp_path / "adapter"
+    fine_tuning.train(cfg, smoke.dataset(), adapter)
+    saved = load_file(adapter / "adapter_model.safetensors")
+    magnitudes = {name: weight for name, weight in saved.items() if "lora_magnitude_vector" in name}
+    assert magnitudes and read_json(adapter / "adapter_config.json")["use_dora"] is True
+    proof = merging.merge(cfg, smoke.dataset(), adapter, tmp_path / "merged")
+    assert proof["merged_vs_adapter_float32"]["greedy_equal"] == proof["prompts"]
+    # W' = m (W + s B A) / |W + s B A|, by hand and by PEFT
+    base = merging._dequantize(fetch("tiny:llama")) if onto == "auto" else load_plain(fetch("tiny:llama"), "float32")
+    name = "model.layers.0.mlp.down_proj"
+    a, b, m = (saved[f"base_model.model.{name}.{part}"] for part in
+               ("lora_A.weight", "lora_B.weight", "lora_magnitude_vector"))  # fmt: skip
+    direction = base.get_submodule(name).weight.detach() + cfg.lora.alpha / cfg.lora.r * b @ a
+    by_hand = m[:, None] * direction / direction.norm(dim=1, keepdim=True)
+    assert (by_hand - direction).abs().max() > 1e-4
+    by_peft = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload().get_submodule(name).weight
+    written = load_file(tmp_path / "merged" / "model.safetensors")[f"{name}.weight"]
+    in_memory = merging.merged_in_memory(cfg, adapter, "float32").get_submodule(name).weight
+    for weight, tolerance in ((by_peft, 1e-6), (written.float(), 1e-3), (in_memory, 1e-3)):
+        assert torch.allclose(weight, by_hand, atol=tolerance)
+    assert torch.equal(written.float(), in_memory)
+
+
 def test_a_merge_that_differs_from_the_adapter_is_refused(adapter, tmp_path, monkeypatch):
     """A wrong base or a broken library would otherwise give a model that nobody trained."""
     from peft.tuners.lora import LoraModel

@@ -82,6 +82,7 @@ class ModelConfig(Section):
 class LoraConfig(Section):
     """The adapter; r = 0 trains all weights instead."""
 
+    variant: Literal["lora", "dora"]
     r: CountOrZero
     alpha: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
@@ -91,6 +92,10 @@ class LoraConfig(Section):
 
     @model_validator(mode="after")
     def _reject_invalid_combinations(self):
+        if self.r == 0 and self.variant != "lora":
+            raise ValueError(
+                f"lora.r = 0 trains all weights, so lora.variant = {self.variant} adds nothing: set lora.variant = lora"
+            )
         if self.r == 0 and self.modules_to_save:
             raise ValueError(
                 f"lora.r = 0 trains all weights, so lora.modules_to_save = {self.modules_to_save} adds nothing: set []"
@@ -131,6 +136,8 @@ class TrainConfig(Section):
     eval_rows: Count
     save_steps: Count
     log_steps: Count
+    report_to: list[Literal["tensorboard", "trackio"]]
+    sample_rows: CountOrZero
     early_stopping: Count | None
 
     def as_measured(self) -> TrainConfig:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import PrivateAttr, ValidationError
 
+from ftlib.config.neutral import NEUTRAL, WITHOUT_EFFECT
 from ftlib.config.schema import (
     CleanConfig,
     DataConfig,
@@ -208,9 +209,14 @@ def flatten(values: dict, prefix: str = "") -> dict[str, Any]:
 
 
 def differences(old: dict, new: dict) -> list[str]:
-    """List the changes between two {section: {...}} dicts, one line per key: 'train.seed was 1, now 2'."""
+    """List the changes between two {section: {...}} dicts, one line per key: 'train.seed was 1, now 2'.
+
+    A key that one of them lacks, because it was recorded before the key existed, counts with its neutral value.
+    """
     before, after = flatten(old), flatten(new)
-    keys = sorted(before.keys() | after.keys())
+    known = {key: value for key, value in NEUTRAL.items() if key in before or key in after}
+    before, after = known | before, known | after
+    keys = sorted((before.keys() | after.keys()) - {*WITHOUT_EFFECT})
     return [
         f"{key} was {before.get(key)!r}, now {after.get(key)!r}" for key in keys if before.get(key) != after.get(key)
     ]

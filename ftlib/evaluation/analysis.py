@@ -8,6 +8,7 @@ spreadsheets, which changes titles that begin with "-". `rows_of(folder, dataset
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 from ftlib.evaluation.answers import ANSWERS, ROWS, Record
@@ -85,3 +86,27 @@ def side_by_side(rows: dict, records: dict, per_row: dict) -> list[dict]:
             line["delta"] = round(line["rougeL_tuned"] - line["rougeL_base"], 4)
             lines.append(line)
     return lines
+
+
+def row_likelihoods(rows: dict, records: dict, systems: Iterable[str]) -> list[dict]:
+    """Return a dict a row, without text: uid, split, nll_tokens, and nll_<system> (nats per token) of each system."""
+    lines = []
+    for split, split_rows in rows.items():
+        for row in split_rows:
+            by_system = {system: records[split, system, row["uid"]] for system in systems}
+            tokens = next(iter(by_system.values())).nll_tokens  # the same reference tokens for every system
+            values = {f"nll_{system}": round(r.nll_sum / r.nll_tokens, 5) for system, r in by_system.items()}
+            lines.append({"uid": row["uid"], "split": split, "nll_tokens": tokens} | values)
+    return lines
+
+
+def hardest(likelihoods: Iterable[dict], count: int = 10) -> list[dict]:
+    """Return the unseen rows whose reference is least likely under the fine-tuned model, worst first."""
+    unseen = [line for line in likelihoods if line["split"] == "unseen"]
+    return sorted(unseen, key=lambda line: -line["nll_tuned"])[:count]
+
+
+def noisiest(likelihoods: Iterable[dict], count: int = 10) -> list[dict]:
+    """Return the unseen rows whose reference became less likely by fine-tuning, largest increase first."""
+    unseen = [line for line in likelihoods if line["split"] == "unseen" and line["nll_tuned"] > line["nll_base"]]
+    return sorted(unseen, key=lambda line: line["nll_base"] - line["nll_tuned"])[:count]

@@ -10,6 +10,7 @@ look with its interval.
 from __future__ import annotations
 
 import functools
+import gc
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftlib.config.settings import Config
-from ftlib.evaluation import embedding_similarity
-from ftlib.evaluation.analysis import side_by_side
+from ftlib.evaluation import embedding_similarity, retention
+from ftlib.evaluation.analysis import row_likelihoods, side_by_side
 from ftlib.evaluation.answers import ROWS, AnswerStore, Record, SystemInputs, add_baselines, answer_keys, answer_missing
 from ftlib.evaluation.bootstrap import Values
 from ftlib.evaluation.embedding_similarity import Cosine
@@ -81,10 +82,14 @@ def scored_bytes(tokenizer, cfg: Config, rows: list[dict]) -> list[int]:
 
 
 class Evaluated(NamedTuple):
-    """The result of an evaluation: the content of metrics.json, and a line a row (see `analysis.side_by_side`)."""
+    """The result of an evaluation: the content of metrics.json, and two kinds of lines, one a row.
+
+    lines, likelihoods: see `side_by_side` and `row_likelihoods` of `analysis`.
+    """
 
     metrics: dict
     lines: list[dict]
+    likelihoods: list[dict]
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> E
     if not distributed.first():
         return None
     metrics, per_row = score_all(cfg, store, rows, inputs.dataset)
+    metrics["retention"] = retention.summarize_retention(retention.read_sums(folder), cfg.evaluation.bootstrap)
     metrics["settings"] = run_settings | {
         "base_and_tuned_precision": f"{dtype}: {reason}",
         "generation": cfg.generation.model_dump(),
@@ -134,11 +140,17 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> E
     }
     write_json(folder / "metrics.json", metrics)
     write_json(folder / ROWS, {split: [row["uid"] for row in split_rows] for split, split_rows in rows.items()})
-    return Evaluated(metrics, side_by_side(rows, store.records, per_row))
+    return Evaluated(
+        metrics, side_by_side(rows, store.records, per_row), row_likelihoods(rows, store.records, answering(cfg))
+    )
 
 
 def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder: Path, dtype: str) -> AnswerStore:
-    """Generate the missing answers of every system; several processes share the rows."""
+    """Generate the missing answers of every system; several processes share the rows.
+
+    A model that is loaded for them also scores the text of `retention`.
+    """
+    retention_keys = retention.retention_keys(cfg, inputs.merged_key, dtype)
     keys = answer_keys(cfg, inputs.data_key, inputs.merged_key, dtype)
     stored = AnswerStore.open(folder, keys).records if distributed.first() else None
     store = AnswerStore(folder, distributed.agree(stored))
@@ -146,7 +158,12 @@ def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder:
         origin = cfg.model.name if system in untuned(cfg) else str(inputs.merged)
         few_shot = few_shot_for(system, inputs.dataset, rows)
         system_inputs = SystemInputs(system, rows, few_shot, passages_for(system, cfg, inputs.index, rows))
-        answer_missing(store, system_inputs, cfg, load=functools.partial(_load, origin, dtype))
+        load = functools.cache(functools.partial(_load, origin, dtype))
+        answer_missing(store, system_inputs, cfg, load)
+        if system in retention_keys:
+            retention.add_missing(folder, system, retention_keys[system], cfg, load)
+        load.cache_clear()  # the next model needs the memory
+        gc.collect()
     distributed.wait()
     if distributed.first():
         if distributed.world() > 1:

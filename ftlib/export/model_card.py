@@ -63,6 +63,8 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
         splits=[{"title": tables.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],
                  "rows": tables.table_rows(metrics[split])} for split in shown],
         findings=sentences.findings(metrics) if metrics else [],
+        retention=tables.retention_table(metrics) if "retention" in metrics else None,
+        retention_n=metrics.get("retention", {}).get("n"),
     )  # fmt: skip
 
 

@@ -162,6 +162,7 @@ def lora_config(cfg: Config, model):
         lora_alpha=cfg.lora.alpha,
         lora_dropout=cfg.lora.dropout,
         target_modules=cfg.lora.target_modules,
+        use_dora=cfg.lora.variant == "dora",
         modules_to_save=list(cfg.lora.modules_to_save) or None,  # a copy: peft removes tied modules from the list
         ensure_weight_tying=cfg.lora.tie_saved_modules and bool(getattr(model.config, "tie_word_embeddings", False)),
         task_type="CAUSAL_LM",

@@ -15,6 +15,7 @@ from ftlib.models.checks import check_base, gguf_problem
 from ftlib.models.loading import count_parameters, load_model_config
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError, storage_problem
+from ftlib.training.trackers import check_trackers
 
 SPARE_BYTES = 200 * 2**20  # for answers, logs and what else a run writes
 
@@ -25,6 +26,7 @@ def check_run(cfg: Config, folder: Path, merges: bool) -> None:
     Raises ModelError, ConfigError or FtlibError, in one line with what to do.
     """
     check_folder(folder)
+    check_trackers(cfg)
     check_base(cfg)
     if not (folder / "adapter" / "manifest.json").exists() and (
         reason := gguf_problem(load_model_config(cfg.model.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from pathlib import Path
 
 from ftlib.pipeline.stage import STAGES, Run
@@ -63,9 +64,19 @@ def clean(run: Run, everything: bool = False) -> float:
         for stage in stages:
             stage.remove()
     if everything:
+        _remove_trackers(run.path / "trackers")
         for name in STAGES:
             (run.path / f".{name}.lock").unlink(missing_ok=True)
         if not any(run.path.iterdir()):
             run.path.rmdir()
             return before
     return round(before - size_mb(run.path), 1)
+
+
+def _remove_trackers(folder: Path) -> None:
+    """Delete what `train.report_to` wrote, and the folder if nothing else is in it."""
+    for path in (*folder.glob("training-[0-9]*"), folder / "trackio"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

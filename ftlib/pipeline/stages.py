@@ -13,6 +13,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from ftlib.config.neutral import effective
 from ftlib.config.settings import Config, flatten
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage, StageKey
@@ -38,7 +39,7 @@ READS = {
 MODEL_STAGES = ("adapter", "merged", "evaluation")
 SHARED = ("adapter", "evaluation")  # built by all processes; rank 0 builds the others
 MIN_EXPECTED = 5  # seconds; shorter stages print no estimate
-KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json")}  # answers carry their own fingerprints
+KEPT = {"evaluation": ("answers.jsonl", "answers.keys.json", "retention.json")}  # they carry their own fingerprints
 
 
 def default_run(cfg: Config) -> Path:
@@ -70,10 +71,8 @@ def stage_key(name: str, cfg: Config, run: Run) -> StageKey:
         inputs = {each: run.stage(each).manifest()["fingerprint"] for each in inputs_of(name, cfg)}
     settings = flatten(config)
     settings.pop("data.path", None)  # the file's content matters (see `inputs`), not its path
-    if not settings.get("data.use_damaged"):  # off: the same rows as before the setting existed
-        settings.pop("data.use_damaged", None)
     versions = [FORMAT, name] if name != "evaluation" else [FORMAT, name, DEFINITIONS]
-    return StageKey(fingerprint([*versions, settings, inputs]), config, inputs)
+    return StageKey(fingerprint([*versions, effective(settings), inputs]), config, inputs)
 
 
 def _data_fingerprint(cfg: Config, stage: Stage) -> str:
@@ -219,10 +218,17 @@ def _train(cfg: Config, run: Run, folder: Path) -> dict:
 
     dataset, cached = load_dataset(run), run.stage("dataset").path
     passages = training_passages(cfg, dataset, run.stage("index").path, cached / "passages")
-    result = train(cfg, dataset, folder, cached / "encoded", passages)
+    result = train(cfg, dataset, folder, cached / "encoded", passages, rouge_l)
     if distributed.first():
         loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
     return result
+
+
+def rouge_l(answers: list[str], references: list[str]) -> dict[str, float]:
+    """Compute the mean ROUGE-L of samples during training, which imports no metric itself."""
+    from ftlib.evaluation.metrics import Rouge
+
+    return {"rougeL": Rouge().compute(predictions=answers, references=references)["rougeL"]}
 
 
 def _merge(cfg: Config, run: Run, folder: Path) -> dict:

@@ -53,7 +53,10 @@ def _new(width: float = 5.8, height: float = 3.5) -> tuple[Figure, object]:
 
 
 def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
-    """Draw training and validation loss over steps, from the lines of `train_log.jsonl`."""
+    """Draw training and validation loss over steps, from the lines of `train_log.jsonl`.
+
+    A log with samples (`train.sample_rows`) has a second panel: the ROUGE-L of the samples.
+    """
     figure, axes = _new()
     train = [(line["step"], line["loss"]) for line in log if "loss" in line]
     validation = [(line["step"], line["validation_loss"]) for line in log if "validation_loss" in line]
@@ -76,7 +79,23 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
         alt += f" Training loss: {train[0][1]:.3f} at step {train[0][0]}, {train[-1][1]:.3f} at step {train[-1][0]}."
     if validation:
         alt += f" Validation loss: {validation[0][1]:.3f} at first, lowest {best:.3f} at step {step}."
+    samples = [(line["step"], line["rougeL"]) for line in log if "rougeL" in line]
+    if samples:
+        alt += _samples_panel(figure, axes, samples)
     return _done(figure, alt, path)
+
+
+def _samples_panel(figure: Figure, above, samples: list[tuple[int, float]]) -> str:
+    """Draw the ROUGE-L of samples over steps below the loss; return the alternative text."""
+    grid = figure.add_gridspec(2, 1, height_ratios=[3, 1])
+    above.set_subplotspec(grid[0])
+    above.set(xlabel=None)
+    axes = figure.add_subplot(grid[1], sharex=above)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.plot(*zip(*samples, strict=True), color=GREY, linestyle=":", marker="s")
+    axes.set(xlabel="optimizer step", ylabel="ROUGE-L of\nsamples", ylim=(0, None))
+    axes.grid(alpha=0.25)
+    return f" ROUGE-L of the samples: {samples[0][1]:.3f} at step {samples[0][0]}, {samples[-1][1]:.3f} at the end."
 
 
 def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:

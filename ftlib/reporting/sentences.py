@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftlib.evaluation.significance import seed_range
-from ftlib.reporting.tables import number, with_seeds
+from ftlib.reporting.tables import number, precise_interval, with_seeds
 
 NEARLY_ALL = 0.95  # share of references that fit in max_new_tokens, from which on `stops` is informative
 
@@ -38,9 +38,28 @@ def findings(metrics: dict) -> list[str]:
                 "the tuned model: ROUGE-L alone proves little here."
             )
         sentences += [f"{where}: {sentence}" for sentence in _about_ends(metrics[split])]
+    if "retention" in metrics:
+        sentences.append(about_retention(metrics["retention"]))
     if 1 < metrics["unseen"]["n"] < 100:
         sentences.append(f"Only {metrics['unseen']['n']} rows: read the intervals, not the means.")
     return sentences
+
+
+def about_retention(block: dict) -> str:
+    """Generate the sentence on what fine-tuning cost in general language, from `retention` of metrics.json."""
+    change = block["differences"]["tuned-base"]["nll_per_byte"]
+    low, high = change["ci95"]
+    if low > 0:
+        verdict = "the fine-tuned model forgot some of it"
+    elif high < 0:
+        verdict = "the fine-tuned model forgot none of it"
+    else:
+        verdict = "no forgetting is shown"
+    moved = "rose" if low > 0 else "fell" if high < 0 else "did not change beyond chance"
+    return (
+        f"General text (n = {block['n']} windows of Python's documentation): its NLL per byte {moved} "
+        f"({precise_interval(change)} nats), so {verdict}."
+    )
 
 
 def _about_ends(split: dict) -> list[str]:

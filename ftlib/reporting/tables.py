@@ -219,6 +219,20 @@ def frame(metrics: dict, split: str = "unseen"):
     return before_after(metrics, split).frame()
 
 
+def retention_table(metrics: dict) -> Table:
+    """Build the table of NLL per byte of general text, from the block `retention` of metrics.json."""
+    block = metrics["retention"]
+    values = [block["systems"]["base"], block["systems"]["tuned"], block["differences"]["tuned-base"]]
+    cells_of_values = [precise_interval(value["nll_per_byte"]) for value in values]
+    return Table(["metric", "base", "fine-tuned", "difference"], [["nats per byte of general text", *cells_of_values]])
+
+
+def precise_interval(summary: dict) -> str:
+    """Format mean [95 % interval] with four decimals, for values below 1 whose differences are small."""
+    low, high = summary["ci95"]
+    return f"{summary['mean']:.4f} [{low:.4f}, {high:.4f}]"
+
+
 SPEED_COLUMNS = {  # of results/train_speed.json
     "recipe": lambda row: row["recipe"],
     "examples/s": lambda row: f"{row['examples_per_s']:,.1f}",

@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 
+from ftlib.config.neutral import effective
 from ftlib.config.settings import Config, flatten
 from ftlib.data.cleaning import clean_text, normalize, steps_of
 from ftlib.evaluation.answers import ANSWERS, AnswerStore, SystemInputs, answer_missing
@@ -310,11 +311,8 @@ def free() -> None:
 
 def _data_settings(cfg: Config) -> dict:
     """Return the settings that determine a data set, apart from the file."""
-    flat = flatten(cfg.to_dict()["data"])
-    flat.pop("path")
-    if not flat["use_damaged"]:  # off: the same rows as before the setting existed
-        flat.pop("use_damaged")
-    return flat
+    flat = effective(flatten(cfg.to_dict()["data"], "data."))
+    return {key.removeprefix("data."): value for key, value in flat.items() if key != "data.path"}
 
 
 def _key_of(run: Run) -> str:

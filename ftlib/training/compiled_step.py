@@ -43,7 +43,9 @@ def can_compile(cfg: Config, precision: Precision, model) -> bool:
     if not cfg.train.compile:
         return False
     family, reason = model.config.model_type, None
-    if family not in FAMILIES:
+    if has_adapted_head(model):
+        reason = "lora.target_modules has the output layer, which the compiled step multiplies without its adapter"
+    elif family not in FAMILIES:
         reason = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
     elif precision.fp16:
         reason = "float16 needs dynamic loss scaling, which a captured step does not support; bfloat16 is supported"
@@ -53,6 +55,13 @@ def can_compile(cfg: Config, precision: Precision, model) -> bool:
         raise ConfigError(f"train.compile = true: {reason}; set train.compile=false")
     log.info(f"  note: trained without train.compile: {reason}")
     return False
+
+
+def has_adapted_head(model) -> bool:
+    """Return True if LoRA matrices are in the output layer; `FixedStep` reads its base weight alone."""
+    from peft.tuners.lora import LoraLayer
+
+    return hasattr(model, "peft_config") and isinstance(base_of(model).get_output_embeddings(), LoraLayer)
 
 
 def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -276,6 +285,12 @@ class FixedTrainer(ExamplesTrainer):
         """Compute likelihoods with uncompiled layers."""
         with eager(self.step_function.decoder.layers):
             return super().score(examples)
+
+    @contextlib.contextmanager
+    def generating(self):
+        """Yield the model as `ExamplesTrainer.generating` does, with uncompiled layers."""
+        with eager(self.step_function.decoder.layers), super().generating() as model:
+            yield model
 
     def floating_point_ops(self, inputs) -> int:
         """Return 0: counting would iterate over all weights in every step."""

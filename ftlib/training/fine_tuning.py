@@ -1,5 +1,7 @@
 """Fine-tune with LoRA or QLoRA: small trainable matrices beside a frozen base (Hu et al. 2021; Dettmers et al. 2023).
 
+`lora.variant` = dora also trains the magnitude of each output (Liu et al. 2024), with PEFT's own layers.
+
 `train(cfg, dataset, folder)` writes the adapter, `train_log.jsonl` and `trained_uids.txt`. The loop, resuming and mixed
 precision are those of the Hugging Face Trainer; labels, packing and the loss are ours, because they are what the course
 teaches. A step counts examples, not rows: 16 by default, as in the reference, packed into as few rows as they need.
@@ -34,7 +36,9 @@ from ftlib.training.checkpoints import CHECKPOINTS, last_checkpoint, resume
 from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
 from ftlib.training.dry_run import format_duration, format_peak, plan
 from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, record_smaller
+from ftlib.training.samples import Samples, Score
 from ftlib.training.token_cache import encoded
+from ftlib.training.trackers import Trackers, check_trackers
 from ftlib.training.trained_rows import TRAINED_UIDS, times_trained
 from ftlib.training.trainer import CHECKPOINTING, Diverged, ExamplesTrainer, Progress
 
@@ -132,16 +136,19 @@ def build_trainer(
     folder: Path,
     cache_folder: Path | None = None,
     passages: Mapping[str, Passages] | None = None,
+    score: Score | None = None,
 ) -> tuple[ExamplesTrainer, dict]:
     """Build everything up to the first step: model, encoded rows, arguments.
 
     Args:
         cache_folder: where encoded rows are cached for the next training (see `token_cache`), or None.
         passages: {uid: retrieved rows in its prompt}, see `retrieval.passages.training_passages`.
+        score: computes metrics of the samples (see `samples`), or None.
 
     Returns:
         The trainer, and what the manifest records of it.
     """
+    check_trackers(cfg)
     check_base(cfg)
     check_model(cfg)
     same_bits = hardware.be_deterministic()
@@ -160,13 +167,17 @@ def build_trainer(
         collator = make_collator(cfg.train.batching, tokenizer.pad_token_id, cfg.train.row_length)
         kind, steps = ExamplesTrainer, count_steps(cfg, len(examples))
         batches = {"train_dataset": examples, "data_collator": collator}
-    progress = Progress(folder / "train_log.jsonl")
+    trackers = Trackers(cfg.train.report_to, folder)
+    progress = Progress(folder / "train_log.jsonl", (trackers.report,))
+    held_out = dataset["validation"]
+    shown = list(held_out.select(range(min(cfg.train.sample_rows, len(held_out)))))
+    samples = Samples(shown, tokenizer, cfg.generation, score)
     stopping = [EarlyStoppingCallback(cfg.train.early_stopping)] if cfg.train.early_stopping else []
     trainer = kind(
         model=model,
         args=training_arguments(cfg, chosen, folder, steps, fast),
         eval_dataset=validation,
-        callbacks=[progress, *stopping],
+        callbacks=[progress, trackers, samples, *stopping],
         validation=validation,
         pad_id=tokenizer.pad_token_id,
         row_length=cfg.train.row_length,
@@ -174,7 +185,8 @@ def build_trainer(
         **batches,
     )
     trainer.remove_callback(PrinterCallback)  # it prints raw dicts next to our bar
-    progress.trainer, trainer.progress, trainer.tokenizer_for_saving = trainer, progress, tokenizer
+    samples.trainer = progress.trainer = trainer
+    trainer.progress, trainer.tokenizer_for_saving = progress, tokenizer
     return trainer, {
         "seed": cfg.train.seed,
         "deterministic": same_bits,
@@ -206,11 +218,12 @@ def train(
     folder: Path,
     cache_folder: Path | None = None,
     passages: Mapping[str, Passages] | None = None,
+    score: Score | None = None,
 ) -> dict:
     """Train and write the adapter into `folder`; resume from a checkpoint that is there. Returns what the manifest records.
 
     Args:
-        cache_folder, passages: as in `build_trainer`.
+        cache_folder, passages, score: as in `build_trainer`.
 
     Raises:
         TrainingFailed: the training diverged.
@@ -221,7 +234,7 @@ def train(
         checkpoint = distributed.agree(last_checkpoint(folder) if distributed.first() else None)
         done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         build = functools.partial(
-            build_trainer, dataset=dataset, folder=folder, cache_folder=cache_folder, passages=passages
+            build_trainer, dataset=dataset, folder=folder, cache_folder=cache_folder, passages=passages, score=score
         )
         trainer, record = fit(cfg, build, folder / CHECKPOINTS, done)
         hardware.forget_peak()
@@ -270,7 +283,7 @@ def train(
 
 def last_rate(folder: Path) -> int | None:
     """Return the last tokens/s in the log: from before an interruption, if all steps were taken by then."""
-    rates = [line["tokens_per_s"] for line in read_jsonl(folder / "train_log.jsonl")]
+    rates = [line["tokens_per_s"] for line in read_jsonl(folder / "train_log.jsonl") if "tokens_per_s" in line]
     return rates[-1] if rates else None
 
 

@@ -24,7 +24,10 @@ GROUPS = (("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), ("self_a
 
 
 def fits(model, dtype: torch.dtype | None) -> bool:
-    """Return True if every linear of every layer is unquantized with one LoRA adapter, in a Llama layer."""
+    """Return True if every linear of every layer is unquantized with one plain LoRA adapter, in a Llama layer.
+
+    A variant such as DoRA has the same class and other arithmetic.
+    """
     from peft.tuners.lora import Linear
 
     if not hasattr(model, "peft_config") or model.config.model_type != "llama" or model.config.hidden_act != "silu":
@@ -37,6 +40,7 @@ def fits(model, dtype: torch.dtype | None) -> bool:
     ]
     return all(
         type(linear) is Linear
+        and not linear.lora_variant
         and type(linear.get_base_layer()) is nn.Linear
         and linear.get_base_layer().bias is None
         and linear.get_base_layer().weight.dtype == (dtype or linear.get_base_layer().weight.dtype)

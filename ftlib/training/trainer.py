@@ -6,9 +6,11 @@ its share of a step; rank 0 prints and writes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -103,6 +105,18 @@ class ExamplesTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    @contextlib.contextmanager
+    def generating(self) -> Iterator:
+        """Yield the model under its adapter in evaluation mode and mixed precision; restore mode and random state."""
+        model, training = self.model, self.model.training
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        model.eval()
+        try:
+            with torch.random.fork_rng(devices), self.accelerator.autocast():
+                yield model.get_base_model() if hasattr(model, "peft_config") else model
+        finally:
+            model.train(training)
+
     def _save_checkpoint(self, *args, **kwargs):
         started = time.perf_counter()
         trained = (weight for weight in self.model.parameters() if weight.requires_grad)
@@ -146,8 +160,9 @@ class Diverged(Exception):
 class Progress(TrainerCallback):
     """A progress bar with loss, tokens/s and time left, and the JSONL log that the loss plot is drawn from."""
 
-    def __init__(self, log_path: Path):
-        self.log_path, self.trainer = log_path, None
+    def __init__(self, log_path: Path, listeners: tuple[Callable[[dict], None], ...] = ()):
+        """log_path: of train_log.jsonl. listeners: called with each line that is appended to it."""
+        self.log_path, self.listeners, self.trainer = log_path, listeners, None
         self.step_seconds, self.bar, self._last, self._first, self._began = 0.0, None, {}, 0, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
@@ -155,8 +170,8 @@ class Progress(TrainerCallback):
         self._first, self._began = state.global_step, time.perf_counter()
         if not distributed.first():
             return
-        # the log of the resumed run, up to its checkpoint
-        lines = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step]
+        # the log of the resumed run, up to its checkpoint; nothing of an attempt that did not reach one
+        lines = [line for line in read_jsonl(self.log_path) if line["step"] <= state.global_step and self._first]
         write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in lines))
         self.bar = tqdm(total=state.max_steps, initial=self._first, desc="training", unit=" steps", disable=None)
 
@@ -187,8 +202,7 @@ class Progress(TrainerCallback):
         # every process has about the same share of the tokens
         rate = round(self.trainer.tokens * distributed.world() / self.step_seconds)
         entry = {"step": state.global_step, **entry, "tokens_per_s": rate}
-        with open(self.log_path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        self.append(entry)
         self._last |= {k: f"{v:.3f}" for k, v in entry.items() if k in ("loss", "validation_loss")}
         self.bar.set_postfix(self._last | {"tokens/s": rate})
         if self.bar.disable:
@@ -196,6 +210,13 @@ class Progress(TrainerCallback):
             steps = max(state.global_step - self._first, 1)
             left = self.step_seconds / steps * (state.max_steps - state.global_step)
             log.info(f"step {state.global_step}/{state.max_steps}: {shown}, {rate} tokens/s, {left:.0f} s left")
+
+    def append(self, entry: dict) -> None:
+        """Append a line to the log and pass it to the listeners; rank 0 alone calls this."""
+        with open(self.log_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        for listener in self.listeners:
+            listener(entry)
 
     def on_train_end(self, args, state, control, **kwargs):
         """Close the bar."""

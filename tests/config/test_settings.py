@@ -97,6 +97,11 @@ def test_wrong_combinations(overrides, words):
     assert not [word for word in words if word not in message], message
 
 
+def test_dora_without_an_adapter_is_refused():
+    """All weights would be trained under the name of DoRA."""
+    assert "lora.variant = dora" in refusal(**{"lora.r": 0, "model.quantization": "none", "lora.variant": "dora"})
+
+
 def test_every_error_is_told_at_once():
     """Without it a user fixes one setting per run."""
     message = refusal(**{RATE: -1, "data.seed": "x"})

@@ -40,7 +40,7 @@ def required(*extras: str) -> list[Requirement]:
 
 def test_every_package_has_a_pinned_version_that_its_lower_bound_allows():
     """An unpinned package is another one next month, and on Linux an unpinned torch is gigabytes."""
-    for requirement in required("test", "app", "course", "semantic", "llamacpp", "fuzz"):
+    for requirement in required("test", "app", "course", "semantic", "llamacpp", "fuzz", "tensorboard"):
         name = canonicalize_name(requirement.name)
         assert name in PINS, f"{name} is missing in constraints.txt"
         assert requirement.specifier.contains(PINS[name]), f"{name} {PINS[name]} against {requirement}"
@@ -59,7 +59,7 @@ def test_requirements_are_lower_bounds_only():
     """An exact pin in the package would replace what a Colab runtime has loaded."""
     assert all(
         {s.operator for s in requirement.specifier} == {">="}
-        for requirement in required("test", "app", "course", "semantic", "llamacpp", "fuzz")
+        for requirement in required("test", "app", "course", "semantic", "llamacpp", "fuzz", "tensorboard", "trackio")
     )
 
 

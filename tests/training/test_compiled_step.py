@@ -14,20 +14,27 @@ from ftlib.models.likelihood import answer_loss
 from ftlib.models.loading import Precision, load_base, precision
 from ftlib.prompts.encoding import IGNORED
 from ftlib.prompts.packing import PackedSteps, PackingCollator, plan_steps, rows_for
-from ftlib.training.compiled_step import FixedStep, block_mask, can_compile, step_plan
+from ftlib.training.compiled_step import FixedStep, PlainLayers, block_mask, can_compile, step_plan
 from ftlib.training.fine_tuning import add_adapter
+from ftlib.training.fused_lora import FusedLayers
 
 ROW = 256
 
 
 @pytest.fixture(scope="module")
 def model():
-    cfg = smoke.config(**{"model.quantization": "none", "model.dtype": "float32", "train.bf16": False})
+    return adapted(smoke.config(**{"model.quantization": "none", "model.dtype": "float32", "train.bf16": False}))
+
+
+def adapted(cfg: Config):
     made = add_adapter(load_base(cfg, precision(cfg)), cfg)
-    with torch.no_grad():  # B away from zero, or half of the gradients would be zero
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():  # B away from zero, or half of the gradients would be zero; magnitudes away from the base's
         for name, weight in made.named_parameters():
             if "lora_B" in name:
-                weight.normal_(std=0.1, generator=torch.Generator().manual_seed(1))
+                weight.normal_(std=0.1, generator=generator)
+            elif "magnitude" in name:
+                weight.mul_(1 + 0.2 * torch.rand(weight.shape, generator=generator))
     return made
 
 
@@ -44,13 +51,18 @@ def test_loss_and_gradients_are_those_of_the_plain_step(model, join, compiled, m
     traced = functools.partial(torch.compile, backend="aot_eager")  # what compiling does, without its minutes
     monkeypatch.setattr(torch, "compile", traced)
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: None)
+    step = FixedStep(copy.deepcopy(model), None, compiled, graph=False, join=join)
+    check_step(step, model)
+
+
+def check_step(step: FixedStep, model) -> None:
+    """Loss and every gradient of a step on a copy of the model are those of PEFT's layers in the plain step."""
     examples = smoke.examples(9)
     lengths = [len(example["input_ids"]) for example in examples]
     steps = PackedSteps(examples, plan_steps(lengths, list(range(9)), 9, ROW), ROW, pad_id=0)
     assert len(steps) == 1
     batch = steps[0]
     count = (batch["labels"] != IGNORED).sum()
-    step = FixedStep(copy.deepcopy(model), None, compiled, graph=False, join=join)
     fast = step(batch, count)
     names = [name for name, weight in step.model.named_parameters() if weight.requires_grad]
     of_fast = dict(zip(names, step.flat._parts(step.flat.vector.grad), strict=True))
@@ -61,6 +73,38 @@ def test_loss_and_gradients_are_those_of_the_plain_step(model, join, compiled, m
     of_plain = gradients(model)
     assert fast.item() == pytest.approx(loss.item(), rel=1e-5) and of_fast.keys() == of_plain.keys()
     assert all(torch.allclose(of_fast[name], of_plain[name], rtol=1e-3, atol=1e-6) for name in of_plain)
+
+
+MLP = ["gate_proj", "up_proj", "down_proj"]
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+@pytest.mark.parametrize("modules", ["all-linear", MLP], ids=["all", "mlp"])
+@pytest.mark.parametrize("variant", ["lora", "dora"])
+def test_every_adapter_is_trained_as_peft_trains_it(variant, modules, quantization):
+    """A step that drops DoRA's magnitudes, or trains layers that have no adapter, is another recipe under its name."""
+    settings = {"model.dtype": "float32", "train.bf16": False, "model.quantization": quantization}
+    lora = {"lora.variant": variant, "lora.target_modules": modules}
+    model = adapted(Config.load("smoke", env={}, **settings, **lora))
+    magnitudes = [name for name, weight in model.named_parameters() if "magnitude" in name and weight.requires_grad]
+    assert bool(magnitudes) == (variant == "dora")
+    step = FixedStep(copy.deepcopy(model), None, compiled=False, graph=False)
+    joined = (variant, modules, quantization) == ("lora", "all-linear", "none")
+    assert isinstance(step.layers, FusedLayers if joined else PlainLayers)
+    check_step(step, model)
+
+
+def test_an_adapter_on_the_output_layer_is_refused():
+    """The compiled step multiplies with the output layer's weight: its LoRA matrices would never be trained."""
+    bf16 = Precision("float32", "none", fp16=False, bf16=True, reasons={})
+    for modules, fits in ((["q_proj", "lm_head"], False), (["q_proj"], True)):
+        lora = {"model.quantization": "none", "lora.target_modules": modules}
+        cfg = Config.load("smoke", env={}, **{"train.compile": True}, **lora)
+        if fits:
+            assert can_compile(cfg, bf16, adapted(cfg))
+        else:
+            with pytest.raises(ConfigError, match=r"train\.compile = true: lora\.target_modules has the output layer"):
+                can_compile(cfg, bf16, adapted(cfg))
 
 
 def test_what_the_optimizer_moves_is_what_the_model_uses(model):

@@ -1,0 +1,27 @@
+"""Which settings a fingerprint leaves out, so that results from before a setting existed are reused.
+
+A new setting with a neutral value changes nothing; in the fingerprint it would make every older stage stale. The table
+is the one place that decides this: `pipeline.stages` and `study.answers` call `effective`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# {key: the value with which everything is as before the key existed}
+NEUTRAL: dict[str, Any] = {
+    "data.use_damaged": False,
+    "lora.variant": "lora",
+}
+# what is shown or written beside the results: no value of these changes a result
+WITHOUT_EFFECT: tuple[str, ...] = ("train.report_to", "train.sample_rows")
+
+
+def effective(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a fingerprint is computed from. settings: {dotted key: value}."""
+    return {
+        key: value
+        for key, value in settings.items()
+        if key not in WITHOUT_EFFECT and not (key in NEUTRAL and value == NEUTRAL[key])
+    }
