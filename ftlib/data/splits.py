@@ -18,6 +18,7 @@ from ftlib.data.near_duplicates import near_groups
 from ftlib.data.raw_reader import DataError, Row
 
 MARGIN, SPARE = 1.3, 1_000  # candidates for near-duplicates: MARGIN times the rows of the splits, and SPARE
+CANDIDATES = 20_000  # at least, so that the held-out rows are the same for every smaller data.train_size
 
 
 class Choice(NamedTuple):
@@ -103,7 +104,7 @@ def choose(cfg: Config, kept: KeptRows, read: Callable[[np.ndarray], list[Row]],
     if cfg.data.split != "near":
         return draw(cfg, kept.order, exact, notes)
     choice = draw(cfg, kept.order, exact, [])  # refuses impossible sizes before any text is read
-    count = int(MARGIN * sum(cfg.get(f"data.{split}_size") for split in choice.splits)) + SPARE
+    count = max(int(MARGIN * sum(cfg.get(f"data.{split}_size") for split in choice.splits)) + SPARE, CANDIDATES)
     while True:
         candidates = np.sort(smallest(kept.order, count))
         complete, count = len(candidates) == len(kept), 2 * count

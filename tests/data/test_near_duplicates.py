@@ -204,6 +204,7 @@ def test_texts_of_candidates_only_are_read(settings, planted, write_rows, monkey
     from ftlib.data import dataset, splits
 
     monkeypatch.setattr(splits, "SPARE", 10)
+    monkeypatch.setattr(splits, "CANDIDATES", 0)
     sizes = {"data.train_size": 20, "data.validation_size": 2, "data.test_size": 2}
     read, rows_at = [], dataset.rows_at
     monkeypatch.setattr(dataset, "rows_at", lambda cfg, offsets: read.append(len(offsets)) or rows_at(cfg, offsets))
@@ -215,11 +216,18 @@ def test_more_candidates_are_read_where_the_first_do_not_suffice(settings, plant
     """A file with enough rows must not be refused, nor its splits reduced, because of which rows came first."""
     from ftlib.data import splits
 
-    monkeypatch.setattr(splits, "SPARE", 0)
-    monkeypatch.setattr(splits, "MARGIN", 1)
+    for name in ("SPARE", "MARGIN", "CANDIDATES"):
+        monkeypatch.setattr(splits, name, 1)
     cfg = settings(**{"data.path": str(write_rows(planted))}, **SIZES)
     funnel = prepare(cfg, tmp_path / "dataset")
     assert funnel["splits"] == {"train": 60, "validation": 8, "test": 8} and funnel["notes"] == []
+
+
+def test_held_out_rows_do_not_depend_on_the_number_of_training_rows(prepared, planted):
+    """A curve over training sizes whose points are measured on different rows compares nothing."""
+    many, few = prepared(planted, **SIZES), prepared(planted, **SIZES | {"data.train_size": 20})
+    assert all(many.data[split]["uid"][:] == few.data[split]["uid"][:] for split in ("validation", "test"))
+    assert many.data["train"]["uid"][:20] == few.data["train"]["uid"][:]
 
 
 def test_the_split_is_deterministic(prepared, planted):
