@@ -23,6 +23,7 @@ NEAR = 0.5  # Jaccard from which two descriptions are near-duplicates
 NEW = 0.2  # Jaccard below which a held-out row counts as new
 FILE = "near_duplicates.csv"
 HELD_OUT = ("validation", "test")
+Columns = Mapping[str, Sequence[str]]
 
 _NUMERAL = re.compile(r"\d.*|x{0,3}(?:ix|iv|v?i{0,3})")  # 3, 3rd, 12oz, 10x12; roman numerals up to 39
 _VARIANT_WORDS = frozenset(
@@ -49,6 +50,11 @@ class Duplicate(NamedTuple):
 
     jaccard: float
     title_variant: bool
+
+
+def is_near(duplicate: Duplicate) -> bool:
+    """Return whether a row is a near-duplicate of a training row."""
+    return duplicate.jaccard >= NEAR or duplicate.title_variant
 
 
 def is_new(duplicate: Duplicate) -> bool:
@@ -135,7 +141,15 @@ def highest_jaccard(texts: Sequence[str], training_texts: Sequence[str]) -> np.n
     return highest
 
 
-def held_out_duplicates(dataset: Mapping[str, Mapping[str, Sequence[str]]]) -> list[tuple[str, float, bool]]:
+def compare(rows: Columns, training_rows: Columns) -> list[Duplicate]:
+    """Compare rows with training rows; both are {column: values} with the columns title and content."""
+    trained = {title_variant_key(title) for title in training_rows["title"]} - {""}
+    highest = highest_jaccard(list(rows["content"]), list(training_rows["content"])).tolist()
+    variants = (title_variant_key(title) in trained for title in rows["title"])
+    return list(map(Duplicate, highest, variants))
+
+
+def held_out_duplicates(dataset: Mapping[str, Columns]) -> list[tuple[str, float, bool]]:
     """Compare the rows of validation and test with the training split.
 
     Args:
@@ -144,15 +158,12 @@ def held_out_duplicates(dataset: Mapping[str, Mapping[str, Sequence[str]]]) -> l
     Returns:
         (uid, highest Jaccard, title variant) of each held-out row, validation first.
     """
-    uids, titles, contents = ([text for split in HELD_OUT for text in dataset[split][c]] for c in Row.__struct_fields__)
-    train = dataset["train"]
-    trained = {title_variant_key(title) for title in train["title"]} - {""}
-    highest = highest_jaccard(contents, list(train["content"]))
-    variants = (title_variant_key(title) in trained for title in titles)
-    return list(zip(uids, highest.tolist(), variants, strict=True))
+    columns = {name: [text for split in HELD_OUT for text in dataset[split][name]] for name in Row.__struct_fields__}
+    duplicates = compare(columns, dataset["train"])
+    return [(uid, *duplicate) for uid, duplicate in zip(columns["uid"], duplicates, strict=True)]
 
 
-def write(folder: Path, dataset: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+def write(folder: Path, dataset: Mapping[str, Columns]) -> None:
     """Write `held_out_duplicates` to near_duplicates.csv of a data set's folder."""
     with open(folder / FILE, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
