@@ -46,11 +46,11 @@ def write_rows(tmp_path):
 
 @pytest.fixture
 def products():
-    """A function: n rows that are all different and all usable."""
+    """A function: n rows that are all usable; no two are near-duplicates (L3 is a name, 3 would be a number)."""
 
     def make(n):
         return [
-            {"uid": f"u{i}", "title": f"Lamp number {i}", "content": f"A lamp with {i} bulbs and a cord."}
+            {"uid": f"u{i}", "title": f"Lamp model L{i}", "content": f"A lamp with {i} bulbs and a cord."}
             for i in range(n)
         ]
 

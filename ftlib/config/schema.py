@@ -60,7 +60,7 @@ class DataConfig(Section):
     min_content_chars: CountOrZero
     clean: CleanConfig
     deduplicate: bool
-    split: Literal["group", "random"]
+    split: Literal["near", "group", "random"]
     drop_adult: bool
     questions: Annotated[list[str], Field(min_length=1)]
 

@@ -2,8 +2,8 @@
 
 The file is read twice, because a random choice across the whole file needs all rows, and keeping all texts needs gigabytes. The
 first pass (`ftlib.data.scan`, on all cores) cleans and filters every row and keeps only its offset and hashes; the second reads
-the chosen rows. Splits are drawn by group, because editions of one book share a description: near-duplicates across splits
-would reward memorization. Run it with `ftlib prepare --data trn.json.gz`; load the result with
+the rows that the splits are drawn from. Splits are drawn by group, because editions of one book share a description, or most of
+it: near-duplicates across splits would reward memorization. Run it with `ftlib prepare --data trn.json.gz`; load the result with
 `datasets.load_from_disk("runs/NAME/dataset")`.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ftlib.config.settings import Config
+from ftlib.data import near_duplicates
 from ftlib.data.cleaning import steps_of
 from ftlib.data.file_search import data_path, on_sample
 from ftlib.data.funnel import Funnel, KeptRows, clean_rows
@@ -113,27 +114,38 @@ def rows_at(cfg: Config, offsets: np.ndarray) -> Iterator[Row]:
         yield from rows
 
 
-def second_pass(cfg: Config, kept: KeptRows, chosen: dict[str, list[int]]) -> dict[str, list[dict]]:
-    """Read the file again and return the chosen rows with their prompts.
+class SecondPass:
+    """Read rows of the file again, each once, although the splits are drawn from more rows than they hold."""
 
-    Args:
-        cfg: the configuration.
-        kept: the usable rows of the first pass, in file order.
-        chosen: {split: indices into `kept`}.
+    def __init__(self, cfg: Config, kept: KeptRows):
+        self._cfg, self._kept = cfg, kept
+        self._rows: dict[int, Row] = {}
 
-    Returns:
-        {split: rows}, in the order of `chosen`.
-    """
-    destination = {index: (split, row_idx) for split in SPLITS for row_idx, index in enumerate(chosen[split])}
-    rows: dict[str, list] = {split: [None] * len(chosen[split]) for split in SPLITS}
-    indices, uids = np.array(sorted(destination)), set()
-    for index, row in zip(indices.tolist(), rows_at(cfg, kept.offset[indices]), strict=True):
-        if not row.uid or row.uid in uids:  # completions are stored by uid, so it must be unique
-            row.uid = f"{row.uid or 'row'}-{kept.row_idx[index]}"
-        uids.add(row.uid)
-        split, row_idx = destination[index]
-        rows[split][row_idx] = dataset_row(row, cfg)
-    return rows
+    def read(self, indices: np.ndarray) -> list[Row]:
+        """Return the cleaned rows at sorted indices into the usable rows."""
+        if missing := [index for index in indices.tolist() if index not in self._rows]:
+            self._rows.update(zip(missing, rows_at(self._cfg, self._kept.offset[missing]), strict=True))
+        return [self._rows[index] for index in indices.tolist()]
+
+    def splits(self, chosen: dict[str, list[int]]) -> dict[str, list[dict]]:
+        """Return the chosen rows with their prompts.
+
+        Args:
+            chosen: {split: indices into the usable rows}.
+
+        Returns:
+            {split: rows}, in the order of `chosen`.
+        """
+        destination = {index: (split, row_idx) for split in SPLITS for row_idx, index in enumerate(chosen[split])}
+        rows: dict[str, list] = {split: [None] * len(chosen[split]) for split in SPLITS}
+        indices, uids = np.array(sorted(destination)), set()
+        for index, row in zip(indices.tolist(), self.read(indices), strict=True):
+            if not row.uid or row.uid in uids:  # completions are stored by uid, so it must be unique
+                row.uid = f"{row.uid or 'row'}-{self._kept.row_idx[index]}"
+            uids.add(row.uid)
+            split, row_idx = destination[index]
+            rows[split][row_idx] = dataset_row(row, self._cfg)
+        return rows
 
 
 def dataset_row(row: Row, cfg: Config) -> dict[str, str]:
@@ -151,7 +163,10 @@ def dataset_row(row: Row, cfg: Config) -> dict[str, str]:
 
 
 def prepare(cfg: Config, folder: Path) -> dict:
-    """Write the data set (a Hugging Face DatasetDict) and `funnel.json` to `folder`; return the funnel.
+    """Write the data set (a Hugging Face DatasetDict) to `folder`, with `funnel.json` and `near_duplicates.csv`.
+
+    Returns:
+        The funnel.
 
     Raises:
         DataError: the file cannot be used, or has too few rows.
@@ -161,12 +176,14 @@ def prepare(cfg: Config, folder: Path) -> dict:
     reading = time.perf_counter() - started
     # `save` needs datasets; its import takes half a second and overlaps with the second pass
     threading.Thread(target=importlib.import_module, args=("datasets",), daemon=True).start()
-    chosen, groups = choose(cfg, kept, funnel.notes)
-    rows = second_pass(cfg, kept, chosen)
+    second_pass = SecondPass(cfg, kept)
+    choice = choose(cfg, kept, second_pass.read, funnel.notes)
+    rows = second_pass.splits(choice.splits)
     chars = {"title": percentiles(kept.title_chars), "content": percentiles(kept.content_chars)}
-    count = len(kept)
-    del kept  # 100 MB for a large file
+    count, sizes = len(kept), {split: len(rows[split]) for split in SPLITS}
+    del kept, second_pass  # 100 MB for a large file
     save(rows, folder)
+    near_duplicates.write(folder, columns_of(rows))
     report = {
         "file": data_path(cfg).name,
         "sample": on_sample(cfg),
@@ -175,8 +192,13 @@ def prepare(cfg: Config, folder: Path) -> dict:
         "dropped": funnel.dropped,
         "cleaned": funnel.cleaned,
         "kept": count,
-        "groups": groups,
-        "splits": {split: len(rows[split]) for split in SPLITS},
+        "groups": choice.groups,
+        "near_duplicates": {"groups": choice.near_groups, "rows": choice.near_rows},
+        "splits": sizes,
+        "left_out": {
+            "held_out_groups": choice.held_out_groups,
+            "not_needed": count - sum(sizes.values()) - choice.held_out_groups,
+        },
         "notes": funnel.notes,
         "chars": chars,
         "examples": funnel.examples,
@@ -195,6 +217,11 @@ def save(rows: dict[str, list[dict]], folder: Path) -> None:
     disable_progress_bars()
     splits = {split: Dataset.from_list(split_rows) for split, split_rows in rows.items()}
     DatasetDict(splits).save_to_disk(str(folder))
+
+
+def columns_of(rows: dict[str, list[dict]]) -> dict[str, dict[str, list[str]]]:
+    """Return {split: {column: values}} of the rows of each split."""
+    return {split: {name: [row[name] for row in rows[split]] for name in Row.__struct_fields__} for split in rows}
 
 
 def percentiles(values) -> dict[str, float]:

@@ -1,13 +1,42 @@
-"""Group rows that share a title or a description, and draw splits that keep each group together."""
+"""Group rows that share a title or a description or are near-duplicates, and draw splits that keep each group together.
+
+Near-duplicates are looked for among candidates only, somewhat more rows than the splits need: the texts of all rows of a full
+file would take gigabytes. The candidates are the first rows of the random order, so the splits are still drawn across the file.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from ftlib.config.settings import Config
 from ftlib.data.file_search import data_path
 from ftlib.data.funnel import KeptRows
-from ftlib.data.raw_reader import DataError
+from ftlib.data.near_duplicates import near_groups
+from ftlib.data.raw_reader import DataError, Row
+
+MARGIN, SPARE = 1.3, 1_000  # candidates for near-duplicates: MARGIN times the rows of the splits, and SPARE
+CANDIDATES = 20_000  # at least, so that the held-out rows are the same for every smaller data.train_size
+
+
+class Choice(NamedTuple):
+    """The rows of the splits, and what was left out.
+
+    Attributes:
+        splits: {split: indices of rows}.
+        groups: number of groups.
+        held_out_groups: rows left out because a row of validation or test is in their group.
+        near_groups: groups that near-duplicates joined.
+        near_rows: rows of these groups.
+    """
+
+    splits: dict[str, list[int]]
+    groups: int
+    held_out_groups: int
+    near_groups: int = 0
+    near_rows: int = 0
 
 
 def group_rows(kept: KeptRows) -> np.ndarray:
@@ -59,24 +88,67 @@ def held_out_sizes(cfg: Config, groups: int, notes: list[str]) -> tuple[int, int
     return sizes[0], sizes[1]
 
 
-def choose(cfg: Config, kept: KeptRows, notes: list[str]) -> tuple[dict[str, list[int]], int]:
+def choose(cfg: Config, kept: KeptRows, read: Callable[[np.ndarray], list[Row]], notes: list[str]) -> Choice:
     """Draw the splits: at random across the whole file, the same on every machine.
 
     Args:
         cfg: the configuration.
         kept: the usable rows.
+        read: returns the rows at sorted indices into `kept`; only called for the split `near`.
         notes: receives a note for each size that is reduced.
-
-    Returns:
-        {split: indices into `kept`}, and the number of groups.
 
     Raises:
         DataError: a size that the user set does not fit.
     """
-    groups = group_rows(kept) if cfg.data.split == "group" else np.arange(len(kept))
+    exact = np.arange(len(kept)) if cfg.data.split == "random" else group_rows(kept)
+    if cfg.data.split != "near":
+        return draw(cfg, kept.order, exact, notes)
+    choice = draw(cfg, kept.order, exact, [])  # refuses impossible sizes before any text is read
+    count = max(int(MARGIN * sum(cfg.get(f"data.{split}_size") for split in choice.splits)) + SPARE, CANDIDATES)
+    while True:
+        candidates = np.sort(smallest(kept.order, count))
+        complete, count = len(candidates) == len(kept), 2 * count
+        groups = near_groups(read(candidates), exact[candidates])
+        new_notes: list[str] = []
+        try:
+            drawn = draw(cfg, kept.order[candidates], groups, new_notes)
+        except DataError:
+            if complete:
+                raise
+            continue
+        if complete or not new_notes:  # else a size would be reduced although the file has more rows
+            break
+    notes += new_notes
+    merged = _merged(exact[candidates], groups)
+    return drawn._replace(
+        splits={split: candidates[indices].tolist() for split, indices in drawn.splits.items()},
+        groups=choice.groups - len(np.unique(exact[candidates])) + drawn.groups,
+        near_groups=len(np.unique(groups[merged])),
+        near_rows=int(merged.sum()),
+    )
+
+
+def _merged(exact: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return a mask of the rows whose group holds several of the exact groups."""
+    parts = np.bincount(groups[np.unique(exact, return_index=True)[1]], minlength=len(groups))
+    return parts[groups] > 1
+
+
+def draw(cfg: Config, order: np.ndarray, groups: np.ndarray, notes: list[str]) -> Choice:
+    """Draw test and validation, one row per group, and training rows from the other groups.
+
+    Args:
+        cfg: the configuration.
+        order: (rows,), the random order.
+        groups: (rows,), the index of the first row of each row's group.
+        notes: receives a note for each size that is reduced.
+
+    Raises:
+        DataError: a size that the user set does not fit.
+    """
     firsts = np.flatnonzero(groups == np.arange(len(groups)))  # each group is represented by its first row
     n_test, n_validation = held_out_sizes(cfg, len(firsts), notes)
-    shuffled = firsts[smallest(kept.order[firsts], n_test + n_validation)]
+    shuffled = firsts[smallest(order[firsts], n_test + n_validation)]
     test, validation = shuffled[:n_test], shuffled[n_test:]
     rest = np.flatnonzero(~np.isin(groups, groups[shuffled]))
     train_size = cfg.data.train_size
@@ -87,8 +159,9 @@ def choose(cfg: Config, kept: KeptRows, notes: list[str]) -> tuple[dict[str, lis
                 f"data.train_size = {train_size}: {available}; ask for less, or give a larger file with --data"
             )
         notes.append(f"data.train_size is {len(rest)} instead of {train_size}: {available}")
-    train = rest[smallest(kept.order[rest], train_size)]
-    return {"train": train.tolist(), "validation": validation.tolist(), "test": test.tolist()}, len(firsts)
+    train = rest[smallest(order[rest], train_size)]
+    splits = {"train": train.tolist(), "validation": validation.tolist(), "test": test.tolist()}
+    return Choice(splits, len(firsts), len(groups) - len(rest) - len(shuffled))
 
 
 def smallest(values: np.ndarray, count: int) -> np.ndarray:

@@ -196,11 +196,21 @@ def _prepare(cfg: Config, run: Run, folder: Path) -> dict:
     log.info(
         f"  {funnel['rows_in']} rows in, {funnel['kept']} kept (lost: {dropped or 'none'}); splits {funnel['splits']}"
     )
+    log.info(f"  {left_out(funnel)}")
     for kind, malformed in funnel["malformed"].items():
         log.info(f"  {malformed['count']} malformed lines: {kind}, first at lines {malformed['first_lines']}")
-    return {
-        key: funnel[key] for key in ("file", "sample", "rows_in", "kept", "groups", "splits", "notes", "rows_per_s")
-    }
+    keys = ("file", "sample", "rows_in", "kept", "groups", "splits", "left_out", "notes", "rows_per_s")
+    return {key: funnel[key] for key in keys}
+
+
+def left_out(funnel: dict) -> str:
+    """Return one line that accounts for the usable rows that are in no split."""
+    counts, near = funnel["left_out"], funnel["near_duplicates"]
+    joined = f"; near-duplicates join {near['rows']} rows to {near['groups']} groups" if near["rows"] else ""
+    return (
+        f"left out: {counts['held_out_groups']} rows in the groups of validation and test rows, "
+        f"{counts['not_needed']} not needed{joined}"
+    )
 
 
 def _index(cfg: Config, run: Run, folder: Path) -> dict:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import shutil
 from collections.abc import Collection, Iterator
 from functools import cached_property
@@ -21,7 +22,9 @@ from pathlib import Path
 
 from ftlib.config.neutral import effective
 from ftlib.config.settings import Config, flatten
+from ftlib.data import near_duplicates
 from ftlib.data.cleaning import clean_text, normalize, steps_of
+from ftlib.data.near_duplicates import compare, is_near
 from ftlib.evaluation.answers import ANSWERS, AnswerStore, SystemInputs, answer_missing
 from ftlib.evaluation.runner import ends_in_time, scored_bytes
 from ftlib.evaluation.systems import choose_rows, few_shot_for, untuned
@@ -35,7 +38,9 @@ from ftlib.training.trained_rows import trained_uids
 
 # {uid: [UTF-8 bytes of the scored part, whether it ends in time]}: written with the answers, because it needs the tokenizer
 REFERENCES = "references.json"
-SAME_SPLITS = {"train_size", "questions"}  # data settings that do not change the splits
+# data settings that do not change the held-out rows; with the split `near` a large data.train_size can change them
+SAME_SPLITS = {"group": {"train_size", "questions"}, "random": {"train_size", "questions"}, "near": {"questions"}}
+BATCH = 10_000  # rows that are compared with the held-out rows together
 DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
 TRAINING_FIGURES = (
     "steps stopped_at_step best_step validation_loss examples cut_examples mean_tokens tokens tokens_per_s train_seconds "
@@ -117,11 +122,13 @@ class Work:
         if (
             not job.run.leaks
             and {key for key in study_settings | run_settings if study_settings.get(key) != run_settings.get(key)}
-            <= SAME_SPLITS
+            <= SAME_SPLITS[self.cfg.data.split]
         ):
             return job.cfg
         rows = self.own_data.stage("dataset").manifest()["rows_in"]
         everything = {"train_size": rows, "test_size": 1, "validation_size": 1}
+        if job.cfg.data.split == "near":  # near-duplicates of the held-out rows are removed afterwards
+            everything |= {"split": "group"}
         return Config.load(job.cfg.profile, inherited={"data": job.cfg.to_dict()["data"] | everything}, env={})
 
     def _prepared(self, cfg: Config) -> Run:
@@ -142,7 +149,8 @@ class Work:
         with stage.lock(), stage.writing(StageKey(key, config, {}), job.cfg.profile) as result:
             study_data, rows = stages.load_dataset(self.own_data), stages.load_dataset(source)["train"]
             held_out = [row for split in ("validation", "test") for row in study_data[split]]
-            row_indices = list(not_held_out(rows, held_out, self.cfg, job.run.leaks))[: job.cfg.data.train_size]
+            allowed = not_held_out(rows, held_out, self.cfg, job.run.leaks)
+            row_indices = list(itertools.islice(allowed, job.cfg.data.train_size))
             if not row_indices:
                 raise StudyError(
                     f"run {job.run.name}: no training rows left beyond the held-out rows; use a larger data file"
@@ -151,6 +159,7 @@ class Work:
                 {"train": rows.select(row_indices), "validation": study_data["validation"], "test": study_data["test"]}
             )
             composed.save_to_disk(str(stage.path))
+            near_duplicates.write(stage.path, composed)
             manifest = self.own_data.stage("dataset").manifest()
             result |= {name: manifest[name] for name in ("file", "sample")}
             result["splits"] = {split: len(split_rows) for split, split_rows in composed.items()}
@@ -326,24 +335,36 @@ def _asking(job: Job) -> list:
 
 
 def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterator[int]:
-    """Yield positions of rows that may be trained on: not held out and, unless `leaks`, without a held-out title or text.
+    """Yield positions of rows that may be trained on.
+
+    Not held out and, unless `leaks`, without a held-out title or text; where the study's split is `near`, also without a
+    held-out near-duplicate.
 
     cfg: the study's settings; rows are cleaned by them before they are compared.
     """
     steps = steps_of(cfg.data.clean)
 
-    def text_keys(row: dict) -> set[tuple[str, str]]:
-        texts = {}
-        for column in ("title", "content"):
-            text = clean_text(row[column], steps)
-            texts[column] = normalize(text) or text
-        return set(texts.items())
+    def cleaned(row: dict) -> dict[str, str]:
+        return {column: clean_text(row[column], steps) for column in ("title", "content")}
 
-    uids = {row["uid"] for row in held_out}
-    held_out_keys = set() if leaks else set().union(*map(text_keys, held_out))
-    for row_idx, row in enumerate(rows):
-        if row["uid"] not in uids and not (text_keys(row) & held_out_keys):
-            yield row_idx
+    def text_keys(texts: dict[str, str]) -> set[tuple[str, str]]:
+        return {(column, normalize(text) or text) for column, text in texts.items()}
+
+    uids, held_out_texts = {row["uid"] for row in held_out}, [] if leaks else list(map(cleaned, held_out))
+    held_out_keys = set().union(*map(text_keys, held_out_texts))
+    numbered = enumerate(rows)
+    while batch := list(itertools.islice(numbered, BATCH)):
+        texts = [cleaned(row) for _, row in batch]
+        near = [False] * len(batch)
+        if cfg.data.split == "near" and not leaks:
+            near = list(map(is_near, compare(_columns(texts), _columns(held_out_texts))))
+        for (row_idx, row), row_texts, row_near in zip(batch, texts, near, strict=True):
+            if row["uid"] not in uids and not row_near and not (text_keys(row_texts) & held_out_keys):
+                yield row_idx
+
+
+def _columns(rows: list[dict[str, str]]) -> dict[str, list[str]]:
+    return {column: [row[column] for row in rows] for column in ("title", "content")}
 
 
 def reworded(row: dict, seed: int, names: list[str]) -> dict:

@@ -60,7 +60,7 @@ def everything_wrong(products):
         {"uid": "short1", "title": "ab", "content": "The title of this one is too short."},
         {"uid": "short2", "title": "Short", "content": "<b>Not enough</b><br><br><br>"},
         {"uid": "same", "title": "The same words in both of them", "content": "The SAME words in both of them!"},
-        {"uid": "twice", "title": "LAMP number 3!", "content": "A lamp with <b>3</b> bulbs and a cord"},
+        {"uid": "twice", "title": "LAMP model L3!", "content": "A lamp with <b>3</b> bulbs and a cord"},
     ]
     return products(20) + lost + [b'{"uid": [3]}\n', b"{\n"]
 
@@ -92,12 +92,12 @@ def test_funnel_file(prepared, products):
     stored = read_json(result.folder / "funnel.json")
     assert stored == result.funnel
     assert stored.keys() == {
-        "file", "sample", "rows_in", "malformed", "dropped", "cleaned", "kept", "groups", "splits", "notes", "chars",
-        "examples", "seconds", "rows_per_s", "peak_mb",
+        "file", "sample", "rows_in", "malformed", "dropped", "cleaned", "kept", "groups", "near_duplicates", "splits",
+        "left_out", "notes", "chars", "examples", "seconds", "rows_per_s", "peak_mb",
     }  # fmt: skip
     assert stored["splits"] == {"train": 10, "validation": 3, "test": 3} and stored["file"] == "rows.jsonl"
-    assert stored["chars"]["title"]["p100"] == len("Lamp number 10") and stored["chars"]["title"]["p1"] == len(
-        "Lamp number 1"
+    assert stored["chars"]["title"]["p100"] == len("Lamp model L10") and stored["chars"]["title"]["p1"] == len(
+        "Lamp model L1"
     )
     assert stored["sample"] is False and stored["rows_per_s"] > 0 and stored["peak_mb"] > 0
 
@@ -109,7 +109,7 @@ def test_columns(prepared, products):
     for split in SPLITS:
         assert data[split].column_names == ["uid", "title", "question", "content", "input_text", "target_text"]
         for row in data[split]:
-            assert row["title"] == f"Lamp number {row['uid'][1:]}"
+            assert row["title"] == f"Lamp model L{row['uid'][1:]}"
             assert row["input_text"] == build_prompt(row["title"], row["question"])
             assert row["target_text"] == f"Description: {row['content']}"
     asked = {row["question"] for row in data["train"]}
@@ -120,7 +120,7 @@ def test_columns(prepared, products):
 def test_no_text_in_two_splits(prepared, messy, deduplicate):
     """Without it a test title or description was trained on, and memory looks like skill."""
     sizes = {"data.validation_size": 5, "data.test_size": 5}
-    result = prepared(messy, **sizes, **{"data.deduplicate": deduplicate})
+    result = prepared(messy, **sizes, **{"data.deduplicate": deduplicate, "data.split": "group"})
     for column in ("title", "content"):
         where = {}
         for split in SPLITS:
@@ -142,7 +142,7 @@ def test_rows_that_share_through_another(prepared, products):
     random.Random(1).shuffle(chain)
     for seed in range(5):
         sizes = {"data.validation_size": 1, "data.test_size": 2}
-        result = prepared(chain + products(8), **sizes, **{"data.seed": seed})
+        result = prepared(chain + products(8), **sizes, **{"data.seed": seed, "data.split": "group"})
         assert result.funnel["groups"] == 9
         holding = {split for split in SPLITS if any(uid.startswith("c") for uid in result.uids[split])}
         assert len(holding) == 1
@@ -160,9 +160,17 @@ def test_choice_is_the_same_on_every_machine(prepared, products):
     """Without it two students with one seed get different test sets, and their numbers cannot be compared."""
     sizes = {"data.train_size": 4, "data.validation_size": 2, "data.test_size": 3}
     uids = prepared(products(12), **sizes).uids
-    assert uids == {"train": ["u8", "u4", "u3", "u11"], "validation": ["u6", "u2"], "test": ["u10", "u7", "u0"]}
+    assert uids == {"train": ["u7", "u1", "u2", "u11"], "validation": ["u0", "u9"], "test": ["u8", "u5", "u6"]}
     assert prepared(products(12), "again/rows.jsonl.gz", **sizes).uids == uids
     assert prepared(products(12), **sizes, **{"data.seed": 1}).uids != uids
+
+
+def test_group_split_is_unchanged(prepared, products):
+    """Recorded studies used `data.split=group`; other rows under this name would make their figures unrepeatable."""
+    rows = [row | {"title": f"Lamp number {row['uid'][1:]}"} for row in products(12)]
+    sizes = {"data.train_size": 4, "data.validation_size": 2, "data.test_size": 3, "data.split": "group"}
+    uids = prepared(rows, **sizes).uids
+    assert uids == {"train": ["u8", "u4", "u3", "u11"], "validation": ["u6", "u2"], "test": ["u10", "u7", "u0"]}
 
 
 def test_question_belongs_to_the_row(prepared, products):
@@ -266,7 +274,7 @@ def test_filters_can_be_set(prepared, products):
 def test_titles_of_signs_alone(prepared, products):
     """Without it all titles without a letter count as one title, and their rows as one group."""
     rows = products(20) + [
-        {"uid": f"s{i}", "title": sign * 3, "content": f"An album with a strange name, {i}."}
+        {"uid": f"s{i}", "title": sign * 3, "content": f"{i} albums with a strange name, {i}."}
         for i, sign in enumerate("?!$")
     ]
     assert prepared(rows, **SIZES).funnel["groups"] == 23

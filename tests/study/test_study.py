@@ -345,6 +345,21 @@ def test_a_leak_on_purpose_keeps_the_neighbors_of_held_out_rows_but_not_these(se
     assert list(not_held_out(rows, rows[:1], settings(), leaks=True)) == [1, 2, 3]
 
 
+def test_near_duplicates_of_held_out_rows_are_not_trained_on(settings, monkeypatch):
+    """A run with other cleaning would train on the second color of a lamp that the study's test asks for."""
+    monkeypatch.setattr("ftlib.study.answers.BATCH", 2)
+    words = "A lamp of oak with a long cord and a shade of linen"
+    rows = [
+        {"uid": "held", "title": "Red lamp", "content": f"{words}."},
+        {"uid": "color", "title": "Blue lamp", "content": "Another text."},
+        {"uid": "edited", "title": "Pine light", "content": f"{words} or silk."},
+        {"uid": "free", "title": "Cup", "content": "A cup."},
+    ]
+    assert list(not_held_out(rows, rows[:1], settings(), leaks=False)) == [3]
+    assert list(not_held_out(rows, rows[:1], settings(**{"data.split": "group"}), leaks=False)) == [1, 2, 3]
+    assert list(not_held_out(rows, rows[:1], settings(), leaks=True)) == [1, 2, 3]
+
+
 def row_values(uids: str, rouge: list[float], nats: list[float]) -> RowValues:
     likelihoods = {"tuned": {"nll": np.array([nats, [2.0] * len(nats)])}}
     return RowValues(hashed(list(uids)), {"tuned": {"rougeL": np.array(rouge)}}, likelihoods)
