@@ -13,15 +13,20 @@ from typing import Any
 NEUTRAL: dict[str, Any] = {
     "data.use_damaged": False,
     "lora.variant": "lora",
+    "train.context_rows": 0,
 }
+# {key: the settings that have no effect while the key has its neutral value}
+DEPENDENT: dict[str, str] = {"train.context_rows": "train.context_"}
 # what is shown or written beside the results: no value of these changes a result
 WITHOUT_EFFECT: tuple[str, ...] = ("train.report_to", "train.sample_rows")
 
 
 def effective(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that a fingerprint is computed from. settings: {dotted key: value}."""
+    neutral = [key for key, value in NEUTRAL.items() if settings.get(key) == value]
+    left_out = tuple(DEPENDENT[key] for key in neutral if key in DEPENDENT)
     return {
         key: value
         for key, value in settings.items()
-        if key not in WITHOUT_EFFECT and not (key in NEUTRAL and value == NEUTRAL[key])
+        if key not in WITHOUT_EFFECT and key not in neutral and not (left_out and key.startswith(left_out))
     }

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ftlib.data.cleaning import normalize
-from ftlib.data.raw_reader import DataError, Row
+from ftlib.data.raw_reader import Row
 from ftlib.data.shingles import shingle_matrix, similarities
 
 NEAR = 0.5  # Jaccard from which two descriptions are near-duplicates
@@ -171,15 +171,11 @@ def write(folder: Path, dataset: Mapping[str, Columns]) -> None:
         writer.writerows((uid, jaccard, int(variant)) for uid, jaccard, variant in held_out_duplicates(dataset))
 
 
-def read(folder: Path) -> dict[str, Duplicate]:
-    """Return {uid: Duplicate} of a data set's held-out rows.
-
-    Raises:
-        DataError: the data set was prepared before this file existed.
-    """
+def read(folder: Path, dataset: Mapping[str, Columns]) -> dict[str, Duplicate]:
+    """Return {uid: Duplicate} of a data set's held-out rows; computed if it was prepared before the file existed."""
     path = folder / FILE
     if not path.exists():
-        raise DataError(f"{path} is missing (prepared by an older version): delete {folder} and run `ftlib prepare`")
+        return {uid: Duplicate(jaccard, variant) for uid, jaccard, variant in held_out_duplicates(dataset)}
     with open(path, encoding="utf-8", newline="") as file:
         return {
             line["uid"]: Duplicate(float(line["jaccard"]), line["title_variant"] == "1")

@@ -53,6 +53,9 @@ METRICS = [
     ),
     Column("nll_content", "lower", "the same without the prefix and the end of the answer: the description alone"),
     Column("bits_per_byte", "lower", "`nll` in bits per UTF-8 byte of the answer, comparable between tokenizers"),
+    Column(
+        "nll_per_byte", "lower", "nats a byte of general text costs the model: what fine-tuning forgot (`retention`)"
+    ),
     Column("format", "higher", f'share of answers that begin with "{PREFIX.strip()}"'),
     Column("stops", "higher", "share of answers the model ended by itself"),
     Column("length_ratio", "reference", "words of the answer / words of the reference; tables show the median"),
@@ -61,6 +64,8 @@ METRICS = [
     Column("rep4", "lower", "share of the answer's 4-word sequences that repeat an earlier one"),
     Column("title_coverage", "reference", "share of the title's content words and numbers that the answer names"),
     Column("unsupported_numbers", "reference", "different numbers in the answer that the title does not give"),
+    Column("numbers_not_in_context", "reference", "the same, that neither title nor passages give"),
+    Column("copied_passage", "neutral", "longest run of words from one passage of the prompt / words of the answer"),
     Column("copied_run", "reference", f"longest run of words that stands in one training description (0 below {GRAM})"),
 ]
 

@@ -23,7 +23,7 @@ from sacrebleu.metrics import CHRF
 
 from ftlib.data.lexical import FUNCTION_WORDS, unsupported, words
 from ftlib.evaluation.metric_table import _ROUGE, GRAM, LONG_GRAM
-from ftlib.prompts.templates import PREFIX, strip_prefix
+from ftlib.prompts.templates import PREFIX, Passages, strip_prefix
 from ftlib.runtime.processes import in_processes
 
 SHARE = 125  # rows a process should score at least; two or three processes save less than they cost to start
@@ -183,6 +183,44 @@ def _coverage(title: str, answer: str) -> float:
     return len(title_words & set(words(answer))) / len(title_words) if title_words else 0.0
 
 
+class Context(RowMetric):
+    """What the answer takes from its prompt with passages: `numbers_not_in_context`, and `copied_passage` if it has any.
+
+    Needs the extra arguments `titles` and `passages` (a list of (title, description) a row). numbers_not_in_context: how many
+    different numbers the answer has that neither title nor passages give. copied_passage: length of the longest run of the
+    answer's words that stands in one passage's description, as a share of the answer's words; 0.0 for an answer without words.
+    """
+
+    def rows(self, answers, references, titles: Sequence[str], passages: Sequence[Passages]):
+        """Compare each answer with its title and its passages."""
+        texts = [
+            " ".join([title, *(part for passage in row_passages for part in passage)])
+            for title, row_passages in zip(titles, passages, strict=True)
+        ]
+        numbers = [float(len(unsupported(ans, text))) for ans, text in zip(answers, texts, strict=True)]
+        results = {"numbers_not_in_context": numbers}
+        if any(passages):
+            results["copied_passage"] = [
+                _longest_run(words(answer), [words(content) for _, content in row_passages])
+                for answer, row_passages in zip(answers, passages, strict=True)
+            ]
+        return results
+
+
+def _longest_run(answer: list[str], texts: Sequence[list[str]]) -> float:
+    """Return the length of the longest run of words that the answer shares with a text / the answer's words."""
+    vocabulary: dict[str, int] = {}
+    ids = np.array([vocabulary.setdefault(word, len(vocabulary)) for word in answer])
+    longest = 0
+    for text in texts:
+        runs = np.zeros(len(text) + 1, dtype=np.int64)  # of the answer's previous word, by position in the text
+        text_ids = np.array([vocabulary.get(word, -1) for word in text])
+        for word_id in ids:
+            runs[1:] = np.where(text_ids == word_id, runs[:-1] + 1, 0)
+            longest = max(longest, int(runs.max()))
+    return longest / len(answer) if answer else 0.0
+
+
 class Verbatim(RowMetric):
     """`gram8_r`: the share of the reference's 8-word sequences that stand word for word in the answer (a recall).
 
@@ -278,17 +316,20 @@ def score_rows(
     stopped: Sequence[bool] | None,
     copied_run: CopiedRun | None = None,
     cosine: RowMetric | None = None,
+    passages: Sequence[Passages] | None = None,
 ) -> Rows:
     """Compute every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
 
     stopped: whether each answer ended with an end token; with None (baselines, which generate nothing) `stops` is left
-    out, as are `copied_run` and `cosine` (see `embedding_similarity`) without their metric. `nll` and `bits_per_byte`
-    need the model. Raises ValueError if there are no rows or the lists differ in length.
+    out, as are `copied_run` and `cosine` (see `embedding_similarity`) without their metric. passages: those of each prompt
+    (default: none), for the metrics of `Context`. `nll` and `bits_per_byte` need the model. Raises ValueError if there
+    are no rows or the lists differ in length.
     """
     texts = {"predictions": list(answers), "references": list(references), "per_row": True}
     rows = Rouge().compute(**texts) | Chrf().compute(**texts)
     rows |= Form().compute(**texts, **({} if stopped is None else {"stopped": stopped}))
     rows |= Verbatim().compute(**texts) | Shape().compute(**texts) | Grounding().compute(**texts, titles=titles)
+    rows |= Context().compute(**texts, titles=titles, passages=passages or [()] * len(answers))
     for metric in (copied_run, cosine):
         rows |= {} if metric is None else metric.compute(**texts)
     return rows

@@ -12,23 +12,28 @@ from __future__ import annotations
 import functools
 import gc
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ftlib.config.settings import Config
+from ftlib.data.near_duplicates import Duplicate
 from ftlib.evaluation import embedding_similarity, retention
 from ftlib.evaluation.analysis import row_likelihoods, side_by_side
 from ftlib.evaluation.answers import ROWS, AnswerStore, Record, SystemInputs, add_baselines, answer_keys, answer_missing
 from ftlib.evaluation.bootstrap import Values
 from ftlib.evaluation.embedding_similarity import Cosine
-from ftlib.evaluation.metrics import CopiedRun, Grounding, Shape, score_rows
+from ftlib.evaluation.metrics import Context, CopiedRun, Grounding, Shape, score_rows
+from ftlib.evaluation.subsets import passage_counts, subsets, values_at
 from ftlib.evaluation.summary import mark_forced, summarize
 from ftlib.evaluation.systems import answering, choose_rows, few_shot_for, passages_for, systems_of, untuned
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import IGNORED, encode_answer, encode_rows
+from ftlib.prompts.templates import Passages
 from ftlib.retrieval.bm25_index import Index
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.console import log
@@ -36,9 +41,16 @@ from ftlib.runtime.files import write_json
 
 
 def row_values(
-    rows: list[dict], records: list[Record], copied: CopiedRun, cosine: Cosine | None = None
+    rows: list[dict],
+    records: list[Record],
+    copied: CopiedRun,
+    cosine: Cosine | None = None,
+    passages: Mapping[str, Passages] | None = None,
 ) -> dict[str, list[float]]:
-    """Compute every text metric of every row for one system; a baseline has no `format` and no `stops`."""
+    """Compute every text metric of every row for one system; a baseline has no `format` and no `stops`.
+
+    passages: {uid: passages in the system's prompt}.
+    """
     generated = records[0].stopped is not None
     values = score_rows(
         [r.text for r in records],
@@ -47,6 +59,7 @@ def row_values(
         [r.stopped for r in records] if generated else None,
         copied,
         cosine,
+        [(passages or {}).get(row["uid"], ()) for row in rows],
     )
     return values if generated else {name: value for name, value in values.items() if name not in ("format", "stops")}
 
@@ -102,6 +115,7 @@ class Inputs:
         data_key, merged_key: fingerprints of data set and model.
         trained: uids of the rows that the model was trained on.
         index: of the data set, needed with `evaluation.open_book`.
+        duplicates: {uid: similarity to the training split} of the held-out rows; {}: no blocks by similarity.
     """
 
     dataset: Any
@@ -110,6 +124,7 @@ class Inputs:
     merged_key: str
     trained: Collection[str]
     index: Index | None = None
+    duplicates: Mapping[str, Duplicate] = field(default_factory=dict)
 
 
 def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> Evaluated | None:
@@ -126,10 +141,11 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> E
     for note in notes:
         log.info(f"  note: {note}")
     dtype, reason = hardware.compute_dtype()
-    store = answer_all(cfg, inputs, rows, folder, dtype)
+    passages = passages_for(cfg, inputs.index, rows) if cfg.with_retrieval else {}
+    store = answer_all(cfg, inputs, rows, passages, folder, dtype)
     if not distributed.first():
         return None
-    metrics, per_row = score_all(cfg, store, rows, inputs.dataset)
+    metrics, per_row = score_all(cfg, store, rows, passages, inputs)
     metrics["retention"] = retention.summarize_retention(retention.read_sums(folder), cfg.evaluation.bootstrap)
     metrics["settings"] = run_settings | {
         "base_and_tuned_precision": f"{dtype}: {reason}",
@@ -145,7 +161,14 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> E
     )
 
 
-def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder: Path, dtype: str) -> AnswerStore:
+def answer_all(
+    cfg: Config,
+    inputs: Inputs,
+    rows: dict[str, list[dict]],
+    passages: Mapping[str, Passages],
+    folder: Path,
+    dtype: str,
+) -> AnswerStore:
     """Generate the missing answers of every system; several processes share the rows.
 
     A model that is loaded for them also scores the text of `retention`.
@@ -157,7 +180,7 @@ def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder:
     for system in answering(cfg):
         origin = cfg.model.name if system in untuned(cfg) else str(inputs.merged)
         few_shot = few_shot_for(system, inputs.dataset, rows)
-        system_inputs = SystemInputs(system, rows, few_shot, passages_for(system, cfg, inputs.index, rows))
+        system_inputs = SystemInputs(system, rows, few_shot, of_system(system, passages))
         load = functools.cache(functools.partial(_load, origin, dtype))
         answer_missing(store, system_inputs, cfg, load)
         if system in retention_keys:
@@ -172,22 +195,45 @@ def answer_all(cfg: Config, inputs: Inputs, rows: dict[str, list[dict]], folder:
     return store
 
 
-def score_all(cfg: Config, store: AnswerStore, rows: dict[str, list[dict]], dataset) -> tuple[dict, dict]:
-    """Return ({split: block of metrics.json}, {split: {system: {metric: row values}}})."""
-    tokenizer, copied = load_tokenizer(cfg.model.name), CopiedRun(list(dataset["train"]["content"]))
-    cosine = embedding_similarity.cosine()
+def score_all(
+    cfg: Config, store: AnswerStore, rows: dict[str, list[dict]], passages: Mapping[str, Passages], inputs: Inputs
+) -> tuple[dict, dict]:
+    """Return ({block: content} of metrics.json, {split: {system: {metric: row values}}}).
+
+    The unseen rows have further blocks, by their similarity to the training split (see `subsets`).
+    """
+    tokenizer = load_tokenizer(cfg.model.name)
+    copied, cosine = CopiedRun(list(inputs.dataset["train"]["content"])), embedding_similarity.cosine()
     metrics: dict = {}
     per_row: dict = {}
     for split, split_rows in rows.items():
         records = {system: store.of(split, system, split_rows) for system in systems_of(cfg)}
-        per_row[split] = {system: row_values(split_rows, records[system], copied, cosine) for system in records}
+        values = per_row[split] = {
+            system: row_values(split_rows, records[system], copied, cosine, of_system(system, passages))
+            for system in records
+        }
         sizes = scored_bytes(tokenizer, cfg, split_rows)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
-        references = reference_rows(split_rows, ends_in_time(tokenizer, cfg, split_rows), copied)
-        summary = summarize(per_row[split], likelihoods, cfg.evaluation.bootstrap, references)
-        metrics[split] = {"n": len(split_rows)} | summary
-        mark_forced(metrics[split], cfg.generation.model_dump())
+        references = reference_rows(split_rows, ends_in_time(tokenizer, cfg, split_rows), copied, passages)
+        uids = [row["uid"] for row in split_rows]
+        blocks = {split: np.arange(len(uids))} | (subsets(uids, inputs.duplicates) if split == "unseen" else {})
+        for block, indices in blocks.items():
+            summary = summarize(
+                values_at(values, indices),
+                values_at(likelihoods, indices),
+                values_at(references, indices),
+                cfg.evaluation.bootstrap,
+            )
+            metrics[block] = {"n": len(indices)} | summary
+            mark_forced(metrics[block], cfg.generation.model_dump())
+        if passages:
+            metrics[split]["passages"] = passage_counts(split_rows, passages)
     return metrics, per_row
+
+
+def of_system(system: str, passages: Mapping[str, Passages]) -> Mapping[str, Passages]:
+    """Return the passages in a system's prompts: {} for a system without retrieval."""
+    return passages if system.endswith("_open") else {}
 
 
 def _load(origin: str, dtype: str):
@@ -195,12 +241,16 @@ def _load(origin: str, dtype: str):
     return load_plain(fetch(origin), dtype)
 
 
-def reference_rows(rows: list[dict], ends: list[bool], copied: CopiedRun) -> dict[str, list[float]]:
+def reference_rows(
+    rows: list[dict], ends: list[bool], copied: CopiedRun, passages: Mapping[str, Passages] | None = None
+) -> dict[str, list[float]]:
     """Compute the metrics that need no reference of the references themselves: what a perfect answer would score.
 
-    ends: see `ends_in_time`.
+    ends: see `ends_in_time`. passages: {uid: passages in the prompts with retrieval}.
     """
     texts, titles = [row["content"] for row in rows], [row["title"] for row in rows]
     pair = {"predictions": texts, "references": texts, "per_row": True}
     values = Shape().compute(**pair) | Grounding().compute(**pair, titles=titles) | copied.compute(**pair)
+    in_prompts = [(passages or {}).get(row["uid"], ()) for row in rows]
+    values |= Context().compute(**pair, titles=titles, passages=in_prompts)
     return {"stops": list(map(float, ends))} | values

@@ -25,6 +25,11 @@ PAIRS = (
     ("tuned", "nearest"),
     ("base_open", "base"),
     ("tuned_open", "tuned"),
+    ("tuned_open", "copy_title"),
+    ("tuned_mix", "tuned"),
+    ("tuned_mix", "base"),
+    ("tuned_open", "tuned_mix"),
+    ("nearest", "copy_title"),
     ("tuned_open", "base_open"),
     ("tuned_open", "nearest"),
 )
@@ -33,7 +38,7 @@ PAIRS = (
 MEDIANS = ("length_ratio",)  # shown as medians: a single looping answer dominates the mean
 
 
-def summarize(values: dict[str, dict], likelihoods: dict[str, dict], resamples: int, references: dict) -> dict:
+def summarize(values: dict[str, dict], likelihoods: dict[str, dict], references: dict, resamples: int) -> dict:
     """Compute means and paired differences with 95 % intervals, for one split.
 
     values: {system: {metric: per-row values}}; likelihoods: {system: {metric: (numerators, denominators)}}; references: the

@@ -84,14 +84,12 @@ def few_shot_for(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
     return ((row["input_text"], row["target_text"]),)
 
 
-def passages_for(system: str, cfg: Config, index: Index | None, rows: dict[str, list[dict]]) -> dict[str, Passages]:
-    """Return {uid: context passages}: training rows of similar titles; {} for a system without retrieval.
+def passages_for(cfg: Config, index: Index, rows: Mapping[str, list[dict]]) -> dict[str, Passages]:
+    """Return {uid: context passages}: training rows of similar titles, best first.
 
     Only training rows are used, so that no held-out row is read; rows with the title or the text of the asked row are
     excluded.
     """
-    if not system.endswith("_open") or index is None:
-        return {}
     asked, training = [row for split_rows in rows.values() for row in split_rows], index.dataset["train"]
     titles, contents = list(training["title"]), list(training["content"])
     found = similar_rows(index, asked, cfg.open_rows, progress="passages")

@@ -71,7 +71,9 @@ def stage_key(name: str, cfg: Config, run: Run) -> StageKey:
         inputs = {each: run.stage(each).manifest()["fingerprint"] for each in inputs_of(name, cfg)}
     settings = flatten(config)
     settings.pop("data.path", None)  # the file's content matters (see `inputs`), not its path
-    versions = [FORMAT, name] if name != "evaluation" else [FORMAT, name, DEFINITIONS]
+    versions: list = [FORMAT, name] if name != "evaluation" else [FORMAT, name, DEFINITIONS]
+    if name == "evaluation" and cfg.with_retrieval:
+        versions += [cfg.open_rows, cfg.train.context_tokens, cfg.train.context_order]
     return StageKey(fingerprint([*versions, effective(settings), inputs]), config, inputs)
 
 
@@ -250,6 +252,7 @@ def _merge(cfg: Config, run: Run, folder: Path) -> dict:
 
 
 def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
+    from ftlib.data import near_duplicates
     from ftlib.evaluation.runner import Inputs, evaluate
     from ftlib.reporting.html_report import write_files
     from ftlib.retrieval.bm25_index import Index
@@ -280,6 +283,7 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         manifests["merged"]["fingerprint"],
         trained_uids(run.stage("adapter").verified()),
         index,
+        near_duplicates.read(run.stage("dataset").path, dataset),
     )
     results = evaluate(cfg, inputs, folder, run_settings)
     if results is None:  # only rank 0 scores

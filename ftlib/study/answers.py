@@ -20,17 +20,22 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from ftlib.config.neutral import effective
 from ftlib.config.settings import Config, flatten
 from ftlib.data import near_duplicates
 from ftlib.data.cleaning import clean_text, normalize, steps_of
-from ftlib.data.near_duplicates import compare, is_near
+from ftlib.data.near_duplicates import Duplicate, compare, is_near, near_groups
+from ftlib.data.raw_reader import Row
 from ftlib.evaluation.answers import ANSWERS, AnswerStore, SystemInputs, answer_missing
-from ftlib.evaluation.runner import ends_in_time, scored_bytes
-from ftlib.evaluation.systems import choose_rows, few_shot_for, untuned
+from ftlib.evaluation.retention import retention_sums
+from ftlib.evaluation.runner import ends_in_time, of_system, scored_bytes
+from ftlib.evaluation.systems import answering, choose_rows, few_shot_for, passages_for, untuned
 from ftlib.pipeline import stages
 from ftlib.pipeline.stage import FORMAT, Run, Stage, StageKey
-from ftlib.prompts.templates import Turns, build_prompt, question_for
+from ftlib.prompts.templates import Passages, Turns, build_prompt, question_for
+from ftlib.retrieval.bm25_index import Index
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, read_json, write_json
 from ftlib.study.study_file import Job, Study, StudyError, settings
@@ -38,6 +43,7 @@ from ftlib.training.trained_rows import trained_uids
 
 # {uid: [UTF-8 bytes of the scored part, whether it ends in time]}: written with the answers, because it needs the tokenizer
 REFERENCES = "references.json"
+RETENTION = "retention.json"  # [nats, bytes] of the windows of the general text
 # data settings that do not change the held-out rows; with the split `near` a large data.train_size can change them
 SAME_SPLITS = {"group": {"train_size", "questions"}, "random": {"train_size", "questions"}, "near": {"questions"}}
 BATCH = 10_000  # rows that are compared with the held-out rows together
@@ -57,8 +63,8 @@ class Trained(Run):
         self.data = data
 
     def stage(self, name: str) -> Stage:
-        """Return a stage; the data set comes from its shared folder."""
-        return self.data.stage(name) if name == "dataset" else super().stage(name)
+        """Return a stage; the data set and its index come from their shared folder."""
+        return self.data.stage(name) if name in ("dataset", "index") else super().stage(name)
 
 
 def answers_of(folder: Path, study: Study) -> Path:
@@ -79,6 +85,8 @@ class Work:
         self.folder, self.study, self.shared = answers_of(folder, study), study, folder / "studies-shared"
         self.cfg = settings(study, data)
         self._said: set[str] = set()
+        self._passages: dict[str, dict[str, Passages]] = {}
+        self._indexes: dict[Path, Stage] = {}
         self._datasets: dict[str, Run] = {}  # data sets that were checked, so that each is checked and logged once
 
     # data sets
@@ -169,9 +177,36 @@ class Work:
         """Return the rows that a job trains on and is asked, as a DatasetDict."""
         return stages.load_dataset(self.training_data(job))
 
+    def duplicates(self, job: Job) -> dict[str, Duplicate]:
+        """Return how close each unseen row of a job is to its training rows."""
+        run, dataset = self.training_data(job), self.dataset(job)
+        if job.study.evaluate_on != "unused":
+            return near_duplicates.read(run.stage("dataset").path, dataset)
+        columns = {name: [row[name] for row in self.unused] for name in ("title", "content")}
+        return dict(zip([row["uid"] for row in self.unused], compare(columns, dataset["train"]), strict=True))
+
+    @cached_property
+    def unused(self) -> list[dict]:
+        """Return one row of each group that has no row in any split: rows that no choice was made on.
+
+        Groups are those of the study's split, over all usable rows of the file. They do not depend on any result.
+        """
+        used = stages.load_dataset(self.own_data)
+        taken = {(row["title"], row["content"]) for split in used.values() for row in split}
+        rows_in = self.own_data.stage("dataset").manifest()["rows_in"]
+        sizes = {"train_size": rows_in, "test_size": 1, "validation_size": 1, "split": "group"}
+        everything = Config.load(self.cfg.profile, inherited={"data": self.cfg.to_dict()["data"] | sizes}, env={})
+        splits = stages.load_dataset(self._prepared(everything))
+        rows = [row for name in ("train", "validation", "test") for row in splits[name]]
+        return unused_rows(rows, taken, near=self.cfg.data.split == "near")
+
     def rows(self, job: Job) -> dict[str, list[dict]]:
         """Return {'unseen': ..., 'seen': ...}: the rows that a job is asked, with the questions that it is asked."""
         dataset = self.dataset(job)
+        if job.study.evaluate_on == "unused":
+            from datasets import Dataset
+
+            dataset = {**dataset, "unused": Dataset.from_list(self.unused)}
         rows, notes = choose_rows(job.cfg, dataset, dataset["train"]["uid"], job.study.evaluate_on)
         for note in set(notes) - self._said:
             log.info(f"  note: {note}")
@@ -201,6 +236,8 @@ class Work:
     def trained(self, job: Job) -> Trained:
         """Return the run folder of a job's training."""
         data = self.training_data(job)
+        if job.cfg.train.context_rows:
+            self.index(job)  # its fingerprint is part of the key
         return Trained(self.shared / "models" / stages.stage_key("adapter", job.cfg, data).fingerprint, data)
 
     def key(self, job: Job) -> str:
@@ -209,16 +246,48 @@ class Work:
         # with one possible base, `onto` changes nothing
         has_one_base = merge.onto == "base" or job.cfg.model.quantization == "none"
         dtype = merge.dtype if has_one_base else [merge.dtype, merge.onto]
-        return fingerprint([FORMAT, trained, dtype, *_asking(job), self.rows(job)])
+        context = [part for system in tuned_systems(job.cfg) for part in self._context(job, system)]
+        return fingerprint([FORMAT, trained, dtype, *_asking(job), self.rows(job), *context])
 
     def base_keys(self, job: Job) -> dict[tuple[str, str], str]:
         """Return {(system, split): fingerprint} of the base model's answers."""
         rows, model = self.rows(job), job.cfg.model.name
         return {
-            (system, split): fingerprint([FORMAT, model, *_asking(job), split, split_rows, self._few_shot(job, system)])
+            (system, split): fingerprint(
+                [
+                    *[FORMAT, model, *_asking(job), split, split_rows, self._few_shot(job, system)],
+                    *self._context(job, system),
+                ]
+            )
             for system in untuned(job.cfg)
             for split, split_rows in rows.items()
         }
+
+    def index(self, job: Job) -> Stage:
+        """Return the index of the rows that a job trains on; it is built if it is missing."""
+        run = self.training_data(job)
+        if run.path not in self._indexes:
+            key = stages.stage_key("index", job.cfg, run)
+            self._indexes[run.path] = stages.bring_up_to_date("index", key, job.cfg, run)
+        return self._indexes[run.path]
+
+    def passages(self, job: Job) -> dict[str, Passages]:
+        """Return {uid: passages} of a job's prompts with retrieval; {} without."""
+        if not job.cfg.with_retrieval:
+            return {}
+        rows = self.rows(job)
+        key = fingerprint([_key_of(self.training_data(job)), job.cfg.open_rows, rows])
+        if key not in self._passages:
+            index = Index.open(self.dataset(job), self.index(job).path)
+            self._passages[key] = passages_for(job.cfg, index, rows)
+        return self._passages[key]
+
+    def _context(self, job: Job, system: str) -> list:
+        """Return what the passages of a system's prompts depend on: [] for a system without retrieval."""
+        if not system.endswith("_open"):
+            return []
+        t = job.cfg.train
+        return [_key_of(self.training_data(job)), job.cfg.open_rows, t.context_tokens, t.context_order]
 
     def _few_shot(self, job: Job, system: str) -> Turns:
         return few_shot_for(system, stages.load_dataset(self.own_data), self.rows(job))
@@ -252,6 +321,7 @@ class Work:
         if self._tuned_answered(job):
             return
         stage, trained, key = self.stage(job), self.trained(job), self.key(job)
+        passages = self.passages(job)
         adapter_key = stages.stage_key("adapter", job.cfg, trained)
         adapter = stages.bring_up_to_date("adapter", adapter_key, job.cfg, trained)
         free()
@@ -261,7 +331,12 @@ class Work:
         with stage.writing(stage_key, job.cfg.profile, stages.KEPT["evaluation"]) as result:
             from ftlib.merging import merged_in_memory
 
-            inputs = SystemInputs("tuned", self.rows(job), generated=job.study.text_rows)
+            inputs = [
+                SystemInputs(
+                    system, self.rows(job), passages=of_system(system, passages), generated=job.study.text_rows
+                )
+                for system in tuned_systems(job.cfg)
+            ]
             dtype = self._ask(job, inputs, stage, key, functools.partial(merged_in_memory, job.cfg, adapter.path))
             shutil.copy(adapter.path / "train_log.jsonl", stage.path)
             manifest = adapter.manifest()
@@ -282,8 +357,14 @@ class Work:
                 return
             with stage.writing(StageKey(key, {}, {}), job.cfg.profile, stages.KEPT["evaluation"]) as result:
                 load = functools.partial(load_plain, fetch(job.cfg.model.name))
-                inputs = SystemInputs(system, {split: rows}, self._few_shot(job, system), generated=job.study.text_rows)
-                result["answers_in"] = self._ask(job, inputs, stage, key, load)
+                inputs = SystemInputs(
+                    system,
+                    {split: rows},
+                    self._few_shot(job, system),
+                    of_system(system, self.passages(job)),
+                    job.study.text_rows,
+                )
+                result["answers_in"] = self._ask(job, [inputs], stage, key, load)
                 tokenizer = load_tokenizer(job.cfg.model.name)
                 references = zip(
                     scored_bytes(tokenizer, job.cfg, rows), ends_in_time(tokenizer, job.cfg, rows), strict=True
@@ -292,13 +373,21 @@ class Work:
                     stage.path / REFERENCES, {row["uid"]: each for row, each in zip(rows, references, strict=True)}
                 )
 
-    def _ask(self, job: Job, inputs: SystemInputs, stage: Stage, key: str, load) -> str:
-        """Store the answers of one model in the stage's answers.jsonl; return the dtype that it answered in."""
+    def _ask(self, job: Job, systems: list[SystemInputs], stage: Stage, key: str, load) -> str:
+        """Store the answers of one model in the stage's answers.jsonl; return the dtype that it answered in.
+
+        systems: those in which this model answers. It also scores the text of `evaluation.retention`.
+        """
+        from ftlib.models.loading import load_tokenizer
         from ftlib.runtime import hardware
 
         dtype, _ = hardware.compute_dtype()
-        store = AnswerStore.open(stage.path, {inputs.system: fingerprint([key, dtype])})
-        answer_missing(store, inputs, job.cfg, functools.partial(load, dtype))
+        model = functools.cache(functools.partial(load, dtype))
+        store = AnswerStore.open(stage.path, {inputs.system: fingerprint([key, dtype]) for inputs in systems})
+        for inputs in systems:
+            answer_missing(store, inputs, job.cfg, model)
+        if not (stage.path / RETENTION).exists():
+            write_json(stage.path / RETENTION, retention_sums(model(), load_tokenizer(job.cfg.model.name)))
         if not (stage.path / ANSWERS).exists():
             raise StudyError(f"{job.name}: no rows to answer; set evaluation.rows to 1 or more")
         return dtype
@@ -318,6 +407,11 @@ def free() -> None:
         torch.cuda.empty_cache()
 
 
+def tuned_systems(cfg: Config) -> tuple[str, ...]:
+    """Return the systems in which the fine-tuned model answers."""
+    return tuple(system for system in answering(cfg) if system not in untuned(cfg))
+
+
 def _data_settings(cfg: Config) -> dict:
     """Return the settings that determine a data set, apart from the file."""
     flat = effective(flatten(cfg.to_dict()["data"], "data."))
@@ -332,6 +426,29 @@ def _asking(job: Job) -> list:
     """Return the settings by which rows are asked and their references scored."""
     generation = job.cfg.generation.model_dump(exclude={"batch_tokens"})
     return [generation, job.cfg.train.max_length, job.study.text_rows]
+
+
+def unused_rows(rows: list[dict], taken: Collection[tuple[str, str]], near: bool) -> list[dict]:
+    """Return the first row of each group without a row in `taken`, in the order of `rows`.
+
+    taken: (title, description). Rows with the same normalized title or description are one group, and near-duplicates if `near`.
+    """
+    keys: dict[tuple[str, str], int] = {}
+    groups = np.arange(len(rows))
+    for row_idx, row in enumerate(rows):
+        for column in ("title", "content"):
+            first = keys.setdefault((column, normalize(row[column]) or row[column]), row_idx)
+            groups[groups == groups[row_idx]] = groups[first]
+    if near:
+        groups = near_groups([Row(row["uid"], row["title"], row["content"]) for row in rows], groups)
+    taken_groups = {
+        group for row, group in zip(rows, groups.tolist(), strict=True) if (row["title"], row["content"]) in taken
+    }
+    unused: dict[int, dict] = {}
+    for row, group in zip(rows, groups.tolist(), strict=True):
+        if group not in taken_groups:
+            unused.setdefault(group, row)
+    return list(unused.values())
 
 
 def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterator[int]:

@@ -228,13 +228,15 @@ def summary(recorded: Recorded) -> dict:
 
 
 def _seed_means(block: dict, mean: dict) -> dict:
-    """Return one seed's means of the fine-tuned model, and of the base model where its seeds differ (sampled answers)."""
-    tuned, base = block["systems"]["tuned"], block["systems"]["base"]
+    """Return one seed's means of the fine-tuned models, and of the base model where its seeds differ (sampled answers)."""
+    base = block["systems"]["base"]
     systems = {"base": base} if base != mean["systems"]["base"] else {}
+    systems |= {system: metrics for system, metrics in block["systems"].items() if system.startswith("tuned")}
     seed_means = {
-        system: {name: value["mean"] for name, value in metrics.items()}
-        for system, metrics in (systems | {"tuned": tuned}).items()
+        system: {name: value["mean"] for name, value in metrics.items()} for system, metrics in systems.items()
     }
     if block.get("definitions", 1) > 1:  # older tables show no range of medians
-        seed_means["tuned_medians"] = {name: value["median"] for name, value in tuned.items() if "median" in value}
+        for system in (system for system in systems if system != "base"):
+            medians = {name: value["median"] for name, value in systems[system].items() if "median" in value}
+            seed_means |= {f"{system}_medians": medians}
     return seed_means

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ftlib.data.funnel import hashes64
+from ftlib.evaluation.subsets import values_at
 from ftlib.evaluation.summary import paired, summarize
 from ftlib.runtime.files import replacing
 
@@ -41,7 +42,17 @@ class RowValues:
     @property
     def text_n(self) -> int:
         """Return the number of generated rows."""
-        return len(next(iter(next(iter(self.values.values())).values())))
+        return max((len(values) for metrics in self.values.values() for values in metrics.values()), default=0)
+
+    def at(self, positions: np.ndarray) -> RowValues:
+        """Return some of the rows. positions: increasing, so that the generated rows stay first."""
+        generated = positions[positions < self.text_n]
+        return RowValues(
+            self.uids[positions],
+            values_at(self.values, generated),
+            values_at(self.likelihoods, positions),
+            values_at(self.references, generated),
+        )
 
 
 def hashed(uids: list[str]) -> np.ndarray:
@@ -78,6 +89,9 @@ def load(path: Path) -> tuple[str | None, dict[str, RowValues]]:
             if name.count("/") == 3:
                 split, kind, system, metric = name.split("/")
                 getattr(splits[split], kind).setdefault(system, {})[metric] = arrays[name]
+        for rows in splits.values():
+            for system in rows.likelihoods:
+                rows.values.setdefault(system, {})  # `retention` has likelihoods only
         return str(arrays["key"]), splits
 
 
@@ -109,9 +123,29 @@ def metrics_of(splits: dict[str, RowValues], resamples: int) -> dict:
     """Compute means and differences with intervals, in the schema of metrics.json, with the further values that a study needs."""
     return {
         split: {"n": rows.n, "text_n": rows.text_n}
-        | summarize(rows.values, rows.likelihoods, resamples, rows.references)
+        | summarize(rows.values, rows.likelihoods, rows.references, resamples)
         for split, rows in splits.items()
     }
+
+
+def with_plain(mixture: RowValues, plain: RowValues) -> RowValues:
+    """Return the rows of a run with the plain run's fine-tuned model beside it.
+
+    The run's own model, asked without passages, becomes `tuned_mix`. Raises ValueError for other rows.
+    """
+    if not np.array_equal(mixture.uids, plain.uids):
+        raise ValueError("both runs must be asked the same rows; give them the same data and evaluation settings")
+
+    def combined(own: Metrics, other: Metrics) -> Metrics:
+        renamed = {"tuned_mix" if system == "tuned" else system: metrics for system, metrics in own.items()}
+        return {"base": renamed.pop("base"), "tuned": other["tuned"]} | renamed
+
+    return RowValues(
+        mixture.uids,
+        combined(mixture.values, plain.values),
+        combined(mixture.likelihoods, plain.likelihoods),
+        mixture.references,
+    )
 
 
 def means_of(rows: RowValues, system: str = "tuned") -> dict[str, float]:
@@ -126,10 +160,10 @@ def against(run: dict[str, RowValues], first: dict[str, RowValues], resamples: i
     for split in run.keys() & first.keys():
         a, b = run[split], first[split]
         text_rows, all_rows = _shared(a.uids[: a.text_n], b.uids[: b.text_n]), _shared(a.uids, b.uids)
-        if not len(text_rows[0]):
+        if not len(all_rows[0]) or not (system in a.likelihoods and system in b.likelihoods):
             continue
-        values = [_at(each.values[system], rows) for each, rows in zip((a, b), text_rows, strict=True)]
-        likelihoods = [_at(each.likelihoods[system], rows) for each, rows in zip((a, b), all_rows, strict=True)]
+        values = [values_at(each.values[system], rows) for each, rows in zip((a, b), text_rows, strict=True)]
+        likelihoods = [values_at(each.likelihoods[system], rows) for each, rows in zip((a, b), all_rows, strict=True)]
         references = {name: columns[text_rows[0]] for name, columns in a.references.items()}
         counts = {"n": len(all_rows[0]), "text_n": len(text_rows[0])}
         changes[split] = counts | paired(*values, *likelihoods, resamples, references)
@@ -141,7 +175,3 @@ def _shared(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     _, in_a, in_b = np.intersect1d(a, b, return_indices=True)
     order = np.argsort(in_a)
     return in_a[order], in_b[order]
-
-
-def _at(metrics: dict[str, np.ndarray], row_indices: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: values[..., row_indices] for name, values in metrics.items()}

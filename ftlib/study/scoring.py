@@ -19,13 +19,15 @@ from ftlib.evaluation import embedding_similarity
 from ftlib.evaluation.answers import ANSWERS, Record, baseline_records
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.metrics import CopiedRun
-from ftlib.evaluation.runner import likelihood_sums, reference_rows, row_values
+from ftlib.evaluation.retention import METRIC as NLL_PER_BYTE
+from ftlib.evaluation.runner import likelihood_sums, of_system, reference_rows, row_values
+from ftlib.evaluation.subsets import subsets
 from ftlib.evaluation.summary import forced, forces_ends, mark_forced
 from ftlib.evaluation.systems import systems_of, untuned
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, read_json, read_jsonl, write_json
 from ftlib.study import records
-from ftlib.study.answers import REFERENCES, Work
+from ftlib.study.answers import REFERENCES, RETENTION, Work, tuned_systems
 from ftlib.study.row_scores import (
     RowValues,
     against,
@@ -34,12 +36,13 @@ from ftlib.study.row_scores import (
     mean_over_seeds,
     metrics_of,
     save,
+    with_plain,
 )
 from ftlib.study.study_file import Job, Study
 
 ROWS, SCORED = "rows.npz", "scored.json"
 SCORING = (
-    2  # raise it when the files of a score change; when a metric changes meaning, raise `metric_table.DEFINITIONS`
+    3  # raise it when the files of a score change; when a metric changes meaning, raise `metric_table.DEFINITIONS`
 )
 
 
@@ -78,7 +81,14 @@ class Scorer:
             return
         log.info(f"{job.name}: scoring")
         started = time.perf_counter()
-        scored = {split: self._split(job, split, rows) for split, rows in self.work.rows(job).items()}
+        scored = {}
+        for split, rows in self.work.rows(job).items():
+            scored[split] = self._split(job, split, rows)
+            if split == "unseen":
+                positions = subsets([row["uid"] for row in rows], self.work.duplicates(job))
+                scored |= {block: scored[split].at(indices) for block, indices in positions.items()}
+        if retention := self._retention(job):
+            scored["retention"] = retention
         write_json(folder / SCORED, {"seconds": round(time.perf_counter() - started, 2)})
         save(folder / ROWS, key, scored)
 
@@ -87,19 +97,20 @@ class Scorer:
         base_keys = {system: self.work.base_keys(job)[system, split] for system in untuned(job.cfg)}
         answers = _records(self.work.stage(job).path / ANSWERS, split)
         records = {system: self._base(key, system, rows) for system, key in base_keys.items()}
-        records["tuned"] = [answers["tuned", row["uid"]] for row in rows]
+        tuned = tuned_systems(job.cfg)
+        records |= {system: [answers[system, row["uid"]] for row in rows] for system in tuned}
         generated = rows[: sum(record.text is not None for record in records["base"])]
         values = {}
         for system in systems_of(job.cfg):
-            if system == "tuned":
-                columns = self._values(job, generated, records[system])
+            if system in tuned:
+                columns = self._values(job, generated, system, records[system])
             else:  # baselines and base model give the same answers for all jobs with these rows and this training data
                 key = system, self._data_key(job), base_keys.get(system, base_keys["base"])
                 if key not in self._shared_values:
                     system_records = (
                         records[system] if system in records else self._baseline(job, split, generated, system)
                     )
-                    self._shared_values[key] = self._values(job, generated, system_records)
+                    self._shared_values[key] = self._values(job, generated, system, system_records)
                 columns = self._shared_values[key]
             values[system] = {name: np.asarray(column) for name, column in columns.items()}
         properties = self._references(base_keys["base"], rows)
@@ -111,12 +122,26 @@ class Scorer:
             for system, system_records in records.items()
         }
         text_rows = rows[: job.study.text_rows]
-        references = reference_rows(text_rows, [end for _, end in properties[: len(text_rows)]], self._copied(job))
+        ends = [end for _, end in properties[: len(text_rows)]]
+        references = reference_rows(text_rows, ends, self._copied(job), self.work.passages(job))
         uids = hashed([row["uid"] for row in rows])
         return RowValues(uids, values, likelihoods, {name: np.asarray(column) for name, column in references.items()})
 
-    def _values(self, job: Job, generated: list[dict], records: list[Record]) -> dict[str, list[float]]:
-        return row_values(generated, records[: len(generated)], self._copied(job), self.cosine)
+    def _values(self, job: Job, generated: list[dict], system: str, records: list[Record]) -> dict[str, list[float]]:
+        passages = of_system(system, self.work.passages(job))
+        return row_values(generated, records[: len(generated)], self._copied(job), self.cosine, passages)
+
+    def _retention(self, job: Job) -> RowValues | None:
+        """Return nats and bytes of the windows of the general text as likelihoods; None if they were not recorded."""
+        paths = {
+            "base": self.work.base(self.work.base_keys(job)["base", "unseen"]).path,
+            "tuned": self.work.stage(job).path,
+        }
+        if not all((path / RETENTION).exists() for path in paths.values()):
+            return None
+        sums = {system: np.asarray(read_json(path / RETENTION), dtype=float) for system, path in paths.items()}
+        values = {system: {NLL_PER_BYTE: each} for system, each in sums.items()}
+        return RowValues(np.arange(sums["base"].shape[1]), {system: {} for system in sums}, values)
 
     def _base(self, key: str, system: str, rows: list[dict]) -> list[Record]:
         if key not in self._base_answers:
@@ -161,9 +186,29 @@ def write_results(work: Work, jobs: list[Job], results: Path, scorer: Scorer) ->
             key, splits = load(work.stage(job).path / ROWS)
             if splits and key == scorer.key(job):  # otherwise they belong to other settings
                 rows[job] = splits
-        _update(recorded, work, rows)
+        _update(recorded, work, beside_plain(rows))
         if recorded.runs:
             records.save(results_of(results, work.study), recorded)
+
+
+def beside_plain(rows: dict[Job, dict[str, RowValues]]) -> dict[Job, dict[str, RowValues]]:
+    """Add the plain run's fine-tuned model to the runs that name one (see `StudyRun.plain`), seed by seed.
+
+    A run whose plain run has no rows of the same seed is left out: its own model would be taken for the plain one.
+    """
+    combined = {}
+    for job, splits in rows.items():
+        if not job.run.plain:
+            combined[job] = splits
+            continue
+        plain = next((other for other in rows if other.run.name == job.run.plain and other.seed == job.seed), None)
+        if plain is None:
+            log.info(f"{job.name}: not recorded, run {job.run.plain} has no rows with seed {job.seed}")
+            continue
+        combined[job] = {
+            split: with_plain(values, rows[plain][split]) for split, values in splits.items() if split in rows[plain]
+        }
+    return combined
 
 
 def _update(recorded: records.Recorded, work: Work, rows: dict[Job, dict[str, RowValues]]) -> None:
@@ -257,7 +302,7 @@ def _metrics(job: Job, splits: dict[str, RowValues]) -> dict:
 
 
 def _against(job: Job, splits: dict[str, RowValues], first: Job, of_first: dict[str, RowValues]) -> dict:
-    changes = against(splits, of_first, job.cfg.evaluation.bootstrap)
+    changes = against(splits, of_first, job.cfg.evaluation.bootstrap, job.study.compared)
     _mark_forced(changes, job, first)
     return changes
 

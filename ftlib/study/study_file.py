@@ -36,9 +36,12 @@ class StudyRun(Section):
             regardless of the run's data settings.
         expected: the expectation before the run, as sentences without figures for the report.
         lesson: what a learner takes from the result, as sentences without figures for the report.
+        plain: another run of the study, whose fine-tuned model is shown beside this run's: there it is `tuned`, and this run's
+            own, asked without passages, is `tuned_mix`.
     """
 
     name: Name
+    plain: str = ""
     set: dict[str, Any] = {}
     seeds: list[Seed] = []
     questions: list[str] | None = None
@@ -58,7 +61,9 @@ class Study(Section):
     """A study; its first run is the one that the others are compared with.
 
     Attributes:
-        evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for the final report.
+        evaluate_on: the split of the unseen rows; choices are made on `validation`, `test` is for the final report; `unused`:
+            one row of each group that no split has, for a confirmation.
+        compared: the system that is compared with the first run's, and shown in the report.
         text_rows: rows of each split that are answered in full (default: all); the likelihood is computed for all
             `evaluation.rows`.
         expected: as in a run, for the whole study.
@@ -67,7 +72,8 @@ class Study(Section):
 
     name: Name
     profile: str
-    evaluate_on: Literal["validation", "test"] = "validation"
+    evaluate_on: Literal["validation", "test", "unused"] = "validation"
+    compared: Literal["tuned", "tuned_open"] = "tuned"
     text_rows: Count | None = None
     expected: str = ""
     set: dict[str, Any] = {}
@@ -82,6 +88,8 @@ class Study(Section):
                 raise ValueError(f"duplicate run name: {run.name}; give each run its own name")
             if len(set(run.seeds)) < len(run.seeds):
                 raise ValueError(f"duplicate seeds in run {run.name}: {run.seeds}; list each seed once")
+            if run.plain and (run.plain not in names or run.plain == run.name):
+                raise ValueError(f"run {run.name}: plain = {run.plain}: name another run of the study")
         return runs
 
 
@@ -147,10 +155,6 @@ def settings(study: Study, data: str, run: StudyRun | None = None, seed: int | N
             cfg = Config.load(study.profile, env={}, **values | {"data.path": data} | seeds)
     except ConfigError as error:
         raise StudyError(f"{where}: {error}") from None
-    if cfg.evaluation.open_book:
-        raise StudyError(
-            f"{where}: evaluation.open_book = true: studies do not support retrieval; use `ftlib evaluate --open-book`"
-        )
     return cfg
 
 

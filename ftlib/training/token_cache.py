@@ -24,7 +24,7 @@ def encoded(
 
     passages: {uid: catalog rows in its prompt}.
     """
-    key = key_of(tokenizer, rows, train_config, passages or {}) if cache_folder else None
+    key = key_of(tokenizer, rows, train_config, passages) if cache_folder else None
     if key is None:
         return to_flat(encoding.encode_rows(tokenizer, rows, train_config, passages=passages))
     folder = cache_folder / key
@@ -36,7 +36,7 @@ def encoded(
     return load(folder)
 
 
-def key_of(tokenizer, rows, train_config, passages: Mapping[str, Passages]) -> str | None:
+def key_of(tokenizer, rows, train_config, passages: Mapping[str, Passages] | None = None) -> str | None:
     """Return a fingerprint of everything that determines ids and labels; None for a tokenizer or rows without one."""
     import tokenizers
     import transformers
@@ -52,7 +52,9 @@ def key_of(tokenizer, rows, train_config, passages: Mapping[str, Passages]) -> s
             "rows": rows_are,
             "tokenizer": [content, tokenizer.chat_template, tokenizer.bos_token_id, tokenizer.eos_token_id],
             "settings": encoding.encoding_settings(train_config),
-            "passages": fingerprint({uid: passages[uid] for uid in rows["uid"] if uid in passages}),
+            "passages": fingerprint({uid: passages[uid] for uid in rows["uid"] if uid in passages})
+            if passages
+            else None,
             "code": [file_fingerprint(Path(module.__file__)) for module in (encoding, templates)],
             "versions": [transformers.__version__, tokenizers.__version__],
         }

@@ -169,7 +169,7 @@ def test_older_evaluations_are_scored_again_and_their_answers_kept(smoke_run, mo
 
 
 def summarized(base: dict, tuned: dict, references: dict, generation: dict | None = None) -> dict:
-    split = summary.summarize({"base": base, "tuned": tuned}, {}, 200, references)
+    split = summary.summarize({"base": base, "tuned": tuned}, {}, references, 200)
     summary.mark_forced(split, generation or {})
     return split
 

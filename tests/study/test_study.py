@@ -266,7 +266,7 @@ def test_a_run_that_fails_is_told_at_the_end_and_the_others_are_done(tmp_path, c
         ({"runs": [{"name": "a", "set": {"train.rate": 1}}]}, "study tiny, run a: train.rate = 1"),
         ({"runs": [{"name": "a", "questions": ["nonsense"]}]}, "nonsense"),
         ({"profile": "big"}, "profile = 'big'"),
-        ({"set": {"evaluation.open_book": True}}, "studies do not support retrieval"),
+        ({"runs": [{"name": "a", "plain": "b"}]}, "name another run"),
     ],
 )
 def test_a_mistake_in_the_file_stops_before_anything_is_trained(changes, words, tmp_path):
