@@ -195,11 +195,17 @@ class GenerationConfig(Section):
     top_p: Annotated[float, Field(gt=0, le=1)]
     min_p: Annotated[float, Field(ge=0, lt=1)]
     repetition_penalty: Positive
+    penalize_prompt: bool
     no_repeat_ngram: CountOrZero
     length_decay: tuple[CountOrZero, Annotated[float, Field(ge=1)]] | None
     beams: Count
     seed: Seed
     batch_tokens: Annotated[int, Field(ge=256)]
+
+    def deciding(self) -> dict:
+        """Return the settings that decide an answer; `batch_tokens` does not, and `penalize_prompt` only where it is off."""
+        neutral = {"penalize_prompt"} if self.penalize_prompt or self.repetition_penalty == 1.0 else set()
+        return self.model_dump(exclude={"batch_tokens", *neutral})
 
 
 class EvaluationConfig(Section):

@@ -137,7 +137,7 @@ def _line(record: Record) -> str:
 
 def answer_keys(cfg: Config, data_key: str, merged_key: str, dtype: str) -> dict[str, str]:
     """Return {system: fingerprint of what its answers depend on}."""
-    model = [data_key, cfg.model.name, dtype, cfg.train.max_length, cfg.generation.model_dump(exclude={"batch_tokens"})]
+    model = [data_key, cfg.model.name, dtype, cfg.train.max_length, cfg.generation.deciding()]
     keys = {system: model if system in untuned(cfg) else [*model, merged_key] for system in answering(cfg)}
     context = [cfg.open_rows, cfg.train.context_tokens, cfg.train.context_order]
     keys |= {system: [*key, *context] for system, key in keys.items() if system.endswith("_open")}

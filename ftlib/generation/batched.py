@@ -13,7 +13,14 @@ from threading import Event, Thread
 
 import torch
 from tqdm import tqdm
-from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer, TextStreamer
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    TextIteratorStreamer,
+    TextStreamer,
+)
 
 from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
 from ftlib.prompts.encoding import encode_prompt, end_ids
@@ -37,10 +44,11 @@ class Answer:
     stopped: bool
 
 
-def settings(tokenizer, generation, model=None) -> dict:
+def settings(tokenizer, generation, model=None, prompt_length: int = 0) -> dict:
     """Convert `cfg.generation` to arguments of `model.generate`.
 
-    Completions also end at the end tokens of `model`'s generation config.
+    Completions also end at the end tokens of `model`'s generation config. prompt_length: tokens of the padded prompts, which
+    the repetition penalty ignores with `penalize_prompt` off.
     """
     ends = end_ids(tokenizer, model)
     arguments = {"max_new_tokens": generation.max_new_tokens, "do_sample": generation.do_sample, "eos_token_id": ends}
@@ -52,6 +60,9 @@ def settings(tokenizer, generation, model=None) -> dict:
         "exponential_decay_length_penalty": generation.length_decay,
         "use_cache": True,
     }
+    if not generation.penalize_prompt and generation.repetition_penalty != 1.0:
+        penalty = RepetitionPenaltyLogitsProcessor(arguments.pop("repetition_penalty"), prompt_length)
+        arguments["logits_processor"] = LogitsProcessorList([penalty])
     if generation.do_sample:
         sampling = {"temperature": generation.temperature, "top_p": generation.top_p, "min_p": generation.min_p or None}
         arguments |= sampling
@@ -148,7 +159,7 @@ def generate_batch(model, tokenizer, encoded: list[list[int]], generation) -> li
     for row, ids in enumerate(encoded):
         input_ids[row, longest - len(ids) :] = torch.tensor(ids)
         mask[row, longest - len(ids) :] = 1
-    arguments = settings(tokenizer, generation, model)
+    arguments = settings(tokenizer, generation, model, longest)
     out = model.generate(input_ids=input_ids.to(device), attention_mask=mask.to(device), **arguments)
     return [to_answer(ids, tokenizer, arguments["eos_token_id"]) for ids in out[:, longest:].tolist()]
 
@@ -222,7 +233,7 @@ def _stream_with_transformers(model, tokenizer, ids: list[int], generation) -> I
 
     def generate() -> None:
         try:
-            model.generate(**arguments | settings(tokenizer, generation, model))
+            model.generate(**arguments | settings(tokenizer, generation, model, len(ids)))
         except Exception as error:  # re-raised in the consumer; otherwise the stream would block
             errors.append(error)
             streamer.end()

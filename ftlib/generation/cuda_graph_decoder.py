@@ -108,6 +108,7 @@ class Decoder:
     """Decoder with a fixed number of slots: greedy, or sampling with temperature, top_p and min_p.
 
     As in transformers, the repetition penalty and the blocking of repeated n-grams include the prompt; padding never counts.
+    With `penalize_prompt` off the penalty starts with the completion (transformers' `prompt_ignore_length`).
     `length_decay` is transformers' `exponential_decay_length_penalty`: the logit of each end token increases by its absolute
     value times (f ** (tokens beyond n) - 1).
     """
@@ -267,7 +268,7 @@ class Decoder:
         """Record the prompts' tokens for the repetition penalty and the blocking of repeated n-grams."""
         if self.seen is not None:
             tokens = torch.where(real, ids, ids[:, -1:])  # replaces padding by the prompt's last token
-            self.seen[where] = torch.zeros_like(self.seen[where]).scatter_(1, tokens, True)
+            self.seen[where] = torch.zeros_like(self.seen[where]).scatter_(1, tokens, self.generation.penalize_prompt)
         if self.history is not None:
             rows = torch.full((len(ids), self.length), -1, dtype=torch.long, device=self.device)
             rows.scatter_(1, torch.where(real, positions, self.length - 1), torch.where(real, ids, -1))

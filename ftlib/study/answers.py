@@ -424,8 +424,7 @@ def _key_of(run: Run) -> str:
 
 def _asking(job: Job) -> list:
     """Return the settings by which rows are asked and their references scored."""
-    generation = job.cfg.generation.model_dump(exclude={"batch_tokens"})
-    return [generation, job.cfg.train.max_length, job.study.text_rows]
+    return [job.cfg.generation.deciding(), job.cfg.train.max_length, job.study.text_rows]
 
 
 def unused_rows(rows: list[dict], taken: Collection[tuple[str, str]], near: bool) -> list[dict]:

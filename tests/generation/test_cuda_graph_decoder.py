@@ -30,7 +30,8 @@ def settings(**changes):
 
 def generated(model, ids: list[int], wanted) -> list[int]:
     """What transformers makes of one prompt, to the last token that is wanted."""
-    prompt, arguments = torch.tensor([ids]), arguments_of(smoke.tokenizer(), wanted) | {"eos_token_id": [0]}
+    arguments = arguments_of(smoke.tokenizer(), wanted, prompt_length=len(ids)) | {"eos_token_id": [0]}
+    prompt = torch.tensor([ids])
     return model.generate(prompt, attention_mask=torch.ones_like(prompt), **arguments)[0, len(ids) :].tolist()
 
 
@@ -42,7 +43,10 @@ def decoded(model, encoded, wanted, ends: list[int], slots: int) -> list[list[in
     return [found[position] for position in range(len(encoded))]
 
 
-@pytest.mark.parametrize("changes", [{}, {"repetition_penalty": 1.3}, {"no_repeat_ngram": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"repetition_penalty": 1.3}, {"repetition_penalty": 1.3, "penalize_prompt": False}, {"no_repeat_ngram": 2}],
+)
 def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, changes):
     """Keys left over from a slot's last prompt would put one product's words into another's description."""
     wanted = settings(**changes)
