@@ -14,6 +14,7 @@ NEUTRAL: dict[str, Any] = {
     "data.use_damaged": False,
     "lora.variant": "lora",
     "train.context_rows": 0,
+    "generation.candidates": 1,
     "generation.penalize_prompt": True,
 }
 # {key: the settings that have no effect while the key has its neutral value}

@@ -198,14 +198,23 @@ class GenerationConfig(Section):
     penalize_prompt: bool
     no_repeat_ngram: CountOrZero
     length_decay: tuple[CountOrZero, Annotated[float, Field(ge=1)]] | None
+    candidates: Count
     beams: Count
     seed: Seed
     batch_tokens: Annotated[int, Field(ge=256)]
 
     def deciding(self) -> dict:
-        """Return the settings that decide an answer; `batch_tokens` does not, and `penalize_prompt` only where it is off."""
-        neutral = {"penalize_prompt"} if self.penalize_prompt or self.repetition_penalty == 1.0 else set()
-        return self.model_dump(exclude={"batch_tokens", *neutral})
+        """Return the settings that decide an answer: without `batch_tokens`, and without those that are switched off."""
+        neutral = {"candidates": self.candidates == 1, "penalize_prompt": self.penalize_prompt}
+        return self.model_dump(exclude={"batch_tokens", *(name for name, is_neutral in neutral.items() if is_neutral)})
+
+    @model_validator(mode="after")
+    def _reject_invalid_combinations(self):
+        if self.candidates > 1 and not self.do_sample:
+            raise ValueError(
+                f"generation.candidates = {self.candidates}: candidates are sampled; set generation.do_sample=true"
+            )
+        return self
 
 
 class EvaluationConfig(Section):

@@ -7,6 +7,7 @@ right, between prompt and completion, changes the output of a decoder-only model
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -14,7 +15,9 @@ from threading import Event, Thread
 import torch
 from tqdm import tqdm
 from transformers import (
+    LogitsProcessor,
     LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
     StoppingCriteria,
     StoppingCriteriaList,
@@ -48,7 +51,7 @@ def settings(tokenizer, generation, model=None, prompt_length: int = 0) -> dict:
     """Convert `cfg.generation` to arguments of `model.generate`.
 
     Completions also end at the end tokens of `model`'s generation config. prompt_length: tokens of the padded prompts, which
-    the repetition penalty ignores with `penalize_prompt` off.
+    repetition penalty and n-gram blocking ignore with `penalize_prompt` off.
     """
     ends = end_ids(tokenizer, model)
     arguments = {"max_new_tokens": generation.max_new_tokens, "do_sample": generation.do_sample, "eos_token_id": ends}
@@ -60,13 +63,27 @@ def settings(tokenizer, generation, model=None, prompt_length: int = 0) -> dict:
         "exponential_decay_length_penalty": generation.length_decay,
         "use_cache": True,
     }
-    if not generation.penalize_prompt and generation.repetition_penalty != 1.0:
-        penalty = RepetitionPenaltyLogitsProcessor(arguments.pop("repetition_penalty"), prompt_length)
-        arguments["logits_processor"] = LogitsProcessorList([penalty])
+    if not generation.penalize_prompt:
+        processors = LogitsProcessorList()
+        if (penalty := arguments.pop("repetition_penalty")) != 1.0:
+            processors.append(_CompletionOnly(RepetitionPenaltyLogitsProcessor(penalty), prompt_length))
+        if size := arguments.pop("no_repeat_ngram_size"):
+            processors.append(_CompletionOnly(NoRepeatNGramLogitsProcessor(size), prompt_length))
+        arguments["logits_processor"] = processors
     if generation.do_sample:
         sampling = {"temperature": generation.temperature, "top_p": generation.top_p, "min_p": generation.min_p or None}
         arguments |= sampling
     return arguments
+
+
+class _CompletionOnly(LogitsProcessor):
+    """Apply a processor to the tokens after the prompt."""
+
+    def __init__(self, processor: LogitsProcessor, prompt_length: int):
+        self.processor, self.prompt_length = processor, prompt_length
+
+    def __call__(self, input_ids, scores):
+        return self.processor(input_ids[:, self.prompt_length :], scores)
 
 
 def make_batches(lengths: list[int], max_new_tokens: int, batch_tokens: int) -> list[list[int]]:
@@ -102,7 +119,8 @@ def answer_prompts(
 ) -> list[Answer]:
     """Generate a completion for each user message, in the order of `prompts`.
 
-    Sampling is seeded once per call, so that the same prompts give the same completions.
+    Sampling is seeded once per call, so that the same prompts give the same completions. With `generation.candidates` above 1
+    each prompt gets that many sampled completions, of which the one nearest to all others is returned (see `nearest_to_all`).
 
     Args:
         model: a causal language model.
@@ -127,8 +145,45 @@ def answer_prompts(
             bar.update(len(indices))
 
         generate = _generate_with_decoder if is_supported(model, generation) else _generate_with_transformers
-        generate(model, tokenizer, encoded, generation, on_finished)
+        if generation.candidates > 1:
+            on_sampled = _choosing(generation.candidates, on_finished)
+            generate(
+                model, tokenizer, [ids for ids in encoded for _ in range(generation.candidates)], generation, on_sampled
+            )
+        else:
+            generate(model, tokenizer, encoded, generation, on_finished)
     return answers
+
+
+def _choosing(count: int, on_finished: Callable[[list[int], list[Answer]], None]) -> Callable:
+    """Return a function that collects candidates and passes on the chosen one when all `count` of a prompt are there."""
+    candidates: dict[int, list[Answer]] = defaultdict(list)
+
+    def on_sampled(indices: list[int], batch: list[Answer]) -> None:
+        for index, answer in zip(indices, batch, strict=True):
+            candidates[index // count].append(answer)
+        complete = [index for index in {i // count: None for i in indices} if len(candidates[index]) == count]
+        if complete:
+            sampled = [candidates.pop(index) for index in complete]
+            on_finished(complete, [each[nearest_to_all([answer.text for answer in each])] for each in sampled])
+
+    return on_sampled
+
+
+def nearest_to_all(texts: list[str]) -> int:
+    """Return the index of the text with the highest mean similarity to all texts: minimum Bayes risk decoding.
+
+    A sample is likely under the model, so the mean similarity to the samples estimates the expected similarity to the unknown
+    reference (Eikema and Aziz 2020, arXiv 2005.10283). Similarity is the F1 score of shared words and pairs of adjacent words.
+    Ties go to the first text.
+    """
+    bags = [Counter([*(words := text.lower().split()), *zip(words, words[1:], strict=False)]) for text in texts]
+    sizes = [bag.total() for bag in bags]
+    means = []
+    for bag, size in zip(bags, sizes, strict=True):
+        shared = [sum(min(count, other[word]) for word, count in bag.items()) for other in bags]
+        means.append(sum(2 * each / max(size + total, 1) for each, total in zip(shared, sizes, strict=True)))
+    return max(range(len(texts)), key=means.__getitem__)
 
 
 def _generate_with_transformers(model, tokenizer, encoded: list[list[int]], generation, on_finished: Callable) -> None:

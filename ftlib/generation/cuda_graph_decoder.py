@@ -108,7 +108,7 @@ class Decoder:
     """Decoder with a fixed number of slots: greedy, or sampling with temperature, top_p and min_p.
 
     As in transformers, the repetition penalty and the blocking of repeated n-grams include the prompt; padding never counts.
-    With `penalize_prompt` off the penalty starts with the completion (transformers' `prompt_ignore_length`).
+    With `penalize_prompt` off both start with the completion.
     `length_decay` is transformers' `exponential_decay_length_penalty`: the logit of each end token increases by its absolute
     value times (f ** (tokens beyond n) - 1).
     """
@@ -271,7 +271,8 @@ class Decoder:
             self.seen[where] = torch.zeros_like(self.seen[where]).scatter_(1, tokens, self.generation.penalize_prompt)
         if self.history is not None:
             rows = torch.full((len(ids), self.length), -1, dtype=torch.long, device=self.device)
-            rows.scatter_(1, torch.where(real, positions, self.length - 1), torch.where(real, ids, -1))
+            counted = real if self.generation.penalize_prompt else torch.zeros_like(real)
+            rows.scatter_(1, torch.where(real, positions, self.length - 1), torch.where(counted, ids, -1))
             self.history[where] = rows
 
     def _prepare(self, like: list) -> None:

@@ -3,6 +3,8 @@
 import pytest
 import smoke
 
+from ftlib.config.settings import ConfigError
+from ftlib.generation import batched
 from ftlib.generation.batched import Answer, answer_prompts, generate_batch, make_batches, stream_answer, to_answer
 from ftlib.prompts.encoding import encode_prompt
 from ftlib.prompts.templates import build_prompt
@@ -79,3 +81,33 @@ def test_stream_gives_the_same_text_piece_by_piece(model):
     pieces = list(stream_answer(model, tok, PROMPTS[0], settings()))
     assert len(pieces) > 1
     assert "".join(pieces).strip() == answer_prompts(model, tok, PROMPTS[:1], settings())[0].text
+
+
+def test_the_candidate_that_most_others_agree_with_is_chosen():
+    """Minimum Bayes risk: an outlier, however fluent, must lose, and equal candidates give the first."""
+    texts = ["a red cup of steel", "a red cup of clay", "buy it now and save", "a red cup"]
+    assert batched.nearest_to_all(texts) in (0, 1)
+    assert batched.nearest_to_all(["same"] * 3) == 0 and batched.nearest_to_all(["", ""]) == 0
+
+
+def test_each_prompt_gets_one_of_its_own_candidates(monkeypatch):
+    """Candidates of two prompts that are finished together must not be mixed."""
+    model, tok = smoke.sharp_model(), smoke.tokenizer()
+    settings = smoke.config().generation.model_copy(
+        update={"do_sample": True, "candidates": 4, "max_new_tokens": 6, "temperature": 1.5, "batch_tokens": 256}
+    )
+    prompts = ["What is a cup?", "And what is a very long kettle for tea and other things?", "A hat?"]
+    choices, done = [], []
+    monkeypatch.setattr(batched, "nearest_to_all", lambda texts: choices.append(texts) or 2)
+    answers = batched.answer_prompts(
+        model, tok, prompts, settings, on_batch=lambda indices, batch: done.extend(zip(indices, batch, strict=True))
+    )
+    assert [len(texts) for texts in choices] == [4, 4, 4] and sorted(index for index, _ in done) == [0, 1, 2]
+    assert all(answers[index] == answer for index, answer in done)
+    assert {answer.text for answer in answers} == {texts[2] for texts in choices}
+
+
+def test_candidates_need_sampling():
+    """Greedy candidates are all the same: n times the time for nothing."""
+    with pytest.raises(ConfigError, match="generation.do_sample=true"):
+        smoke.config(generation__candidates=4)

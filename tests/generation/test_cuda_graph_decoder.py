@@ -43,13 +43,11 @@ def decoded(model, encoded, wanted, ends: list[int], slots: int) -> list[list[in
     return [found[position] for position in range(len(encoded))]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{}, {"repetition_penalty": 1.3}, {"repetition_penalty": 1.3, "penalize_prompt": False}, {"no_repeat_ngram": 2}],
-)
-def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, changes):
+@pytest.mark.parametrize("penalize_prompt", [True, False])
+@pytest.mark.parametrize("changes", [{}, {"repetition_penalty": 1.3}, {"no_repeat_ngram": 2}])
+def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, changes, penalize_prompt):
     """Keys left over from a slot's last prompt would put one product's words into another's description."""
-    wanted = settings(**changes)
+    wanted = settings(**changes, penalize_prompt=penalize_prompt)
     whole = [generated(model, ids, wanted) for ids in encoded]
     # tokens that end some answers early, so that slots come free unevenly
     ends = sorted({whole[k][k] for k in (3, 5, 8, 11)})
