@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.significance import seed_range
+from ftlib.evaluation.subsets import SUBSET_TITLES
 from ftlib.runtime.files import read_json, repository
 
 SHOWN = (
@@ -36,6 +37,7 @@ LABELS = {
     "tuned": "fine-tuned",
     "base_one_shot": "base, one shot",
     "base_open": "base, with retrieval",
+    "tuned_mix": "fine-tuned on the mixture, without retrieval",
     "tuned_open": "fine-tuned, with retrieval",
     "copy_title": "copy the title",
     "nearest": "nearest title's text",
@@ -51,7 +53,11 @@ BASELINES = {  # columns, if there
 }
 
 
-SPLIT_TITLES = {"unseen": "unseen titles (test split)", "seen": "seen titles (rows that were trained on)"}
+SPLIT_TITLES = {
+    "unseen": "unseen titles (test split)",
+    **SUBSET_TITLES,
+    "seen": "seen titles (rows that were trained on)",
+}
 
 
 def trained_on(settings: dict) -> str:

@@ -25,9 +25,31 @@ from ftlib.reporting.tables import (
     seed_cells,
 )
 
-STUDY, FILE, SECOND = "headline", "headline.json", "greedy"
+FILES = {  # {study: its file in results/}
+    "headline": "headline.json",
+    "headline_group": "headline_group.json",
+    "confirmation": "confirmation.json",
+}
+SECOND = "greedy"
 ROUGES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 TUNED = ("tuned", "tuned - base")  # the columns that the second decoding has too
+WITH_PASSAGES = {  # columns of the tables of a study with retrieval
+    "nll": "NLL",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "chrf": "chrF",
+    "cosine": "cosine",
+    "length_ratio": "length ratio",
+    "copied_passage": "copied passage",
+    "numbers_not_in_context": "numbers not in context",
+}
+CLAIMS = (  # pairs of systems
+    *[("tuned_open", other) for other in ("nearest", "copy_title", "tuned", "base_open", "tuned_mix")],
+    ("tuned_mix", "tuned"),
+    ("tuned", "base"),
+    ("nearest", "copy_title"),
+)
 SHORT = {"nll": "NLL (nats per token)", "rougeL": "ROUGE-L", "rouge2": "ROUGE-2", "chrf": "chrF"}
 SHORT_SYSTEMS = {
     "base": "base",
@@ -54,8 +76,10 @@ def rounded(value: dict) -> dict:
 
 
 def tables(study: dict) -> list[str]:
-    """Render a table for each split, and what the values show. FILE holds the intervals of all systems."""
+    """Render a table for each split, and what the values show. The study's file holds the intervals of all systems."""
     metrics = metrics_of(study)
+    if "tuned_mix" in metrics["unseen"]["systems"]:
+        return tables_with_passages(metrics)
     lines = []
     for split in (split for split in SPLIT_TITLES if split in metrics):
         split_metrics = metrics[split]
@@ -80,6 +104,33 @@ def tables(study: dict) -> list[str]:
             text = "; ".join(f"{verdict}: {', '.join(names) or 'none'}" for verdict, names in names_by_verdict.items())
             lines.append(f"- Unseen titles, tuned against {LABELS[system]}: {text}.")
     return [*lines, *(f"- {sentence}" for sentence in findings(metrics)), "", *precision_and_recall(metrics["unseen"])]
+
+
+def tables_with_passages(metrics: dict) -> list[str]:
+    """Render the systems of a study with retrieval, and the paired differences that its claims rest on, block by block."""
+    settings, lines = metrics["settings"], []
+    seeds = ", ".join(map(str, settings["seeds"]))
+    for block in (block for block in SPLIT_TITLES if block in metrics):
+        split = metrics[block]
+        names = [name for name in WITH_PASSAGES if any(name in values for values in split["systems"].values())]
+        titles = [WITH_PASSAGES[name] for name in names]
+        rows = [
+            [LABELS[system], *cells(split["systems"][system], names)] for system in LABELS if system in split["systems"]
+        ]
+        rows.append(["the reference itself", *cells(split["reference"], names, center)])
+        pairs = [pair for pair in CLAIMS if "-".join(pair) in split["differences"]]
+        claims = [[f"{LABELS[a]} - {LABELS[b]}", *seed_cells(split, names, a, b)] for a, b in pairs]
+        lines += [
+            f"{split['n']} {SPLIT_TITLES[block]}, {split['text_n']} of them answered in full; split "
+            f"`{settings['set'].get('data.split', '')}`, mean of the seeds {seeds} [95 % interval over rows]; decoding of run "
+            f"`{settings['run']}`; length_ratio: median.",
+            "",
+            *Table(["system", *titles], rows).markdown(),
+            "Paired differences [95 % interval over rows], then the range over the seeds:",
+            "",
+            *Table(["difference", *titles], claims).markdown(),
+        ]
+    return lines
 
 
 def precision_and_recall(split: dict) -> list[str]:

@@ -38,7 +38,7 @@ def files(root: Path) -> dict[str, Study]:
 def spread(study: dict, metric: str, split: str = "unseen") -> float | None:
     """Return largest minus smallest mean (median) over the seeds of the study's first run, or None with one seed."""
     first = study["runs"].get(study["first"])
-    seeds = seed_range(first["metrics"][split], metric) if first else None
+    seeds = seed_range(first["metrics"][split], metric, study["compared"]) if first else None
     return seeds[1] - seeds[0] if seeds else None
 
 
@@ -62,7 +62,8 @@ def change_cell(study: dict, run: dict, metric: str, split: str) -> str:
     change, first = run["against"][split][metric], study["runs"].get(study["first"])
     if first is None:
         return interval(change)
-    blocks, key = [each["metrics"][split] for each in (run, first)], "tuned_medians" if "median" in change else "tuned"
+    blocks, key = [each["metrics"][split] for each in (run, first)], study["compared"]
+    key += "_medians" if "median" in change else ""
     by_seed = [
         [block.get("seeds", {}).get(str(seed), {}).get(key, {}) for seed in run["against"].get("seeds", ())]
         for block in blocks
@@ -84,11 +85,13 @@ def came_out(study: dict, name: str) -> str:
     unseen = run["metrics"]["unseen"]
     if name == study["first"]:
         metric_titles = {
-            metric: title for metric, title in SAID["unseen"].items() if metric in unseen["systems"]["tuned"]
+            metric: title for metric, title in SAID["unseen"].items() if metric in unseen["systems"][study["compared"]]
         }
         cells = [
             f"{title} {cell}"
-            for title, cell in zip(metric_titles.values(), seed_cells(unseen, metric_titles, "tuned"), strict=True)
+            for title, cell in zip(
+                metric_titles.values(), seed_cells(unseen, metric_titles, study["compared"]), strict=True
+            )
         ]
         return f"{'; '.join(cells)}; seeds {', '.join(map(str, run['seeds']))}."
     sentences = []

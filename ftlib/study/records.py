@@ -224,6 +224,7 @@ def summary(recorded: Recorded) -> dict:
         if line["against"]:
             runs[run]["against"] = {"seeds": line["against"]["seeds"]} | recorded.against[run, None]
     header = {key: lines[0][key] for key in ("study", "profile", "evaluate_on", "set")}
+    header["compared"] = lines[0].get("compared", "tuned")  # the system whose values the report shows
     return header | {"finished": max(line["finished"] for line in lines), "first": lines[0]["first"], "runs": runs}
 
 

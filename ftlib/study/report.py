@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.recorded import upgraded, upgraded_changes
+from ftlib.evaluation.subsets import SUBSET_TITLES
 from ftlib.reporting import notebook_files, plots
-from ftlib.reporting.tables import DASH, Table, between, cells, center, marked, number, rerun_note, seed_cells
+from ftlib.reporting.tables import DASH, LABELS, Table, between, cells, center, marked, number, rerun_note, seed_cells
 from ftlib.runtime.files import json_text, write_text
 from ftlib.study import headline, log, records
 from ftlib.study.study_file import Study
@@ -32,7 +33,7 @@ SHOWN = {
 }
 RECALL = {"nll": "NLL", "rougeL_r": "ROUGE-L recall", "gram8_r": "8-word recall", "copied_run": "longest copied run"}
 SEED_MARK = "≈"
-LEGENDS = {"validation": "validation rows", "test": "test rows"}
+LEGENDS = {"validation": "validation rows", "test": "test rows", "unused": "rows of groups that no split has"}
 INTRO = """# Studies
 
 Rendered by `ftlib study report` from `results/studies/`; do not edit by hand. Values are those of the tuned model on unseen
@@ -88,7 +89,9 @@ def render_study(study: dict, results: Path) -> list[str]:
     name, first, runs = study["study"], study["first"], study["runs"]
     unseen = next(iter(runs.values()))["metrics"]["unseen"]
     titles = {
-        metric: marked(title, unseen, metric) for metric, title in SHOWN.items() if metric in unseen["systems"]["tuned"]
+        metric: marked(title, unseen, metric)
+        for metric, title in SHOWN.items()
+        if metric in unseen["systems"][study["compared"]]
     }
     job_results = recorded_runs(results, name)
     where = f"{unseen['n']} {LEGENDS[study['evaluate_on']]}, {unseen['text_n']} of them answered in full"
@@ -119,11 +122,12 @@ def render_study(study: dict, results: Path) -> list[str]:
         peak = max(r["training"]["peak_gib"] for r in run_results)
         base = run_results[0]["training"]["base_mib"]
         row = [run_name, _settings(run["changes"]), str(len(run["seeds"]))]
-        row += seed_cells(run["metrics"]["unseen"], titles, "tuned")
+        row += seed_cells(run["metrics"]["unseen"], titles, study["compared"])
         rows.append([*row, f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
     lines += [
         *Table(["run", "changes", "seeds", *titles.values(), "training s", "peak GiB", "base MiB"], rows).markdown(),
         *rerun_note(unseen, tuple(titles)),
+        *by_similarity(study),
     ]
     compared_runs = {run_name: run for run_name, run in runs.items() if run.get("against", {}).get("unseen")}
     if not compared_runs:
@@ -145,6 +149,29 @@ def render_study(study: dict, results: Path) -> list[str]:
         if "seen" in run["against"]
     ]
     return lines + (["On seen titles:", "", *Table(header, seen).markdown()] if seen else []) + remembered(study)
+
+
+def by_similarity(study: dict) -> list[str]:
+    """Render NLL and ROUGE-L of each run by the similarity of the rows to the training split, next to the lookup."""
+    runs = {name: run["metrics"] for name, run in study["runs"].items()}
+    first = next(iter(runs.values()))
+    blocks = [block for block in SUBSET_TITLES if block in first]
+    if not blocks:
+        return []
+    names = ("nll", "rougeL")
+    titles = [f"{SHOWN[name]}, {block.removeprefix('unseen_')}" for block in blocks for name in names]
+    rows = [
+        [name, *(cell for block in blocks for cell in seed_cells(metrics[block], names, study["compared"]))]
+        for name, metrics in runs.items()
+        if all(block in metrics for block in blocks)
+    ]
+    for system in ("copy_title", "nearest"):
+        values = [cell for block in blocks for cell in cells(first[block]["systems"][system], names)]
+        rows.append([LABELS[system], *values])
+    legend = "; ".join(
+        f"{block.removeprefix('unseen_')}: {first[block]['n']} {SUBSET_TITLES[block]}" for block in blocks
+    )
+    return ["By similarity to the training split:", "", *Table(["run", *titles], rows).markdown(), f"{legend}.", ""]
 
 
 def remembered(study: dict) -> list[str]:
@@ -215,7 +242,8 @@ def short(studies: list[dict], root: str) -> str:
     rows = []
     for study in (study for study in studies if study["first"] in study["runs"]):
         runs, first = study["runs"], study["first"]
-        nll = {name: run["metrics"]["unseen"]["systems"]["tuned"]["nll"]["mean"] for name, run in runs.items()}
+        shown = study["compared"]
+        nll = {name: run["metrics"]["unseen"]["systems"][shown]["nll"]["mean"] for name, run in runs.items()}
         best, split = min(nll, key=nll.get), runs[first]["metrics"]["unseen"]
         row = {
             "study": study["study"],
@@ -223,7 +251,7 @@ def short(studies: list[dict], root: str) -> str:
             "rows": f"{split['n']} {study['evaluate_on']}",
             "first run": first,
         }
-        row |= zip(("its NLL", "its ROUGE-L"), seed_cells(split, ["nll", "rougeL"], "tuned"), strict=True)
+        row |= zip(("its NLL", "its ROUGE-L"), seed_cells(split, ["nll", "rougeL"], shown), strict=True)
         row |= {"lowest NLL": best}
         rows.append(row | {"difference to the first": DASH if best == first else difference(study, runs[best], "nll")})
     if not rows:
@@ -235,8 +263,8 @@ def short(studies: list[dict], root: str) -> str:
 
 
 def main_table(study: dict) -> list[str]:
-    """Render the headline's tables; none for another study."""
-    return headline.tables(study) if study["study"] == headline.STUDY and study["first"] in study["runs"] else []
+    """Render the tables of the headline and of its companions; none for another study."""
+    return headline.tables(study) if study["study"] in headline.FILES and study["first"] in study["runs"] else []
 
 
 def write(root: Path, results: Path) -> list[Path]:
@@ -246,8 +274,9 @@ def write(root: Path, results: Path) -> list[Path]:
     blocks = {root / RESULTS: (BEGIN, END, short(studies, "../"))}
     for study in filter(main_table, studies):
         metrics = headline.rounded(headline.metrics_of(study))
-        texts[results / headline.FILE] = json_text(metrics)
-        blocks[root / "README.md"] = (SHORT_BEGIN, SHORT_END, "\n".join(headline.short_table(metrics)))
+        texts[results / headline.FILES[study["study"]]] = json_text(metrics)
+        if study["study"] == next(iter(headline.FILES)):
+            blocks[root / "README.md"] = (SHORT_BEGIN, SHORT_END, "\n".join(headline.short_table(metrics)))
     for path, part in blocks.items():
         if path.exists() and part[0] in (page := path.read_text(encoding="utf-8")):
             texts[path] = between(page, *part)

@@ -241,6 +241,7 @@ def about(work: Work, job: Job, splits: dict[str, RowValues]) -> dict:
         "first": study.runs[0].name,
         "evaluate_on": study.evaluate_on,
         "text_rows": study.text_rows,
+        "compared": study.compared,
         "set": flatten(study.set),
         "changes": changes(study, job),
         "fingerprint": manifest["fingerprint"],
