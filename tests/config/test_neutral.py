@@ -3,7 +3,7 @@
 import pytest
 
 from ftlib.config import neutral
-from ftlib.config.neutral import NEUTRAL, WITHOUT_EFFECT, effective
+from ftlib.config.neutral import DEPENDENT, NEUTRAL, WITHOUT_EFFECT, effective
 from ftlib.config.settings import Config, differences, flatten
 from ftlib.pipeline.stages import SECTIONS, stage_key
 from ftlib.runtime.files import fingerprint
@@ -24,6 +24,13 @@ def test_a_neutral_value_is_left_out_and_another_is_not(key):
     assert effective(settings | {key: "another value"}) == {"train.seed": 1, key: "another value"}
 
 
+def test_settings_of_passages_count_only_with_passages():
+    """Another budget for passages would train a model without any a second time, or one with them not at all."""
+    off = {"train.seed": 1, "train.context_rows": 0, "train.context_tokens": 512}
+    assert effective(off) == {"train.seed": 1}
+    assert effective(off | {"train.context_rows": 2}) == off | {"train.context_rows": 2}
+
+
 def test_a_setting_without_effect_never_counts(monkeypatch):
     """A training that is also shown in TensorBoard would otherwise be trained a second time."""
     monkeypatch.setattr(neutral, "WITHOUT_EFFECT", ("train.report_to",))
@@ -37,7 +44,8 @@ def test_fingerprint_of_a_stage_is_that_of_its_effective_settings(settings, tmp_
     monkeypatch.setattr("ftlib.pipeline.stages.READS", {"adapter": ()})
     cfg, run = settings(), Run(tmp_path)
     flat = flatten({section: cfg.to_dict()[section] for section in SECTIONS["adapter"]})
-    older = {key: value for key, value in flat.items() if key not in {*NEUTRAL, *WITHOUT_EFFECT}}
+    newer = {*NEUTRAL, *WITHOUT_EFFECT, *(key for key in flat if key.startswith(tuple(DEPENDENT.values())))}
+    older = {key: value for key, value in flat.items() if key not in newer}
     changed = {key: value for key, value in flat.items() if key in NEUTRAL and value != NEUTRAL[key]}
     assert stage_key("adapter", cfg, run).fingerprint == fingerprint([FORMAT, "adapter", older | changed, {}])
 
