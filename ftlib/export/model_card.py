@@ -13,6 +13,7 @@ from pathlib import Path
 from ftlib.models import hub_errors
 from ftlib.models.hub_errors import HubError
 from ftlib.pipeline.stage import Run
+from ftlib.prompts.templates import open_prompt
 from ftlib.reporting import sentences, tables
 from ftlib.runtime.console import log
 from ftlib.runtime.files import read_json
@@ -51,7 +52,8 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
         model_name=name if metrics else None,
         eval_results=_results(metrics, data["file"]) or None,
     )
-    shown = [split for split in ("unseen", "seen") if split in metrics]
+    shown = [split for split in tables.SPLIT_TITLES if split in metrics]
+    example = open_prompt("(the prompt as above)", [("(its title)", "(its description)")])
     text = (resources.files("ftlib.export") / "card.md.jinja").read_text(encoding="utf-8")
     # the page is Markdown and contains no text of the rows
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701
@@ -62,6 +64,7 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
         proof=manifests.get("merged", {}).get("proof") if kind == "merged" and config["lora"]["r"] else None,
         splits=[{"title": tables.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],
                  "rows": tables.table_rows(metrics[split])} for split in shown],
+        passages=example if config["train"].get("context_rows") else "",
         findings=sentences.findings(metrics) if metrics else [],
         retention=tables.retention_table(metrics) if "retention" in metrics else None,
         retention_n=metrics.get("retention", {}).get("n"),

@@ -69,8 +69,8 @@ def encode_example(
     message = build_prompt(truncate_title(tokenizer, title), question)
     prompt = plain = encode_prompt(tokenizer, message)
     if passages:
-        message = context_prompt(tokenizer, message, passages, context_tokens, context_order)
-    if few_shot or passages:
+        message, prompt = _with_passages(tokenizer, message, plain, passages, context_tokens, context_order)
+    if few_shot:
         prompt = encode_prompt(tokenizer, message, few_shot)
     target, cut = [], False
     if content is not None:
@@ -123,14 +123,25 @@ def context_prompt(
         context_tokens: budget of all passages together, their titles and the sentence before them included.
         context_order: best_first or best_last, the order in the prompt.
     """
-    plain, budget = len(encode_prompt(tokenizer, prompt)), context_tokens
+    if not passages:
+        return prompt
+    plain = encode_prompt(tokenizer, prompt)
+    return _with_passages(tokenizer, prompt, plain, passages, context_tokens, context_order)[0]
+
+
+def _with_passages(
+    tokenizer, prompt: str, plain: list[int], passages: Passages, context_tokens: int, context_order: str
+) -> tuple[str, list[int]]:
+    """Return the prompt of `context_prompt` and its ids. plain: ids of the prompt without passages."""
+    budget = context_tokens
     while fitted := _fitted(tokenizer, passages, budget):
         text = open_prompt(prompt, fitted if context_order == "best_first" else fitted[::-1])
-        excess = len(encode_prompt(tokenizer, text)) - plain - context_tokens
+        ids = encode_prompt(tokenizer, text)
+        excess = len(ids) - len(plain) - context_tokens
         if excess <= 0:
-            return text
+            return text, ids
         budget -= excess  # pieces have other tokens together than each alone
-    return prompt
+    return prompt, plain
 
 
 def _fitted(tokenizer, passages: Passages, budget: int) -> list[tuple[str, str]]:

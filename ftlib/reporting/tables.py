@@ -17,7 +17,7 @@ from ftlib.runtime.files import read_json, repository
 
 SHOWN = (
     "nll nll_content bits_per_byte format stops rouge1 rouge2 rougeL chrf gram8_r cosine length_ratio distinct2 rep4 "
-    "title_coverage unsupported_numbers copied_run"
+    "title_coverage unsupported_numbers numbers_not_in_context copied_passage copied_run"
 ).split()
 
 
@@ -186,7 +186,10 @@ def under_definitions(metrics: dict) -> dict:
 def table_rows(split: dict) -> list[list[str]]:
     """Return the cells under `header(split)`."""
     systems, change = split["systems"], split["differences"].get("tuned-base", {})
-    names = [name for name in SHOWN if any(name in values for values in systems.values())]  # cosine needs weights
+    measured = {name for values in systems.values() for name in values}  # cosine needs weights
+    if "copied_passage" not in measured:
+        measured.discard("numbers_not_in_context")  # without passages the same as unsupported_numbers
+    names = [name for name in SHOWN if name in measured]
     write = interval if split.get("text_n", split.get("n")) != 1 else center  # one row shows no spread
     columns = [[marked(name, split) for name in names]]
     columns += [cells(values, names, write) for values in (systems["base"], systems["tuned"], change)]

@@ -21,13 +21,14 @@ from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.metrics import CopiedRun
 from ftlib.evaluation.retention import METRIC as NLL_PER_BYTE
 from ftlib.evaluation.runner import likelihood_sums, of_system, reference_rows, row_values
-from ftlib.evaluation.subsets import subsets
+from ftlib.evaluation.subsets import SUBSETS, passage_counts, subsets
 from ftlib.evaluation.summary import forced, forces_ends, mark_forced
 from ftlib.evaluation.systems import systems_of, untuned
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, read_json, read_jsonl, write_json
 from ftlib.study import records
 from ftlib.study.answers import REFERENCES, RETENTION, Work, tuned_systems
+from ftlib.study.headline import CLAIMS, FILES, WITH_PASSAGES
 from ftlib.study.row_scores import (
     RowValues,
     against,
@@ -259,6 +260,9 @@ def about(work: Work, job: Job, splits: dict[str, RowValues]) -> dict:
             split: {"n": split_scores.n, "text_n": split_scores.text_n, "definitions": DEFINITIONS}
             for split, split_scores in splits.items()
         },
+        "passages": {split: passage_counts(rows, work.passages(job)) for split, rows in work.rows(job).items()}
+        if job.cfg.with_retrieval
+        else None,
         "mean_over": [job.seed],
         "against": None,
     }
@@ -297,13 +301,25 @@ def add_means(recorded: records.Recorded, study: Study, rows: dict[Job, dict[str
 
 def _metrics(job: Job, splits: dict[str, RowValues]) -> dict:
     metrics = metrics_of(splits, job.cfg.evaluation.bootstrap)
-    for split in metrics.values():
+    for name, split in metrics.items():
         mark_forced(split, job.cfg.generation.model_dump())
+        if name in SUBSETS:
+            _shorten(split, job.study.name in FILES)
     return metrics
 
 
+def _shorten(block: dict, with_differences: bool) -> None:
+    """Keep what is shown of a block by similarity: main metrics, and differences of a headline's claims only."""
+    pairs = {"-".join(pair) for pair in CLAIMS} if with_differences else set()
+    block["differences"] = {pair: change for pair, change in block["differences"].items() if pair in pairs}
+    for values in (*block["systems"].values(), *block["differences"].values(), block["reference"]):
+        for name in [name for name in values if name not in (*WITH_PASSAGES, "stops", "rep4")]:
+            del values[name]
+
+
 def _against(job: Job, splits: dict[str, RowValues], first: Job, of_first: dict[str, RowValues]) -> dict:
-    changes = against(splits, of_first, job.cfg.evaluation.bootstrap, job.study.compared)
+    whole = {name: values for name, values in splits.items() if name not in SUBSETS}
+    changes = against(whole, of_first, job.cfg.evaluation.bootstrap, job.study.compared)
     _mark_forced(changes, job, first)
     return changes
 

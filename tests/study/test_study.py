@@ -256,7 +256,10 @@ def test_a_run_that_fails_is_told_at_the_end_and_the_others_are_done(tmp_path, c
     ("changes", "words"),
     [
         ({"sets": {}}, "sets: there is no such key; allowed are name, profile"),
-        ({"runs": [{"name": "a", "seed": 1}]}, "runs.0.seed: there is no such key; allowed are name, plain, set, seeds"),
+        (
+            {"runs": [{"name": "a", "seed": 1}]},
+            "runs.0.seed: there is no such key; allowed are name, plain, set, seeds",
+        ),
         ({"runs": [{"name": "a"}, {"name": "a"}]}, "duplicate run name: a"),
         ({"runs": [{"name": "a", "seeds": [1, 1]}]}, "duplicate seeds in run a"),
         ({"runs": [{"name": "a/b"}]}, "runs.0.name = 'a/b'"),
