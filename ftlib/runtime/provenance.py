@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import time
@@ -33,7 +34,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Return the commit of the checkout that contains ftlib; None outside a checkout.
+    """Return the commit of the checkout that contains ftlib; outside a checkout FTLIB_COMMIT, else None.
 
     A '+' is appended if there are uncommitted changes.
     """
@@ -43,7 +44,7 @@ def git_commit() -> str | None:
         commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
         dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return None  # installed from a wheel, or git is missing
+        return os.environ.get("FTLIB_COMMIT")  # installed from a wheel, or copied to a machine without git
     return commit.stdout.strip() + ("+" if dirty.stdout.strip() else "")
 
 

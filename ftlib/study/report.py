@@ -212,10 +212,11 @@ def costs(results: Path) -> str:
         answers += result["seconds"]["answer"]
         base |= result["base_seconds"]
     minutes = [sum(trainings.values()) / 60, answers / 60, sum(base.values()) / 60]
+    names = " ".join(study["study"] for study in summaries(results))
     return (
         f"All studies together: {len(trainings)} trainings in {minutes[0]:.1f} minutes, their answers in {minutes[1]:.1f}, those "
         f"of the base model in {minutes[2]:.1f}; where several processes share a GPU, each one's minutes count. Again: "
-        "`for s in learning_rate recipe decoding headline ablations; do ftlib study run studies/$s.yaml --data trn_real.json.gz; "
+        f"`for s in {names}; do ftlib study run studies/$s.yaml --data trn_real.json.gz; "
         "done; ftlib study report`.\n"
     )
 
