@@ -70,7 +70,8 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
     if validation:
         axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", label="validation")
         step, best = min(validation, key=lambda point: point[1])
-        axes.annotate(f"best {best:.3f}", (step, best), textcoords="offset points", xytext=(0, -14), ha="right")
+        axes.annotate(f"best {best:.3f}", (step, best), textcoords="offset points", xytext=(0, 8), ha="right")
+    axes.margins(y=0.1)  # a marker on the frame would be cut off
     axes.set(xlabel="optimizer step", ylabel="loss (nats per answer token)", title="Loss while training")
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
@@ -93,7 +94,8 @@ def _samples_panel(figure: Figure, above, samples: list[tuple[int, float]]) -> s
     axes = figure.add_subplot(grid[1], sharex=above)
     axes.spines[["top", "right"]].set_visible(False)
     axes.plot(*zip(*samples, strict=True), color=GREY, linestyle=":", marker="s")
-    axes.set(xlabel="optimizer step", ylabel="ROUGE-L of\nsamples", ylim=(0, None))
+    axes.set(xlabel="optimizer step", ylabel="ROUGE-L of\nsamples")
+    axes.set_ylim(0, 1.15 * max(value for _, value in samples) or 1.0)
     axes.grid(alpha=0.25)
     return f" ROUGE-L of the samples: {samples[0][1]:.3f} at step {samples[0][0]}, {samples[-1][1]:.3f} at the end."
 
