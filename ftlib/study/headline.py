@@ -81,7 +81,7 @@ def tables(study: dict) -> list[str]:
     if "tuned_mix" in metrics["unseen"]["systems"]:
         return tables_with_passages(metrics)
     lines = []
-    for split in (split for split in SPLIT_TITLES if split in metrics):
+    for split in (split for split in SPLIT_TITLES if "tuned-base" in metrics.get(split, {}).get("differences", {})):
         split_metrics = metrics[split]
         names = [name for name in SHOWN if name in split_metrics["systems"]["tuned"]]
         columns = {"metric": [marked(name, split_metrics) for name in names]} | _columns(split_metrics, names)
