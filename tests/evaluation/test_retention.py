@@ -59,6 +59,7 @@ def test_sums_are_those_of_windows_scored_one_by_one():
         assert nats[index] == pytest.approx(alone.item(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_an_evaluation_has_it_and_resumes_without_a_model(smoke_run, monkeypatch):
     """Loading two models to add one figure would make every reopened notebook wait."""
     folder = smoke_run.path / "evaluation"

@@ -356,6 +356,7 @@ def test_what_could_end_in_time_stands_beside_what_did(smoke_run):
     assert "stops" in metrics["unseen"]["reference"]
 
 
+@pytest.mark.slow  # tests/study/test_retrieval_study.py reads the prompts of a study
 def test_an_open_book_holds_no_answer_of_its_own_row(tmp_path, monkeypatch):
     """The model reads the answer that it is measured by, and retrieval looks far better than it is."""
     asked, honest = {}, generation.answer_prompts

@@ -34,9 +34,11 @@ def samples_of(log) -> list[dict]:
     [
         {"lora__dropout": 0.1},
         {"train__compile": True, "lora__dropout": 0.1},
-        {"lora__variant": "dora", "lora__dropout": 0.1},
-        {"train__checkpointing": True},
-        {"lora__r": 0, "model__quantization": "none", "train__learning_rate": 1e-3},
+        pytest.param({"lora__variant": "dora", "lora__dropout": 0.1}, marks=pytest.mark.slow),
+        pytest.param({"train__checkpointing": True}, marks=pytest.mark.slow),
+        pytest.param(
+            {"lora__r": 0, "model__quantization": "none", "train__learning_rate": 1e-3}, marks=pytest.mark.slow
+        ),
     ],
     ids=["plain", "compiled", "dora", "checkpointing", "all weights"],
 )
