@@ -11,7 +11,7 @@ this decoder where `is_supported(model, generation)`, and `transformers.generate
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 
 import torch
@@ -21,6 +21,7 @@ MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")  # full attention with rota
 ATTENTION = "ftlib_ring"  # the name of `grouped_attention` in transformers' registry
 CHUNK = 16  # steps between copies of the tokens to the host; a finished slot idles for half of them on average
 PREFILL_TOKENS = 65_536  # prompt tokens per prefill
+BISECTIONS = 24  # of the threshold of top_p: float32 tells no two thresholds apart that are nearer
 WARM_UP = 2  # steps before the capture, as the PyTorch notes on CUDA graphs require
 
 
@@ -94,14 +95,23 @@ class _RingCache:
         return self.layers[layer]
 
 
-def _warpers(generation) -> list:
-    """Return transformers' logits warpers for the sampling settings; none for greedy decoding."""
-    if not generation.do_sample:
-        return []
-    from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWarper
+def sampled_from(logits: torch.Tensor, generation) -> torch.Tensor:
+    """Return the probabilities that tokens are sampled with, (rows, vocabulary): temperature, top_p and min_p as in transformers.
 
-    warpers = [TemperatureLogitsWarper(generation.temperature), TopPLogitsWarper(generation.top_p)]
-    return [*warpers, MinPLogitsWarper(generation.min_p)] if generation.min_p else warpers
+    The threshold of top_p is found by bisection: sorting the vocabulary took longer than the model's step.
+    """
+    probabilities = (logits / generation.temperature).softmax(-1)
+    largest = probabilities.amax(-1, keepdim=True)
+    low, high = torch.zeros_like(largest), largest
+    for _ in range(BISECTIONS if generation.top_p < 1 else 0):
+        middle = (low + high) / 2
+        kept = torch.where(probabilities > middle, probabilities, 0.0).sum(-1, keepdim=True)
+        low, high = (
+            torch.where(kept >= generation.top_p, middle, low),
+            torch.where(kept >= generation.top_p, high, middle),
+        )
+    kept = (probabilities > low) & (probabilities >= generation.min_p * largest)
+    return torch.where(kept, probabilities, 0.0)
 
 
 class Decoder:
@@ -149,7 +159,7 @@ class Decoder:
             self.history = torch.full((slots, self.length), -1, dtype=torch.long, device=device)
         self.prompt_lengths = torch.zeros(slots, dtype=torch.long, device=device)  # of each slot, in tokens
         self.end_ids = torch.tensor(sorted(self.ends), device=device)
-        self.ring, self.warpers, self.lock = None, _warpers(generation), Lock()
+        self.ring, self.lock = None, Lock()
 
     @torch.no_grad()
     def run(self, encoded: list[list[int]], on_done: Callable[[dict[int, list[int]]], None]) -> None:
@@ -196,10 +206,13 @@ class Decoder:
             yield token
 
     def _groups(self, waiting: deque, free: list[int], encoded: list[list[int]]) -> Iterator[dict[int, int]]:
-        """Yield {slot: prompt index} for the next prompts, at most PREFILL_TOKENS tokens per group."""
+        """Yield {slot: prompt index} for the next prompts, with at most PREFILL_TOKENS tokens of distinct prompts per group."""
         while waiting and free:
-            count = min(len(free), len(waiting), max(1, PREFILL_TOKENS // len(encoded[waiting[0]])))
-            yield {free.pop(): waiting.popleft() for _ in range(count)}
+            room, distinct, group = max(1, PREFILL_TOKENS // len(encoded[waiting[0]])), set(), {}
+            while waiting and free and len(distinct | {prompt := tuple(encoded[waiting[0]])}) <= room:
+                distinct.add(prompt)
+                group[free.pop()] = waiting.popleft()
+            yield group
 
     def _extend(self, ids: list[int], new: list[int]) -> bool:
         """Append tokens up to the end of the completion; return True if it is complete."""
@@ -212,23 +225,27 @@ class Decoder:
     def _admit(self, slots: list[int], prompts: list[list[int]]) -> None:
         """Prefill prompts into slots and choose their first tokens.
 
-        Their keys and values are written to the columns of the ring before the cursor.
+        Their keys and values are written to the columns of the ring before the cursor. A prompt that is there several times, for
+        several samples, is read once.
         """
         where = torch.tensor(slots, device=self.device)
-        ids, real = self._left_padded(prompts)  # both (prompts, longest)
+        place: dict[tuple[int, ...], int] = {}  # {prompt: row among the distinct ones}
+        copies = torch.tensor([place.setdefault(tuple(ids), len(place)) for ids in prompts], device=self.device)
+        ids, real = self._left_padded(list(place))  # both (distinct prompts, longest)
         longest = ids.shape[1]
         positions = (real.cumsum(1) - 1).clamp(min=0)  # padding has position 0, and no token attends to it
         cache = _PrefillCache()
         logits = self.model(
             input_ids=ids, attention_mask=self._causal_mask(real), position_ids=positions,
             past_key_values=cache, use_cache=True, logits_to_keep=1,
-        ).logits[:, -1]  # (prompts, vocabulary)  # fmt: skip
+        ).logits[copies, -1]  # (prompts, vocabulary)  # fmt: skip
         if self.ring is None:
             self._prepare(cache.layers)
         columns = (self.ring.cursor - longest + torch.arange(longest, device=self.device)) % self.length
         for ring_layer, new_layer in zip(self.ring.layers, cache.layers, strict=True):
             for ring_values, new_values in zip(ring_layer, new_layer, strict=True):
-                ring_values[where[:, None], :, columns[None, :]] = new_values.transpose(1, 2)
+                ring_values[where[:, None], :, columns[None, :]] = new_values[copies].transpose(1, 2)
+        ids, real, positions = ids[copies], real[copies], positions[copies]
         row_mask = torch.full((len(slots), self.length), self.low, dtype=self.model.dtype, device=self.device)
         row_mask[:, columns] = self._additive(real)
         self.mask[where, 0, 0] = row_mask
@@ -236,7 +253,7 @@ class Decoder:
         self._record_prompt(where, ids, real, positions)
         self.tokens[where] = self._choose(logits, where)
 
-    def _left_padded(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _left_padded(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the ids padded on the left and the mask of real tokens, each (prompts, longest)."""
         longest = max(map(len, prompts))
         ids = torch.zeros(len(prompts), longest, dtype=torch.long)
@@ -340,9 +357,7 @@ class Decoder:
             logits = self._apply_length_penalty(logits, self.positions[rows] - self.prompt_lengths[rows])
         if not self.generation.do_sample:
             return logits.argmax(-1)
-        for warp in self.warpers:
-            logits = warp(None, logits)
-        return torch.multinomial(logits.softmax(-1), 1)[:, 0]
+        return torch.multinomial(sampled_from(logits, self.generation), 1)[:, 0]
 
     def _apply_length_penalty(self, logits: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
         """Raise the logits of the end tokens (exponential length penalty).

@@ -3,11 +3,12 @@
 import pytest
 import smoke
 import torch
+from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWarper
 
 from ftlib.generation import batched as generation_module
 from ftlib.generation.batched import answer_prompts, generate_batch, stream_answer, to_answer
 from ftlib.generation.batched import settings as arguments_of
-from ftlib.generation.cuda_graph_decoder import Decoder
+from ftlib.generation.cuda_graph_decoder import Decoder, sampled_from
 from ftlib.prompts.encoding import encode_prompt
 from ftlib.prompts.templates import build_prompt
 
@@ -104,3 +105,29 @@ def test_sampling_repeats_with_its_seed_and_differs_with_another(model, monkeypa
         answer_prompts(model, smoke.tokenizer(), PROMPTS[:5], settings(do_sample=True, seed=seed)) for seed in (1, 1, 2)
     )
     assert first == again != other
+
+
+@pytest.mark.parametrize("changes", [{"top_p": 0.9}, {"top_p": 0.3, "temperature": 0.7}, {"min_p": 0.1, "top_p": 1.0}])
+def test_tokens_are_sampled_with_the_probabilities_of_transformers(changes):
+    """A threshold that keeps one token too many samples from another distribution than the one the settings name."""
+    wanted = settings(do_sample=True, **changes)
+    logits = torch.randn(7, 500, generator=torch.Generator().manual_seed(1)) * torch.tensor(
+        [[0.1], [1], [3], [5], [9], [20], [90]]
+    )
+    warped = TopPLogitsWarper(wanted.top_p)(None, TemperatureLogitsWarper(wanted.temperature)(None, logits))
+    if wanted.min_p:
+        warped = MinPLogitsWarper(wanted.min_p)(None, warped)
+    found = sampled_from(logits, wanted)
+    torch.testing.assert_close(found / found.sum(-1, keepdim=True), warped.softmax(-1))
+
+
+def test_prompt_that_is_sampled_several_times_is_read_once(model, encoded, monkeypatch):
+    """Sixteen candidates of a prompt with three passages would otherwise wait for sixteen prefills."""
+    once = decoded(model, encoded, settings(), [1], 2)
+    read: list[int] = []
+    padded = Decoder._left_padded
+    monkeypatch.setattr(
+        Decoder, "_left_padded", lambda self, prompts: read.append(len(prompts)) or padded(self, prompts)
+    )
+    copies = decoded(model, [ids for ids in encoded for _ in range(4)], settings(), [1], 8)
+    assert copies == [ids for ids in once for _ in range(4)] and sum(read) < 60
