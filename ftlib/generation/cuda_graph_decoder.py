@@ -17,6 +17,8 @@ from threading import Lock
 import torch
 from torch.nn import functional
 
+from ftlib.generation import ring_attention
+
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")  # full attention with rotary embeddings
 ATTENTION = "ftlib_ring"  # the name of `grouped_attention` in transformers' registry
 CHUNK = 16  # steps between copies of the tokens to the host; a finished slot idles for half of them on average
@@ -56,6 +58,9 @@ def grouped_attention(module, query, key, value, attention_mask, scaling=None, *
         The output, (slots, 1, heads, size), and None for the attention weights.
     """
     grouped = query.reshape(query.shape[0], key.shape[1], -1, query.shape[-1])
+    if ring_attention.is_worthwhile(grouped, key):
+        out = ring_attention.attend(grouped, key, value, attention_mask, scaling)
+        return out.reshape(query.shape[0], 1, query.shape[1], query.shape[3]), None
     out = functional.scaled_dot_product_attention(grouped, key, value, attn_mask=attention_mask, scale=scaling)
     return out.reshape(query.shape[0], 1, query.shape[1], query.shape[3]), None
 
@@ -95,23 +100,38 @@ class _RingCache:
         return self.layers[layer]
 
 
-def sampled_from(logits: torch.Tensor, generation) -> torch.Tensor:
-    """Return the probabilities that tokens are sampled with, (rows, vocabulary): temperature, top_p and min_p as in transformers.
+def sampled_from(logits: torch.Tensor, generation, narrowed: Callable | None = None) -> torch.Tensor:
+    """Return the probabilities that tokens are sampled with: temperature, top_p and min_p as in transformers.
 
     The threshold of top_p is found by bisection: sorting the vocabulary took longer than the model's step.
+
+    Args:
+        logits: (rows, vocabulary).
+        generation: `cfg.generation`.
+        narrowed: a compiled `narrow`.
+
+    Returns:
+        (rows, vocabulary), not normalized, 0 for tokens that are never sampled.
     """
     probabilities = (logits / generation.temperature).softmax(-1)
     largest = probabilities.amax(-1, keepdim=True)
     low, high = torch.zeros_like(largest), largest
     for _ in range(BISECTIONS if generation.top_p < 1 else 0):
-        middle = (low + high) / 2
-        kept = torch.where(probabilities > middle, probabilities, 0.0).sum(-1, keepdim=True)
-        low, high = (
-            torch.where(kept >= generation.top_p, middle, low),
-            torch.where(kept >= generation.top_p, high, middle),
-        )
+        low, high = (narrowed or narrow)(probabilities, low, high, generation.top_p)
     kept = (probabilities > low) & (probabilities >= generation.min_p * largest)
     return torch.where(kept, probabilities, 0.0)
+
+
+def narrow(
+    probabilities: torch.Tensor, low: torch.Tensor, high: torch.Tensor, top_p: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Halve the interval of the largest threshold above which the tokens of a row sum to `top_p` or more.
+
+    probabilities: (rows, vocabulary). low, high: (rows, 1).
+    """
+    middle = (low + high) / 2
+    enough = torch.where(probabilities > middle, probabilities, 0.0).sum(-1, keepdim=True) >= top_p
+    return torch.where(enough, middle, low), torch.where(enough, high, middle)
 
 
 class Decoder:
@@ -160,6 +180,7 @@ class Decoder:
         self.prompt_lengths = torch.zeros(slots, dtype=torch.long, device=device)  # of each slot, in tokens
         self.end_ids = torch.tensor(sorted(self.ends), device=device)
         self.ring, self.lock = None, Lock()
+        self.narrowed = torch.compile(narrow, dynamic=False) if self.graph_wanted and generation.do_sample else None
 
     @torch.no_grad()
     def run(self, encoded: list[list[int]], on_done: Callable[[dict[int, list[int]]], None]) -> None:
@@ -333,16 +354,17 @@ class Decoder:
             positions = self.positions.clamp(max=self.length - 1)  # those of an idle slot grow without bound
             self.history.scatter_(1, positions[:, None], self.tokens[:, None])
         self.positions.add_(1)
-        self.tokens.copy_(self._choose(logits, slice(None)))
+        self.tokens.copy_(self._choose(logits, slice(None), self.narrowed))
         self.ring.cursor.add_(1).remainder_(self.length)
         self.tick.add_(1).remainder_(self.chunk)
 
-    def _choose(self, logits: torch.Tensor, rows) -> torch.Tensor:
+    def _choose(self, logits: torch.Tensor, rows, narrowed: Callable | None = None) -> torch.Tensor:
         """Choose the next token of some slots.
 
         Args:
             logits: (slots, vocabulary).
             rows: index of these slots into the state tensors.
+            narrowed: see `sampled_from`.
 
         Returns:
             Token ids, (slots,).
@@ -357,7 +379,7 @@ class Decoder:
             logits = self._apply_length_penalty(logits, self.positions[rows] - self.prompt_lengths[rows])
         if not self.generation.do_sample:
             return logits.argmax(-1)
-        return torch.multinomial(sampled_from(logits, self.generation), 1)[:, 0]
+        return torch.multinomial(sampled_from(logits, self.generation, narrowed), 1)[:, 0]
 
     def _apply_length_penalty(self, logits: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
         """Raise the logits of the end tokens (exponential length penalty).
