@@ -15,7 +15,7 @@ def add(subparsers, common) -> None:
     run.add_argument("file", type=Path, metavar="STUDY.yaml", help="as those in studies/")
     run.add_argument("--data", metavar="PATH", help="the rows; not needed where all answers are stored")
     run.add_argument("--work", type=Path, metavar="FOLDER", help="for models and answers (default: runs/)")
-    run.add_argument("--only", nargs="+", metavar="RUN", help="these runs of the file")
+    run.add_argument("--only", nargs="+", metavar="RUN", help="these runs of the file: RUN, or RUN-sSEED")
     run.add_argument("--no-score", action="store_true", help="train and answer; score later, on any machine")
     run.add_argument("--no-train", action="store_true", help="score what is answered")
     report = add_command(actions, "report", "tables and figures of all recorded studies", do_study_report)

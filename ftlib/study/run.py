@@ -33,7 +33,7 @@ def run_study(
     """Run a study and return how many runs failed.
 
     folder: the work folder (default: where runs are); studies in one folder share data sets and models. only: names of the
-    runs to do. train, score: either half can be left out.
+    runs to do, RUN or RUN-sSEED. train, score: either half can be left out.
     """
     if distributed.world() > 1:
         raise StudyError("a study runs in one process; split its runs with --only, one GPU each (CUDA_VISIBLE_DEVICES)")
@@ -48,11 +48,13 @@ def run_study(
             f"{study.name}: no answers in {folder} yet; name the rows with --data PATH, or --data sample (synthetic)"
         )
     jobs, work, failed = make_jobs(study, data), Work(folder, study, data), {}
-    selected = [job for job in jobs if not only or job.run.name in only]
-    unknown = set(only or []) - {job.run.name for job in jobs}
+    selected = [job for job in jobs if not only or {job.run.name, job.name} & set(only)]
+    unknown = set(only or []) - {name for job in jobs for name in (job.run.name, job.name)}
     if unknown:
         names = ", ".join(run.name for run in study.runs)
-        raise StudyError(f"--only {', '.join(sorted(unknown))}: no such run; the study has {names}")
+        raise StudyError(
+            f"--only {', '.join(sorted(unknown))}: no such run; the study has {names}, each also with a seed ({jobs[0].name})"
+        )
     _ = work.own_data  # a file that cannot be read stops the study, not each of its runs
     if train:
         for job_number, job in enumerate(selected, 1):
