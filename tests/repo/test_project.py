@@ -76,8 +76,8 @@ def test_every_imported_package_is_required():
                 found.add(node.module.split(".")[0])
     outside = found - set(sys.stdlib_module_names) - {"ftlib"}
     missing = {name for name in outside if canonicalize_name(modules.get(name, name)) not in names}
-    # parts of transformers, pydantic and Gradio; IPython, pygments and google.colab only where they run
-    allowed = {"tokenizers", "pydantic_core", "starlette", "IPython", "pygments", "google"}
+    # parts of transformers, pydantic, Gradio and PyTorch for CUDA; IPython, pygments and google.colab only where they run
+    allowed = {"tokenizers", "pydantic_core", "starlette", "triton", "IPython", "pygments", "google"}
     assert missing <= allowed, missing
 
 
