@@ -16,29 +16,26 @@ import functools
 import gc
 import itertools
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from ftlib.config.neutral import effective
 from ftlib.config.settings import Config, flatten
 from ftlib.data import near_duplicates
-from ftlib.data.cleaning import clean_text, normalize, steps_of
-from ftlib.data.near_duplicates import Duplicate, compare, is_near, near_groups
-from ftlib.data.raw_reader import Row
+from ftlib.data.near_duplicates import Duplicate, compare
 from ftlib.evaluation.answers import ANSWERS, AnswerStore, SystemInputs, answer_missing
 from ftlib.evaluation.retention import retention_sums
 from ftlib.evaluation.runner import ends_in_time, of_system, scored_bytes
 from ftlib.evaluation.systems import answering, choose_rows, few_shot_for, passages_for, untuned
 from ftlib.pipeline import stages
 from ftlib.pipeline.stage import FORMAT, Run, Stage, StageKey
-from ftlib.prompts.templates import Passages, Turns, build_prompt, question_for
+from ftlib.prompts.templates import Passages, Turns
 from ftlib.retrieval.bm25_index import Index
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, read_json, write_json
 from ftlib.study.study_file import Job, Study, StudyError, settings
+from ftlib.study.study_rows import not_held_out, reworded, unused_rows
 from ftlib.training.trained_rows import trained_uids
 
 # {uid: [UTF-8 bytes of the scored part, whether it ends in time]}: written with the answers, because it needs the tokenizer
@@ -46,7 +43,6 @@ REFERENCES = "references.json"
 RETENTION = "retention.json"  # [nats, bytes] of the windows of the general text
 # data settings that do not change the held-out rows; with the split `near` a large data.train_size can change them
 SAME_SPLITS = {"group": {"train_size", "questions"}, "random": {"train_size", "questions"}, "near": {"questions"}}
-BATCH = 10_000  # rows that are compared with the held-out rows together
 DATA_FIGURES = ("file", "sample", "splits", "fingerprint")
 TRAINING_FIGURES = (
     "steps stopped_at_step best_step validation_loss examples cut_examples mean_tokens tokens tokens_per_s train_seconds "
@@ -425,65 +421,3 @@ def _key_of(run: Run) -> str:
 def _asking(job: Job) -> list:
     """Return the settings by which rows are asked and their references scored."""
     return [job.cfg.generation.deciding(), job.cfg.train.max_length, job.study.text_rows]
-
-
-def unused_rows(rows: list[dict], taken: Collection[tuple[str, str]], near: bool) -> list[dict]:
-    """Return the first row of each group without a row in `taken`, in the order of `rows`.
-
-    taken: (title, description). Rows with the same normalized title or description are one group, and near-duplicates if `near`.
-    """
-    keys: dict[tuple[str, str], int] = {}
-    groups = np.arange(len(rows))
-    for row_idx, row in enumerate(rows):
-        for column in ("title", "content"):
-            first = keys.setdefault((column, normalize(row[column]) or row[column]), row_idx)
-            groups[groups == groups[row_idx]] = groups[first]
-    if near:
-        groups = near_groups([Row(row["uid"], row["title"], row["content"]) for row in rows], groups)
-    taken_groups = {
-        group for row, group in zip(rows, groups.tolist(), strict=True) if (row["title"], row["content"]) in taken
-    }
-    unused: dict[int, dict] = {}
-    for row, group in zip(rows, groups.tolist(), strict=True):
-        if group not in taken_groups:
-            unused.setdefault(group, row)
-    return list(unused.values())
-
-
-def not_held_out(rows, held_out: list[dict], cfg: Config, leaks: bool) -> Iterator[int]:
-    """Yield positions of rows that may be trained on.
-
-    Not held out and, unless `leaks`, without a held-out title or text; where the study's split is `near`, also without a
-    held-out near-duplicate.
-
-    cfg: the study's settings; rows are cleaned by them before they are compared.
-    """
-    steps = steps_of(cfg.data.clean)
-
-    def cleaned(row: dict) -> dict[str, str]:
-        return {column: clean_text(row[column], steps) for column in ("title", "content")}
-
-    def text_keys(texts: dict[str, str]) -> set[tuple[str, str]]:
-        return {(column, normalize(text) or text) for column, text in texts.items()}
-
-    uids, held_out_texts = {row["uid"] for row in held_out}, [] if leaks else list(map(cleaned, held_out))
-    held_out_keys = set().union(*map(text_keys, held_out_texts))
-    numbered = enumerate(rows)
-    while batch := list(itertools.islice(numbered, BATCH)):
-        texts = [cleaned(row) for _, row in batch]
-        near = [False] * len(batch)
-        if cfg.data.split == "near" and not leaks:
-            near = list(map(is_near, compare(_columns(texts), _columns(held_out_texts))))
-        for (row_idx, row), row_texts, row_near in zip(batch, texts, near, strict=True):
-            if row["uid"] not in uids and not row_near and not (text_keys(row_texts) & held_out_keys):
-                yield row_idx
-
-
-def _columns(rows: list[dict[str, str]]) -> dict[str, list[str]]:
-    return {column: [row[column] for row in rows] for column in ("title", "content")}
-
-
-def reworded(row: dict, seed: int, names: list[str]) -> dict:
-    """Return the row with a question drawn from `names` (see `templates.question_for`)."""
-    question = question_for(row["uid"], seed, names)
-    return row | {"question": question, "input_text": build_prompt(row["title"], question)}

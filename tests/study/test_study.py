@@ -17,9 +17,10 @@ from ftlib.evaluation import answers as answer_store
 from ftlib.reporting.tables import number
 from ftlib.runtime.files import read_json, read_jsonl, write_text
 from ftlib.study import headline, log, records, report, scoring
-from ftlib.study.answers import Work, not_held_out
+from ftlib.study.answers import Work
 from ftlib.study.row_scores import RowValues, against, hashed, load, mean_over_seeds, means_of, save
 from ftlib.study.study_file import StudyError, load_study, make_jobs
+from ftlib.study.study_rows import not_held_out
 from ftlib.training import fine_tuning
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -350,7 +351,7 @@ def test_a_leak_on_purpose_keeps_the_neighbors_of_held_out_rows_but_not_these(se
 
 def test_near_duplicates_of_held_out_rows_are_not_trained_on(settings, monkeypatch):
     """A run with other cleaning would train on the second color of a lamp that the study's test asks for."""
-    monkeypatch.setattr("ftlib.study.answers.BATCH", 2)
+    monkeypatch.setattr("ftlib.study.study_rows.BATCH", 2)
     words = "A lamp of oak with a long cord and a shade of linen"
     rows = [
         {"uid": "held", "title": "Red lamp", "content": f"{words}."},
