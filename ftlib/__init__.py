@@ -16,6 +16,15 @@ __version__ = "0.1.0"
 _FOR_NOTEBOOKS = ("open_run", "report_environment", "show_labels", "show_source")
 
 
+def set_up(keep_on_drive: bool = False, language: str = "en"):
+    """Install what this notebook's runtime lacks, report the environment and return its configuration.
+
+    keep_on_drive: on Colab, keep runs on Google Drive. language: of what teaches, see `colab.LANGUAGES`.
+    """
+    importlib.import_module("ftlib.colab").prepare(language)  # the next line needs what it installs
+    return importlib.import_module("ftlib.course.notebook").report_environment(keep_on_drive)
+
+
 def __getattr__(name: str):
     if name in _FOR_NOTEBOOKS:
         return getattr(importlib.import_module("ftlib.course.notebook"), name)

@@ -1,14 +1,17 @@
-"""Prepare a Colab runtime; the set-up cell of every notebook runs this file as a script.
+"""Prepare a notebook's runtime: install what it lacks. Every notebook's first cell calls `ftlib.set_up`.
 
-It installs the packages that the runtime lacks and leaves alone those that its kernel has loaded: a plain `pip install`
-may replace numpy or torch under a running kernel, and the notebook then fails ten cells later with an error about
-binary versions. With constraints a conflict stops here, at the first cell, with what to do. Standard library only,
-because it runs before anything is installed: `python ftlib/colab.py`.
+On Colab and Kaggle it installs the packages that the runtime lacks and leaves alone those that its kernel has loaded: a
+plain `pip install` may replace numpy or torch under a running kernel, and the notebook then fails ten cells later with an
+error about binary versions. With constraints a conflict stops here, at the first cell, with what to do. Elsewhere it
+installs into a virtual environment, and into no other. Standard library only, because it runs before anything is
+installed.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +19,10 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+LANGUAGES = ("en",)
 DRIVE = Path("/content/drive")
+SHOWN = ("Collecting", "Installing", "Successfully", "ERROR")  # the lines of pip that a reader sees
 HELD = ("torch", "numpy", "pandas", "pyarrow", "pillow", "transformers")  # preloaded: never to be replaced
 # Preloaded, not needed, and yet in the way: beside an older torchao than this, PEFT raises at every adapter on a 16-bit layer.
 TORCHAO = "torchao>=0.16"
@@ -41,36 +47,93 @@ def requirements(root: Path) -> list[str]:
     return [*needed, TORCHAO] if "torchao" in _installed() else needed
 
 
-def install(root: Path) -> None:
-    """Install what is missing under constraints. Exits with a message if that would replace a preloaded package."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-        constraints.write("\n".join(held_versions()) + "\n")
-        constraints.flush()
-        command = [sys.executable, "-m", "pip", "install", "-c", constraints.name, *requirements(root)]
-        done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(_failure(done.stdout, done.stderr))
+def missing(root: Path) -> list[str]:
+    """Return the names of required packages that are not installed, whatever their version."""
+    installed = {re.sub(r"[-_.]+", "-", name) for name in _installed()}
+    names = [re.match(r"[\w.-]+", requirement)[0] for requirement in requirements(root)]  # type: ignore[index]
+    return [name for name in names if re.sub(r"[-_.]+", "-", name.lower()) not in installed]
 
 
-def _failure(stdout: str, stderr: str) -> str:
-    """Explain what pip failed on, and what to do about it."""
-    # pip names the two sides of a conflict on stdout alone, and not at all with -q; a line for each release it tried, ours last
-    conflict = stdout.partition("The conflict is caused by:\n")[2].partition("\n\n")[0].splitlines()[-4:]
+def prepare(language: str = "en") -> None:
+    """Set the language of what teaches (one of LANGUAGES), and install what is missing."""
+    if language not in LANGUAGES:
+        sys.exit(f'LANGUAGE = "{language}": write one of {", ".join(LANGUAGES)}')
+    os.environ["FTLIB_LANGUAGE"] = language
+    if lacking := missing(ROOT):
+        if not (is_colab() or is_kaggle() or in_environment()):
+            sys.exit(
+                f"this kernel's Python has no {', '.join(lacking)}, and it is the system's own, which a notebook should not "
+                f"change: follow Quick start in {ROOT / 'README.md'}, then choose the kernel of its .venv"
+            )
+        install(ROOT, lacking)
+
+
+def install(root: Path, lacking: list[str]) -> None:
+    """Install what is missing under constraints, and show what pip does.
+
+    Exits with a message if that would replace a preloaded package. lacking: names, for the message.
+    """
+    print(f"installing {', '.join(lacking)} and what they need: one to three minutes", flush=True)
+    held = held_versions()
+    if not (is_colab() or is_kaggle()):  # the versions that CI ran, except for what is there already
+        preloaded = {line.partition("==")[0] for line in held}
+        pins = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        held += [line for line in pins if "==" in line and line.partition("==")[0].lower() not in preloaded]
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("\n".join(held) + "\n", encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "install", "-c", str(constraints), *requirements(root)]
+        said: list[str] = []
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
+        ) as pip:
+            for line in pip.stdout or ():
+                said.append(line)
+                if line.startswith(SHOWN):
+                    print("  " + line.strip()[:110], flush=True)
+    if pip.returncode:
+        sys.exit(_failure("".join(said)))
+    importlib.invalidate_caches()
+    print("installed; preloaded packages were left as they are: " + ", ".join(held_versions()), flush=True)
+
+
+def _failure(said: str) -> str:
+    """Explain what pip failed on, and what to do about it. said: all that it printed."""
+    # pip does not name the two sides of a conflict with -q; it prints a line for each release that it tried, ours last
+    conflict = said.partition("The conflict is caused by:\n")[2].partition("\n\n")[0].splitlines()[-4:]
     if conflict:
-        said, what = conflict, "The course's packages do not fit what this runtime has preloaded:"
+        reasons, what = conflict, "The course's packages do not fit what this runtime has preloaded:"
         advice = "if it stays, choose another runtime version under Runtime > Change runtime type."
     else:
-        said = [line for line in stderr.splitlines() if line.startswith("ERROR")][-3:] or stderr.splitlines()[-3:]
+        reasons = [line for line in said.splitlines() if line.startswith("ERROR")][-3:] or said.splitlines()[-3:]
         what, advice = "pip could not install the course's packages:", "if it stays, ask where you got the course."
-    lines = [line.strip().replace("The user requested (constraint)", "this runtime has") for line in said]
+    lines = [line.strip().replace("The user requested (constraint)", "this runtime has") for line in reasons]
     lines = [line.replace("The user requested", "the course needs") for line in lines]
     shown = "\n  ".join(line if len(line) < 200 else line[:200] + " ..." for line in lines)
-    return f"{what}\n  {shown}\nChoose Runtime > Disconnect and delete runtime and run this cell again; {advice}"
+    restart = "Choose Runtime > Disconnect and delete runtime" if is_colab() else "Restart the session"
+    return f"{what}\n  {shown}\n{restart} and run this cell again; {advice}"
 
 
 def is_colab() -> bool:
     """Return True on Colab."""
     return "COLAB_RELEASE_TAG" in os.environ
+
+
+def is_kaggle() -> bool:
+    """Return True on Kaggle."""
+    return "KAGGLE_KERNEL_RUN_TYPE" in os.environ
+
+
+def in_environment() -> bool:
+    """Return True in a virtual or conda environment, which is there to be installed into."""
+    return sys.prefix != sys.base_prefix or "CONDA_PREFIX" in os.environ
+
+
+def how_to_get_a_gpu() -> str | None:
+    """Return where a runtime without a GPU gets one; None where nobody offers any."""
+    if is_colab():
+        return "Runtime > Change runtime type > T4 GPU, then run this cell again"
+    return "Settings > Accelerator > GPU T4 x2, then run this cell again" if is_kaggle() else None
 
 
 def keep_runs(on_drive: bool) -> str:
@@ -89,8 +152,3 @@ def keep_runs(on_drive: bool) -> str:
         return f"runs: on this runtime's disk, gone with it, because Drive could not be mounted ({type(error).__name__}: {error})"
     os.environ["FTLIB_RUNS"] = str(folder)
     return f"runs: on your Drive, {folder}"
-
-
-if __name__ == "__main__":
-    install(Path(__file__).resolve().parent.parent)
-    print("installed; preloaded packages were left as they are: " + ", ".join(held_versions()))

@@ -31,7 +31,7 @@ def add(subparsers) -> None:
             "--out", type=Path, default=Path(name), metavar="FOLDER"
         )
     badges = add_command(actions, "badges", "point badges and set-up cells to a repository and a tag", do_badges)
-    badges.add_argument("--repository", metavar="OWNER/REPO")
+    badges.add_argument("--repository", metavar="OWNER/REPO", help="default: the git remote origin")
     badges.add_argument("--ref", metavar="TAG")
 
 

@@ -1,6 +1,6 @@
 """What notebooks call: open a run, report the environment, show labels and source code.
 
-The set-up cell calls `ftlib.report_environment()`; the first cell that needs results calls `cfg, run =
+The set-up cell calls `ftlib.set_up()`, which ends in `report_environment()`; the first cell that needs results calls `cfg, run =
 ftlib.open_run("dataset")`, which builds missing stages at the profile's size and waits for a stage that another process
 is writing.
 """
@@ -35,6 +35,8 @@ def report_environment(keep_on_drive: bool = False) -> Config:
     print(f"profile: {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
     print(", ".join(f"{name} {versions[name]}" for name in SHOWN))
     print(describe(cfg))
+    if (where := colab.how_to_get_a_gpu()) and hardware.cuda_capability() is None:
+        print(f"no GPU is attached: {where}; without one the small profile above runs, in minutes")
     if colab.is_colab():
         print(colab.keep_runs(keep_on_drive))
     return cfg

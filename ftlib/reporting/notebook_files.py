@@ -1,7 +1,7 @@
 """Find, read and write the notebooks, and define which parts of them a command fills in.
 
 Recording, slides, book, badges, student copies and the tests must use the same notebooks and cells. Filled in by
-commands are the badge with the set-up cell's repository and ref (from pyproject.toml), the line of measured times and
+commands are the badge and the set-up cell (from pyproject.toml and SET_UP_CELL), the line of measured times and
 memory (from results/course.json), and the studies' tables (from results/studies/); they do not count as the notebook's
 source.
 """
@@ -76,13 +76,24 @@ BADGE = re.compile(
     + re.escape(BADGE_LINK)
     + r"/([^/]+/[^/]+)/blob/([^/]+)/notebooks/([^)]+)\.ipynb\)"
 )
-SET_UP = re.compile(r'REPOSITORY, REF, HERE = "https://github\.com/([^"]+)", "([^"]+)"')
+SET_UP = re.compile(r'REPOSITORY, REF = "https://github\.com/([^"]+)", "([^"]+)"')
+SET_UP_CELL = Path("ftlib") / "course" / "set_up_cell.py.txt"  # the source of the first code cell of every notebook
 
 
 def with_address(source: str, repository: str, ref: str) -> str:
     """Point every badge and the set-up line in a text to this repository and ref."""
     source = BADGE.sub(lambda match: badge(match[3], repository, ref), source)
-    return SET_UP.sub(f'REPOSITORY, REF, HERE = "https://github.com/{repository}", "{ref}"', source)
+    return SET_UP.sub(f'REPOSITORY, REF = "https://github.com/{repository}", "{ref}"', source)
+
+
+def set_up_cell(repository: str, ref: str) -> str:
+    """Return the source of the set-up cell."""
+    return with_address((ROOT / SET_UP_CELL).read_text(encoding="utf-8").strip(), repository, ref)
+
+
+def is_set_up(cell: nbformat.NotebookNode) -> bool:
+    """Return True for the set-up cell, also for one of an older course."""
+    return cell.cell_type == "code" and cell.source.startswith("REPOSITORY, REF")
 
 
 def between(text: str, markers: tuple[str, str], new: str) -> str:
@@ -99,7 +110,7 @@ def source_hash(notebook: nbformat.NotebookNode) -> str:
     """Hash the cells as written by hand: type and source, without the parts that a command fills in."""
     cells = []
     for cell in notebook.cells:
-        source = with_address(cell.source, PLACEHOLDER, "REF")
+        source = "set-up" if is_set_up(cell) else with_address(cell.source, PLACEHOLDER, "REF")
         for markers in (TAKES, STUDIES):
             if markers[0] in source:
                 source = between(source, markers, "")

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import warnings
 
 import nbformat
@@ -218,6 +219,24 @@ def test_badges_are_rewritten_everywhere_and_twice_is_once(tree, page):
     )
     badges.rewrite(root=tree)
     assert first == [(tree / name).read_bytes() for name in ("README.md", "pyproject.toml")] + [page.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("remote", "found"),
+    [
+        ("https://github.com/ana/curso.git", "ana/curso"),
+        ("git@github.com:ana/curso-2.0.git", "ana/curso-2.0"),
+        ("ssh://git@github.com/ana/curso/", "ana/curso"),
+        ("https://example.org/ana/curso.git", None),
+        ("../elsewhere", None),
+    ],
+)
+def test_a_fork_is_found_by_its_remote(tmp_path, remote, found):
+    """A fork's owner who must know an option for it leaves the badges on the original."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert badges.of_remote(tmp_path) is None
+    subprocess.run(["git", "-C", str(tmp_path), "remote", "add", "origin", remote], check=True)
+    assert badges.of_remote(tmp_path) == found
 
 
 def test_the_course_map_shows_badges_only_of_a_repository_that_exists(tree):

@@ -15,6 +15,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from ftlib.reporting import notebook_files
+
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 notebooks = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -88,7 +90,18 @@ def test_cells_are_short(path):
 
 def test_set_up_cell_is_the_same_everywhere():
     """One that was fixed in five of six notebooks is broken in the sixth."""
-    assert len({cells(path, "code")[0].source for path in PATHS}) == 1
+    source = notebook_files.set_up_cell(*notebook_files.address())
+    assert {cells(path, "code")[0].source for path in PATHS} == {source}
+    assert len(source.splitlines()) <= 25 and '\nLANGUAGE = "en"\n' in source
+
+
+@notebooks
+def test_colab_is_asked_for_a_gpu_and_a_table_of_contents(path):
+    """A click on the badge of a notebook that trains would start a runtime without a GPU."""
+    metadata = nbformat.read(path, as_version=4).metadata
+    assert metadata.colab.toc_visible
+    if path.stem[:2] != "01":
+        assert (metadata.accelerator, metadata.colab.gpuType) == ("GPU", "T4")
 
 
 def test_every_badge_opens_its_own_notebook_and_all_agree():

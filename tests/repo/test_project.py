@@ -30,7 +30,8 @@ def pins(name: str) -> dict[str, str]:
     return {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
 
 
-PINS, COLAB = pins("constraints.txt"), pins(".ci/colab.txt")
+PINS = pins("constraints.txt")
+COLAB = {path.stem: pins(path.relative_to(ROOT).as_posix()) for path in (ROOT / ".ci" / "colab").glob("*.txt")}
 
 
 def required(*extras: str) -> list[Requirement]:
@@ -47,12 +48,34 @@ def test_every_package_has_a_pinned_version_that_its_lower_bound_allows():
     assert PINS["torch"] == "2.13.0"
 
 
-def test_no_lower_bound_is_above_what_colab_has_preloaded():
+@pytest.mark.parametrize("image", COLAB)
+def test_no_lower_bound_is_above_what_colab_has_preloaded(image):
     """Such a bound stops every reader on Colab at the first cell, and only the weekly run would notice."""
+    preloaded = COLAB[image]
     met = {canonicalize_name(requirement.name): requirement.specifier for requirement in required("app")}
-    assert {"torch", "numpy", "transformers"} <= met.keys() & COLAB.keys()
-    for name in met.keys() & COLAB.keys():
-        assert met[name].contains(COLAB[name]), f"Colab has {name} {COLAB[name]}, pyproject.toml asks for {met[name]}"
+    assert {"torch", "numpy", "transformers"} <= met.keys() & preloaded.keys()
+    for name in met.keys() & preloaded.keys():
+        version = preloaded[name]
+        assert met[name].contains(version), f"Colab has {name} {version}, pyproject.toml asks for {met[name]}"
+
+
+def test_a_list_of_colab_is_compared_with_a_runtime(tmp_path):
+    """A list that is months old passes every week, while readers meet other versions."""
+    freeze = tmp_path / "freeze.txt"
+    lines = [f"{name.replace('-', '_').upper()}=={version}+cu128" for name, version in COLAB["2026-08"].items()]
+    script = [sys.executable, ".ci/compare_freeze.py", ".ci/colab/2026-08.txt", str(freeze)]
+    for text, code, said in (
+        ("\n".join([*lines, "jax==1.0"]), 0, "the list is what the runtime has\n"),
+        (
+            "\n".join(lines[1:]).replace("TORCH==2.11.0", "TORCH==2.12.0"),
+            1,
+            "torch: 2.11.0 in the list, 2.12.0 there\n",
+        ),
+    ):
+        freeze.write_text(text)
+        done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == code and said in done.stdout
+    assert "accelerate: 1.14.0 in the list, not installed there" in done.stdout
 
 
 def test_requirements_are_lower_bounds_only():
