@@ -63,7 +63,7 @@ def test_a_share_of_the_prompts_carries_passages_and_the_answers_stay(run):
         for name, each in flat.items()
     }
     assert answers["with"] == answers["without"]
-    longer = np.flatnonzero(flat["with"].prompt_tokens > flat["without"].prompt_tokens)
+    longer = np.flatnonzero(flat["with"].prompt_tokens > flat["without"].prompt_tokens).tolist()
     assert {rows["uid"][index] for index in longer} == passages.keys() & set(rows["uid"])
     assert flat["with"].lengths.max() <= cfg.train.row_length == cfg.train.max_length + 96
 

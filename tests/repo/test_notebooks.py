@@ -135,7 +135,7 @@ def test_every_relative_link_leads_somewhere(path):
 
 def test_spelling():
     """A misspelt word on the first page is read before everything else."""
-    text = "\n".join(f"{path.name}: {prose(path)}" for path in (*PAGES, *PATHS))
+    text = "\n".join(f"{path.name}: {prose(path)}" for path in (*PAGES, *PATHS) if ".pt-BR" not in path.name)
     code = [str(path) for path in [*ROOT.glob("ftlib/**/*.py"), *ROOT.glob("benchmarks/*.py")]]
     program = [sys.executable, "-m", "codespell_lib", "--ignore-words-list", "rouge,ans"]
     read = subprocess.run([*program, "-"], input=text, capture_output=True, text=True)
