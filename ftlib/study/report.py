@@ -14,7 +14,7 @@ from ftlib.evaluation.subsets import SUBSET_TITLES
 from ftlib.reporting import notebook_files, plots
 from ftlib.reporting.tables import DASH, LABELS, Table, between, cells, center, marked, number, rerun_note, seed_cells
 from ftlib.runtime.files import json_text, write_text
-from ftlib.study import headline, log, records
+from ftlib.study import advice, headline, log, records
 from ftlib.study.study_file import Study
 
 BEGIN, END = notebook_files.STUDIES[0] + "\n", notebook_files.STUDIES[1]
@@ -259,7 +259,9 @@ def short(studies: list[dict], root: str) -> str:
         return NOTHING
     link = f"[`results/{PAGE}`]({root}results/{PAGE})"
     mark = f"{SEED_MARK}: not larger than the spread over the first run's seeds. All runs: {link}."
-    best = [line for study in studies for line in main_table(study)]
+    mains = {study["study"]: study for study in studies if main_table(study)}
+    best = advice.render({name: headline.metrics_of(study) for name, study in mains.items()})
+    best += [line for study in mains.values() for line in main_table(study)]
     return "\n".join([*best, *Table([*rows[0]], [[*row.values()] for row in rows]).markdown(), mark, ""])
 
 

@@ -1,0 +1,148 @@
+"""When to look up, when to fine-tune, when to do both: what the headline's studies show, as tables and sentences.
+
+Split `near` shows what is known of new products, split `group` what happens in a catalog with variants, and the confirmation
+whether a claim holds on rows that no choice was made on. Every sentence is computed from the files that `headline` writes, so
+another result gives another sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ftlib.evaluation.analysis import verdicts
+from ftlib.reporting.tables import DASH, LABELS, Table, cells, interval, number
+
+SYSTEMS = ("copy_title", "nearest", "base", "base_open", "tuned", "tuned_open")
+METRIC = "rougeL"
+CLAIMED = ("nll", "rouge1", "rougeL", "chrf")
+CLAIMS = (("tuned_open", "nearest"), ("tuned_open", "copy_title"), ("tuned_open", "tuned"), ("tuned_open", "base_open"))
+# {situation: (study, block of its metrics)}; the first block that a study has counts
+SITUATIONS = {
+    "new products": ("headline", ("unseen_new", "unseen")),
+    "similar products in the catalog": ("headline_group", ("unseen_similar",)),
+    "near-duplicates in the catalog": ("headline_group", ("unseen_near",)),
+    "a catalog as it is, all rows": ("headline_group", ("unseen",)),
+    "rows that no choice was made on": ("confirmation", ("unseen",)),
+}
+
+
+def render(studies: Mapping[str, dict]) -> list[str]:
+    """Render tables and sentences; no lines before the headline has been run with passages.
+
+    studies: {study: its metrics, see `headline.metrics_of`}; `headline_group` and `confirmation` may be missing.
+    """
+    if "tuned_open" not in studies.get("headline", {}).get("unseen", {}).get("systems", {}):
+        return []
+    return [*when_to_use(studies), *flattered(studies), *confirmed(studies)]
+
+
+def blocks(studies: Mapping[str, dict]) -> dict[str, dict]:
+    """Return {situation: block of metrics} for the situations that were measured."""
+    found = {}
+    for situation, (study, names) in SITUATIONS.items():
+        name = next((name for name in names if name in studies.get(study, {})), None)
+        if name:
+            found[situation] = studies[study][name]
+    return found
+
+
+def when_to_use(studies: Mapping[str, dict]) -> list[str]:
+    """Render ROUGE-L of each system by situation, and for each situation what to do."""
+    measured = blocks(studies)
+    rows = []
+    for situation, block in measured.items():
+        values = [cells(block["systems"].get(system, {}), [METRIC])[0] for system in SYSTEMS]
+        rows.append([situation, f"{block['n']:,}", *values])
+    header = ["ROUGE-L", "rows", *(LABELS[system] for system in SYSTEMS)]
+    sentences = [f"- **{situation}**: {advice(block)}" for situation, block in measured.items()]
+    return ["When to look up, when to fine-tune, when to do both:", "", *Table(header, rows).markdown(), *sentences, ""]
+
+
+def advice(block: dict) -> str:
+    """Return what the paired differences of a block say: look it up, fine-tune, fine-tune with retrieval, or either."""
+    against_lookup, against_plain = (shown(block, "tuned_open", other) for other in ("nearest", "tuned"))
+    lookup, plain = (amount(block, "tuned_open", other) for other in ("nearest", "tuned"))
+    if against_lookup == "worse":
+        share = _mean(block, "tuned_open") / _mean(block, "nearest")
+        first = f"look it up; fine-tuned with retrieval reaches {share:.0%} of the lookup's ROUGE-L ({lookup})"
+    elif against_lookup == "better":
+        first = f"fine-tune with retrieval: ahead of the lookup ({lookup})"
+    else:
+        first = f"look it up, or fine-tune with retrieval: no difference shown ({lookup})"
+    second = {
+        "better": f"passages help the fine-tuned model ({plain})",
+        "worse": f"without passages the fine-tuned model is better ({plain})",
+    }.get(against_plain or "", f"passages change nothing that shows ({plain})")
+    title = shown(block, "tuned_open", "copy_title")
+    third = (
+        ""
+        if title == "better"
+        else f"; it is not ahead of a copied title ({amount(block, 'tuned_open', 'copy_title')})"
+    )
+    return f"{first}; {second}{third}."
+
+
+def flattered(studies: Mapping[str, dict]) -> list[str]:
+    """Render by how much near-duplicates raise each system's ROUGE-L: all rows of split `group` against its new ones."""
+    group = studies.get("headline_group", {})
+    if not {"unseen", "unseen_new"} <= group.keys():
+        return []
+    rows = []
+    for system in SYSTEMS:
+        values = [group[block]["systems"].get(system, {}).get(METRIC) for block in ("unseen", "unseen_new")]
+        if None not in values:
+            gain = values[0]["mean"] - values[1]["mean"]
+            rows.append([LABELS[system], *map(interval, values), f"{gain:+.3f}"])
+    most = max(rows, key=lambda row: float(row[-1]))
+    return [
+        "How much near-duplicates flatter (ROUGE-L, split `group`):",
+        "",
+        *Table(["system", "all rows", "rows without a near-duplicate", "difference"], rows).markdown(),
+        f"They flatter {most[0]} the most: {most[-1]}.",
+        "",
+    ]
+
+
+def confirmed(studies: Mapping[str, dict]) -> list[str]:
+    """Render each claim of the headline with its difference on the confirmation rows, and whether it holds there."""
+    if "confirmation" not in studies:
+        return []
+    test, unused, rows = studies["headline"]["unseen"], studies["confirmation"]["unseen"], []
+    for pair in CLAIMS:
+        for metric in CLAIMED:
+            first, second = (shown(block, *pair, metric) for block in (test, unused))
+            changes = [block["differences"].get("-".join(pair), {}).get(metric) for block in (test, unused)]
+            if None in changes or first is None:
+                continue
+            holds = "yes" if first == second else f"no: {second or 'no difference shown'}"
+            rows.append([f"{LABELS[pair[0]]} - {LABELS[pair[1]]}", metric, first, *map(interval, changes), holds])
+    if not rows:
+        return []
+    header = ["claim", "metric", "on test rows", "test rows", "confirmation rows", "holds"]
+    count = sum(row[-1] == "yes" for row in rows)
+    return [
+        f"On {unused['n']:,} confirmation rows, of groups that no split has:",
+        "",
+        *Table(header, rows).markdown(),
+        f"{count} of {len(rows)} differences that test rows show hold on the confirmation rows.",
+        "",
+    ]
+
+
+def shown(block: dict, system: str, other: str, metric: str = METRIC) -> str | None:
+    """Return 'better' or 'worse' where a difference is shown (`analysis.verdicts`), else None."""
+    pair = f"{system}-{other}"
+    if pair not in block["differences"]:
+        return None
+    names = verdicts({"block": block}, "block", pair)
+    return next((verdict for verdict in ("better", "worse") if metric in names[verdict]), None)
+
+
+def amount(block: dict, system: str, other: str) -> str:
+    """Format the paired difference in ROUGE-L of two systems with its interval."""
+    change = block["differences"].get(f"{system}-{other}", {}).get(METRIC)
+    return f"{change['mean']:+.3f} [{number(change['ci95'][0])}, {number(change['ci95'][1])}]" if change else DASH
+
+
+def _mean(block: dict, system: str) -> float:
+    return block["systems"][system][METRIC]["mean"]
