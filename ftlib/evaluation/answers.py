@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from ftlib.config.settings import Config
 from ftlib.evaluation.systems import answering, untuned
-from ftlib.generation.batched import Answer, answer_prompts
+from ftlib.generation.batched import Answer, answer_encoded
 from ftlib.models.likelihood import answer_losses, prefix_tokens
 from ftlib.models.loading import load_tokenizer
-from ftlib.prompts.encoding import IGNORED, context_prompt, encode_rows
+from ftlib.prompts.encoding import IGNORED, Example
+from ftlib.prompts.parallel_encoding import encode_on_all_cores
 from ftlib.prompts.templates import Passages, Turns
 from ftlib.retrieval.bm25_index import Nearest
 from ftlib.runtime import distributed
@@ -156,36 +157,30 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
         return
     questions = distributed.mine(questions)
     tokenizer, model = load_tokenizer(cfg.model.name), load()
-    scored = score_references(model, tokenizer, inputs, questions, cfg)
+    rows = [question.row for question in questions]
+    examples = encode_on_all_cores(tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages)
+    scored = score_references(model, tokenizer, inputs.system, questions, examples, cfg)
     store.add(record for record, question in zip(scored, questions, strict=True) if not question.generated)
-    to_generate = [
-        (record, question.row) for record, question in zip(scored, questions, strict=True) if question.generated
-    ]
+    to_generate = [index for index, question in enumerate(questions) if question.generated]
 
     def on_batch(positions: list[int], answers: list[Answer]) -> None:
-        pairs = [(to_generate[position][0], answer) for position, answer in zip(positions, answers, strict=True)]
+        pairs = [(scored[to_generate[position]], answer) for position, answer in zip(positions, answers, strict=True)]
         store.add(replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in pairs)
 
-    t = cfg.train
-    prompts = [
-        context_prompt(
-            tokenizer, row["input_text"], inputs.passages.get(row["uid"], ()), t.context_tokens, t.context_order
-        )
-        for _, row in to_generate
-    ]
-    answer_prompts(model, tokenizer, prompts, cfg.generation, f"{inputs.system}: answers", on_batch, inputs.few_shot)
+    prompts = [examples[index]["input_ids"][: examples[index]["prompt_tokens"]] for index in to_generate]
+    answer_encoded(model, tokenizer, prompts, cfg.generation, f"{inputs.system}: answers", on_batch)
     del model
     gc.collect()
 
 
-def score_references(model, tokenizer, inputs: SystemInputs, questions: list[Question], cfg: Config) -> list[Record]:
-    """Compute the likelihood of each row's reference; the records have no text."""
-    rows = [question.row for question in questions]
-    examples = encode_rows(tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages)
+def score_references(
+    model, tokenizer, system: str, questions: list[Question], examples: list[Example], cfg: Config
+) -> list[Record]:
+    """Compute the likelihood of each row's reference; the records have no text. examples: the encoded questions."""
     longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
-    losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{inputs.system}: likelihood")
+    losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{system}: likelihood")
     return [
-        Record(example["uid"], question.split, inputs.system, None, **likelihood_parts(tokenizer, example, nats))
+        Record(example["uid"], question.split, system, None, **likelihood_parts(tokenizer, example, nats))
         for question, example, nats in zip(questions, examples, losses, strict=True)
     ]
 

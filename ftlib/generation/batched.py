@@ -28,7 +28,6 @@ from transformers import (
 
 from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
 from ftlib.prompts.encoding import encode_prompt, end_ids
-from ftlib.prompts.templates import Turns
 
 CACHED_DECODERS = 4  # per model: one for each combination of decoding settings and prompt length
 
@@ -116,9 +115,21 @@ def answer_prompts(
     generation,
     progress: str | None = None,
     on_batch: Callable[[list[int], list[Answer]], None] | None = None,
-    few_shot: Turns = (),
 ) -> list[Answer]:
-    """Generate a completion for each user message, in the order of `prompts`.
+    """Generate a completion for each user message; arguments and result are as in `answer_encoded`."""
+    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    return answer_encoded(model, tokenizer, encoded, generation, progress, on_batch)
+
+
+def answer_encoded(
+    model,
+    tokenizer,
+    encoded: list[list[int]],
+    generation,
+    progress: str | None = None,
+    on_batch: Callable[[list[int], list[Answer]], None] | None = None,
+) -> list[Answer]:
+    """Generate a completion for each prompt, in the order of `encoded`.
 
     Sampling is seeded once per call, so that the same prompts give the same completions. With `generation.candidates` above 1
     each prompt gets that many sampled completions, of which the one nearest to all others is returned (see `nearest_to_all`).
@@ -126,17 +137,15 @@ def answer_prompts(
     Args:
         model: a causal language model.
         tokenizer: of the model.
-        prompts: user messages.
+        encoded: ids of each prompt, up to the start of the assistant's turn.
         generation: `cfg.generation`.
         progress: label of a progress bar, None for no bar.
         on_batch: called with (indices, completions) whenever some are finished, to save them.
-        few_shot: (user, assistant) turns before each prompt.
     """
-    encoded = [encode_prompt(tokenizer, prompt, few_shot) for prompt in prompts]
-    answers: list[Answer | None] = [None] * len(prompts)
+    answers: list[Answer | None] = [None] * len(encoded)
     if generation.do_sample:
         torch.manual_seed(generation.seed)
-    with tqdm(total=len(prompts), desc=progress, unit=" answers", disable=None if progress else True) as bar:
+    with tqdm(total=len(encoded), desc=progress, unit=" answers", disable=None if progress else True) as bar:
 
         def on_finished(indices: list[int], batch: list[Answer]) -> None:
             for index, answer in zip(indices, batch, strict=True):

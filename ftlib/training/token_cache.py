@@ -6,20 +6,16 @@ rows. `ftlib train` caches in `<run>/dataset/encoded/<key>/`, so the cache is re
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from ftlib.prompts import encoding, templates
 from ftlib.prompts.packing import Flat, to_flat
+from ftlib.prompts.parallel_encoding import encode_on_all_cores
 from ftlib.prompts.templates import Passages
 from ftlib.runtime import distributed
 from ftlib.runtime.files import build_once, file_fingerprint, fingerprint
-from ftlib.runtime.processes import in_processes
-
-ROWS_PER_PROCESS = 500  # starting a process takes as long as encoding some hundred rows with passages
-LEAST_PROCESSES = 4  # with fewer, importing transformers in each takes as long as they save
 
 
 def encoded(
@@ -31,29 +27,14 @@ def encoded(
     """
     key = key_of(tokenizer, rows, train_config, passages) if cache_folder else None
     if key is None:
-        return to_flat(encode_on_all_cores(tokenizer, rows, train_config, passages))
+        return to_flat(encode_on_all_cores(tokenizer, rows, train_config, passages=passages))
     folder = cache_folder / key
     if distributed.first():
         with build_once(folder) as partial:
             if partial:
-                save(encode_on_all_cores(tokenizer, rows, train_config, passages), partial)
+                save(encode_on_all_cores(tokenizer, rows, train_config, passages=passages), partial)
     distributed.wait()
     return load(folder)
-
-
-def encode_on_all_cores(
-    tokenizer, rows, train_config, passages: Mapping[str, Passages] | None = None
-) -> list[encoding.Example]:
-    """Encode rows as `encoding.encode_rows` does, in several processes where they save time. Arguments are as in `encoded`."""
-    passages = passages or {}
-    items = [(row, passages.get(row["uid"], ())) for row in rows]
-    work = functools.partial(_encode, tokenizer, train_config)
-    return in_processes(work, items, ROWS_PER_PROCESS, LEAST_PROCESSES)
-
-
-def _encode(tokenizer, train_config, items: list[tuple[dict, Passages]]) -> list[encoding.Example]:
-    rows, passages = [row for row, _ in items], {row["uid"]: each for row, each in items}
-    return encoding.encode_rows(tokenizer, rows, train_config, passages=passages)
 
 
 def key_of(tokenizer, rows, train_config, passages: Mapping[str, Passages] | None = None) -> str | None:

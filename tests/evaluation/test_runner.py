@@ -76,10 +76,10 @@ def test_an_interrupted_evaluation_asks_only_for_what_is_missing(smoke_run, monk
     write_json(folder / "started.json", {"fingerprint": read_json(folder / "manifest.json")["fingerprint"]})
     (folder / "manifest.json").unlink()
     asked = []
-    honest = generation.answer_prompts
+    honest = generation.answer_encoded
     monkeypatch.setattr(
         answers,
-        "answer_prompts",
+        "answer_encoded",
         lambda m, t, prompts, *rest: asked.append(len(prompts)) or honest(m, t, prompts, *rest),
     )
     assert main(["evaluate", "--run", str(smoke_run.path)]) == 0
@@ -323,13 +323,13 @@ def test_the_range_of_the_seeds_stands_beside_an_interval_over_rows():
 
 def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
     """What one example in the prompt already gives would be counted as a gain of the training."""
-    asked, honest = [], generation.answer_prompts
+    asked, honest = [], answers.encode_on_all_cores
 
-    def listen(*args):
-        asked.append(args[-1])
-        return honest(*args)
+    def listen(tokenizer, rows, train, few_shot, passages):
+        asked.append(few_shot)
+        return honest(tokenizer, rows, train, few_shot, passages)
 
-    monkeypatch.setattr(answers, "answer_prompts", listen)
+    monkeypatch.setattr(answers, "encode_on_all_cores", listen)
     options = ["--profile", "smoke", "--data", "sample", "--run", str(tmp_path / "run")]
     assert main(["run", *options, "--set", "evaluation.one_shot=true", "--set", "train.max_steps=2"]) == 0
     run = Run(tmp_path / "run")
@@ -359,13 +359,13 @@ def test_what_could_end_in_time_stands_beside_what_did(smoke_run):
 @pytest.mark.slow  # tests/study/test_retrieval_study.py reads the prompts of a study
 def test_an_open_book_holds_no_answer_of_its_own_row(tmp_path, monkeypatch):
     """The model reads the answer that it is measured by, and retrieval looks far better than it is."""
-    asked, honest = {}, generation.answer_prompts
+    asked, honest = {}, generation.answer_encoded
 
     def listen(model, tokenizer, prompts, *rest):
-        asked.setdefault(rest[1].split(":")[0], []).extend(prompts)
+        asked.setdefault(rest[1].split(":")[0], []).extend(map(tokenizer.decode, prompts))
         return honest(model, tokenizer, prompts, *rest)
 
-    monkeypatch.setattr(answers, "answer_prompts", listen)
+    monkeypatch.setattr(answers, "answer_encoded", listen)
     options = ["--profile", "smoke", "--data", "sample", "--run", str(tmp_path / "run"), "--set", "train.max_steps=2"]
     assert main(["evaluate", *options, "--open-book", "--rows", "24"]) == 0
     run = Run(tmp_path / "run")
@@ -378,8 +378,9 @@ def test_an_open_book_holds_no_answer_of_its_own_row(tmp_path, monkeypatch):
     rows = [*data["test"], *[row for row in data["train"] if row["uid"] in seen][:6]]
     trained = {row["title"] for row in data["train"]}
     for row, closed, opened in zip(rows, asked["tuned"], asked["tuned_open"], strict=True):
-        assert opened.endswith(closed) and closed == row["input_text"]
-        book = opened.removesuffix(closed)
+        before, found, after = closed.partition(row["input_text"])
+        assert found and opened.startswith(before) and opened.endswith(found + after)
+        book = opened.removeprefix(before).removesuffix(found + after)
         assert " ".join(row["content"].split()) not in book  # neither a test row's own text nor a training row's
         titles = re.findall("^Title: (.+)$", book, re.MULTILINE)
         assert titles and set(titles) <= trained and row["title"] not in titles

@@ -45,7 +45,7 @@ def test_the_advice_says_what_the_differences_show(found, said):
 
 
 def test_a_claim_that_does_not_hold_is_called_so():
-    """A headline that a second set of rows does not bear out must not look confirmed."""
+    """A headline that a second set of rows contradicts must not look confirmed."""
     studies = {"headline": {"unseen": block(0.03, title=0.001)}, "confirmation": {"unseen": block(0.001)}}
     lines = "\n".join(advice.confirmed(studies))
     assert "| fine-tuned, with retrieval - nearest title's text | rougeL | better |" in lines

@@ -49,14 +49,14 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("context")
     data = shutil.copy(SAMPLE_PATH, folder / "rows.jsonl.gz")
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
-    prompts, honest = [], answers.answer_prompts
+    prompts, honest = [], answers.answer_encoded
     with pytest.MonkeyPatch.context() as patch:
 
         def listen(model, tokenizer, asked, *rest):
-            prompts.append((rest[1], list(asked)))
+            prompts.append((rest[1], [tokenizer.decode(ids) for ids in asked]))
             return honest(model, tokenizer, asked, *rest)
 
-        patch.setattr(answers, "answer_prompts", listen)
+        patch.setattr(answers, "answer_encoded", listen)
         options = ["--work", str(folder / "work"), "--results", str(folder / "results"), "--data", str(data)]
         assert main(["study", "run", str(folder / "study.yaml"), *options]) == 0
     study = load_study(folder / "study.yaml")

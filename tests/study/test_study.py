@@ -68,15 +68,15 @@ def made(tmp_path_factory):
     place.study, place.answers = write_study(folder), place.work / "study-tiny"
     place.command = ["study", "run", str(place.study), "--work", str(place.work), "--results", str(place.results)]
     with pytest.MonkeyPatch.context() as patch:
-        place.trainings, honest = count_trainings(patch), answer_store.answer_prompts
+        place.trainings, honest = count_trainings(patch), answer_store.answer_encoded
 
         def interrupted(*args):
             if len(place.trainings) == 2:
-                patch.setattr(answer_store, "answer_prompts", honest)
+                patch.setattr(answer_store, "answer_encoded", honest)
                 raise KeyboardInterrupt
             return honest(*args)
 
-        patch.setattr(answer_store, "answer_prompts", interrupted)
+        patch.setattr(answer_store, "answer_encoded", interrupted)
         assert main([*place.command, "--data", str(data)]) == 130
         assert not (place.answers / "plain-s2" / "manifest.json").exists()
         assert main(place.command) == 0

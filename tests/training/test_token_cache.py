@@ -11,7 +11,6 @@ from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import ensure, load_dataset
 from ftlib.prompts import encoding
 from ftlib.prompts.packing import PackedSteps, PackingCollator, PaddingCollator, plan_steps, to_flat
-from ftlib.runtime import hardware
 from ftlib.training import fine_tuning
 from ftlib.training import token_cache as module
 from ftlib.training.token_cache import encoded
@@ -132,14 +131,3 @@ def test_two_trainings_take_the_same_steps_with_and_without_it(tmp_path):
         fine_tuning.train(cfg, smoke.dataset(), tmp_path / str(number), place)
         found.append(load_file(tmp_path / str(number) / "adapter_model.safetensors"))
     assert all(torch.equal(found[0][name], other[name]) for other in found[1:] for name in found[0])
-
-
-@pytest.mark.slow
-def test_several_processes_encode_what_one_does(monkeypatch):
-    """A row whose passages came from its neighbor would be trained with another prompt."""
-    monkeypatch.setattr(module, "LEAST_PROCESSES", 2)
-    monkeypatch.setattr(module, "ROWS_PER_PROCESS", 10)
-    monkeypatch.setattr(hardware, "usable_cores", lambda: 2)
-    train, passages = smoke.config().train, {row["uid"]: [(row["title"], row["content"])] for row in [*rows()][::3]}
-    found = module.encode_on_all_cores(smoke.tokenizer(), rows(), train, passages)
-    assert found == encoding.encode_rows(smoke.tokenizer(), rows(), train, passages=passages)

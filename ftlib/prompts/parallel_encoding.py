@@ -1,0 +1,28 @@
+"""Encode many rows on all cores: `encode_on_all_cores` is `encoding.encode_rows` in several processes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+from ftlib.prompts import encoding
+from ftlib.prompts.templates import Passages, Turns
+from ftlib.runtime.processes import in_processes
+
+ROWS_PER_PROCESS = 250  # starting a process takes as long as encoding some hundred rows with passages
+LEAST_PROCESSES = 4  # with fewer, importing transformers in each takes as long as they save
+
+
+def encode_on_all_cores(
+    tokenizer, rows, train_config, few_shot: Turns = (), passages: Mapping[str, Passages] | None = None
+) -> list[encoding.Example]:
+    """Encode rows as `encoding.encode_rows` does, in several processes where they save time; its arguments."""
+    passages = passages or {}
+    items = [(row, passages.get(row["uid"], ())) for row in rows]
+    work = functools.partial(_encode, tokenizer, train_config, few_shot)
+    return in_processes(work, items, ROWS_PER_PROCESS, LEAST_PROCESSES)
+
+
+def _encode(tokenizer, train_config, few_shot: Turns, items: list[tuple[dict, Passages]]) -> list[encoding.Example]:
+    rows, passages = [row for row, _ in items], {row["uid"]: each for row, each in items}
+    return encoding.encode_rows(tokenizer, rows, train_config, few_shot, passages)

@@ -1,0 +1,19 @@
+"""Rows that several processes encode are those that one process encodes."""
+
+import pytest
+import smoke
+
+from ftlib.prompts import encoding, parallel_encoding
+from ftlib.runtime import hardware
+
+
+@pytest.mark.slow
+def test_several_processes_encode_what_one_does(monkeypatch):
+    """A row whose passages came from its neighbor would be trained with another prompt."""
+    monkeypatch.setattr(parallel_encoding, "LEAST_PROCESSES", 2)
+    monkeypatch.setattr(parallel_encoding, "ROWS_PER_PROCESS", 10)
+    monkeypatch.setattr(hardware, "usable_cores", lambda: 2)
+    rows = smoke.dataset()["train"]
+    train, passages = smoke.config().train, {row["uid"]: [(row["title"], row["content"])] for row in [*rows][::3]}
+    found = parallel_encoding.encode_on_all_cores(smoke.tokenizer(), rows, train, passages=passages)
+    assert found == encoding.encode_rows(smoke.tokenizer(), rows, train, passages=passages)
