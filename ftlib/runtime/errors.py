@@ -89,7 +89,8 @@ def _unreadable(path) -> str | None:
         return None
     if os.path.isfile(path) and not os.access(path, os.R_OK):
         return "this file cannot be read: allow it with `chmod u+r`, or copy it to a folder of yours"
-    folder = next((parent for parent in Path(path).absolute().parents if parent.is_dir()), None)
+    # os.path.isdir, because Path.is_dir raises for a folder below one that cannot be entered
+    folder = next((parent for parent in Path(path).absolute().parents if os.path.isdir(parent)), None)
     if folder and not os.access(folder, os.X_OK):
         return f"{folder} cannot be entered: allow it with `chmod u+rx`, or use another folder"
     return None

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from processes import run_command
@@ -232,20 +234,22 @@ def test_bytes_after_a_full_disk(smoke_run, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write everywhere")
-def test_a_read_only_folder_is_told(tmp_path):
+@pytest.mark.parametrize(("mode", "said"), [(0o555, "this folder cannot be written"), (0o444, "cannot be entered")])
+def test_a_folder_without_rights_is_told(mode, said):
     """A course folder of the teacher's, or a Drive that is shared for reading."""
-    folder = tmp_path / "shut"
-    folder.mkdir()
-    folder.chmod(0o555)
-    command = [sys.executable, "-m", "ftlib", "prepare", "--run", str(folder / "run")]
-    if os.geteuid() == 0:
-        for each in (tmp_path, *tmp_path.parents):
-            if each != each.parent:
-                each.chmod(each.stat().st_mode | 0o055)
-        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and "this folder cannot be written" in done.stderr, done.stderr[-1500:]
-    assert list(folder.iterdir()) == []
+    # not in tmp_path: pytest closes its folder to other users whenever a session starts
+    with tempfile.TemporaryDirectory() as opened:
+        folder = Path(opened) / "shut"
+        folder.mkdir()
+        Path(opened).chmod(0o755)
+        folder.chmod(mode)
+        command = [sys.executable, "-m", "ftlib", "prepare", "--run", str(folder / "run")]
+        if os.geteuid() == 0:
+            command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        folder.chmod(0o755)
+        assert done.returncode == 2 and said in done.stderr, done.stderr[-1500:]
+        assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOTCONN, errno.ESTALE])
