@@ -27,6 +27,12 @@ STORAGE = (
         "FTLIB_RUNS; finished stages are complete, and the same command resumes after them",
     ),
     (
+        set(),  # Windows reports it as EACCES, so this entry comes before that one
+        ("being used by another process",),
+        "another program, or a notebook that has loaded it, has this file open, and Windows neither moves nor deletes such a "
+        "file: close it or restart the kernel, then run the same command",
+    ),
+    (
         {errno.EROFS, errno.EACCES, errno.EPERM},
         (
             "Read-only file system",
