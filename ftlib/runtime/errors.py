@@ -19,7 +19,7 @@ FULL = (  # regular expressions for "disk full" messages of libraries with their
     "No usable temporary directory",
 )
 # Storage errors: (errno values, regular expressions for library messages, advice).
-STORAGE = (
+STORAGE: tuple[tuple[set[int], tuple[str, ...], str], ...] = (
     (
         {errno.ENOSPC, errno.EDQUOT, errno.EFBIG},
         FULL,
