@@ -1,4 +1,4 @@
-"""`ftlib course record|slides|book|student|badges`: what makes the course itself."""
+"""`ftlib course record|slides|book|student|badges|handin`: what makes the course itself, and what a student hands in."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ def add(subparsers) -> None:
     badges = add_command(actions, "badges", "point badges and set-up cells to a repository and a tag", do_badges)
     badges.add_argument("--repository", metavar="OWNER/REPO", help="default: the git remote origin")
     badges.add_argument("--ref", metavar="TAG")
+    handin = add_command(actions, "handin", "the document of a run to hand in, as printable HTML and PDF", do_handin)
+    handin.add_argument("--video", required=True, metavar="URL")
+    handin.add_argument("--repository", required=True, metavar="URL")
+    handin.add_argument("--run", metavar="PATH", help="the run folder (default: runs/<profile>)")
+    handin.add_argument("--lang", default="en", metavar="LANGUAGE", help="en or pt-BR")
+    handin.add_argument("--out", type=Path, metavar="FOLDER", help="default: handin/ in the run's folder")
 
 
 def do_record(args) -> None:
@@ -63,6 +69,19 @@ def do_student(args) -> None:
     from ftlib.course.student import write_copies
 
     _print_written(write_copies(args.out), args.out)
+
+
+def do_handin(args) -> None:
+    """Write the document to hand in."""
+    from ftlib.config.settings import Config
+    from ftlib.course.handin import write
+    from ftlib.pipeline.stage import Run
+    from ftlib.pipeline.stages import default_run
+    from ftlib.runtime.files import home_path
+
+    run = Run(home_path(args.run, "--run") if args.run else default_run(Config.load()))
+    paths = write(run, args.out or run.path / "handin", args.video, args.repository, args.lang)
+    print("\n".join(f"written: {path}" for path in paths if path))
 
 
 def _print_written(paths: list[Path], folder: Path) -> None:

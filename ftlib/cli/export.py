@@ -11,7 +11,7 @@ from ftlib.cli.common import add_command, resolve
 def add(subparsers, common) -> None:
     """Add the commands to the parser."""
     export = subparsers.add_parser("export", help="export the model").add_subparsers(dest="action", required=True)
-    hub = add_command(export, "hub", "upload model and card to the Hugging Face hub", do_export_hub, [common])
+    hub = add_command(export, "hub", "upload model, card and notebook to the Hugging Face hub", do_export_hub, [common])
     hub.add_argument("repo_id", metavar="OWNER/NAME")
     hub.add_argument("--kind", choices=("merged", "adapter"), default="merged")
     hub.add_argument("--public", action="store_true", help="visible to everybody (default: private)")
@@ -34,7 +34,7 @@ def do_export_gguf(args) -> None:
 
 
 def do_export_hub(args) -> None:
-    """Upload model and card."""
+    """Upload model, card and notebook."""
     from ftlib.export.model_card import upload
 
     _, run = resolve(args, "evaluation")

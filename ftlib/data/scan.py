@@ -12,6 +12,7 @@ import io
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -183,10 +184,12 @@ def _result(submitted: tuple[Part, Future], cfg: Config) -> tuple[Part, tuple[Ke
 def _begin_worker() -> None:
     """Ignore Ctrl-C, which the parent process handles, and exit if the parent dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
+    process, parent = multiprocessing.parent_process(), os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        if sys.platform == "win32":  # there getppid() stays the same when the parent dies
+            process.join()
+        while os.getppid() == parent and sys.platform != "win32":
             time.sleep(1)
         os._exit(1)
 

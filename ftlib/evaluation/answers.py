@@ -95,7 +95,7 @@ class AnswerStore:
 
     def add(self, records: Iterable[Record]) -> None:
         """Append records to the file and to memory."""
-        with open(self.path, "a", encoding="utf-8") as file:
+        with open(self.path, "a", encoding="utf-8", newline="\n") as file:
             for record in records:
                 self.records[record.split, record.system, record.uid] = record
                 file.write(_line(record))
@@ -127,7 +127,7 @@ class Question(NamedTuple):
 def merge_parts(folder: Path) -> None:
     """Append the answers of other processes, interrupted ones too, to answers.jsonl."""
     for part in sorted(folder.glob("answers.[0-9]*.jsonl")):
-        with open(folder / ANSWERS, "a", encoding="utf-8") as file:
+        with open(folder / ANSWERS, "a", encoding="utf-8", newline="\n") as file:
             file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in read_jsonl(part))
         part.unlink()
 

@@ -1,4 +1,4 @@
-"""Write a model card in the hub's format from what the run recorded, and upload model and card.
+"""Write a model card in the hub's format from what the run recorded, and upload model, card and notebook.
 
 Figures come from `metrics.json` alone: a card written by hand goes stale. `ftlib study card --run RUN` prints it;
 `ftlib export hub OWNER/NAME --run RUN --dry-run` shows what would be uploaded. Format:
@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from ftlib.export import usage
 from ftlib.models import hub_errors
 from ftlib.models.hub_errors import HubError
 from ftlib.pipeline.stage import Run
@@ -22,14 +23,6 @@ KINDS = ("merged", "adapter")
 # not uploaded: manifests hold local paths, and the card is rendered
 LEFT_HERE = ("manifest.json", "started.json", "README.md", "trained_uids.txt")
 SCORES = {"rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge", "chrf": "chrf"}  # the hub's names of the metrics
-USAGE = """from transformers import AutoModelForCausalLM, AutoTokenizer
-{imports}
-tokenizer = AutoTokenizer.from_pretrained("{repo_id}")
-{load}
-messages = [{{"role": "user", "content": {prompt!r}}}]
-inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-answer = model.generate(**inputs, max_new_tokens={tokens}, do_sample=False)
-print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))"""
 
 
 def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
@@ -44,7 +37,7 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
     metrics = _metrics(run)
     base, name = config["model"]["name"], repo_id.split("/")[-1]
     front = ModelCardData(
-        base_model=None if base.startswith(("pypi:", "tiny:")) or Path(base).exists() else base,
+        base_model=base if usage.on_hub(base) else None,
         library_name="peft" if kind == "adapter" and config["lora"]["r"] else "transformers",
         pipeline_tag="text-generation",
         language="en",
@@ -59,7 +52,7 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701
     return environment.from_string(text).render(
         front=front.to_yaml(), title=name, base=base, config=config, data=data, adapter=adapter,
-        usage=_usage(kind, base, repo_id, config, run), header=tables.header(metrics["unseen"]) if metrics else [],
+        usage="\n\n".join(usage.code(run, kind, repo_id)), header=tables.header(metrics["unseen"]) if metrics else [],
         versions=", ".join(f"{name} {version}" for name, version in adapter["versions"].items()),
         proof=manifests.get("merged", {}).get("proof") if kind == "merged" and config["lora"]["r"] else None,
         splits=[{"title": tables.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],
@@ -91,23 +84,6 @@ def _results(metrics: dict, file: str) -> list:
     ]
 
 
-def _usage(kind: str, base: str, repo_id: str, config: dict, run: Run) -> str:
-    from ftlib.pipeline.stages import load_dataset
-
-    prompt = load_dataset(run)["test"][0]["input_text"] if run.manifests()["dataset"]["sample"] else None
-    adapted = kind == "adapter" and config["lora"]["r"]
-    load = f'model = AutoModelForCausalLM.from_pretrained("{base if adapted else repo_id}")'
-    if adapted:
-        load += f'\nmodel = PeftModel.from_pretrained(model, "{repo_id}")'
-    return USAGE.format(
-        imports="from peft import PeftModel\n" if adapted else "",
-        repo_id=repo_id,
-        load=load,
-        prompt=prompt or "<the prompt, made by ftlib.prompts.templates.build_prompt(title)>",
-        tokens=config.get("generation", {}).get("max_new_tokens", 256),
-    )
-
-
 def files(run: Run, kind: str) -> list[Path]:
     """Return the files to upload next to the card. Raises StageMissing."""
     folder = run.stage(kind).path
@@ -116,7 +92,7 @@ def files(run: Run, kind: str) -> list[Path]:
 
 
 def upload(run: Run, repo_id: str, kind: str = "merged", private: bool = True, dry_run: bool = False) -> str:
-    """Upload model and card to the hub and return the address. dry_run: only print what would be uploaded.
+    """Upload model, card and notebook to the hub and return the address. dry_run: only print what would be uploaded.
 
     Raises HubError with what to do: no token, no right to write there, no network. The same command resumes after a failure.
     """
@@ -124,9 +100,10 @@ def upload(run: Run, repo_id: str, kind: str = "merged", private: bool = True, d
 
     hub_errors.check_name(repo_id)
     text, paths = card(run, kind, repo_id), files(run, kind)
+    pages = {"README.md": text, "notebook.ipynb": usage.notebook(run, kind, repo_id)}
     size = sum(path.stat().st_size for path in paths) / 2**20
     listing = "\n".join(f"  {path.name}: {path.stat().st_size / 2**20:.1f} MiB" for path in paths)
-    log.info(f"to {repo_id} ({'private' if private else 'public'}), {size:.0f} MiB and the card README.md:\n{listing}")
+    log.info(f"to {repo_id} ({'private' if private else 'public'}), {size:.0f} MiB, {' and '.join(pages)}:\n{listing}")
     if dry_run:
         print(text)
         return ""
@@ -139,9 +116,10 @@ def upload(run: Run, repo_id: str, kind: str = "merged", private: bool = True, d
             allow_patterns=[path.name for path in paths],
             commit_message=f"{kind} model, made with ftlib",
         )
-        api.upload_file(
-            path_or_fileobj=text.encode(), path_in_repo="README.md", repo_id=repo_id, commit_message="Model card"
-        )
+        for path, page in pages.items():
+            api.upload_file(
+                path_or_fileobj=page.encode(), path_in_repo=path, repo_id=repo_id, commit_message=f"Add {path}"
+            )
     except Exception as error:
         message = hub_errors.explain(error, repo_id, writing=True)
         if message is None:

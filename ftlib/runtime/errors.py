@@ -19,12 +19,18 @@ FULL = (  # regular expressions for "disk full" messages of libraries with their
     "No usable temporary directory",
 )
 # Storage errors: (errno values, regular expressions for library messages, advice).
-STORAGE = (
+STORAGE: tuple[tuple[set[int], tuple[str, ...], str], ...] = (
     (
         {errno.ENOSPC, errno.EDQUOT, errno.EFBIG},
         FULL,
         "the disk is full: free some space (`ftlib runs clean NAME` removes what can be rebuilt), or move the runs with "
         "FTLIB_RUNS; finished stages are complete, and the same command resumes after them",
+    ),
+    (
+        set(),  # Windows reports it as EACCES, so this entry comes before that one
+        ("being used by another process",),
+        "another program, or a notebook that has loaded it, has this file open, and Windows neither moves nor deletes such a "
+        "file: close it or restart the kernel, then run the same command",
     ),
     (
         {errno.EROFS, errno.EACCES, errno.EPERM},

@@ -68,7 +68,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file atomically; lone surrogates (from file names) become backslash escapes."""
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")  # the same bytes on Windows
 
 
 def json_text(value) -> str:

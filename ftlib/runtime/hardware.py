@@ -23,7 +23,11 @@ def cuda_capability() -> tuple[int, int] | None:
 
 
 def device() -> str:
-    """Return 'cuda:0' (under a launcher, this process's GPU) or 'cpu'; Apple's MPS is not supported."""
+    """Return 'cuda:0' (under a launcher, this process's GPU) or 'cpu'.
+
+    An Apple GPU (MPS) is not used: bitsandbytes 0.50 trains on NF4 weights there (its README: macOS 14 or later), but nothing of
+    ftlib was tested on one.
+    """
     import torch
 
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
@@ -43,7 +47,9 @@ def device_name() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+            if line.startswith("model name")
         ]
         name = names[0] if names else name
     return f"{name}, {usable_cores()} cores"
@@ -70,7 +76,7 @@ def compute_dtype() -> tuple[str, str]:
 
 def _cpu_flags() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
     return next((line for line in lines if line.startswith("flags")), "")
 
 
@@ -184,13 +190,14 @@ def peak_memory_mb() -> dict[str, float]:
 
     The GPU figure is what PyTorch's allocator reserved, CUDA graphs included: memory that no other process can use.
     """
-    if sys.platform == "win32":
+    try:
+        import resource
+    except ImportError:  # Windows
         import psutil
 
-        peak = {"ram": round(psutil.Process().memory_info().peak_wset / 2**20, 1)}
+        memory = psutil.Process().memory_info()
+        peak = {"ram": round(getattr(memory, "peak_wset", memory.rss) / 2**20, 1)}
     else:
-        import resource
-
         scale = 2**20 if sys.platform == "darwin" else 2**10  # macOS reports bytes, Linux kilobytes
         peak = {"ram": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)}
     torch = sys.modules.get("torch")

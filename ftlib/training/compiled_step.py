@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import math
 from collections.abc import Iterator
 
@@ -49,6 +50,10 @@ def can_compile(cfg: Config, precision: Precision, model) -> bool:
         reason = f"the compiled step supports {', '.join(FAMILIES)}, and this model is {family}"
     elif precision.fp16:
         reason = "float16 needs dynamic loss scaling, which a captured step does not support; bfloat16 is supported"
+    elif hardware.cuda_capability() is not None and importlib.util.find_spec("triton") is None:
+        reason = (
+            "PyTorch compiles for a GPU with Triton, which is not installed (on Windows: pip install triton-windows)"
+        )
     if reason is None:
         return True
     if cfg.set_by_user("train.compile"):

@@ -213,7 +213,7 @@ class Progress(TrainerCallback):
 
     def append(self, entry: dict) -> None:
         """Append a line to the log and pass it to the listeners; rank 0 alone calls this."""
-        with open(self.log_path, "a", encoding="utf-8") as file:
+        with open(self.log_path, "a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(entry) + "\n")
         for listener in self.listeners:
             listener(entry)

@@ -88,7 +88,7 @@ def test_machines_that_are_not_fully_served(machine, monkeypatch, mps, system, w
     machine(mps=mps)
     monkeypatch.setattr(doctor.platform, "system", lambda: system)
     facts, _ = doctor.examine()
-    assert has(facts, words, "cpu profile runs")
+    assert has(facts, words, "cpu profile runs", "bitsandbytes trains in 4 bits")
 
 
 # Two GPUs (Kaggle)

@@ -1,8 +1,13 @@
-"""A model hub on 127.0.0.1 for tests: what it answers is decided by the repository's name."""
+"""A model hub on 127.0.0.1 for tests: what it answers is decided by the repository's name.
+
+It stores what is uploaded, weights through Git LFS as the real one does, and answers Range requests.
+"""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
 import re
 import threading
@@ -28,7 +33,10 @@ WRITES = {  # token: (status, what the hub says)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers of one hub; `server.files` holds the files of each repository, `server.log` what was asked and sent."""
+    """Answers of one hub; `server.files` holds the files of each repository, `server.log` what was asked and sent.
+
+    `server.cuts` counts the answers with weights that still break in the middle, `server.ranges` lists the Range requests.
+    """
 
     def log_message(self, *_):
         pass
@@ -36,7 +44,8 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, status: int, value=None, body: bytes | None = None, **headers):
         body = json.dumps(value or {}).encode() if body is None else body
         self.send_response(status)
-        for name, text in {"Content-Length": len(body), "Content-Type": "application/json", **headers}.items():
+        headers = {"Content_Length": len(body), "Content_Type": "application/json"} | headers
+        for name, text in headers.items():
             self.send_header(name.replace("_", "-"), str(text))
         self.end_headers()
         if self.command != "HEAD":
@@ -69,11 +78,19 @@ class Handler(BaseHTTPRequestHandler):
         if file not in files:
             return self.reply(404, {"error": "no"}, X_Error_Code="EntryNotFound")
         body = files[file]
-        size, about = len(body), {"ETag": f'"{abs(hash(body))}"', "X_Repo_Commit": COMMIT}
-        if repo == "me/half" and file == "model.safetensors" and self.command == "GET":
+        size, about = len(body), {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X_Repo_Commit": COMMIT}
+        status, first = 200, 0
+        if asked := re.match(r"bytes=(\d+)-", self.headers.get("Range", "")):
+            status, first = 206, int(asked[1])
+            about["Content_Range"] = f"bytes {first}-{size - 1}/{size}"
+            self.server.ranges.append((file, first))
+        body = body[first:]
+        weights = file == "model.safetensors" and self.command == "GET"
+        if weights and (repo == "me/half" or self.server.cuts > 0):
+            self.server.cuts -= repo != "me/half"
             self.close_connection = True
-            return self.reply(200, body=body[: size // 2], **about | {"Content_Length": size})
-        return self.reply(200, body=body, **about)
+            return self.reply(status, body=body[: len(body) // 2], **about | {"Content_Length": len(body)})
+        return self.reply(status, body=body, **about)
 
     do_HEAD = do_GET
 
@@ -101,14 +118,24 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(200, {"url": f"http://{self.headers['Host']}/{place}", "id": place})
         if "/preupload/" in self.path:
             files = [
-                {"path": each["path"], "uploadMode": "regular", "shouldIgnore": False}
+                {"path": each["path"], "uploadMode": _mode(each["path"]), "shouldIgnore": False}
                 for each in json.loads(sent)["files"]
             ]
             return self.reply(200, {"files": files})
+        if self.path.endswith("/info/lfs/objects/batch"):
+            objects = [
+                entry | {"actions": {"upload": {"href": f"http://{self.headers['Host']}/lfs/{entry['oid']}"}}}
+                for entry in json.loads(sent)["objects"]
+            ]
+            return self.reply(200, {"transfer": "basic", "objects": objects})
         if "/commit/" in self.path:
             place = re.match(r"/api/models/([^/]+/[^/]+)", self.path)[1]
-            lines = [json.loads(line) for line in sent.splitlines()]
-            self.server.files[place] |= {each["value"]["path"]: b"" for each in lines if each["key"] == "file"}
+            for entry in map(json.loads, sent.splitlines()):
+                value = entry["value"]
+                if entry["key"] == "file":
+                    self.server.files[place][value["path"]] = base64.b64decode(value["content"])
+                if entry["key"] == "lfsFile":
+                    self.server.files[place][value["path"]] = self.server.lfs[value["oid"]]
             return self.reply(
                 200,
                 {
@@ -119,12 +146,25 @@ class Handler(BaseHTTPRequestHandler):
             )
         return self.reply(200, {"name": "me", "type": "user", "auth": {}, "orgs": []})
 
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        oid = self.path.rpartition("/")[2]
+        if hashlib.sha256(body).hexdigest() != oid:
+            return self.reply(400, {"error": "checksum"})
+        self.server.lfs[oid] = body
+        return self.reply(200)
+
+
+def _mode(path: str) -> str:
+    return "lfs" if path.endswith((".safetensors", ".gguf", ".bin")) else "regular"
+
 
 @contextlib.contextmanager
 def running(files: dict[str, dict[str, bytes]]):
     """Yield (address, server) of a hub with these files. files: {OWNER/NAME: {file name: content}}."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.files, server.log, server.daemon_threads = files, [], True
+    server.files, server.log, server.lfs, server.ranges, server.cuts = files, [], {}, [], 0
+    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -134,6 +134,13 @@ def test_an_upload_that_is_refused_says_why(online, smoke_run, token, words):
     assert words in one_line(error) and "me/new" in str(error.value)
 
 
+def test_a_broken_transfer_of_the_rust_client_is_told():
+    """hf_xet raises Python's own ConnectionError, which belongs to no library: an upload ended in its traceback."""
+    error = ConnectionError("Network error: Request error: error decoding response body, domain: no-url")
+    assert "cannot be reached" in explain(error, "me/new", writing=True)
+    assert explain(ConnectionError("a socket of something else")) is None
+
+
 @pytest.mark.parametrize(("token", "place"), [("hf_good", "me/new"), ("hf_fine", "me/mine")])
 def test_an_upload_reaches_the_hub(online, server, smoke_run, token, place):
     """A fine-grained token for one repository may not create any, and its upload was refused although it may write."""
