@@ -11,6 +11,9 @@ from typing import Any
 
 # {key: the value with which everything is as before the key existed}
 NEUTRAL: dict[str, Any] = {
+    "data.columns.uid": "uid",
+    "data.columns.title": "title",
+    "data.columns.content": "content",
     "data.use_damaged": False,
     "lora.variant": "lora",
     "train.context_rows": 0,

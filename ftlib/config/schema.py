@@ -46,10 +46,32 @@ class CleanConfig(Section):
     same_as_title: bool
 
 
+ColumnName = Annotated[str, Field(min_length=1)]
+
+
+class ColumnsConfig(Section):
+    """Names of our columns in the user's file."""
+
+    uid: ColumnName
+    title: ColumnName
+    content: ColumnName
+
+    @model_validator(mode="after")
+    def _reject_equal_names(self):
+        names = [self.uid, self.title, self.content]
+        if len({*names}) < len(names):
+            raise ValueError(
+                f"data.columns.uid = {self.uid!r}, data.columns.title = {self.title!r}, data.columns.content = "
+                f"{self.content!r}: each needs a column of its own"
+            )
+        return self
+
+
 class DataConfig(Section):
-    """Input file, split sizes, filters, cleaning and questions."""
+    """Input file, its columns, split sizes, filters, cleaning and questions."""
 
     path: str
+    columns: ColumnsConfig
     seed: Seed
     train_size: Count
     validation_size: Count

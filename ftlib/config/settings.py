@@ -30,7 +30,8 @@ from ftlib.config.schema import (
 )
 from ftlib.runtime.errors import FtlibError
 
-NAMES = ("data.path", "model.name")  # not parsed as YAML: a file name may contain # or quotes
+# not parsed as YAML unless they are quoted: a file name may contain # or quotes, and a column may be called 2024
+NAMES = ("data.path", "data.columns.uid", "data.columns.title", "data.columns.content", "model.name")
 PROFILES = ("smoke", "cpu", "t4", "gpu", "seed")
 
 

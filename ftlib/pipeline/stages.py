@@ -82,7 +82,8 @@ def _data_fingerprint(cfg: Config, stage: Stage) -> str:
 
     Raises DataError for a file that cannot be read, before an older data set is cleared away.
     """
-    from ftlib.data.file_search import data_path, on_sample
+    from ftlib.data.columns import Columns
+    from ftlib.data.file_search import data_path, on_sample, present_path
     from ftlib.data.raw_reader import check_file
 
     path = data_path(cfg)
@@ -90,7 +91,8 @@ def _data_fingerprint(cfg: Config, stage: Stage) -> str:
         gone = cfg.data.path == "auto" and on_sample(cfg) and not stage.manifest()["sample"]
         if gone or not os.path.exists(path):
             return stage.manifest()["read"]["the data file"]
-    check_file(path, cfg.data.use_damaged)
+    path = present_path(cfg)
+    check_file(path, cfg.data.use_damaged, Columns.of(cfg))
     return _hash_of(path, path.stat().st_size, path.stat().st_mtime_ns)
 
 
