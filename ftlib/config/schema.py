@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from ftlib.prompts.templates import questions_of
+from ftlib.prompts.templates import questions_of, template_problem
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -91,6 +91,27 @@ class DataConfig(Section):
     def _reject_unknown_questions(cls, names):
         questions_of(names)
         return names
+
+
+class PromptConfig(Section):
+    """Template of the prompts and prefix of the target texts."""
+
+    template: str
+    prefix: str
+
+    @field_validator("template")
+    @classmethod
+    def _reject_invalid_template(cls, template):
+        if problem := template_problem(template):
+            raise ValueError(f"prompt.template = {template!r}: {problem}")
+        return template
+
+    @field_validator("prefix")
+    @classmethod
+    def _reject_prefix_of_several_lines(cls, prefix):
+        if prefix != prefix.lstrip() or "\n" in prefix:
+            raise ValueError(f"prompt.prefix = {prefix!r}: it is one line and does not begin with white space")
+        return prefix
 
 
 class ModelConfig(Section):

@@ -158,8 +158,8 @@ def dataset_row(row: Row, cfg: Config) -> dict[str, str]:
         "title": title,
         "question": question,
         "content": content,
-        "input_text": build_prompt(title, question),
-        "target_text": build_target(content),
+        "input_text": build_prompt(title, question, cfg.prompt.template),
+        "target_text": build_target(content, cfg.prompt.prefix),
     }
 
 

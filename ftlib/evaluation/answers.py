@@ -15,7 +15,7 @@ from ftlib.generation.batched import Answer, answer_prompts
 from ftlib.models.likelihood import answer_losses, prefix_tokens
 from ftlib.models.loading import load_tokenizer
 from ftlib.prompts.encoding import IGNORED, context_prompt, encode_rows
-from ftlib.prompts.templates import Passages, Turns
+from ftlib.prompts.templates import PREFIX, Passages, Turns
 from ftlib.retrieval.bm25_index import Nearest
 from ftlib.runtime import distributed
 from ftlib.runtime.console import log
@@ -169,7 +169,12 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
     t = cfg.train
     prompts = [
         context_prompt(
-            tokenizer, row["input_text"], inputs.passages.get(row["uid"], ()), t.context_tokens, t.context_order
+            tokenizer,
+            row["input_text"],
+            inputs.passages.get(row["uid"], ()),
+            t.context_tokens,
+            t.context_order,
+            cfg.prompt.prefix,
         )
         for _, row in to_generate
     ]
@@ -181,11 +186,19 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
 def score_references(model, tokenizer, inputs: SystemInputs, questions: list[Question], cfg: Config) -> list[Record]:
     """Compute the likelihood of each row's reference; the records have no text."""
     rows = [question.row for question in questions]
-    examples = encode_rows(tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages)
+    examples = encode_rows(
+        tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages, cfg.prompt_format
+    )
     longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
     losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{inputs.system}: likelihood")
     return [
-        Record(example["uid"], question.split, inputs.system, None, **likelihood_parts(tokenizer, example, nats))
+        Record(
+            example["uid"],
+            question.split,
+            inputs.system,
+            None,
+            **likelihood_parts(tokenizer, example, nats, cfg.prompt.prefix),
+        )
         for question, example, nats in zip(questions, examples, losses, strict=True)
     ]
 
@@ -206,9 +219,9 @@ def add_baselines(store: AnswerStore, rows: Mapping[str, list[dict]], dataset) -
     store.add(record for record in records if (record.split, record.system, record.uid) not in store.records)
 
 
-def likelihood_parts(tokenizer, example, losses) -> dict[str, Any]:
+def likelihood_parts(tokenizer, example, losses, text_prefix: str = PREFIX) -> dict[str, Any]:
     """Return the `nll_*` fields of a record: nats and number of all scored tokens, of the prefix's, and of the end token."""
-    prefix = prefix_tokens(tokenizer, [token for token in example["labels"] if token != IGNORED])
+    prefix = prefix_tokens(tokenizer, [token for token in example["labels"] if token != IGNORED], text_prefix)
     end = 0 if example["cut"] else 1  # a truncated answer has no end token
     prefix = min(prefix, len(losses) - end)
     losses_by_part = {"nll": losses, "nll_prefix": losses[:prefix], "nll_end": losses[len(losses) - end :]}

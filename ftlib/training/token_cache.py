@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ftlib.prompts import encoding, templates
 from ftlib.prompts.packing import Flat, to_flat
-from ftlib.prompts.templates import Passages
+from ftlib.prompts.templates import DEFAULT_FORMAT, Passages, PromptFormat
 from ftlib.runtime import distributed
 from ftlib.runtime.files import build_once, file_fingerprint, fingerprint
 from ftlib.runtime.processes import in_processes
@@ -23,40 +23,57 @@ LEAST_PROCESSES = 4  # with fewer, importing transformers in each takes as long 
 
 
 def encoded(
-    tokenizer, rows, train_config, cache_folder: Path | None, passages: Mapping[str, Passages] | None = None
+    tokenizer,
+    rows,
+    train_config,
+    cache_folder: Path | None,
+    passages: Mapping[str, Passages] | None = None,
+    prompt_format: PromptFormat = DEFAULT_FORMAT,
 ) -> Flat:
     """Encode rows as `train_config` says, or read them from the cache in `cache_folder` (None: no cache). Rank 0 encodes.
 
-    passages: {uid: catalog rows in its prompt}.
+    passages: {uid: catalog rows in its prompt}. prompt_format: `cfg.prompt_format`.
     """
-    key = key_of(tokenizer, rows, train_config, passages) if cache_folder else None
+    key = key_of(tokenizer, rows, train_config, passages, prompt_format) if cache_folder else None
     if key is None:
-        return to_flat(encode_on_all_cores(tokenizer, rows, train_config, passages))
+        return to_flat(encode_on_all_cores(tokenizer, rows, train_config, passages, prompt_format))
     folder = cache_folder / key
     if distributed.first():
         with build_once(folder) as partial:
             if partial:
-                save(encode_on_all_cores(tokenizer, rows, train_config, passages), partial)
+                save(encode_on_all_cores(tokenizer, rows, train_config, passages, prompt_format), partial)
     distributed.wait()
     return load(folder)
 
 
 def encode_on_all_cores(
-    tokenizer, rows, train_config, passages: Mapping[str, Passages] | None = None
+    tokenizer,
+    rows,
+    train_config,
+    passages: Mapping[str, Passages] | None = None,
+    prompt_format: PromptFormat = DEFAULT_FORMAT,
 ) -> list[encoding.Example]:
     """Encode rows as `encoding.encode_rows` does, in several processes where they save time. Arguments are as in `encoded`."""
     passages = passages or {}
     items = [(row, passages.get(row["uid"], ())) for row in rows]
-    work = functools.partial(_encode, tokenizer, train_config)
+    work = functools.partial(_encode, tokenizer, train_config, prompt_format)
     return in_processes(work, items, ROWS_PER_PROCESS, LEAST_PROCESSES)
 
 
-def _encode(tokenizer, train_config, items: list[tuple[dict, Passages]]) -> list[encoding.Example]:
+def _encode(
+    tokenizer, train_config, prompt_format: PromptFormat, items: list[tuple[dict, Passages]]
+) -> list[encoding.Example]:
     rows, passages = [row for row, _ in items], {row["uid"]: each for row, each in items}
-    return encoding.encode_rows(tokenizer, rows, train_config, passages=passages)
+    return encoding.encode_rows(tokenizer, rows, train_config, passages=passages, prompt_format=prompt_format)
 
 
-def key_of(tokenizer, rows, train_config, passages: Mapping[str, Passages] | None = None) -> str | None:
+def key_of(
+    tokenizer,
+    rows,
+    train_config,
+    passages: Mapping[str, Passages] | None = None,
+    prompt_format: PromptFormat = DEFAULT_FORMAT,
+) -> str | None:
     """Return a fingerprint of everything that determines ids and labels; None for a tokenizer or rows without one."""
     import tokenizers
     import transformers
@@ -75,6 +92,7 @@ def key_of(tokenizer, rows, train_config, passages: Mapping[str, Passages] | Non
             "passages": fingerprint({uid: passages[uid] for uid in rows["uid"] if uid in passages})
             if passages
             else None,
+            "prompt": prompt_format,
             "code": [file_fingerprint(Path(module.__file__)) for module in (encoding, templates)],
             "versions": [transformers.__version__, tokenizers.__version__],
         }
