@@ -120,11 +120,7 @@ def language_note(question: str, template: str = TEMPLATE) -> str:
     Of data with a template of its own (`prompt.template`) the language is not known, so there is no note.
     """
     words = set(fold(question))
-    if (
-        template != TEMPLATE
-        or question in QUESTIONS.values()
-        or len(words & PORTUGUESE) <= len(words & ENGLISH)
-    ):
+    if template != TEMPLATE or question in QUESTIONS.values() or len(words & PORTUGUESE) <= len(words & ENGLISH):
         return ""
     return "The catalog is in English, and so is the answer. / O catálogo está em inglês, e a resposta também."
 

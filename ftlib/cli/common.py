@@ -13,7 +13,7 @@ def common_options() -> argparse.ArgumentParser:
     """Return the parent parser of all commands that work on a run."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--profile", metavar="NAME", help="smoke, cpu, t4, gpu or seed (default: the one that fits this machine)"
+        "--profile", metavar="NAME", help="smoke, cpu, t4, gpu, seed or qa (default: the one that fits this machine)"
     )
     common.add_argument(
         "--data",

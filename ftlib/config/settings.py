@@ -42,7 +42,7 @@ NAMES = (
     "prompt.prefix",
     "model.name",
 )
-PROFILES = ("smoke", "cpu", "t4", "gpu", "seed")
+PROFILES = ("smoke", "cpu", "t4", "gpu", "seed", "qa")
 
 
 class ConfigError(FtlibError, ValueError):

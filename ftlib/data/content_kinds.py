@@ -106,7 +106,7 @@ def _array(head: Head) -> str | None:
 def _array_of_values(head: Head) -> str | None:
     if not head.start.startswith(b"["):
         return None
-    return f"one JSON array whose elements are no objects; {WITH_PANDAS.format(read='pandas.read_json(PATH, dtype=False)')}"
+    return 'one JSON array whose elements are no objects; each must be a row with names, {"title": ..., "content": ...}'
 
 
 def _parquet(head: Head) -> str | None:
@@ -282,10 +282,10 @@ def _text(head: Head) -> str | None:
 
 def _quoted(text: str) -> str:
     """Quote the first 60 characters of a text, for a message."""
-    return f'"{_printable(text[:60]).strip()}"'
+    return f'"{printable(text[:60]).strip()}"'
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace control characters and line ends, which could manipulate the terminal, by spaces."""
     return "".join(c if c.isprintable() else " " for c in text)
 

@@ -31,7 +31,7 @@ from ftlib.data.archives import (
     is_damage,
 )
 from ftlib.data.columns import Columns, advice
-from ftlib.data.content_kinds import JSON_LINES, KINDS, Head, Kind, _printable
+from ftlib.data.content_kinds import JSON_LINES, KINDS, Head, Kind, printable
 from ftlib.runtime.errors import DataError
 
 HEAD = 2**20  # bytes of the content that decide its kind
@@ -126,13 +126,13 @@ def _identify(path: Path, size: int, changed: int) -> Identity:
             head = _read_head(stream)
         return _identity(path, steps, head)
     except DataError as error:
-        raise DataError(f"{path}: {_printable(str(error))}") from None
+        raise DataError(f"{path}: {printable(str(error))}") from None
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is not a complete zip file ({error}): {AGAIN}") from None
     except (OSError, MemoryError):
         raise
     except Exception as error:  # zipfile and tarfile raise errors without a common class for a damaged header
-        reason = _printable(f"{type(error).__name__}: {error}")
+        reason = printable(f"{type(error).__name__}: {error}")
         raise DataError(f"{path} cannot be unpacked ({reason}), so it is probably damaged: {AGAIN}") from None
 
 
@@ -201,16 +201,16 @@ def refuse(identity: Identity) -> None:
         member = f" ({identity.members[-1]})" if identity.members else ""
         misnamed = not identity.steps and identity.path.suffix.lower() in PACKED_NAMES
         note = " (not packed, whatever its name says)" if misnamed else ""
-        raise DataError(f"{identity.path}{_printable(f'{member} is {identity.sentence}{note}')}")
+        raise DataError(f"{identity.path}{printable(f'{member} is {identity.sentence}{note}')}")
 
 
 def check_fields(identity: Identity, columns: Columns) -> None:
     """Raise DataError, with the existing columns and the settings that map them, if the first rows lack a column."""
     missing = columns.missing(identity.fields) if identity.fields else []
     if missing:
-        existing = _printable(", ".join(identity.fields[:NAMED]) + (", ..." if len(identity.fields) > NAMED else ""))
+        existing = printable(", ".join(identity.fields[:NAMED]) + (", ..." if len(identity.fields) > NAMED else ""))
         absent = " and ".join(f"data.columns.{column} = {getattr(columns, column)!r}" for column in missing)
         raise DataError(
             f"{identity.path}: its columns are {existing}; {absent} {'is' if len(missing) == 1 else 'are'} not among them: "
-            f"use {_printable(advice(missing, identity.fields))}"
+            f"use {printable(advice(missing, identity.fields))}"
         )

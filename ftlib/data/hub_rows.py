@@ -48,7 +48,7 @@ def download(address: str) -> Path:
         return path
     import datasets
 
-    log.info(f"downloading {name}, split {split}, to {path} (once)")
+    log.info(f"downloading {name}, split {split} (once; it is kept in the cache)")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         rows = datasets.load_dataset(name, split=split, streaming=True)
