@@ -172,7 +172,7 @@ def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24) -> dict[st
     tokenizer = load_tokenizer(cfg.model.name)
     held_out = dataset["validation"].select(range(min(rows, len(dataset["validation"]))))
     prompts = [encode_prompt(tokenizer, row["input_text"]) for row in held_out][: cfg.merge.proof_prompts]
-    examples = encode_rows(tokenizer, held_out, cfg.train.as_measured())
+    examples = encode_rows(tokenizer, held_out, cfg.train.as_measured(), prompt_format=cfg.prompt_format)
     comparison, trained = {}, None
     for name, model in three_ways(cfg, adapter):
         outputs = _outputs(model, prompts, hardware.device())

@@ -40,7 +40,7 @@ def tell(pair: Pair, title: str, question: str = "", open_book: bool | None = No
     sources = sources_of(pair, title, question)
     open_book = pair.open_book if open_book is None else open_book
     passages = passages_of(pair, sources) if open_book else ()
-    for note in notes(question, open_book, bool(sources)):
+    for note in notes(pair, question, open_book, bool(sources)):
         print(note, file=sys.stderr, flush=True)
     answers = dict.fromkeys(pair.models, "")
     if quiet:
@@ -50,12 +50,12 @@ def tell(pair: Pair, title: str, question: str = "", open_book: bool | None = No
         _in_columns(pair, title, question, passages, answers)
     else:
         answers = print_both(pair, title, question, passages)
-    return summary(title, question, answers, sources)
+    return summary(title, question, answers, sources, pair.prompt_format.prefix)
 
 
-def notes(question: str, open_book: bool, has_sources: bool) -> Iterator[str]:
+def notes(pair: Pair, question: str, open_book: bool, has_sources: bool) -> Iterator[str]:
     """Yield notes to print before the answer."""
-    if note := language_note(question):
+    if note := language_note(question, pair.prompt_format.template):
         yield note
     if open_book and not has_sources:
         yield "with retrieval: no row of the catalog belongs to this title, so none is shown to the models"
@@ -84,7 +84,8 @@ def print_sources(pair: Pair, result: dict) -> None:
     if not result["sources"]:
         print(NO_SOURCE)
         return
-    sources = supporting_sentences(result["answers"].values(), sources_of(pair, result["title"], result["question"]))
+    sources = sources_of(pair, result["title"], result["question"])
+    sources = supporting_sentences(result["answers"].values(), sources, pair.prompt_format.prefix)
     for number, source in enumerate(sources, start=1):
         trained = "trained on it" if source.split == "train" else f"not trained on it, {source.split} split"
         print(f"[{number}] {source.uid}  {plain(source.title)}  (score {source.score:.2f}; {trained})")

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import yaml
 
 from ftlib.data.lexical import FUNCTION_WORDS, words
-from ftlib.prompts.templates import strip_prefix
+from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.retrieval.attribution import Marked
 from ftlib.retrieval.bm25_index import Source
 
@@ -69,17 +69,24 @@ def language_of(accepted: str | None) -> str:
 
 
 def answer(
-    name: str, text: str, note: str, w: Words, other: str | None = None, marked: Sequence[Marked] = (), numbers=None
+    name: str,
+    text: str,
+    note: str,
+    w: Words,
+    other: str | None = None,
+    marked: Sequence[Marked] = (),
+    numbers=None,
+    prefix: str = PREFIX,
 ):
     """Render one answer.
 
-    numbers: {uid: number of the source in the list}.
+    numbers: {uid: number of the source in the list}. prefix: `prompt.prefix`.
     """
     missing = set() if other is None else set(words(text)) - set(words(other)) - FUNCTION_WORDS
     if marked:
         body = " ".join(_sentence(each, missing, w, numbers or {}) for each in marked)
-        if strip_prefix(text) != text.strip():
-            body = f"{html.escape(text.strip().partition(' ')[0])} {body}"
+        if strip_prefix(text, prefix) != text.strip():
+            body = f"{html.escape(prefix.strip())} {body}"
     else:
         body = _words(text.strip(), missing)
     name, note = html.escape(name), html.escape(note)

@@ -21,7 +21,7 @@ from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
 from ftlib.prompts.encoding import context_prompt, encode_example, encode_rows, truncate_title
-from ftlib.prompts.templates import QUESTIONS, Passages, build_prompt
+from ftlib.prompts.templates import DEFAULT_FORMAT, PREFIX, QUESTIONS, TEMPLATE, Passages, PromptFormat, build_prompt
 from ftlib.retrieval.attribution import mark, supporting_sentences
 from ftlib.retrieval.bm25_index import Index, Nearest, Source
 from ftlib.runtime import hardware
@@ -61,6 +61,7 @@ class Pair:
         open_rows: passages of a prompt.
         context_tokens, context_order: of the passages, as in training.
         open_book: whether prompts have passages unless the user decides; True for a model that was trained with them.
+        prompt_format: of the prompts that the model was trained on.
     """
 
     models: dict
@@ -72,6 +73,7 @@ class Pair:
     context_tokens: int = 512
     context_order: str = "best_last"
     open_book: bool = False
+    prompt_format: PromptFormat = DEFAULT_FORMAT
 
 
 def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
@@ -91,6 +93,7 @@ def load_pair(cfg: Config, run: Run, systems: Sequence[str] = SYSTEMS) -> Pair:
         cfg.train.context_tokens,
         cfg.train.context_order,
         cfg.train.context_rows > 0,
+        cfg.prompt_format,
     )
 
 
@@ -111,10 +114,13 @@ def sources_of(pair: Pair, title: str, question: str = "", k: int = 3) -> list[S
     return pair.index.sources(title, question, k) if pair.index else []
 
 
-def language_note(question: str) -> str:
-    """Return a note for a question in Portuguese, since the answer is in English; "" for any other question."""
+def language_note(question: str, template: str = TEMPLATE) -> str:
+    """Return a note for a question in Portuguese, since the answer is in English; "" for any other question.
+
+    Of data with a template of its own (`prompt.template`) the language is not known, so there is no note.
+    """
     words = set(fold(question))
-    if question in QUESTIONS.values() or len(words & PORTUGUESE) <= len(words & ENGLISH):
+    if template != TEMPLATE or question in QUESTIONS.values() or len(words & PORTUGUESE) <= len(words & ENGLISH):
         return ""
     return "The catalog is in English, and so is the answer. / O catálogo está em inglês, e a resposta também."
 
@@ -127,8 +133,9 @@ def stream_one(
     passages: rows of the catalog to put into the prompt (with retrieval). generation: overrides the pair's settings.
     """
     title, question = check_asked(title, question)
-    prompt = build_prompt(truncate_title(pair.tokenizer, title), question)
-    prompt = context_prompt(pair.tokenizer, prompt, passages, pair.context_tokens, pair.context_order)
+    template, prefix = pair.prompt_format
+    prompt = build_prompt(truncate_title(pair.tokenizer, title), question, template)
+    prompt = context_prompt(pair.tokenizer, prompt, passages, pair.context_tokens, pair.context_order, prefix)
     return stream_answer(pair.models[system], pair.tokenizer, prompt, generation or pair.generation)
 
 
@@ -156,13 +163,15 @@ def stream_together(
             stream.close()
 
 
-def summary(title: str, question: str, answers: dict[str, str], sources: Sequence[Source]) -> dict:
+def summary(
+    title: str, question: str, answers: dict[str, str], sources: Sequence[Source], prefix: str = PREFIX
+) -> dict:
     """Return what was asked and answered, as `ftlib ask --json` prints it.
 
     `sentences` are those of the tuned model's answer, or of the only answer; `sentence` is the source's sentence with
-    the most support for an answer.
+    the most support for an answer. prefix: `prompt.prefix`.
     """
-    supporting = supporting_sentences(answers.values(), sources)
+    supporting = supporting_sentences(answers.values(), sources, prefix)
     main_answer = answers.get("tuned") or next(iter(answers.values()), "")
     return {
         "title": title,
@@ -178,7 +187,7 @@ def summary(title: str, question: str, answers: dict[str, str], sources: Sequenc
             }
             for source in supporting
         ],
-        "sentences": [{"text": each.text, "supported": each.supported} for each in mark(main_answer, sources)],
+        "sentences": [{"text": each.text, "supported": each.supported} for each in mark(main_answer, sources, prefix)],
     }
 
 
@@ -222,7 +231,7 @@ def closed_and_open(
     for system, model in pair.models.items():
         sums = {}
         for condition, in_prompt in (("without retrieval", {}), ("with retrieval", passages)):
-            examples = encode_rows(pair.tokenizer, rows, train, passages=in_prompt)
+            examples = encode_rows(pair.tokenizer, rows, train, passages=in_prompt, prompt_format=pair.prompt_format)
             longest = max(train.max_length, *(len(example["input_ids"]) for example in examples))
             sums[condition] = answer_nll(model, examples, pair.tokenizer.pad_token_id, longest)
             yield system, condition, ratio_interval(*sums[condition], size)
@@ -234,4 +243,11 @@ def closed_and_open(
 
 
 def _example(pair: Pair, title: str, text: str) -> dict:
-    return encode_example(pair.tokenizer, title, QUESTIONS["reference"], text, max_length=pair.row_length)
+    return encode_example(
+        pair.tokenizer,
+        title,
+        QUESTIONS["reference"],
+        text,
+        max_length=pair.row_length,
+        prompt_format=pair.prompt_format,
+    )

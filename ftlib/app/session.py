@@ -115,11 +115,14 @@ class Desk:
         sources = sources_of(self.pair, title, question) if self.pair.index else None
         passages = passages_of(self.pair, sources or ()) if open_book else ()
         columns = {system: Column() for system in order}
-        notice, sources_html = html.message(language_note(question), "status"), html.sources(sources, w)
+        notice, sources_html = (
+            html.message(language_note(question, self.pair.prompt_format.template), "status"),
+            html.sources(sources, w),
+        )
         yield View(*(html.answer(name, "", w["waiting"], w) for name in names), sources_html, notice)
         started = last_update = time.perf_counter()
         stream, stopped = stream_together(self.pair, title, question, passages, generation), False
-        visible = blinded if blind else str
+        visible = self.blinded if blind else str
         for system, piece in stream:
             column, now = columns[system], time.perf_counter()
             column.text, column.seconds = column.text + piece, now - started
@@ -144,14 +147,15 @@ class Desk:
         """Render both complete answers: words that the other lacks are underlined, each sentence has its source or none."""
         rows = sources or ()
         numbers = {source.uid: number for number, source in enumerate(rows, start=1)}
+        prefix = self.pair.prompt_format.prefix
         texts = [answer_pair.answers[system] for system in answer_pair.order]
         if answer_pair.blind:
-            texts = list(map(blinded, texts))
+            texts = list(map(self.blinded, texts))
         boxes = [
-            html.answer(name, text, note, w, other, mark(text, rows), numbers)
+            html.answer(name, text, note, w, other, mark(text, rows, prefix), numbers, prefix)
             for name, text, note, other in zip(names, texts, notes, reversed(texts), strict=True)
         ]
-        sources_html = html.sources(None if sources is None else supporting_sentences(texts, rows), w)
+        sources_html = html.sources(None if sources is None else supporting_sentences(texts, rows, prefix), w)
         return View(*boxes, sources_html, notice, answer_pair)
 
     def figures(self, column: Column, w) -> str:
@@ -160,6 +164,10 @@ class Desk:
         if column.first is None:
             return w["empty"]
         return w["figures"].format(tokens=tokens, rate=f"{tokens / column.seconds:.0f}", first=f"{column.first:.2f}")
+
+    def blinded(self, text: str) -> str:
+        """Remove the prefix, which would reveal the fine-tuned model."""
+        return blinded(text, self.pair.prompt_format.prefix)
 
     @staticmethod
     def names(order, blind: bool, w) -> list[str]:
@@ -204,9 +212,9 @@ class Desk:
         return HTMLResponse(page, status_code=200 if exists else 404)
 
 
-def blinded(text: str) -> str:
-    """Remove the "Description:" that an answer begins with, also while that is being generated."""
-    return "" if PREFIX.startswith(text.strip()) else strip_prefix(text)
+def blinded(text: str, prefix: str = PREFIX) -> str:
+    """Remove the prefix that an answer begins with, also while that is being generated."""
+    return "" if prefix.startswith(text.strip()) else strip_prefix(text, prefix)
 
 
 def language(request) -> str:

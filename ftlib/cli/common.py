@@ -13,10 +13,12 @@ def common_options() -> argparse.ArgumentParser:
     """Return the parent parser of all commands that work on a run."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--profile", metavar="NAME", help="smoke, cpu, t4, gpu or seed (default: the one that fits this machine)"
+        "--profile", metavar="NAME", help="smoke, cpu, t4, gpu, seed or qa (default: the one that fits this machine)"
     )
     common.add_argument(
-        "--data", metavar="PATH", help="JSON Lines (trn.json), plain or packed (gz, zip, bz2, xz, tar), or 'sample'"
+        "--data",
+        metavar="PATH",
+        help="JSON Lines (trn.json), a JSON array, CSV, TSV or Parquet, plain or packed; hf:OWNER/NAME[:SPLIT]; sample or faq",
     )
     common.add_argument("--run", metavar="PATH", help="the run folder (default: runs/<profile>)")
     common.add_argument(

@@ -8,7 +8,7 @@ import os
 import sys
 
 import ftlib
-from ftlib.cli import course, demo, export, runs, stages, study, tools
+from ftlib.cli import course, data, demo, export, runs, stages, study, tools
 from ftlib.cli.common import common_options
 from ftlib.models import hub_errors as hub
 from ftlib.runtime import console, distributed, environment
@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     stages.add(subparsers, common)
     demo.add(subparsers, common)
     tools.add(subparsers)
+    data.add(subparsers)
     runs.add(subparsers)
     course.add(subparsers)
     study.add(subparsers, common)

@@ -9,9 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ftlib.prompts.templates import PREFIX, TEMPLATE
+
 # {key: the value with which everything is as before the key existed}
 NEUTRAL: dict[str, Any] = {
+    "data.columns.uid": "uid",
+    "data.columns.title": "title",
+    "data.columns.content": "content",
     "data.use_damaged": False,
+    "prompt.template": TEMPLATE,
+    "prompt.prefix": PREFIX,
     "lora.variant": "lora",
     "train.context_rows": 0,
     "generation.candidates": 1,

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from ftlib.prompts.templates import questions_of
+from ftlib.prompts.templates import questions_of, template_problem
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -46,10 +46,32 @@ class CleanConfig(Section):
     same_as_title: bool
 
 
+ColumnName = Annotated[str, Field(min_length=1)]
+
+
+class ColumnsConfig(Section):
+    """Names of our columns in the user's file."""
+
+    uid: ColumnName
+    title: ColumnName
+    content: ColumnName
+
+    @model_validator(mode="after")
+    def _reject_equal_names(self):
+        names = [self.uid, self.title, self.content]
+        if len({*names}) < len(names):
+            raise ValueError(
+                f"data.columns.uid = {self.uid!r}, data.columns.title = {self.title!r}, data.columns.content = "
+                f"{self.content!r}: each needs a column of its own"
+            )
+        return self
+
+
 class DataConfig(Section):
-    """Input file, split sizes, filters, cleaning and questions."""
+    """Input file, its columns, split sizes, filters, cleaning and questions."""
 
     path: str
+    columns: ColumnsConfig
     seed: Seed
     train_size: Count
     validation_size: Count
@@ -69,6 +91,27 @@ class DataConfig(Section):
     def _reject_unknown_questions(cls, names):
         questions_of(names)
         return names
+
+
+class PromptConfig(Section):
+    """Template of the prompts and prefix of the target texts."""
+
+    template: str
+    prefix: str
+
+    @field_validator("template")
+    @classmethod
+    def _reject_invalid_template(cls, template):
+        if problem := template_problem(template):
+            raise ValueError(f"prompt.template = {template!r}: {problem}")
+        return template
+
+    @field_validator("prefix")
+    @classmethod
+    def _reject_prefix_of_several_lines(cls, prefix):
+        if prefix != prefix.lstrip() or "\n" in prefix:
+            raise ValueError(f"prompt.prefix = {prefix!r}: it is one line and does not begin with white space")
+        return prefix
 
 
 class ModelConfig(Section):

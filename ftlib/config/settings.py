@@ -25,13 +25,24 @@ from ftlib.config.schema import (
     LoraConfig,
     MergeConfig,
     ModelConfig,
+    PromptConfig,
     Section,
     TrainConfig,
 )
+from ftlib.prompts.templates import PromptFormat
 from ftlib.runtime.errors import FtlibError
 
-NAMES = ("data.path", "model.name")  # not parsed as YAML: a file name may contain # or quotes
-PROFILES = ("smoke", "cpu", "t4", "gpu", "seed")
+# not parsed as YAML unless they are quoted: a file name may contain # or quotes, and a column may be called 2024
+NAMES = (
+    "data.path",
+    "data.columns.uid",
+    "data.columns.title",
+    "data.columns.content",
+    "prompt.template",
+    "prompt.prefix",
+    "model.name",
+)
+PROFILES = ("smoke", "cpu", "t4", "gpu", "seed", "qa")
 
 
 class ConfigError(FtlibError, ValueError):
@@ -42,6 +53,7 @@ class Config(Section):
     """All settings of a run: create it with `Config.load`, read it as `cfg.train.learning_rate`."""
 
     data: DataConfig
+    prompt: PromptConfig
     model: ModelConfig
     lora: LoraConfig
     train: TrainConfig
@@ -113,6 +125,11 @@ class Config(Section):
     def set_by_user(self, key: str) -> bool:
         """Return True if the user set this key; such a value is used or rejected, never adjusted."""
         return self.provenance(key) in ("environment", "set by you")
+
+    @property
+    def prompt_format(self) -> PromptFormat:
+        """The format of prompts and targets, from the section `prompt`."""
+        return PromptFormat(self.prompt.template, self.prompt.prefix)
 
     @property
     def with_retrieval(self) -> bool:

@@ -33,9 +33,10 @@ def take(cfg: Config, run: Run, **overrides) -> tuple[Config, Run]:
     On the sample, a machine with a GPU uses the run of the cpu profile, because the shipped adapter belongs to its
     model.
     """
-    from ftlib.data.dataset import on_sample
+    from ftlib.data.file_search import data_path
 
-    if run.stage("adapter").started or cfg.profile == "smoke" or not on_sample(cfg) or not FOLDER.exists():
+    on_sample = data_path(cfg) == SAMPLE_PATH
+    if run.stage("adapter").started or cfg.profile == "smoke" or not on_sample or not FOLDER.exists():
         return cfg, run
     cpu_cfg = Config.load(
         PROFILE, reason=f"no adapter of profile {cfg.profile} is here yet; one of this ships", **overrides

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import codecs
 import contextlib
-import csv
 import functools
 import html
-import io
 import json
 import re
 import warnings
@@ -18,9 +16,10 @@ from typing import BinaryIO
 
 import msgspec
 
-from ftlib.data.archives import AGAIN, NAMED, ONE_A_LINE, WITH_PANDAS
+from ftlib.data import conversion
+from ftlib.data.archives import AGAIN, ONE_A_LINE, WITH_PANDAS
 
-NEEDED = ("title", "content")
+NEEDED = ("title", "content")  # a JSON object with one of them is a row, whatever else it looks like
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Kind:
 
     Attributes:
         name: of the kind.
-        describe: returns a sentence for the user if a head is of this kind, else None.
+        describe: returns what the user's file is if a head is of this kind, with advice if it cannot be read; else None.
         read: converts the unpacked stream to a stream of JSON lines; None rejects the kind with its sentence.
     """
 
@@ -97,13 +96,21 @@ class Kind:
 
 
 def _json_lines(head: Head) -> str | None:
-    return ONE_A_LINE if any(map(_is_object, head.lines)) else None
+    return "JSON Lines" if any(map(_is_object, head.lines)) else None
 
 
 def _array(head: Head) -> str | None:
+    return "one JSON array of objects" if re.match(rb"\[\s*[{\]]", head.start) else None
+
+
+def _array_of_values(head: Head) -> str | None:
     if not head.start.startswith(b"["):
         return None
-    return f"one JSON array; {WITH_PANDAS.format(read='pandas.read_json(PATH, dtype=False)')}"
+    return 'one JSON array whose elements are no objects; each must be a row with names, {"title": ..., "content": ...}'
+
+
+def _parquet(head: Head) -> str | None:
+    return "a Parquet file" if head.data.startswith(b"PAR1") else None
 
 
 def _service_error(head: Head) -> str | None:
@@ -172,7 +179,6 @@ def _pointer(head: Head) -> str | None:
 
 
 BINARY = {
-    b"PAR1": f"a Parquet file; {WITH_PANDAS.format(read='pandas.read_parquet(PATH)')}",
     b"ARROW1": f"an Arrow file; {WITH_PANDAS.format(read='pandas.read_feather(PATH)')}",
     b"SQLite format 3": f"an SQLite database; {ONE_A_LINE}: export the table",
     b"\x89HDF": f"an HDF5 file; {WITH_PANDAS.format(read='pandas.read_hdf(PATH)')}",
@@ -264,16 +270,8 @@ def _table(head: Head) -> str | None:
     """Recognize CSV or TSV: two records with equally many columns, or a header with our field names."""
     if head.start[:1] in (b"{", b"<", b"") or b"\0" in head.data[:1000]:
         return None
-    for delimiter, name in ((",", "CSV"), ("\t", "TSV"), (";", "CSV with semicolons"), ("|", "a table with |")):
-        with contextlib.suppress(csv.Error, StopIteration):
-            records = csv.reader(io.StringIO(head.text[:100_000]), delimiter=delimiter)
-            columns, second = next(records), next(records)
-            named = {column.strip().lower() for column in columns} & {"title", "content", "description", "uid"}
-            if len(columns) > 1 and (named or len(columns) == len(second)) and max(map(len, columns)) < 60:
-                how = f"pandas.read_csv(PATH, dtype=str{'' if delimiter == ',' else f', sep={delimiter!r}'})"
-                shown = ", ".join(column.strip() for column in columns[:NAMED])
-                return f"{name} with the columns {shown}; {WITH_PANDAS.format(read=how)}"
-    return None
+    table = conversion.table_format(head.text)
+    return table and conversion.DELIMITERS[table.delimiter]
 
 
 def _text(head: Head) -> str | None:
@@ -284,17 +282,18 @@ def _text(head: Head) -> str | None:
 
 def _quoted(text: str) -> str:
     """Quote the first 60 characters of a text, for a message."""
-    return f'"{_printable(text[:60]).strip()}"'
+    return f'"{printable(text[:60]).strip()}"'
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace control characters and line ends, which could manipulate the terminal, by spaces."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 # The first kind whose `describe` returns a sentence wins. Unrecognized content is read as JSON Lines with malformed lines.
 KINDS = (
-    Kind("array", _array),
+    Kind("array", _array, read=conversion.array_lines),
+    Kind("array of values", _array_of_values),
     Kind("service error", _service_error),
     Kind("columns", _columns),
     Kind("wrapped", _wrapped),
@@ -303,12 +302,13 @@ KINDS = (
     Kind("pointer", _pointer),
     Kind("web page", _web_page),
     Kind("xml", _xml),
+    Kind("parquet", _parquet, read=conversion.parquet_lines),
     Kind("binary", _binary),
     Kind("python", _python_dicts),
     Kind("nan", _nan),
     Kind("several lines", _over_lines),
     Kind("no line ends", _no_line_ends),
-    Kind("table", _table),
+    Kind("table", _table, read=conversion.table_lines),
     Kind("text", _text),
 )
 
@@ -322,6 +322,8 @@ def line_problem(line: bytes) -> str | None:
         text = line.decode("utf-8").strip()
     except UnicodeDecodeError as error:
         return f"no UTF-8 ({error.reason}); if the file is in Latin-1, convert it with iconv -f LATIN1 -t UTF-8"
+    if text.startswith(f'"{conversion.BAD_RECORD}'):
+        return text.strip('"')
     if has_nan(line):
         return "NaN or Infinity, which JSON does not allow"
     if text.endswith("},") and _object(text[:-1].encode()) is not None:

@@ -22,7 +22,8 @@ import numpy as np
 from ftlib.config.settings import Config
 from ftlib.data import near_duplicates
 from ftlib.data.cleaning import steps_of
-from ftlib.data.file_search import data_path, on_sample
+from ftlib.data.columns import Columns
+from ftlib.data.file_search import data_path, on_sample, present_path
 from ftlib.data.funnel import Funnel, KeptRows, clean_rows
 from ftlib.data.raw_reader import DataError, Row, check_file, decoded, lines_at
 from ftlib.data.scan import scan
@@ -42,7 +43,7 @@ def first_pass(cfg: Config, funnel: Funnel) -> KeptRows:
     Raises:
         DataError: the file cannot be used.
     """
-    check_file(data_path(cfg), cfg.data.use_damaged)
+    check_file(present_path(cfg), cfg.data.use_damaged, Columns.of(cfg))
     kept = scan(cfg, data_path(cfg), funnel)
     check_complete(cfg, funnel)
     funnel.rows_in += funnel.malformed.total
@@ -105,9 +106,9 @@ def rows_at(cfg: Config, offsets: np.ndarray) -> Iterator[Row]:
     Raises:
         DataError: the file was changed since the first pass.
     """
-    path, steps = data_path(cfg), steps_of(cfg.data.clean)
+    path, steps, columns = data_path(cfg), steps_of(cfg.data.clean), Columns.of(cfg)
     lines = lines_at(path, sorted(offsets.tolist()))
-    while rows := [decoded(line) for line in itertools.islice(lines, BATCH)]:
+    while rows := [decoded(line, columns) for line in itertools.islice(lines, BATCH)]:
         if not all(row and row.title and row.content for row in rows):
             raise DataError(f"{path} was changed while it was read: run the same command again")
         clean_rows(rows, steps)
@@ -157,8 +158,8 @@ def dataset_row(row: Row, cfg: Config) -> dict[str, str]:
         "title": title,
         "question": question,
         "content": content,
-        "input_text": build_prompt(title, question),
-        "target_text": build_target(content),
+        "input_text": build_prompt(title, question, cfg.prompt.template),
+        "target_text": build_target(content, cfg.prompt.prefix),
     }
 
 

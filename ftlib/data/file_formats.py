@@ -1,10 +1,10 @@
-"""Identify a data file by its first bytes, and open it as a stream of lines or reject it.
+"""Identify a data file by its first bytes, and open it as a stream of JSON lines or reject it.
 
 `identify(path)` unwraps archives (zip, tar, gzip, bzip2, xz, also nested) and recognizes the kind of the content: JSON Lines,
-CSV, a web page, a Git LFS pointer and so on. File names are ignored, because browsers, Windows and download services change
-them, and a web page named trn.json would be counted as malformed lines. A kind that can be read has a `read` function in
+an array, CSV, a web page, a Git LFS pointer and so on. File names are ignored, because browsers, Windows and download services
+change them, and a web page named trn.json would be counted as malformed lines. A kind that can be read has a `read` function in
 `KINDS`; all others have the sentence for the user. To add a reader, set `read` to a function from the unpacked stream to a
-stream of JSON lines.
+stream of JSON lines (see `conversion`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from ftlib.data.archives import (
     choose_member,
     is_damage,
 )
-from ftlib.data.content_kinds import JSON_LINES, KINDS, NEEDED, Head, Kind, _printable
+from ftlib.data.columns import Columns, advice
+from ftlib.data.content_kinds import JSON_LINES, KINDS, Head, Kind, printable
 from ftlib.runtime.errors import DataError
 
 HEAD = 2**20  # bytes of the content that decide its kind
@@ -47,8 +48,8 @@ class Identity:
         path: of the file.
         steps: (container, member) from the outermost to the innermost archive.
         kind: of the content.
-        sentence: for the user, if the kind cannot be read.
-        fields: names in the first rows, if these are JSON objects.
+        sentence: what the file is, for the user; with advice if it cannot be read.
+        fields: names of the columns of the first rows.
     """
 
     path: Path
@@ -123,16 +124,16 @@ def _identify(path: Path, size: int, changed: int) -> Identity:
             steps.append(step)
         with opened(path, tuple(steps)) as stream:
             head = _read_head(stream)
+        return _identity(path, steps, head)
     except DataError as error:
-        raise DataError(f"{path}: {_printable(str(error))}") from None
+        raise DataError(f"{path}: {printable(str(error))}") from None
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is not a complete zip file ({error}): {AGAIN}") from None
     except (OSError, MemoryError):
         raise
     except Exception as error:  # zipfile and tarfile raise errors without a common class for a damaged header
-        reason = _printable(f"{type(error).__name__}: {error}")
+        reason = printable(f"{type(error).__name__}: {error}")
         raise DataError(f"{path} cannot be unpacked ({reason}), so it is probably damaged: {AGAIN}") from None
-    return _identity(path, steps, head)
 
 
 def _unwrapped(path: Path, steps: tuple[tuple[Container, str | None], ...]) -> tuple[Container, str | None] | None:
@@ -160,8 +161,11 @@ def _confirmed(container: Container, head: Head) -> bool:
 
 def _identity(path: Path, steps: list, head: Head) -> Identity:
     kind, sentence = next(
-        ((kind, text) for kind in KINDS if (text := kind.describe(head)) is not None), (JSON_LINES, "")
+        ((kind, text) for kind in KINDS if (text := kind.describe(head)) is not None), (JSON_LINES, "JSON Lines")
     )
+    if kind is not JSON_LINES and kind.read is not None:
+        with opened(path, tuple(steps)) as stream:
+            head = _read_head(kind.read(stream))
     fields = tuple(dict.fromkeys(name for row in head.objects for name in row))
     return Identity(path, tuple(steps), kind, sentence, fields)
 
@@ -197,17 +201,16 @@ def refuse(identity: Identity) -> None:
         member = f" ({identity.members[-1]})" if identity.members else ""
         misnamed = not identity.steps and identity.path.suffix.lower() in PACKED_NAMES
         note = " (not packed, whatever its name says)" if misnamed else ""
-        raise DataError(f"{identity.path}{_printable(f'{member} is {identity.sentence}{note}')}")
+        raise DataError(f"{identity.path}{printable(f'{member} is {identity.sentence}{note}')}")
 
 
-def check_fields(identity: Identity) -> None:
-    """Raise DataError, with the existing field names, if the first rows have no title or no content."""
-    missing = [name for name in NEEDED if identity.fields and name not in identity.fields]
+def check_fields(identity: Identity, columns: Columns) -> None:
+    """Raise DataError, with the existing columns and the settings that map them, if the first rows lack a column."""
+    missing = columns.missing(identity.fields) if identity.fields else []
     if missing:
-        existing = _printable(", ".join(identity.fields[:NAMED]))
-        verb = "is" if len(missing) == 1 else "are"
+        existing = printable(", ".join(identity.fields[:NAMED]) + (", ..." if len(identity.fields) > NAMED else ""))
+        absent = " and ".join(f"data.columns.{column} = {getattr(columns, column)!r}" for column in missing)
         raise DataError(
-            f"{identity.path}: its rows have the fields {existing}; {' and '.join(missing)} {verb} missing: "
-            "rename them, with pandas: pandas.read_json(PATH, lines=True, dtype=False)"
-            ".rename(columns={'OLD': 'title', 'OTHER': 'content'}).to_json('rows.jsonl', orient='records', lines=True)"
+            f"{identity.path}: its columns are {existing}; {absent} {'is' if len(missing) == 1 else 'are'} not among them: "
+            f"use {printable(advice(missing, identity.fields))}"
         )

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftlib.config.settings import Config
+from ftlib.data import hub_rows
 from ftlib.data.archives import DATA_NAME
-from ftlib.data.sample import SAMPLE_PATH
+from ftlib.data.sample import FAQ_PATH, SAMPLE_PATH
 from ftlib.runtime.files import home_path
 
+SYNTHETIC = {"sample": SAMPLE_PATH, "faq": FAQ_PATH}  # data sets that ship with the course
 FILE_NAMES = ("trn.json", "trn.json.gz", "LF-Amazon-1.3M.raw.zip")  # names as distributed, which are preferred
 # other compressions, and copies renamed by a browser, Drive or Windows
 SIMILAR = re.compile(
@@ -98,15 +100,25 @@ def _listed(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def data_path(cfg: Config) -> Path:
-    """Resolve `data.path`: a path, 'sample' (synthetic), or 'auto' (the real file, else the sample)."""
+    """Resolve `data.path`: a path, a name of SYNTHETIC, 'auto' (the real file, else the sample), or hf:OWNER/NAME[:SPLIT].
+
+    Nothing is downloaded: `present_path` does that.
+    """
     if cfg.data.path == "auto":
         return search().path or SAMPLE_PATH
-    return SAMPLE_PATH if cfg.data.path == "sample" else home_path(cfg.data.path, "data.path")
+    if hub_rows.is_address(cfg.data.path):
+        return hub_rows.cached_file(cfg.data.path)
+    return SYNTHETIC.get(cfg.data.path) or home_path(cfg.data.path, "data.path")
+
+
+def present_path(cfg: Config) -> Path:
+    """Resolve `data.path` to a file, and download the rows of a data set on the hub if they are missing. Raises DataError."""
+    return hub_rows.download(cfg.data.path) if hub_rows.is_address(cfg.data.path) else data_path(cfg)
 
 
 def on_sample(cfg: Config) -> bool:
-    """Return whether the data is the synthetic sample, which every result must state."""
-    return data_path(cfg) == SAMPLE_PATH
+    """Return whether the data is synthetic, which every result must state."""
+    return data_path(cfg) in SYNTHETIC.values()
 
 
 def describe(cfg: Config, prepared: dict | None = None) -> str:
@@ -121,8 +133,11 @@ def describe(cfg: Config, prepared: dict | None = None) -> str:
     same_setting = prepared and prepared["config"].get("data", {}).get("path") == cfg.data.path
     if same_setting and not prepared["sample"] and (path == SAMPLE_PATH or not os.path.exists(path)):
         return f"data {prepared['file']} (prepared earlier; the file itself is gone)"
-    sample = "data: the synthetic sample that ships with the course, no real products"
-    text = sample if path == SAMPLE_PATH else f"data {path}"
+    synthetic = {
+        SAMPLE_PATH: "data: the synthetic sample that ships with the course, no real products",
+        FAQ_PATH: "data: the synthetic questions and answers that ship with the course (Portuguese, no real store)",
+    }
+    text = synthetic.get(path) or f"data {cfg.data.path if hub_rows.is_address(cfg.data.path) else path}"
     if result.others:
         more = f" and {len(result.others) - SHOWN} more" if len(result.others) > SHOWN else ""
         text += f" (not used: {', '.join(map(str, result.others[:SHOWN]))}{more}; name one with --data to use it)"

@@ -1,22 +1,24 @@
-"""Read product rows from a raw file of JSON lines, plain or packed, as a stream.
+"""Read rows from a raw file as a stream: JSON lines, and what `conversion` turns into JSON lines, plain or packed.
 
 `read_rows(path, malformed)` yields `Row(uid, title, content)` and counts malformed lines by kind, with their first line
-numbers: a line that is skipped silently (as in the reference) hides a broken download. The file has 2.25 million lines and 1.9
-GB, so it is never held in memory.
+numbers: a line that is skipped silently (as in the reference) hides a broken download. The real file has 2.25 million lines and
+1.9 GB, so it is never held in memory.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 import numpy as np
 
 from ftlib.data import archives, content_kinds, file_formats
+from ftlib.data.columns import OURS, Columns
 from ftlib.runtime.errors import DataError
 
 FIRST_LINES = 5  # line numbers recorded for each kind of malformed line
@@ -47,8 +49,23 @@ class _NumberedRow(msgspec.Struct, gc=False):
         return Row(uid if uid is None else str(uid), self.title, self.content)
 
 
-_DECODER = msgspec.json.Decoder(Row)
-_NUMBERED = msgspec.json.Decoder(_NumberedRow)
+class Decoders(NamedTuple):
+    """The decoders of a line: for rows whose uid is a text, and for those whose uid may be a number."""
+
+    rows: msgspec.json.Decoder
+    numbered: msgspec.json.Decoder
+
+
+@functools.lru_cache(maxsize=8)
+def _decoders(columns: Columns) -> Decoders:
+    """Return the decoders for a file with these column names; the names cost no time, because msgspec compiles them."""
+    if columns == OURS:
+        return Decoders(msgspec.json.Decoder(Row), msgspec.json.Decoder(_NumberedRow))
+    kinds = []
+    for base in (Row, _NumberedRow):
+        fields = [(field.name, field.type, None) for field in msgspec.structs.fields(base)]
+        kinds.append(msgspec.defstruct(base.__name__, fields, bases=(base,), rename=columns._asdict(), gc=False))
+    return Decoders(*map(msgspec.json.Decoder, kinds))
 
 
 class Malformed:
@@ -106,8 +123,8 @@ class Malformed:
         return sum(entry["count"] for entry in self.kinds.values())
 
 
-def read_rows(path: Path, malformed: Malformed) -> Iterator[Row]:
-    """Yield the readable rows of a file in file order, and count the others in `malformed`.
+def read_rows(path: Path, malformed: Malformed, columns: Columns = OURS) -> Iterator[Row]:
+    """Yield the readable rows of a file in file order, and count the others in `malformed`. columns: their names in the file.
 
     Blank lines are skipped. Kinds of malformed lines: `bad_utf8`, `broken_json`, `wrong_types` (a list, or a number where text is
     expected), `line_too_long` (above LONGEST bytes), `truncated_line` (the last line is incomplete), `truncated_gzip` (the packed
@@ -118,7 +135,7 @@ def read_rows(path: Path, malformed: Malformed) -> Iterator[Row]:
     """
     with open_raw(path) as file:
         for start, block in blocks(file, malformed):
-            for _, row in rows_in(block, malformed, path if start == 0 else None):
+            for _, row in rows_in(block, malformed, path if start == 0 else None, columns):
                 yield row
     malformed.end()
 
@@ -180,20 +197,24 @@ def _read(file: BinaryIO, malformed: Malformed, size: int) -> bytes:
         return b""
 
 
-def rows_in(block: bytes | None, malformed: Malformed, top_of: Path | None = None) -> Iterator[tuple[int, Row]]:
+def rows_in(
+    block: bytes | None, malformed: Malformed, top_of: Path | None = None, columns: Columns = OURS
+) -> Iterator[tuple[int, Row]]:
     """Yield (offset in the block, row) for the readable lines of a block, and count the others.
 
     Args:
         block: complete lines; None for a line above LONGEST bytes.
         malformed: the counts.
         top_of: the file, if this is its first block, which may start with a byte order mark.
+        columns: their names in the file.
     """
     if block is None:
         malformed.lines += 1
         malformed.add("line_too_long", f"longer than {LONGEST >> 20} MiB")
         return
+    decoders = _decoders(columns)
     if offsets := _one_a_line(block):
-        rows = _decode_lines(block)
+        rows = _decode_lines(block, decoders)
         if len(rows) == len(offsets):
             malformed.lines += len(rows)
             yield from zip(offsets, rows, strict=True)
@@ -206,31 +227,31 @@ def rows_in(block: bytes | None, malformed: Malformed, top_of: Path | None = Non
             return
         malformed.lines += 1
         try:
-            yield offset, _decode(line)
+            yield offset, _decode(line, decoders)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             text = line.removeprefix(codecs.BOM_UTF8) if index == 0 and top_of is not None else line
-            if text is not line and (row := decoded(text)):  # some Windows editors write a BOM
+            if text is not line and (row := decoded(text, columns)):  # some Windows editors write a BOM
                 yield offset, row
             elif text.strip():
                 malformed.add(_kind(line, error, ended=index < last), str(error), line)
         offset += len(line) + 1
 
 
-def _decode_lines(block: bytes) -> list[Row]:
+def _decode_lines(block: bytes, decoders: Decoders) -> list[Row]:
     """Decode a block if all of its lines are rows; else return []."""
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
-            return _DECODER.decode_lines(block)
+            return decoders.rows.decode_lines(block)
         except msgspec.ValidationError:
-            return [numbered.row() for numbered in _NUMBERED.decode_lines(block)]
+            return [numbered.row() for numbered in decoders.numbered.decode_lines(block)]
     return []
 
 
-def _decode(line: bytes) -> Row:
+def _decode(line: bytes, decoders: Decoders) -> Row:
     try:
-        return _DECODER.decode(line)
+        return decoders.rows.decode(line)
     except msgspec.ValidationError:
-        return _NUMBERED.decode(line).row()
+        return decoders.numbered.decode(line).row()
 
 
 def _one_a_line(block: bytes) -> list[int]:
@@ -246,10 +267,10 @@ def _one_a_line(block: bytes) -> list[int]:
     return starts.tolist() if (codes[starts] == ord("{")).all() and (codes[ends - 1] == ord("}")).all() else []
 
 
-def decoded(line: bytes) -> Row | None:
-    """Decode the row of a line; None if it is malformed."""
+def decoded(line: bytes, columns: Columns = OURS) -> Row | None:
+    """Decode the row of a line; None if it is malformed. columns: their names in the file."""
     try:
-        return _decode(line)
+        return _decode(line, _decoders(columns))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -298,13 +319,13 @@ def open_raw(path: Path) -> Iterator[BinaryIO]:
         yield identity.kind.read(stream)
 
 
-def check_file(path: Path, use_damaged: bool = False) -> None:
-    """Check a file by its first and last bytes, before it is read. Raises DataError."""
+def check_file(path: Path, use_damaged: bool = False, columns: Columns = OURS) -> None:
+    """Check a file by its first and last bytes, before it is read. Raises DataError. columns: their names in the file."""
     identity = file_formats.identify(path)
     if not path.stat().st_size:
         raise DataError(f"{path}: the file is empty: download it again, or give the path of another one with --data")
     file_formats.refuse(identity)
-    file_formats.check_fields(identity)
+    file_formats.check_fields(identity, columns)
     if identity.packed or use_damaged:
         return
     with open(path, "rb") as file:

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from ftlib.config.settings import Config
 from ftlib.data.cleaning import steps_of
+from ftlib.data.columns import Columns
 from ftlib.data.funnel import TYPES, Funnel, KeptRows, clean_rows, hashes64, why_dropped
 from ftlib.data.raw_reader import Malformed, Row, blocks, is_packed, open_raw, rows_in
 from ftlib.runtime import hardware
@@ -72,11 +73,11 @@ def parts(path: Path, file, malformed: Malformed) -> Iterator[Part]:
 
 def read_part(part: Part, cfg: Config) -> tuple[KeptRows, Funnel]:
     """Clean, filter and count the rows of a part; offsets and row indices are relative to its start."""
-    kept_blocks, funnel = [], Funnel()
+    kept_blocks, funnel, columns = [], Funnel(), Columns.of(cfg)
 
     def add(start: int, block: bytes | None) -> None:
         top = part.path if part.start + start == 0 else None
-        rows = list(rows_in(block, funnel.malformed, top))
+        rows = list(rows_in(block, funnel.malformed, top, columns))
         kept = keep([row for _, row in rows], cfg, funnel)
         kept.offset = start + np.array([offset for offset, _ in rows], np.int64)[kept.offset]
         kept_blocks.append(kept)
@@ -129,7 +130,7 @@ def scan(cfg: Config, path: Path, funnel: Funnel) -> KeptRows:
     """Return the usable rows of a file, duplicates included, and add all counts to `funnel`.
 
     Raises:
-        DataError: the file does not contain JSON lines.
+        DataError: the file does not contain rows.
     """
     kept_parts = []
     with open_raw(path) as file, _Progress(path, file) as progress:

@@ -78,14 +78,20 @@ def held_out_sizes(cfg: Config, groups: int, notes: list[str]) -> tuple[int, int
     if groups < 3:
         raise DataError(
             f"{data_path(cfg)}: {groups} different product(s) can be used, and each of the three splits needs one; "
-            "give a larger file with --data"
+            f"give a larger file with --data{_or_split(cfg)}"
         )
     if groups <= sum(sizes):
         raise DataError(
             f"data.test_size = {sizes[0]} and data.validation_size = {sizes[1]}: the data has {groups} groups of usable rows, "
-            "and training needs some of them; ask for less, or give a larger file with --data"
+            f"and training needs some of them; ask for less, or give a larger file with --data{_or_split(cfg)}"
         )
     return sizes[0], sizes[1]
+
+
+def _or_split(cfg: Config) -> str:
+    """Return the advice for rows that are written from one template, which are all near-duplicates of each other."""
+    similar = "if rows are alike but for a few words, let only equal titles or texts form a group"
+    return f"; {similar}: --set data.split=group" if cfg.data.split == "near" else ""
 
 
 def choose(cfg: Config, kept: KeptRows, read: Callable[[np.ndarray], list[Row]], notes: list[str]) -> Choice:

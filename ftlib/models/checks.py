@@ -187,7 +187,8 @@ def check_lengths(cfg: Config, tokenizer, config) -> None:
             f"{positions - cfg.train.max_length}"
         )
     longest = max(
-        len(encode_prompt(tokenizer, build_prompt("a", question))) for question in questions_of(cfg.data.questions)
+        len(encode_prompt(tokenizer, build_prompt("a", question, cfg.prompt.template)))
+        for question in questions_of(cfg.data.questions)
     )
     if longest >= cfg.train.max_length:
         raise ConfigError(

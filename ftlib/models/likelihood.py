@@ -100,9 +100,11 @@ def answer_nll(
     return [float(tokens.double().sum()) for tokens in losses], [len(tokens) for tokens in losses]
 
 
-def prefix_tokens(tokenizer, answer: list[int]) -> int:
-    """Count the tokens that spell the prefix "Description:"; all tokens if it is incomplete."""
-    return next((n for n in range(1, len(answer)) if PREFIX.strip() in tokenizer.decode(answer[:n])), len(answer))
+def prefix_tokens(tokenizer, answer: list[int], prefix: str = PREFIX) -> int:
+    """Count the tokens that spell the prefix; all tokens if it is incomplete, 0 if there is none."""
+    if not prefix.strip():
+        return 0
+    return next((n for n in range(1, len(answer)) if prefix.strip() in tokenizer.decode(answer[:n])), len(answer))
 
 
 def mean_nll(sums: list[float], counts: list[int]) -> float:

@@ -34,10 +34,13 @@ def headline(run: Run) -> dict[str, float]:
 
 def compare(runs: list[Run]) -> dict[str, dict[str, object]]:
     """Return {run name: {setting that differs between the runs, and headline metric: value}}."""
+    from ftlib.config.neutral import NEUTRAL
     from ftlib.config.settings import flatten
 
     settings = {run.path.name: flatten(_recorded(run)) for run in runs}
     keys = sorted({key for values in settings.values() for key in values})
+    neutral = {key: value for key, value in NEUTRAL.items() if key in keys}  # recorded before the setting existed
+    settings = {name: neutral | values for name, values in settings.items()}
     differing = [key for key in keys if len({repr(values.get(key)) for values in settings.values()}) > 1]
     return {run.path.name: {key: settings[run.path.name].get(key) for key in differing} | headline(run) for run in runs}
 

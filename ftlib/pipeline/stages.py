@@ -17,13 +17,14 @@ from ftlib.config.neutral import effective
 from ftlib.config.settings import Config, flatten
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage, StageKey
+from ftlib.prompts.templates import PREFIX
 from ftlib.runtime import distributed
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, large_file_fingerprint, read_jsonl, runs_root
 
 # Which sections of the configuration a stage depends on, and which stages it reads.
 SECTIONS = {
-    "dataset": ("data",),
+    "dataset": ("data", "prompt"),
     "index": (),
     "adapter": ("model", "lora", "train"),
     "merged": ("merge",),
@@ -82,7 +83,8 @@ def _data_fingerprint(cfg: Config, stage: Stage) -> str:
 
     Raises DataError for a file that cannot be read, before an older data set is cleared away.
     """
-    from ftlib.data.file_search import data_path, on_sample
+    from ftlib.data.columns import Columns
+    from ftlib.data.file_search import data_path, on_sample, present_path
     from ftlib.data.raw_reader import check_file
 
     path = data_path(cfg)
@@ -90,7 +92,8 @@ def _data_fingerprint(cfg: Config, stage: Stage) -> str:
         gone = cfg.data.path == "auto" and on_sample(cfg) and not stage.manifest()["sample"]
         if gone or not os.path.exists(path):
             return stage.manifest()["read"]["the data file"]
-    check_file(path, cfg.data.use_damaged)
+    path = present_path(cfg)
+    check_file(path, cfg.data.use_damaged, Columns.of(cfg))
     return _hash_of(path, path.stat().st_size, path.stat().st_mtime_ns)
 
 
@@ -230,17 +233,18 @@ def _train(cfg: Config, run: Run, folder: Path) -> dict:
 
     dataset, cached = load_dataset(run), run.stage("dataset").path
     passages = training_passages(cfg, dataset, run.stage("index").path, cached / "passages")
-    result = train(cfg, dataset, folder, cached / "encoded", passages, rouge_l)
+    score = functools.partial(rouge_l, prefix=cfg.prompt.prefix)
+    result = train(cfg, dataset, folder, cached / "encoded", passages, score)
     if distributed.first():
         loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
     return result
 
 
-def rouge_l(answers: list[str], references: list[str]) -> dict[str, float]:
+def rouge_l(answers: list[str], references: list[str], prefix: str = PREFIX) -> dict[str, float]:
     """Compute the mean ROUGE-L of samples during training, which imports no metric itself."""
     from ftlib.evaluation.metrics import Rouge
 
-    return {"rougeL": Rouge().compute(predictions=answers, references=references)["rougeL"]}
+    return {"rougeL": Rouge(prefix).compute(predictions=answers, references=references)["rougeL"]}
 
 
 def _merge(cfg: Config, run: Run, folder: Path) -> dict:
@@ -265,6 +269,7 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
         "profile": cfg.profile,
         "file": data["file"],
         "sample": data["sample"],
+        "prefix": cfg.prompt.prefix,
         "train_rows": data["splits"]["train"],
         "trained_rows": adapter["trained_rows"],
         "trained_epochs": adapter["trained_epochs"],

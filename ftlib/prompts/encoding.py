@@ -11,7 +11,16 @@ import functools
 from collections.abc import Mapping
 from typing import TypedDict
 
-from ftlib.prompts.templates import Passages, Turns, build_prompt, build_target, open_prompt
+from ftlib.prompts.templates import (
+    DEFAULT_FORMAT,
+    PREFIX,
+    Passages,
+    PromptFormat,
+    Turns,
+    build_prompt,
+    build_target,
+    open_prompt,
+)
 from ftlib.runtime.errors import FtlibError
 
 IGNORED = -100  # PyTorch's cross entropy skips this label
@@ -57,6 +66,7 @@ def encode_example(
     passages: Passages = (),
     context_tokens: int = 512,
     context_order: str = "best_last",
+    prompt_format: PromptFormat = DEFAULT_FORMAT,
 ) -> Example:
     """Encode one row for any chat model; without `content` the prompt alone, for generation.
 
@@ -66,10 +76,12 @@ def encode_example(
     the passages, best first, add at most `context_tokens` (see `context_prompt`).
     Raises PromptTooLong if no target token fits.
     """
-    message = build_prompt(truncate_title(tokenizer, title), question)
+    message = build_prompt(truncate_title(tokenizer, title), question, prompt_format.template)
     prompt = plain = encode_prompt(tokenizer, message)
     if passages:
-        message, prompt = _with_passages(tokenizer, message, plain, passages, context_tokens, context_order)
+        message, prompt = _with_passages(
+            tokenizer, message, plain, passages, context_tokens, context_order, prompt_format.prefix
+        )
     if few_shot:
         prompt = encode_prompt(tokenizer, message, few_shot)
     target, cut = [], False
@@ -78,7 +90,7 @@ def encode_example(
             raise PromptTooLong(
                 f"train.max_length = {max_length}: a prompt alone has {len(plain)} tokens; set it higher"
             )
-        target = encode_answer(tokenizer, content)
+        target = encode_answer(tokenizer, content, prompt_format.prefix)
         room = max_length - len(plain)
         target, cut = target[:room], len(target) > room
     labels = target[:-1] + [IGNORED] if target and not label_eos and not cut else target
@@ -109,7 +121,12 @@ def encode_prompt(tokenizer, prompt: str, few_shot: Turns = ()) -> list[int]:
 
 
 def context_prompt(
-    tokenizer, prompt: str, passages: Passages, context_tokens: int = 512, context_order: str = "best_last"
+    tokenizer,
+    prompt: str,
+    passages: Passages,
+    context_tokens: int = 512,
+    context_order: str = "best_last",
+    prefix: str = PREFIX,
 ) -> str:
     """Put passages before a prompt, truncated so that they add at most `context_tokens` tokens together.
 
@@ -122,20 +139,27 @@ def context_prompt(
         passages: (title, description), best first.
         context_tokens: budget of all passages together, their titles and the sentence before them included.
         context_order: best_first or best_last, the order in the prompt.
+        prefix: before each description, `prompt.prefix`.
     """
     if not passages:
         return prompt
     plain = encode_prompt(tokenizer, prompt)
-    return _with_passages(tokenizer, prompt, plain, passages, context_tokens, context_order)[0]
+    return _with_passages(tokenizer, prompt, plain, passages, context_tokens, context_order, prefix)[0]
 
 
 def _with_passages(
-    tokenizer, prompt: str, plain: list[int], passages: Passages, context_tokens: int, context_order: str
+    tokenizer,
+    prompt: str,
+    plain: list[int],
+    passages: Passages,
+    context_tokens: int,
+    context_order: str,
+    prefix: str = PREFIX,
 ) -> tuple[str, list[int]]:
     """Return the prompt of `context_prompt` and its ids. plain: ids of the prompt without passages."""
     budget = context_tokens
-    while fitted := _fitted(tokenizer, passages, budget):
-        text = open_prompt(prompt, fitted if context_order == "best_first" else fitted[::-1])
+    while fitted := _fitted(tokenizer, passages, budget, prefix):
+        text = open_prompt(prompt, fitted if context_order == "best_first" else fitted[::-1], prefix)
         ids = encode_prompt(tokenizer, text)
         excess = len(ids) - len(plain) - context_tokens
         if excess <= 0:
@@ -144,11 +168,11 @@ def _with_passages(
     return prompt, plain
 
 
-def _fitted(tokenizer, passages: Passages, budget: int) -> list[tuple[str, str]]:
+def _fitted(tokenizer, passages: Passages, budget: int, prefix: str = PREFIX) -> list[tuple[str, str]]:
     """Truncate the descriptions of passages to a common length, such that all passages have about `budget` tokens."""
     passages = [(truncate_title(tokenizer, title), " ".join(text.split())) for title, text in passages]
     while passages:
-        room = budget - _token_count(tokenizer, open_prompt("", [(title, "") for title, _ in passages]))
+        room = budget - _token_count(tokenizer, open_prompt("", [(title, "") for title, _ in passages], prefix))
         counts = sorted(_token_count(tokenizer, text) for _, text in passages)
         if room >= LEAST_PASSAGE * len(passages):
             limit = counts[-1]
@@ -214,13 +238,14 @@ def text_ids(tokenizer, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
 
-def encode_answer(tokenizer, content: str) -> list[int]:
+def encode_answer(tokenizer, content: str, prefix: str = PREFIX) -> list[int]:
     """Encode a target text and its end-of-turn token, not truncated.
 
     The target has the tokens that it has after the template: SentencePiece (Llama 2, so TinyLlama) puts a space before a
     text that stands alone, and an answer after `<|assistant|>` and a line break has none.
     """
-    return [*_ids_after(tokenizer, _answer_start(tokenizer), build_target(content)), end_of_turn_id(tokenizer)]
+    target = build_target(content, prefix)
+    return [*_ids_after(tokenizer, _answer_start(tokenizer), target), end_of_turn_id(tokenizer)]
 
 
 @functools.lru_cache(maxsize=8)
@@ -289,7 +314,12 @@ def truncate_title(tokenizer, title: str) -> str:
 
 
 def encode_rows(
-    tokenizer, rows, train_config, few_shot: Turns = (), passages: Mapping[str, Passages] | None = None
+    tokenizer,
+    rows,
+    train_config,
+    few_shot: Turns = (),
+    passages: Mapping[str, Passages] | None = None,
+    prompt_format: PromptFormat = DEFAULT_FORMAT,
 ) -> list[Example]:
     """Encode all rows of a data set with the settings of `cfg.train`.
 
@@ -299,6 +329,7 @@ def encode_rows(
         train_config: `cfg.train`.
         few_shot: (user, assistant) turns before each prompt.
         passages: {uid: catalog rows in its prompt}.
+        prompt_format: `cfg.prompt_format`.
     """
     settings, passages = encoding_settings(train_config), passages or {}
     return [
@@ -310,6 +341,7 @@ def encode_rows(
             uid=row["uid"],
             few_shot=few_shot,
             passages=passages.get(row["uid"], ()) if passages else (),
+            prompt_format=prompt_format,
             **settings,
         )
         for row in rows

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 
 from ftlib.prompts import encoding
-from ftlib.prompts.templates import Passages, Turns
+from ftlib.prompts.templates import DEFAULT_FORMAT, Passages, PromptFormat, Turns
 from ftlib.runtime.processes import in_processes
 
 ROWS_PER_PROCESS = 250  # starting a process takes as long as encoding some hundred rows with passages
@@ -14,15 +14,22 @@ LEAST_PROCESSES = 4  # with fewer, importing transformers in each takes as long 
 
 
 def encode_on_all_cores(
-    tokenizer, rows, train_config, few_shot: Turns = (), passages: Mapping[str, Passages] | None = None
+    tokenizer,
+    rows,
+    train_config,
+    few_shot: Turns = (),
+    passages: Mapping[str, Passages] | None = None,
+    prompt_format: PromptFormat = DEFAULT_FORMAT,
 ) -> list[encoding.Example]:
     """Encode rows as `encoding.encode_rows` does, in several processes where they save time; its arguments."""
     passages = passages or {}
     items = [(row, passages.get(row["uid"], ())) for row in rows]
-    work = functools.partial(_encode, tokenizer, train_config, few_shot)
+    work = functools.partial(_encode, tokenizer, train_config, few_shot, prompt_format)
     return in_processes(work, items, ROWS_PER_PROCESS, LEAST_PROCESSES)
 
 
-def _encode(tokenizer, train_config, few_shot: Turns, items: list[tuple[dict, Passages]]) -> list[encoding.Example]:
+def _encode(
+    tokenizer, train_config, few_shot: Turns, prompt_format: PromptFormat, items: list[tuple[dict, Passages]]
+) -> list[encoding.Example]:
     rows, passages = [row for row, _ in items], {row["uid"]: each for row, each in items}
-    return encoding.encode_rows(tokenizer, rows, train_config, few_shot, passages)
+    return encoding.encode_rows(tokenizer, rows, train_config, few_shot, passages, prompt_format)

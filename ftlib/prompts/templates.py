@@ -1,4 +1,4 @@
-"""Build the prompt and the target text of a row.
+"""Build the prompt and the target text of a row, in the format that the settings `prompt.template` and `prompt.prefix` define.
 
 Models are trained on these texts: changing a single byte of a question or a template invalidates their results.
 """
@@ -6,9 +6,28 @@ Models are trained on these texts: changing a single byte of a question or a tem
 from __future__ import annotations
 
 import hashlib
+import string
 from collections.abc import Sequence
+from typing import NamedTuple
 
+# The reference's, byte for byte.
+TEMPLATE = "Based on the product title below, answer the question.\nQuestion: {question}\nTitle: {title}"
 PREFIX = "Description: "
+
+
+class PromptFormat(NamedTuple):
+    """The format of prompts and targets.
+
+    Attributes:
+        template: of the user message, with the fields {title} and {question}.
+        prefix: of the target text; it may be empty.
+    """
+
+    template: str = TEMPLATE
+    prefix: str = PREFIX
+
+
+DEFAULT_FORMAT = PromptFormat()
 
 
 # The first is the reference's, byte for byte; the others are for training on more than one wording.
@@ -55,27 +74,48 @@ def question_for(uid: str, seed: int, names: list[str]) -> str:
     return questions[int.from_bytes(digest, "little") % len(questions)]
 
 
-def build_prompt(title: str, question: str = QUESTIONS["reference"]) -> str:
-    """Build the user message; with the default question the reference's, byte for byte."""
-    return f"Based on the product title below, answer the question.\nQuestion: {question}\nTitle: {title}"
+def template_problem(template: str) -> str | None:
+    """Return what is wrong with a template, None if nothing is. Braces that are no field are written twice."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        return f"{error}; a brace that is no field is written twice: {{{{ or }}}}"
+    fields = [name for _, name, _, _ in parts if name is not None]
+    unknown = [name for name in fields if name not in ("title", "question")]
+    if unknown:
+        return f"{{{unknown[0]}}} is no field; allowed are {{title}} and {{question}}; other braces are written twice"
+    if any(spec or conversion for _, name, spec, conversion in parts if name is not None):
+        return "a field is written {title} or {question}, without : or ! in it"
+    if "title" not in fields:
+        return "{title} is missing, so every row would have the same prompt"
+    if "\\n" in template:
+        return (
+            "it has a backslash and n; for a line end put the value in double quotes, 'prompt.template=\"... \\n ...\"'"
+        )
+    return None
 
 
-def open_prompt(prompt: str, passages: Passages) -> str:
+def build_prompt(title: str, question: str = QUESTIONS["reference"], template: str = TEMPLATE) -> str:
+    """Build the user message; with the default question and template the reference's, byte for byte."""
+    return template.format(title=title, question=question)
+
+
+def open_prompt(prompt: str, passages: Passages, prefix: str = PREFIX) -> str:
     """Build a prompt with retrieval: the passages before it; unchanged if there are none.
 
     `encoding.context_prompt` truncates the passages to a number of tokens first.
     """
     if not passages:
         return prompt
-    entries = "\n".join(f"Title: {title}\n{build_target(' '.join(text.split()))}" for title, text in passages)
+    entries = "\n".join(f"Title: {title}\n{build_target(' '.join(text.split()), prefix)}" for title, text in passages)
     return f"These entries of the catalogue may help:\n{entries}\n\n{prompt}"
 
 
-def build_target(content: str) -> str:
-    """Build the target text: PREFIX and the description."""
-    return PREFIX + content
+def build_target(content: str, prefix: str = PREFIX) -> str:
+    """Build the target text: the prefix and the description."""
+    return prefix + content
 
 
-def strip_prefix(text: str) -> str:
-    """Remove a leading "Description:" (case-sensitive) and the white space around it."""
-    return text.strip().removeprefix(PREFIX.strip()).lstrip()
+def strip_prefix(text: str, prefix: str = PREFIX) -> str:
+    """Remove a leading prefix (case-sensitive) and the white space around it."""
+    return text.strip().removeprefix(prefix.strip()).lstrip()

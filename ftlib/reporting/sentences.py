@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ftlib.evaluation.significance import seed_range
+from ftlib.prompts.templates import PREFIX
 from ftlib.reporting.tables import number, precise_interval, with_seeds
 
 NEARLY_ALL = 0.95  # share of references that fit in max_new_tokens, from which on `stops` is informative
@@ -20,8 +21,10 @@ def findings(metrics: dict) -> list[str]:
         nll, rouge = change["nll"], change["rougeL"]
         figures = with_seeds(nll, seed_range(metrics[split], "nll", "tuned", "base"))
         sentences.append(f"{where}: the references' NLL per token {_verdict(nll, n)} ({figures} nats).")
-        base, tuned = systems["base"]["format"]["mean"], systems["tuned"]["format"]["mean"]
-        sentences.append(f'{where}: {base:.0%} of the answers began with "Description:" before, {tuned:.0%} after.')
+        if "format" in systems["base"]:  # without a prefix there is none
+            base, tuned = systems["base"]["format"]["mean"], systems["tuned"]["format"]["mean"]
+            prefix = metrics.get("settings", {}).get("prefix", PREFIX).strip()
+            sentences.append(f'{where}: {base:.0%} of the answers began with "{prefix}" before, {tuned:.0%} after.')
         figures = with_seeds(rouge, seed_range(metrics[split], "rougeL", "tuned", "base"))
         sentences.append(f"{where}: ROUGE-L {_verdict(rouge, n)} ({figures}).")
         if rouge["ci95"][0] <= 0:

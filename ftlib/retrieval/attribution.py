@@ -22,7 +22,7 @@ from nltk.stem.porter import PorterStemmer
 
 from ftlib.data.lexical import FUNCTION_WORDS, given_numbers, numbers, unsupported, words
 from ftlib.data.text import sentences
-from ftlib.prompts.templates import strip_prefix
+from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.retrieval.bm25_index import Source
 
 OVERLAP = 0.3  # least share of a sentence's content words that a source must contain
@@ -95,22 +95,22 @@ def supports(title: str, content: str, sentence: str, overlap: float = OVERLAP) 
     return not new_words or len(new_words & evidence.words) + facts >= overlap * (len(new_words) + facts)
 
 
-def mark(answer: str, sources: Sequence[Source]) -> list[Marked]:
-    """Split an answer into sentences and attribute each to the first source that supports it."""
+def mark(answer: str, sources: Sequence[Source], prefix: str = PREFIX) -> list[Marked]:
+    """Split an answer into sentences and attribute each to the first source that supports it. prefix: `prompt.prefix`."""
     marked = []
-    for sentence in sentences(strip_prefix(answer)):
+    for sentence in sentences(strip_prefix(answer, prefix)):
         uid = next((source.uid for source in sources if supports(source.title, source.content, sentence)), None)
         marked.append(Marked(sentence, uid))
     return marked
 
 
-def supporting_sentences(answers: Iterable[str], sources: Sequence[Source]) -> list[Source]:
+def supporting_sentences(answers: Iterable[str], sources: Sequence[Source], prefix: str = PREFIX) -> list[Source]:
     """Return the sources with their `sentences` set to those that support the answers.
 
     For each supported sentence of an answer, that is the sentence of the source that shares most words with it. A source that
     supports no sentence is returned unchanged.
     """
-    marked = [sentence for answer in answers for sentence in mark(answer, sources)]
+    marked = [sentence for answer in answers for sentence in mark(answer, sources, prefix)]
     results = []
     for source in sources:
         candidates = sentences(source.content)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ftlib.runtime import hardware
+from ftlib.runtime import environment, hardware
 from ftlib.runtime.errors import FtlibError
 
 PIECE, READ = 2**26, 2**20  # bytes hashed by one task, bytes per read
@@ -46,6 +46,18 @@ def home_path(text: str, setting: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise FtlibError(f"{setting} = {text}: ~ has no home folder on this machine; write the absolute path") from None
+
+
+def cache_dir() -> Path:
+    """Return the cache folder: FTLIB_CACHE, else `ftlib` in the user's cache, else in the runs folder."""
+    if os.environ.get("FTLIB_CACHE"):
+        return home_path(os.environ["FTLIB_CACHE"], "FTLIB_CACHE")
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "ftlib"
+    home = environment.home()
+    if home and environment.writable(home / ".cache" / "ftlib"):
+        return home / ".cache" / "ftlib"
+    return runs_root() / environment.HOMELESS / "ftlib"
 
 
 @contextlib.contextmanager

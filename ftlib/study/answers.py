@@ -133,7 +133,7 @@ class Work:
         everything = {"train_size": rows, "test_size": 1, "validation_size": 1}
         if job.cfg.data.split == "near":  # near-duplicates of the held-out rows are removed afterwards
             everything |= {"split": "group"}
-        return Config.load(job.cfg.profile, inherited={"data": job.cfg.to_dict()["data"] | everything}, env={})
+        return Config.load(job.cfg.profile, inherited=_data_sections(job.cfg, everything), env={})
 
     def _prepared(self, cfg: Config) -> Run:
         key = fingerprint([cfg.data.path, _data_settings(cfg)])  # the content of the file is checked by `ensure`
@@ -147,7 +147,7 @@ class Work:
         from datasets import DatasetDict, disable_progress_bars
 
         disable_progress_bars()
-        config = {"data": job.cfg.to_dict()["data"]}
+        config = _data_sections(job.cfg)
         if stage.stale_reason(StageKey(key, config, {})) is None:
             return
         with stage.lock(), stage.writing(StageKey(key, config, {}), job.cfg.profile) as result:
@@ -191,7 +191,7 @@ class Work:
         taken = {(row["title"], row["content"]) for split in used.values() for row in split}
         rows_in = self.own_data.stage("dataset").manifest()["rows_in"]
         sizes = {"train_size": rows_in, "test_size": 1, "validation_size": 1, "split": "group"}
-        everything = Config.load(self.cfg.profile, inherited={"data": self.cfg.to_dict()["data"] | sizes}, env={})
+        everything = Config.load(self.cfg.profile, inherited=_data_sections(self.cfg, sizes), env={})
         splits = stages.load_dataset(self._prepared(everything))
         rows = [row for name in ("train", "validation", "test") for row in splits[name]]
         return unused_rows(rows, taken, near=self.cfg.data.split == "near")
@@ -211,7 +211,8 @@ class Work:
         if names is None:
             return rows
         return {
-            split: [reworded(row, job.cfg.data.seed, names) for row in split_rows] for split, split_rows in rows.items()
+            split: [reworded(row, job.cfg.data.seed, names, job.cfg.prompt.template) for row in split_rows]
+            for split, split_rows in rows.items()
         }
 
     def _check_seen(self, job: Job, trained: Collection[str] | None = None) -> None:
@@ -408,9 +409,15 @@ def tuned_systems(cfg: Config) -> tuple[str, ...]:
     return tuple(system for system in answering(cfg) if system not in untuned(cfg))
 
 
+def _data_sections(cfg: Config, changes: dict | None = None) -> dict:
+    """Return the sections of a configuration that determine a data set. changes: of settings of `data`."""
+    sections = {name: cfg.to_dict()[name] for name in stages.SECTIONS["dataset"]}
+    return sections | {"data": sections["data"] | (changes or {})}
+
+
 def _data_settings(cfg: Config) -> dict:
     """Return the settings that determine a data set, apart from the file."""
-    flat = effective(flatten(cfg.to_dict()["data"], "data."))
+    flat = effective(flatten(_data_sections(cfg)))
     return {key.removeprefix("data."): value for key, value in flat.items() if key != "data.path"}
 
 

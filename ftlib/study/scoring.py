@@ -61,7 +61,7 @@ class Scorer:
     """Scores the jobs of a study. What jobs share (base, baselines, the index of training texts) is computed once."""
 
     def __init__(self, work: Work):
-        self.work, self.cosine = work, embedding_similarity.cosine()
+        self.work, self.cosine = work, embedding_similarity.cosine(work.cfg.prompt.prefix)
         # Each by what it depends on: answers and references by the base's key, texts by the training data.
         self._base_answers: dict[str, dict] = {}
         self._base_references: dict[str, dict] = {}
@@ -124,13 +124,15 @@ class Scorer:
         }
         text_rows = rows[: job.study.text_rows]
         ends = [end for _, end in properties[: len(text_rows)]]
-        references = reference_rows(text_rows, ends, self._copied(job), self.work.passages(job))
+        references = reference_rows(text_rows, ends, self._copied(job), self.work.passages(job), job.cfg.prompt.prefix)
         uids = hashed([row["uid"] for row in rows])
         return RowValues(uids, values, likelihoods, {name: np.asarray(column) for name, column in references.items()})
 
     def _values(self, job: Job, generated: list[dict], system: str, records: list[Record]) -> dict[str, list[float]]:
         passages = of_system(system, self.work.passages(job))
-        return row_values(generated, records[: len(generated)], self._copied(job), self.cosine, passages)
+        return row_values(
+            generated, records[: len(generated)], self._copied(job), self.cosine, passages, job.cfg.prompt.prefix
+        )
 
     def _retention(self, job: Job) -> RowValues | None:
         """Return nats and bytes of the windows of the general text as likelihoods; None if they were not recorded."""
@@ -162,7 +164,7 @@ class Scorer:
     def _copied(self, job: Job) -> CopiedRun:
         key = self._data_key(job)
         if key not in self._copied_runs:
-            self._copied_runs[key] = CopiedRun(list(self.work.dataset(job)["train"]["content"]))
+            self._copied_runs[key] = CopiedRun(list(self.work.dataset(job)["train"]["content"]), job.cfg.prompt.prefix)
         return self._copied_runs[key]
 
     def _data_key(self, job: Job) -> str:

@@ -11,7 +11,7 @@ from ftlib.config.settings import Config
 from ftlib.data.cleaning import clean_text, normalize, steps_of
 from ftlib.data.near_duplicates import compare, is_near, near_groups
 from ftlib.data.raw_reader import Row
-from ftlib.prompts.templates import build_prompt, question_for
+from ftlib.prompts.templates import TEMPLATE, build_prompt, question_for
 
 BATCH = 10_000  # rows that are compared with the held-out rows together
 
@@ -72,7 +72,7 @@ def _columns(rows: list[dict[str, str]]) -> dict[str, list[str]]:
     return {column: [row[column] for row in rows] for column in ("title", "content")}
 
 
-def reworded(row: dict, seed: int, names: list[str]) -> dict:
-    """Return the row with a question drawn from `names` (see `templates.question_for`)."""
+def reworded(row: dict, seed: int, names: list[str], template: str = TEMPLATE) -> dict:
+    """Return the row with a question drawn from `names` (see `templates.question_for`). template: `prompt.template`."""
     question = question_for(row["uid"], seed, names)
-    return row | {"question": question, "input_text": build_prompt(row["title"], question)}
+    return row | {"question": question, "input_text": build_prompt(row["title"], question, template)}

@@ -208,8 +208,9 @@ def encode_splits(
 ) -> tuple[Flat, list[Example]]:
     """Encode the training rows as configured, and the validation rows with the labels by which every recipe is measured."""
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
-    examples = encoded(tokenizer, dataset["train"], cfg.train, cache_folder, passages)
-    return examples, list(encoded(tokenizer, held_out, cfg.train.as_measured(), cache_folder, passages))
+    examples = encoded(tokenizer, dataset["train"], cfg.train, cache_folder, passages, cfg.prompt_format)
+    measured = encoded(tokenizer, held_out, cfg.train.as_measured(), cache_folder, passages, cfg.prompt_format)
+    return examples, list(measured)
 
 
 def train(

@@ -13,31 +13,42 @@ from pathlib import Path
 from ftlib.prompts import encoding, templates
 from ftlib.prompts.packing import Flat, to_flat
 from ftlib.prompts.parallel_encoding import encode_on_all_cores
-from ftlib.prompts.templates import Passages
+from ftlib.prompts.templates import DEFAULT_FORMAT, Passages, PromptFormat
 from ftlib.runtime import distributed
 from ftlib.runtime.files import build_once, file_fingerprint, fingerprint
 
 
 def encoded(
-    tokenizer, rows, train_config, cache_folder: Path | None, passages: Mapping[str, Passages] | None = None
+    tokenizer,
+    rows,
+    train_config,
+    cache_folder: Path | None,
+    passages: Mapping[str, Passages] | None = None,
+    prompt_format: PromptFormat = DEFAULT_FORMAT,
 ) -> Flat:
     """Encode rows as `train_config` says, or read them from the cache in `cache_folder` (None: no cache). Rank 0 encodes.
 
-    passages: {uid: catalog rows in its prompt}.
+    passages: {uid: catalog rows in its prompt}. prompt_format: `cfg.prompt_format`.
     """
-    key = key_of(tokenizer, rows, train_config, passages) if cache_folder else None
+    key = key_of(tokenizer, rows, train_config, passages, prompt_format) if cache_folder else None
     if key is None:
-        return to_flat(encode_on_all_cores(tokenizer, rows, train_config, passages=passages))
+        return to_flat(encode_on_all_cores(tokenizer, rows, train_config, (), passages, prompt_format))
     folder = cache_folder / key
     if distributed.first():
         with build_once(folder) as partial:
             if partial:
-                save(encode_on_all_cores(tokenizer, rows, train_config, passages=passages), partial)
+                save(encode_on_all_cores(tokenizer, rows, train_config, (), passages, prompt_format), partial)
     distributed.wait()
     return load(folder)
 
 
-def key_of(tokenizer, rows, train_config, passages: Mapping[str, Passages] | None = None) -> str | None:
+def key_of(
+    tokenizer,
+    rows,
+    train_config,
+    passages: Mapping[str, Passages] | None = None,
+    prompt_format: PromptFormat = DEFAULT_FORMAT,
+) -> str | None:
     """Return a fingerprint of everything that determines ids and labels; None for a tokenizer or rows without one."""
     import tokenizers
     import transformers
@@ -56,6 +67,7 @@ def key_of(tokenizer, rows, train_config, passages: Mapping[str, Passages] | Non
             "passages": fingerprint({uid: passages[uid] for uid in rows["uid"] if uid in passages})
             if passages
             else None,
+            "prompt": prompt_format,
             "code": [file_fingerprint(Path(module.__file__)) for module in (encoding, templates)],
             "versions": [transformers.__version__, tokenizers.__version__],
         }

@@ -237,7 +237,7 @@ def test_too_many_malformed_lines(prepared, products):
         ([], "the file is empty"),
         (
             [{"uid": "a", "name": "Lamp", "description": "Its columns have other names."}] * 9,
-            "fields uid, name, description; title and content are missing: rename them",
+            "columns are uid, name, description; .*--set data.columns.title=name --set data.columns.content=description",
         ),
         ([{"uid": "a", "title": "Lamp", "content": "The only product in this file."}], "1 different product"),
     ],

@@ -2,6 +2,8 @@
 
 import bz2
 import collections
+import csv
+import functools
 import gzip
 import io
 import json
@@ -17,6 +19,7 @@ import pandas
 import pytest
 
 from ftlib.cli.entry import main
+from ftlib.data.columns import OURS, Columns
 from ftlib.data.content_kinds import KINDS, Kind
 from ftlib.data.dataset import SPLITS, prepare
 from ftlib.data.file_formats import identify
@@ -72,6 +75,12 @@ def patched_end(data: bytes) -> bytes:
     """A zip file whose last record says that it is the third of several disks."""
     at = data.rindex(b"PK\x05\x06")
     return data[: at + 4] + struct.pack("<H", 2) + data[at + 6 :]
+
+
+def parquet() -> bytes:
+    buffer = io.BytesIO()
+    pandas.DataFrame(ROWS).to_parquet(buffer)
+    return buffer.getvalue()
 
 
 READ = {
@@ -168,6 +177,8 @@ REFUSED = {
     "the end of a zip": ("t.zip", b"PK\x03\x04" + bytes(90), "not a complete zip file"),
     "a few bytes of a tar.gz": ("t.tar.gz", gzip.compress(tarred(("trn.json", BYTES)))[:300],
         "stops in the middle.*download it again"),
+    "half a Parquet file": ("t.parquet", parquet()[:400], "a Parquet file that is damaged .*download it again"),
+    "an array of lists": ("trn.json", json.dumps([["Cup", "A cup."]] * 9), "one JSON array whose elements are no objects"),
     "five zips": ("t.zip", zipped(("1.zip", zipped(("2.zip", zipped(("3.zip", zipped(("4.zip",
         zipped(("trn.json", BYTES)))))))))),
                   "archives within archives"),
@@ -222,19 +233,122 @@ def frame() -> pandas.DataFrame:
     return pandas.DataFrame(ROWS)
 
 
-ADVISED = {  # what people save with pandas or json; the message's own line of pandas must turn it into rows
+TABLES = {  # what people save with pandas or json, and is read as it is
     "csv": lambda path: frame().to_csv(path, index=False),
     "csv with an index": lambda path: frame().to_csv(path),
     "semicolons": lambda path: frame().to_csv(path, sep=";", index=False),
     "tsv": lambda path: frame().to_csv(path, sep="\t", index=False),
+    "csv with quotes everywhere": lambda path: frame().to_csv(path, index=False, quoting=csv.QUOTE_ALL),
+    "csv by Excel": lambda path: frame().to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\r\n"),
     "array": lambda path: frame().to_json(path, orient="records"),
     "indented array": lambda path: path.write_text(json.dumps(ROWS, indent=2)),
+    "array with a mark": lambda path: path.write_text("\ufeff " + json.dumps(ROWS)),
+    "parquet": lambda path: frame().to_parquet(path),
+}
+PACKING = {
+    "plain": lambda data: data,
+    "gzip": gzip.compress,
+    "zip": lambda data: zipped(("t.csv", data), compression=zipfile.ZIP_DEFLATED),
+}
+
+
+def of(path, columns=OURS) -> list[dict]:
+    """The rows of a file; none of its lines is malformed."""
+    malformed = Malformed()
+    check_file(path, columns=columns)
+    found = [
+        {name: getattr(row, name) for name in ("uid", "title", "content")}
+        for row in read_rows(path, malformed, columns)
+    ]
+    assert not malformed.kinds
+    return found
+
+
+@pytest.mark.parametrize("packing", PACKING)
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_and_arrays_are_read(tmp_path, kind, packing):
+    """Who has a spreadsheet had to learn pandas first, and lost the zeros at the beginning of a uid."""
+    path = tmp_path / "table"
+    TABLES[kind](path)
+    path.write_bytes(PACKING[packing](path.read_bytes()))
+    assert of(path) == ROWS and identify(path).packed
+
+
+@pytest.mark.parametrize("kind", ["array", "csv", "parquet"])
+def test_both_passes_read_a_table(settings, tmp_path, kind):
+    """The second pass finds rows by their offset in the converted lines, which must be those of the first."""
+    TABLES[kind](tmp_path / "table")
+    made = prepare(settings(**{"data.path": str(tmp_path / "table")}, **SIZES), tmp_path / "dataset")
+    assert made["kept"] == len(ROWS) and sum(made["splits"].values()) == 16
+
+
+OTHER = {"uid": "id", "title": "question", "content": "answer"}
+
+
+@pytest.mark.parametrize("kind", ["json lines", "array", "csv", "parquet"])
+def test_columns_may_have_other_names(settings, tmp_path, kind):
+    """A data set of questions and answers had to be rewritten before anything could be tried."""
+    path, table = tmp_path / "table", frame().rename(columns=OTHER).assign(title="not this one")
+    save = {
+        "csv": table.to_csv,
+        "parquet": table.to_parquet,
+        "json lines": functools.partial(table.to_json, lines=True, orient="records"),
+    }
+    save.get(kind, functools.partial(table.to_json, orient="records"))(path)
+    assert of(path, Columns(**OTHER)) == ROWS
+    names = {f"data.columns.{column}": name for column, name in OTHER.items()}
+    made = prepare(settings(**{"data.path": str(path)}, **names, **SIZES), tmp_path / "dataset")
+    assert made["kept"] == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "options"),
+    [
+        (["id", "question", "answer"], {}, "--set data.columns.title=question --set data.columns.content=answer"),
+        (["Pergunta", "Resposta curta"], {}, "--set data.columns.title=Pergunta --set 'data.columns.content=Resposta curta'"),
+        (["title", "body"], {}, "data.columns.content = 'content' is not among them: use --set data.columns.content=body"),
+        (["x", "y"], {}, "--set data.columns.title=NAME --set data.columns.content=NAME"),
+        (["title", "content"], {"uid": "asin"}, "data.columns.uid = 'asin' is not among them: use --set data.columns.uid=uid"),
+    ],
+)  # fmt: skip
+def test_columns_that_are_not_there_are_answered_with_the_command(tmp_path, names, columns, options):
+    """A traceback, or no word on which names the file has, sends the reader to a text editor with a file of gigabytes."""
+    path = tmp_path / "rows.csv"
+    pandas.DataFrame([[f"a{i}"] * len(names) for i in range(5)], columns=names).to_csv(path, index=False)
+    with pytest.raises(DataError) as error:
+        check_file(path, columns=Columns(**columns))
+    assert f"its columns are {', '.join(names)}; " in str(error.value) and str(error.value).endswith(options)
+
+
+def test_a_broken_record_is_counted_and_the_next_one_is_read(tmp_path):
+    """One cell in Latin-1, or one record without a column, must not cost the rest of the table."""
+    path, malformed = tmp_path / "rows.csv", Malformed()
+    records = [b"1;L\xe2mpada;x", b"2;Copo;x;;", b"3;Copo", b'4;"a"b;x', b"", b"5;Copo;x"]
+    path.write_bytes(b"\n".join([b"uid;title;content", *records]))
+    assert [row.uid for row in read_rows(path, malformed)] == ["2", "5"]
+    assert {kind: entry["first_lines"] for kind, entry in malformed.kinds.items()} == {
+        "bad_utf8": [1],
+        "wrong_types": [3, 4],
+    }
+    assert (
+        malformed.why["wrong_types"] == "a record of 2 instead of 3 columns" and "LATIN1" in malformed.why["bad_utf8"]
+    )
+
+
+def test_an_element_that_is_no_object_is_counted(tmp_path):
+    """A number among the rows of an array ended the whole file with a traceback."""
+    path, malformed = tmp_path / "rows.json", Malformed()
+    path.write_text(json.dumps([ROWS[0], 7, ROWS[1] | {"uid": 12345678901234567890123, "price": 1.5}, None]))
+    assert [row.uid for row in read_rows(path, malformed)] == ["000", str(12345678901234567890123)]
+    assert malformed.kinds["wrong_types"]["first_lines"] == [2, 4]
+
+
+ADVISED = {  # the message's own line of pandas must turn these into rows
     "columns": lambda path: frame().to_json(path),
     "columns by uid": lambda path: frame().set_index("uid", drop=False).to_json(path),
     "index": lambda path: frame().to_json(path, orient="index"),
     "split": lambda path: frame().to_json(path, orient="split"),
     "table": lambda path: frame().to_json(path, orient="table", index=False),
-    "parquet": lambda path: frame().to_parquet(path),
     "nan": lambda path: path.write_text("".join(json.dumps(row | {"price": float("nan")}) + "\n" for row in ROWS)),
 }
 
@@ -249,22 +363,7 @@ def test_the_advised_line_of_pandas_works(tmp_path, kind, monkeypatch):
         check_file(path)
     advice = re.search(r"(pandas\.read.*lines=True\))", str(error.value))[1]
     eval(advice, {"pandas": pandas, "PATH": str(path)})  # noqa: S307 (our own message)
-    check_file(tmp_path / "rows.jsonl")
-    found = [(row.uid, row.title, row.content) for row in read_rows(tmp_path / "rows.jsonl", Malformed())]
-    assert found == [(row["uid"], row["title"], row["content"]) for row in ROWS]
-
-
-def test_the_advised_new_names_work(tmp_path, monkeypatch):
-    """The message about other field names says how to rename them."""
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "trn.json"
-    pandas.DataFrame(ROWS).rename(columns={"title": "OLD", "content": "OTHER"}).to_json(
-        path, orient="records", lines=True
-    )
-    with pytest.raises(DataError, match="fields uid, OLD, OTHER; title and content are missing") as error:
-        check_file(path)
-    eval(re.search(r"(pandas\.read.*lines=True\))", str(error.value))[1], {"pandas": pandas, "PATH": str(path)})  # noqa: S307
-    assert len(list(read_rows(tmp_path / "rows.jsonl", Malformed()))) == len(ROWS)
+    assert of(tmp_path / "rows.jsonl") == ROWS
 
 
 def test_python_dicts_are_named(tmp_path):
@@ -277,13 +376,15 @@ def test_python_dicts_are_named(tmp_path):
 
 def test_a_reader_can_be_plugged_in(tmp_path, monkeypatch):
     """A kind that is refused today is read tomorrow without a change of the passes over the file."""
-    path = tmp_path / "trn.csv"
-    pandas.DataFrame(ROWS).to_csv(path, index=False)
+    path = tmp_path / "trn.xml"
+    frame().to_xml(path, index=False, parser="etree")
 
     def read(stream):
-        return io.BytesIO(pandas.read_csv(stream, dtype=str).to_json(orient="records", lines=True).encode())
+        return io.BytesIO(
+            pandas.read_xml(stream, parser="etree", dtype=str).to_json(orient="records", lines=True).encode()
+        )
 
-    kinds = [Kind(kind.name, kind.describe, read) if kind.name == "table" else kind for kind in KINDS]
+    kinds = [Kind(kind.name, kind.describe, read) if kind.name == "xml" else kind for kind in KINDS]
     monkeypatch.setattr("ftlib.data.file_formats.KINDS", kinds)
     assert [row.uid for row in read_rows(path, Malformed())] == [row["uid"] for row in ROWS] and identify(path).packed
 
@@ -321,6 +422,11 @@ DAMAGED = {  # (name, content, what the message says)
     "zip bit": ("t.zip", zipped(("trn.json", BYTES)).replace(b"Lamp number L7", b"Damp number L7"), "checksum differs"),
     "tar cut": ("t.tar", tarred(("trn.json", BYTES))[:2000], "stops in the middle after"),
     "tar.gz cut": ("t.tar.gz", gzip.compress(tarred(("trn.json", BYTES * 9)), 0)[:25000], "stops in the middle after"),
+    "array cut": ("trn.json", json.dumps(ROWS)[:-50].encode(), "stops in the middle after 39 rows .the JSON array"),
+    "array with an error": ("trn.json", json.dumps(ROWS).replace("L5", '"').encode(), "stops in the middle after 5 rows"),
+    "packed array cut": ("trn.json.gz", gzip.compress(json.dumps(ROWS).encode())[:-30], "stops in the middle after [0-9]+ rows"),
+    "table cut": ("t.csv", frame().to_csv(index=False).encode()[:-10], "stops in the middle after 39 rows"),
+    "packed table cut": ("t.csv.gz", gzip.compress(frame().to_csv(index=False).encode())[:-30], "stops in the middle"),
     "zeros at the end": ("trn.json", BYTES + bytes(3000), "ends in zero bytes, so its download did not finish"),
 }  # fmt: skip
 

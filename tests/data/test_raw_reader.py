@@ -120,18 +120,11 @@ def test_white_space_between_lines(read):
     )
 
 
-def test_json_array(write_rows):
-    """Without it a pretty-printed array is reported as a thousand broken lines in place of one sentence."""
-    with pytest.raises(DataError, match="one JSON array.*one JSON object a line"):
-        list(read_rows(write_rows([b" [" + LINE, b"]"]), Malformed()))
-
-
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("nowhere.json", None, "does not exist.*--data sample"),
         ("folder", "folder", "is a folder: there is no data file in it"),
-        ("rows.csv", b"uid,title\n1,Lamp\n", "is CSV with the columns uid, title; .*lines=True"),
         ("half.zip", b"PK\x03\x04 half", "not a complete zip file.*download it again"),
         ("other.zip", "zip", r"holds no trn\.json\.gz; it holds tst\.json\.gz"),
     ],

@@ -38,4 +38,4 @@ def test_the_data_set_is_the_same_everywhere(profile, split):
 def test_near_is_the_default_and_the_reference_splits_at_random():
     """The golden values above would be those of a split that nobody uses."""
     splits = {profile: Config.load(profile, env={}).data.split for profile in PROFILES}
-    assert splits == dict.fromkeys(PROFILES, "near") | {"seed": "random"}
+    assert splits == dict.fromkeys(PROFILES, "near") | {"seed": "random", "qa": "group"}

@@ -406,8 +406,8 @@ def test_stage_command_goes_on_with_what_was_prepared(tmp_path, settings, built)
     run = Run(tmp_path / "run")
     build(run, settings(**{"data.seed": 7, "train.seed": 9}), built, "adapter")
     recorded = stages.recorded_settings(run, "adapter")
-    assert recorded.keys() == {"data"} and recorded["data"]["seed"] == 7
-    assert stages.recorded_settings(run, "merged").keys() == {"data", "model", "lora", "train"}
+    assert recorded.keys() == {"data", "prompt"} and recorded["data"]["seed"] == 7
+    assert stages.recorded_settings(run, "merged").keys() == {"data", "prompt", "model", "lora", "train"}
     assert stages.recorded_settings(run, "dataset") == {}
     assert build(run, Config.load("smoke", inherited=recorded, env={}), built, "adapter") == [
         "adapter"
