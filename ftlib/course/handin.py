@@ -147,7 +147,7 @@ def _data(run: Run, words: dict) -> dict:
             rows_in=f"{funnel['rows_in']:,}",
             kept=f"{funnel['kept']:,}",
         ),
-        "split_text": words["split"][config["split"]].format(groups=f"{funnel['groups']:,}"),
+        "split_text": words["split"][funnel.get("split", config["split"])].format(groups=f"{funnel['groups']:,}"),
         "funnel": [(name, f"{count:,}".replace("-", "\u2212")) for name, count in rows],
         "cleaned": words["cleaned"].format(steps=cleaned) if cleaned else "",
         "prompt_text": words["prompt_text"].format(loss_on=words[loss_on]),

@@ -193,6 +193,7 @@ def prepare(cfg: Config, folder: Path) -> dict:
         "dropped": funnel.dropped,
         "cleaned": funnel.cleaned,
         "kept": count,
+        "split": choice.split,
         "groups": choice.groups,
         "near_duplicates": {"groups": choice.near_groups, "rows": choice.near_rows},
         "splits": sizes,

@@ -30,6 +30,7 @@ class Choice(NamedTuple):
         held_out_groups: rows left out because a row of validation or test is in their group.
         near_groups: groups that near-duplicates joined.
         near_rows: rows of these groups.
+        split: how the rows were grouped; `group` where `near` was the default and leaves too few groups.
     """
 
     splits: dict[str, list[int]]
@@ -37,6 +38,7 @@ class Choice(NamedTuple):
     held_out_groups: int
     near_groups: int = 0
     near_rows: int = 0
+    split: str = "near"
 
 
 def group_rows(kept: KeptRows) -> np.ndarray:
@@ -104,11 +106,11 @@ def choose(cfg: Config, kept: KeptRows, read: Callable[[np.ndarray], list[Row]],
         notes: receives a note for each size that is reduced.
 
     Raises:
-        DataError: a size that the user set does not fit.
+        DataError: a size that the user set does not fit, or a split that the user set leaves too few groups.
     """
     exact = np.arange(len(kept)) if cfg.data.split == "random" else group_rows(kept)
     if cfg.data.split != "near":
-        return draw(cfg, kept.order, exact, notes)
+        return draw(cfg, kept.order, exact, notes)._replace(split=cfg.data.split)
     choice = draw(cfg, kept.order, exact, [])  # refuses impossible sizes before any text is read
     count = max(int(MARGIN * sum(cfg.get(f"data.{split}_size") for split in choice.splits)) + SPARE, CANDIDATES)
     while True:
@@ -119,9 +121,16 @@ def choose(cfg: Config, kept: KeptRows, read: Callable[[np.ndarray], list[Row]],
         try:
             drawn = draw(cfg, kept.order[candidates], groups, new_notes)
         except DataError:
-            if complete:
+            if not complete:
+                continue
+            if cfg.set_by_user("data.split"):
                 raise
-            continue
+            found = len(np.unique(groups))
+            notes.append(
+                f"data.split is group instead of near: the rows are near-duplicates of each other and form {found} group(s); "
+                "only equal titles or texts stay together"
+            )
+            return draw(cfg, kept.order, exact, notes)._replace(split="group")
         if complete or not new_notes:  # else a size would be reduced although the file has more rows
             break
     notes += new_notes

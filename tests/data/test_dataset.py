@@ -1,10 +1,12 @@
 """From raw rows to splits: every row is accounted for, nothing leaks, and the choice is the same everywhere."""
 
+import json
 import random
 from types import SimpleNamespace
 
 import pytest
 
+from ftlib.config.settings import Config
 from ftlib.data.cleaning import normalize
 from ftlib.data.dataset import SPLITS, data_path, on_sample, prepare
 from ftlib.data.raw_reader import DataError
@@ -92,7 +94,7 @@ def test_funnel_file(prepared, products):
     stored = read_json(result.folder / "funnel.json")
     assert stored == result.funnel
     assert stored.keys() == {
-        "file", "sample", "rows_in", "malformed", "dropped", "cleaned", "kept", "groups", "near_duplicates", "splits",
+        "file", "sample", "rows_in", "malformed", "dropped", "cleaned", "kept", "split", "groups", "near_duplicates", "splits",
         "left_out", "notes", "chars", "examples", "seconds", "rows_per_s", "peak_mb",
     }  # fmt: skip
     assert stored["splits"] == {"train": 10, "validation": 3, "test": 3} and stored["file"] == "rows.jsonl"
@@ -322,3 +324,18 @@ def test_a_file_that_has_gone_does_not_bring_the_sample_in(settings, write_rows,
     made = ensure("dataset", cfg, run).manifest()
     file.unlink()
     assert ensure("dataset", cfg, run).manifest() == made and made["sample"] is False
+
+
+def test_rows_of_one_template_are_split_by_equal_texts(tmp_path):
+    """A file of 'Item 1' to 'Item 60' was refused, because its rows are near-duplicates of each other."""
+    rows = [
+        {"uid": n, "title": f"Item {n}", "content": f"This is the long text of a very plain item, number {n}."}
+        for n in range(60)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = prepare(Config.load("smoke", **{"data.path": str(path)}), tmp_path / "default")
+    assert report["split"] == "group" and report["groups"] == 60
+    assert any("data.split is group instead of near" in note and "1 group(s)" in note for note in report["notes"])
+    with pytest.raises(DataError, match="1 different product.*--set data.split=group"):
+        prepare(Config.load("smoke", **{"data.path": str(path), "data.split": "near"}), tmp_path / "asked")
