@@ -51,7 +51,8 @@ def without_encoding(tree: ast.AST) -> list[int]:
     found = []
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         named = any(keyword.arg == "encoding" for keyword in call.keywords)
-        modes = [each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+        words = (each for argument in call.args for each in ast.walk(argument))  # also those of "ab" if ... else "wb"
+        modes = [each.value for each in words if isinstance(each, ast.Constant) and isinstance(each.value, str)]
         opens = isinstance(call.func, ast.Name) and call.func.id == "open" and not any("b" in mode for mode in modes)
         method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         reads = method == "read_text" and not call.args
