@@ -220,6 +220,7 @@ def test_no_setting_makes_another_kind_of_file_an_empty_one(tmp_path, kind, caps
         ("trn.json", '{"message": "\x1b[2J"}'),
         ("trn.json", "\x1b[2J sorry\n"),
     ],
+    ids=["members", "member", "field", "column", "message", "text"],  # a zip file holds the time, and so would its id
 )
 def test_a_strangers_names_cannot_control_the_terminal(tmp_path, name, data):
     """A field, column or member name with escape codes would clear the screen, or write a line that ftlib never wrote."""
