@@ -14,12 +14,13 @@ def row_counts(cfg: Config, sizes: Mapping[str, int], unseen: str = "test") -> t
     """Return {'unseen': rows, 'seen': rows} to be asked, and notes on sizes that shrank.
 
     sizes: rows of each split. unseen: the split that the unseen rows come from; a study chooses its recipe on `validation`.
-    Raises ConfigError if the user asked for more rows than a split has.
+    How many rows are `unused` is known only when the data is prepared, so that asking for more of them means all.
+    Raises ConfigError if the user asked for more rows than another split has.
     """
     counts, notes = {}, []
     for name, key, split in (("unseen", "rows", unseen), ("seen", "seen_rows", "train")):
         requested, available = getattr(cfg.evaluation, key), sizes[split]
-        if requested > available and cfg.set_by_user(f"evaluation.{key}"):
+        if requested > available and split != "unused" and cfg.set_by_user(f"evaluation.{key}"):
             raise ConfigError(
                 f"evaluation.{key} = {requested}: allowed is at most {available}, the rows of the {split} split"
             )
