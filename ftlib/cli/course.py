@@ -18,7 +18,8 @@ def add(subparsers) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], help="a setting on top of another profile than cpu"
     )
     record.add_argument("--rebuild", action="store_true", help="ship the adapter that notebook 03 trains")
-    slides = add_command(actions, "slides", "one reveal.js deck a notebook", do_slides)
+    slides = add_command(actions, "slides", "one reveal.js deck a notebook, or the deck of a plan", do_slides)
+    slides.add_argument("--deck", metavar="NAME", help="the plan docs/decks/NAME.yaml, with speaker notes and a PDF")
     slides.add_argument("--out", type=Path, default=Path("slides"), metavar="FOLDER")
     slides.add_argument(
         "--reveal", metavar="PLACE", help="address or folder of reveal.js (default: a pinned version from a CDN)"
@@ -52,9 +53,12 @@ def do_record(args) -> None:
 
 def do_slides(args) -> None:
     """Write the decks."""
+    from ftlib.course.deck import write_deck
     from ftlib.course.site import REVEAL, write_slides
 
-    _print_written(write_slides(args.out, args.reveal or REVEAL), args.out)
+    reveal = args.reveal or REVEAL
+    written = write_deck(args.deck, args.out, reveal) if args.deck else write_slides(args.out, reveal)
+    _print_written(written, args.out)
 
 
 def do_book(args) -> None:

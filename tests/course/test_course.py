@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from ftlib.course import badges, record, site, student
-from ftlib.course.notebook_lint import problems
+from ftlib.course.notebook_lint import WORKED, problems, typed_numbers
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import expected
 from ftlib.reporting import notebook_files
@@ -304,3 +304,30 @@ def test_settings_are_refused_for_the_committed_profile_and_noted_for_others(tre
     record.record([], profile="smoke", settings={"train.max_steps": "3"}, root=tree)
     assert notebook_files.times(tree)["smoke"]["01_page"]["note"] == "train.max_steps=3"
     assert "train.max_steps=3)" in notebook_files.read(page).cells[1].source
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("ROUGE-L is 0.137 here.", "an output"),
+        ("It kept 2,087 rows.", "an output"),
+        ("As 2.1 says, in 2024, with `0.137` and [a paper](https://a.b/0.137).", None),
+        ("## 3.1 A heading of 0.137", None),
+        ("The lookup reaches 0.199.", "results/"),
+        ("A rate of 0.5, two halves, 12 rows.", None),
+        ("<!-- takes: x -->\n\n0.137\n\n<!-- /takes -->", None),
+    ],
+)
+def test_a_measured_number_in_the_text_is_found(tree, page, text, source):
+    """The next recording would contradict a number that was typed."""
+    write_json(tree / "results" / "headline.json", {"unseen": {"rougeL": {"mean": 0.19912}}})
+    notebook = notebook_files.read(page)
+    notebook.cells[2].source = "## 2.1 A section"
+    notebook.cells[3].outputs = [new_output("stream", name="stdout", text="0.137 of 2087 rows")]
+    notebook.cells[4].source = text
+    notebook_files.write(notebook, page)
+    messages = typed_numbers(page, tree)
+    assert [message.partition("is also in ")[2].partition(";")[0] for message in messages] == [source] * bool(source)
+    notebook.cells[4].metadata["tags"] = [WORKED]
+    notebook_files.write(notebook, page)
+    assert typed_numbers(page, tree) == []

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from ftlib.cli.entry import main
-from ftlib.course import handin
+from ftlib.course import handin, printing
 from ftlib.pipeline.stage import Run, StageMissing
 from ftlib.reporting.tables import interval
 from ftlib.runtime.files import read_json
@@ -120,22 +120,22 @@ def test_the_terms_belong_to_the_file(smoke_run, file, words):
 
 def test_without_a_browser_the_page_says_how_to_print(smoke_run, tmp_path, monkeypatch, capsys):
     """The PDF is demanded, and a machine without Chromium must not end with nothing."""
-    monkeypatch.setattr(handin, "find_browser", lambda: None)
+    monkeypatch.setattr(printing, "find_browser", lambda: None)
     command = ["course", "handin", "--video", VIDEO, "--repository", REPOSITORY, "--run", str(smoke_run.path)]
     assert main([*command, "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "no Chromium was found" in said and "FTLIB_CHROMIUM" in said and (tmp_path / "handin.html").exists()
-    monkeypatch.setattr(handin, "find_browser", lambda: sys.executable)  # a browser that fails
-    assert handin.print_pdf(tmp_path / "handin.html") is None and "print it to a PDF" in capsys.readouterr().out
+    monkeypatch.setattr(printing, "find_browser", lambda: sys.executable)  # a browser that fails
+    assert printing.print_pdf(tmp_path / "handin.html") is None and "print it to a PDF" in capsys.readouterr().out
 
 
 @pytest.mark.browser
 @pytest.mark.skipif(
-    not handin.find_browser(), reason="needs a browser: apt-get install chromium, or set FTLIB_CHROMIUM"
+    not printing.find_browser(), reason="needs a browser: apt-get install chromium, or set FTLIB_CHROMIUM"
 )
 def test_a_browser_prints_the_pdf(page, tmp_path):
     """The challenge demands a PDF."""
     path = tmp_path / "handin.html"
     path.write_text(page, encoding="utf-8")
-    pdf = handin.print_pdf(path)
+    pdf = printing.print_pdf(path)
     assert pdf and pdf.read_bytes()[:5] == b"%PDF-" and os.path.getsize(pdf) > 20_000

@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from ftlib.course.notebook_lint import typed_numbers
 from ftlib.reporting import notebook_files
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -173,3 +174,9 @@ def test_every_cell_runs_twice_and_all_of_them_after_a_restart(path, tmp_path, m
         for number, cell in enumerate(book.cells):
             cell["id"] = f"cell-{number}"
         NotebookClient(book, timeout=600, resources={"metadata": {"path": str(FOLDER)}}).execute()
+
+
+@notebooks
+def test_no_measured_number_is_typed(path):
+    """A number that is typed beside the result that it came from is wrong after the next recording."""
+    assert typed_numbers(path) == []

@@ -1,0 +1,149 @@
+"""Render a deck from a plan: which cell of which notebook, under which headline, for how long, with which notes.
+
+A plan is a file `docs/decks/NAME.yaml`. Pictures, tables and printed results come from the recorded notebooks, so a deck
+never shows another number than the course. A result that does not fit on a screen is refused and not truncated.
+`ftlib course slides --deck NAME` writes an HTML page for reveal.js, with speaker notes, and a PDF where a Chromium is found.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from ftlib.course import site
+from ftlib.course.printing import print_pdf
+from ftlib.reporting import notebook_files
+from ftlib.reporting.notebook_files import CourseError
+from ftlib.runtime.files import write_text
+
+FOLDER = "docs/decks"
+LONGEST_LINES, LONGEST_COLUMNS = 24, 110  # a printed result on one screen; longer lines are wrapped
+KEYS = {"headline", "cell", "points", "caption", "seconds", "notes"}
+REQUIRED = {"headline", "seconds", "notes"}
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One slide of a plan: a headline, points or the result of a cell, and what the speaker says.
+
+    Attributes:
+        headline: the sentence that the audience should remember.
+        seconds: how long it is shown.
+        notes: what the speaker says; not shown.
+        cell: id of the notebook cell whose outputs are shown.
+        points: bullets, Markdown.
+        caption: a sentence below the result, Markdown.
+    """
+
+    headline: str
+    seconds: int
+    notes: str
+    cell: str = ""
+    points: tuple[str, ...] = ()
+    caption: str = ""
+
+
+def plan_names(root: Path = notebook_files.ROOT) -> list[str]:
+    """Return the names of the plans in the repository."""
+    return sorted(path.stem for path in (root / FOLDER).glob("*.yaml"))
+
+
+def read_plan(name: str, root: Path = notebook_files.ROOT) -> tuple[str, list[Screen]]:
+    """Return title and slides of a plan.
+
+    Raises:
+        CourseError: there is no such plan, or a slide has an unknown or a missing key.
+    """
+    import yaml
+
+    path = root / FOLDER / f"{name}.yaml"
+    if not path.exists():
+        raise CourseError(f"--deck {name}: no such plan; allowed are {', '.join(plan_names(root)) or 'none'}")
+    plan = yaml.safe_load(path.read_text(encoding="utf-8"))
+    screens = []
+    for number, slide in enumerate(plan["slides"], 1):
+        wrong = [f"unknown: {key}" for key in slide.keys() - KEYS] + [
+            f"missing: {key}" for key in REQUIRED - slide.keys()
+        ]
+        if wrong:
+            raise CourseError(
+                f"{path.name}, slide {number}: {', '.join(sorted(wrong))}; allowed are {', '.join(sorted(KEYS))}"
+            )
+        screens.append(Screen(**slide | {"points": tuple(slide.get("points", ()))}))
+    return plan["title"], screens
+
+
+def shown_cell(notebooks: dict, cell_id: str) -> tuple[object, list]:
+    """Return the notebook of a cell and the cell's outputs, without the source code that it may show.
+
+    Raises:
+        CourseError: no notebook has the cell, it has no recorded outputs, or a printed result does not fit on a screen.
+    """
+    cells = {cell.id: (notebook, cell) for notebook in notebooks.values() for cell in notebook.cells}
+    if cell_id not in cells:
+        close = ", ".join(difflib.get_close_matches(cell_id, cells, 3)) or "none is like it"
+        raise CourseError(f"no notebook has a cell {cell_id}: {close}")
+    notebook, cell = cells[cell_id]
+    outputs = [output for output in cell.get("outputs", []) if not site._is_source(output)]
+    if not outputs:
+        raise CourseError(f"cell {cell_id} has no recorded outputs; run `ftlib course record {cell_id[:2]}`")
+    lines = "".join(output.text for output in outputs if output.output_type == "stream").splitlines()
+    height = sum(-(-max(len(line), 1) // LONGEST_COLUMNS) for line in lines)
+    if height > LONGEST_LINES:
+        raise CourseError(f"cell {cell_id} prints {height} lines; a slide holds {LONGEST_LINES}: choose another cell")
+    return notebook, outputs
+
+
+def write_deck(name: str, folder: Path, reveal: str = site.REVEAL, root: Path = notebook_files.ROOT) -> list[Path]:
+    """Write NAME.html for reveal.js and, where a Chromium is found, NAME.pdf with one slide a page; return their paths.
+
+    Args:
+        name: of the plan.
+        folder: to write to.
+        reveal: address or folder of reveal.js.
+        root: of the repository.
+
+    Raises:
+        CourseError: as `read_plan` and `shown_cell`.
+    """
+    title, screens = read_plan(name, root)
+    notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(root)}
+    slides = [_rendered(notebooks, screen) for screen in screens]
+    recorded = next(iter(notebooks.values()))
+    page, printed = folder / f"{name}.html", folder / f"{name}_printed.html"
+    values = {
+        "title": title,
+        "slides": slides,
+        "reveal": reveal,
+        "style": site._style(),
+        "footer": site.footer(recorded),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(page, site._template("plan_deck.html.jinja").render(printed=False, **values))
+    write_text(printed, site._template("plan_deck.html.jinja").render(printed=True, **values))
+    pdf = print_pdf(printed)
+    printed.unlink()
+    return [page, *([pdf.replace(folder / f"{name}.pdf")] if pdf else [])]
+
+
+def _rendered(notebooks: dict, screen: Screen) -> dict:
+    """Render the parts of a slide as HTML."""
+    notebook, outputs = shown_cell(notebooks, screen.cell) if screen.cell else (next(iter(notebooks.values())), [])
+    points = "\n".join(f"- {point}" for point in screen.points)
+    result = new_code_cell("", outputs=outputs)
+
+    def markdown(text: str) -> str:
+        return site.cells_as_html(notebook, [new_markdown_cell(text)]) if text else ""
+
+    return {
+        "headline": re.sub(r"</?p>", "", markdown(screen.headline)),
+        "points": markdown(points),
+        "result": site._wide_tables(site.cells_as_html(notebook, [result])) if outputs else "",
+        "caption": markdown(screen.caption),
+        "notes": markdown(screen.notes),
+        "seconds": screen.seconds,
+    }

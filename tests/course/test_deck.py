@@ -1,0 +1,83 @@
+"""The deck of a plan: what the plan names is shown whole, and what does not exist or does not fit is refused."""
+
+import nbformat
+import pytest
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from ftlib.cli import main
+from ftlib.course import deck, printing
+from ftlib.course.deck import plan_names, read_plan, shown_cell, write_deck
+from ftlib.reporting import notebook_files
+from ftlib.reporting.notebook_files import CourseError
+
+LIMIT = 600  # seconds: the challenge's video is ten minutes
+
+
+def code(cell_id: str, text: str):
+    return new_code_cell("print(1)", id=cell_id, outputs=[new_output("stream", name="stdout", text=text)])
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A repository with one notebook and one plan."""
+    cells = [new_markdown_cell("# 1. A page", id="01-00"), code("01-01", "an answer\n"), code("01-02", "line\n" * 40)]
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / "01_page.ipynb")
+    slides = [
+        {"headline": "A *title*", "seconds": 20, "notes": "Say hello."},
+        {"headline": "A result", "seconds": 40, "notes": "Point at it.", "cell": "01-01", "caption": "Read it."},
+    ]
+    write_plan(tmp_path, slides)
+    return tmp_path
+
+
+def write_plan(root, slides):
+    (root / deck.FOLDER).mkdir(parents=True, exist_ok=True)
+    (root / deck.FOLDER / "talk.yaml").write_text(yaml.safe_dump({"title": "A talk", "slides": slides}))
+
+
+def test_a_deck_shows_what_its_plan_names(tree, tmp_path, monkeypatch):
+    """Headline, result, caption and notes of every slide arrive on the page, in the plan's order."""
+    monkeypatch.setattr(printing, "find_browser", lambda: None)
+    (page,) = write_deck("talk", tmp_path / "out", "reveal", tree)
+    text = page.read_text(encoding="utf-8")
+    parts = ["<em>title</em>", "Say hello.", "A result", "an answer", "Read it.", "Point at it."]
+    places = [text.find(part) for part in parts]
+    assert -1 not in places and places == sorted(places) and text.count("<section") == 2
+    assert list((tmp_path / "out").iterdir()) == [page]  # the page that is printed is not left behind
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cell": "01-99"}, "no notebook has a cell 01-99"),
+        ({"cell": "01-00"}, "no recorded outputs"),
+        ({"cell": "01-02"}, "prints 40 lines"),
+        ({"sceonds": 3}, "unknown: sceonds"),
+    ],
+)
+def test_a_slide_that_cannot_be_shown_is_refused(tree, tmp_path, change, message):
+    """A renamed cell or a long log is noticed when the deck is rendered, not in front of the class."""
+    write_plan(tree, [{"headline": "A", "seconds": 3, "notes": "B"} | change])
+    with pytest.raises(CourseError, match=message):
+        write_deck("talk", tmp_path / "out", "reveal", tree)
+
+
+def test_an_unknown_plan_names_those_that_exist(tree, capsys):
+    """A typo in --deck must not write an empty deck."""
+    with pytest.raises(CourseError, match="allowed are talk"):
+        read_plan("tlak", tree)
+    assert main(["course", "slides", "--deck", "tlak"]) == 2 and "challenge" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", plan_names())
+def test_the_decks_of_the_course_can_be_shown(name):
+    """Every slide has a cell that exists and fits, the talk fits into the video, and no slide lacks its notes."""
+    _, screens = read_plan(name)
+    notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(notebook_files.ROOT)}
+    for screen in screens:
+        assert screen.notes and (screen.cell or screen.points or screen is screens[0])
+        if screen.cell:
+            shown_cell(notebooks, screen.cell)
+    assert 10 <= len(screens) <= 12 and sum(screen.seconds for screen in screens) <= LIMIT
