@@ -7,6 +7,7 @@ book/`, `ftlib course slides --out slides/`, with `--reveal PATH` for a copy of 
 
 from __future__ import annotations
 
+import base64
 import copy
 import re
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ REVEAL = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1"  # MIT; `npm pack reveal
 SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # limits of a printed result on a slide; the book shows all of it
 BULLETS = 4
 SKIPPED = ("Exercises", "Solutions")  # sections that are not projected
+DOCUMENTS = ("docs/results.md", "docs/TEACHING.md")  # chapters of the book after the notebooks
 
 
 @lru_cache
@@ -68,34 +70,80 @@ def footer(notebook) -> str:
 
 
 def write_book(folder: Path, root: Path = notebook_files.ROOT) -> list[Path]:
-    """Write one HTML page a notebook and an index, self-contained; return their paths."""
+    """Write one HTML page a notebook and a document, and an index, self-contained; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(root)}
-    chapters = [
-        {"file": f"{stem}.html", "title": notebook_files.title(notebook)} for stem, notebook in notebooks.items()
-    ]
-    repository, ref = notebook_files.address(root)
+    chapters = [_notebook_chapter(stem, notebook, notebooks, root) for stem, notebook in notebooks.items()]
+    chapters += [_document_chapter(root / name, root) for name in DOCUMENTS if (root / name).exists()]
     written = []
-    for page_idx, (stem, notebook) in enumerate(notebooks.items()):
-        badge = f"{notebook_files.BADGE_LINK}/{repository}/blob/{ref}/notebooks/{stem}.ipynb"
+    for page_idx, chapter in enumerate([*chapters, None]):
         page = _template("page.html.jinja").render(
-            title=notebook_files.title(notebook),
+            title=chapter["title"] if chapter else "Fine-tune a small language model",
             chapters=chapters,
-            here=page_idx,
-            body=_book_body(notebook, notebooks),
+            here=page_idx if chapter else None,
+            chapter=chapter,
             style=_style(),
-            footer=footer(notebook),
-            colab=badge,
         )
-        written.append(folder / f"{stem}.html")
+        written.append(folder / (chapter["file"] if chapter else "index.html"))
         write_text(written[-1], page)
-    goals = [notebook_files.goals(notebook) for notebook in notebooks.values()]
-    index = _template("page.html.jinja").render(
-        title="Fine-tune a small language model", chapters=chapters, here=None, goals=goals, style=_style()
-    )
-    written.append(folder / "index.html")
-    write_text(written[-1], index)
     return written
+
+
+def _notebook_chapter(stem: str, notebook, notebooks: dict, root: Path) -> dict:
+    """Return what a page shows of a notebook."""
+    repository, ref = notebook_files.address(root)
+    body = _book_body(notebook, notebooks)
+    goals = [_inline(notebook, goal) for goal in notebook_files.goals(notebook)]
+    return {
+        "file": f"{stem}.html",
+        "title": notebook_files.title(notebook),
+        "goals": goals,
+        "body": body,
+        "contents": contents_of(body),
+        "footer": footer(notebook),
+        "colab": f"{notebook_files.BADGE_LINK}/{repository}/blob/{ref}/notebooks/{stem}.ipynb",
+    }
+
+
+def _document_chapter(path: Path, root: Path) -> dict:
+    """Return what a page shows of a Markdown document. Its pictures are embedded; its links lead into the repository."""
+    repository, ref = notebook_files.address(root)
+    empty = nbformat.v4.new_notebook()
+
+    def resolved(match: re.Match) -> str:
+        is_picture, text, target = match.groups()
+        if re.match(r"[a-z]+:|#", target):
+            return match[0]
+        file = (path.parent / target.partition("#")[0]).resolve()
+        if is_picture:
+            data = base64.b64encode(file.read_bytes()).decode()
+            return f"![{text}](data:image/png;base64,{data})"
+        return f"[{text}](https://github.com/{repository}/blob/{ref}/{file.relative_to(root.resolve()).as_posix()})"
+
+    heading, _, text = path.read_text(encoding="utf-8").partition("\n")
+    text = re.sub(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)", resolved, text)
+    body = _wide_tables(cells_as_html(empty, [new_markdown_cell(text)]))
+    contents = contents_of(body)
+    return {
+        "file": f"{path.stem}.html",
+        "title": heading.lstrip("# "),
+        "goals": [title for _, title in contents],
+        "body": f"<h1>{_inline(empty, heading.lstrip('# '))}</h1>{body}",
+        "contents": contents,
+        "footer": "",
+        "colab": "",
+    }
+
+
+def _inline(notebook, text: str) -> str:
+    """Render one line of Markdown without the paragraph around it."""
+    return re.sub(r"^.*?<p>|</p>.*$", "", cells_as_html(notebook, [new_markdown_cell(text)]), flags=re.DOTALL)
+
+
+def contents_of(body: str) -> list[tuple[str, str]]:
+    """Return (anchor, title) of a page's sections, in their order."""
+    sections = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', body, re.DOTALL)
+    return [(anchor, re.sub(r"<[^>]+>", "", title).strip()) for anchor, title in sections]
 
 
 def _book_body(notebook, chapters) -> str:
