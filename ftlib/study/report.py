@@ -10,11 +10,12 @@ from pathlib import Path
 
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.recorded import upgraded, upgraded_changes
+from ftlib.evaluation.retention import METRIC as NLL_PER_BYTE
 from ftlib.evaluation.subsets import SUBSET_TITLES
 from ftlib.reporting import notebook_files, plots
 from ftlib.reporting.tables import DASH, LABELS, Table, between, cells, center, marked, number, rerun_note, seed_cells
 from ftlib.runtime.files import json_text, write_text
-from ftlib.study import advice, headline, log, records
+from ftlib.study import advice, headline, log, records, variants
 from ftlib.study.study_file import Study
 
 BEGIN, END = notebook_files.STUDIES[0] + "\n", notebook_files.STUDIES[1]
@@ -107,15 +108,22 @@ def render_study(study: dict, results: Path) -> list[str]:
         f"{sum(train_seconds.values()) / 60:.1f} minutes, {len(job_results)} sets of answers in {minutes:.1f} minutes.",
         "",
     ]
+    retained = ["general text (NLL per byte)"] if any("retention" in run["metrics"] for run in runs.values()) else []
     rows = [
-        [label, DASH, DASH, *cells(unseen["systems"][system], titles), DASH, DASH, DASH]
+        [
+            *(label, DASH, DASH),
+            *cells(unseen["systems"][system], titles),
+            *_general_text(runs[first], retained, system),
+            *(DASH, DASH, DASH),
+        ]
         for system, label in (
             ("base", "base, not tuned"),
             ("copy_title", "copy the title"),
             ("nearest", "nearest title's text"),
         )
     ]
-    rows.append(["the reference itself", DASH, DASH, *cells(unseen["reference"], titles, center), DASH, DASH, DASH])
+    reference = cells(unseen["reference"], titles, center)
+    rows.append(["the reference itself", DASH, DASH, *reference, *[DASH] * len(retained), DASH, DASH, DASH])
     for run_name, run in runs.items():
         run_results = [r for r in job_results if r["run"] == run_name]
         seconds = sum(r["seconds"]["train"] for r in run_results) / len(run_results)
@@ -123,9 +131,11 @@ def render_study(study: dict, results: Path) -> list[str]:
         base = run_results[0]["training"]["base_mib"]
         row = [run_name, _settings(run["changes"]), str(len(run["seeds"]))]
         row += seed_cells(run["metrics"]["unseen"], titles, study["compared"])
-        rows.append([*row, f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
+        rows.append([*row, *_general_text(run, retained, "tuned"), f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
     lines += [
-        *Table(["run", "changes", "seeds", *titles.values(), "training s", "peak GiB", "base MiB"], rows).markdown(),
+        *Table(
+            ["run", "changes", "seeds", *titles.values(), *retained, "training s", "peak GiB", "base MiB"], rows
+        ).markdown(),
         *rerun_note(unseen, tuple(titles)),
         *by_similarity(study),
     ]
@@ -149,6 +159,13 @@ def render_study(study: dict, results: Path) -> list[str]:
         if "seen" in run["against"]
     ]
     return lines + (["On seen titles:", "", *Table(header, seen).markdown()] if seen else []) + remembered(study)
+
+
+def _general_text(run: dict, retained: list[str], system: str) -> list[str]:
+    """Return the cell of a system's retention; none where the study did not measure it."""
+    if not retained:
+        return []
+    return cells(run["metrics"].get("retention", {}).get("systems", {}).get(system, {}), [NLL_PER_BYTE])
 
 
 def by_similarity(study: dict) -> list[str]:
@@ -238,7 +255,7 @@ def render(results: Path, files: dict[str, Study]) -> str:
     return "\n".join([*sections, costs(results)] if len(sections) > 1 else [INTRO, NOTHING])
 
 
-def short(studies: list[dict], root: str) -> str:
+def short(studies: list[dict], root: str, results: Path) -> str:
     """Render one line per study, below the headline's tables. root: of the checkout, as a link."""
     rows = []
     for study in (study for study in studies if study["first"] in study["runs"]):
@@ -262,6 +279,8 @@ def short(studies: list[dict], root: str) -> str:
     mains = {study["study"]: study for study in studies if main_table(study)}
     best = advice.render({name: headline.metrics_of(study) for name, study in mains.items()})
     best += [line for study in mains.values() for line in main_table(study)]
+    for study in (study for study in studies if study["study"] == variants.STUDY):
+        best += variants.render(study, recorded_runs(results, variants.STUDY))
     return "\n".join([*best, *Table([*rows[0]], [[*row.values()] for row in rows]).markdown(), mark, ""])
 
 
@@ -274,7 +293,7 @@ def write(root: Path, results: Path) -> list[Path]:
     """Write all pages, files and figures of the recorded studies; return their paths. root: of the checkout."""
     files, studies = log.files(root), summaries(results)
     texts = {results / PAGE: render(results, files), results / log.PAGE: log.render(studies, files)}
-    blocks = {root / RESULTS: (BEGIN, END, short(studies, "../"))}
+    blocks = {root / RESULTS: (BEGIN, END, short(studies, "../", results))}
     for study in filter(main_table, studies):
         metrics = headline.rounded(headline.metrics_of(study))
         texts[results / headline.FILES[study["study"]]] = json_text(metrics)
@@ -294,7 +313,7 @@ def write(root: Path, results: Path) -> list[Path]:
         notebook = notebook_files.read(path)
         cells = [cell for cell in notebook.cells if notebook_files.STUDIES[0] in cell.source]
         for cell in cells:
-            cell.source = between(cell.source, BEGIN, END, short(studies, "../"))
+            cell.source = between(cell.source, BEGIN, END, short(studies, "../", results))
         if cells:
             notebook_files.write(notebook, path)
             written.append(path)
