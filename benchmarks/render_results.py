@@ -54,6 +54,7 @@ SYSTEM_LABELS = {  # of the headline picture
     "base_one_shot": "base model, one example in the prompt",
     "base_open": "base model with retrieval",
     "tuned": "fine-tuned model",
+    "tuned_mix": "the same model without retrieval",
     "tuned_open": "fine-tuned model with retrieval",
     "copy_title": "copy of the title",
     "nearest": "lookup: text of the nearest training title",

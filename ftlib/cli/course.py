@@ -1,4 +1,4 @@
-"""`ftlib course record|slides|book|student|badges|handin`: what makes the course itself, and what a student hands in."""
+"""`ftlib course record|slides|book|student|instructor|badges|handin`: what makes the course itself, and what a student hands in."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def add(subparsers) -> None:
     for name, summary, function in (
         ("book", "one static page a notebook, with navigation", do_book),
         ("student", "copies of the notebooks without solutions and outputs", do_student),
+        ("instructor", "copies of the notebooks with answers open, rubric and common errors", do_instructor),
     ):
         add_command(actions, name, summary, function).add_argument(
             "--out", type=Path, default=Path(name), metavar="FOLDER"
@@ -73,6 +74,13 @@ def do_student(args) -> None:
     from ftlib.course.student import write_copies
 
     _print_written(write_copies(args.out), args.out)
+
+
+def do_instructor(args) -> None:
+    """Write the instructors' copies."""
+    from ftlib.course.student import for_instructors, write_copies
+
+    _print_written(write_copies(args.out, edition=for_instructors), args.out)
 
 
 def do_handin(args) -> None:

@@ -7,6 +7,7 @@ never shows another number than the course. A result that does not fit on a scre
 
 from __future__ import annotations
 
+import base64
 import difflib
 import re
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ftlib.runtime.files import write_text
 
 FOLDER = "docs/decks"
 LONGEST_LINES, LONGEST_COLUMNS = 24, 110  # a printed result on one screen; longer lines are wrapped
-KEYS = {"headline", "cell", "points", "caption", "seconds", "notes"}
+KEYS = {"headline", "cell", "picture", "points", "caption", "seconds", "notes"}
 REQUIRED = {"headline", "seconds", "notes"}
 
 
@@ -35,6 +36,7 @@ class Screen:
         seconds: how long it is shown.
         notes: what the speaker says; not shown.
         cell: id of the notebook cell whose outputs are shown.
+        picture: PNG file of the repository that is shown.
         points: bullets, Markdown.
         caption: a sentence below the result, Markdown.
     """
@@ -43,6 +45,7 @@ class Screen:
     seconds: int
     notes: str
     cell: str = ""
+    picture: str = ""
     points: tuple[str, ...] = ()
     caption: str = ""
 
@@ -112,7 +115,7 @@ def write_deck(name: str, folder: Path, reveal: str = site.REVEAL, root: Path = 
     """
     title, screens = read_plan(name, root)
     notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(root)}
-    slides = [_rendered(notebooks, screen) for screen in screens]
+    slides = [_rendered(notebooks, screen, root) for screen in screens]
     recorded = next(iter(notebooks.values()))
     page, printed = folder / f"{name}.html", folder / f"{name}_printed.html"
     values = {
@@ -130,8 +133,9 @@ def write_deck(name: str, folder: Path, reveal: str = site.REVEAL, root: Path = 
     return [page, *([pdf.replace(folder / f"{name}.pdf")] if pdf else [])]
 
 
-def _rendered(notebooks: dict, screen: Screen) -> dict:
+def _rendered(notebooks: dict, screen: Screen, root: Path) -> dict:
     """Render the parts of a slide as HTML."""
+    picture = base64.b64encode((root / screen.picture).read_bytes()).decode() if screen.picture else ""
     notebook, outputs = shown_cell(notebooks, screen.cell) if screen.cell else (next(iter(notebooks.values())), [])
     points = "\n".join(f"- {point}" for point in screen.points)
     result = new_code_cell("", outputs=outputs)
@@ -143,6 +147,7 @@ def _rendered(notebooks: dict, screen: Screen) -> dict:
         "headline": re.sub(r"</?p>", "", markdown(screen.headline)),
         "points": markdown(points),
         "result": site._wide_tables(site.cells_as_html(notebook, [result])) if outputs else "",
+        "picture": picture,
         "caption": markdown(screen.caption),
         "notes": markdown(screen.notes),
         "seconds": screen.seconds,

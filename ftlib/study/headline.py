@@ -54,9 +54,17 @@ SHORT = {"nll": "NLL (nats per token)", "rougeL": "ROUGE-L", "rouge2": "ROUGE-2"
 SHORT_SYSTEMS = {
     "base": "base",
     "tuned": "fine-tuned",
+    "tuned_open": "fine-tuned, with retrieval",
     "copy_title": "copied title",
     "nearest": "nearest title's text",
 }
+SHORT_CLAIMS = (  # pairs of systems that the README compares
+    ("tuned", "base"),
+    ("tuned_open", "tuned"),
+    ("tuned_open", "nearest"),
+    ("tuned_open", "copy_title"),
+    ("tuned", "nearest"),
+)
 
 
 def metrics_of(study: dict) -> dict:
@@ -152,15 +160,34 @@ def precision_and_recall(split: dict) -> list[str]:
 
 
 def short_table(metrics: dict) -> list[str]:
-    """Render the README's table from `results/headline.json`: four metrics of four systems on unseen titles."""
+    """Render the README's table from `results/headline.json`: four metrics of the main systems on unseen titles."""
     unseen, settings = metrics["unseen"], metrics["settings"]
-    columns = {title: cells(unseen["systems"].get(system, {}), SHORT) for system, title in SHORT_SYSTEMS.items()}
+    shown = {system: title for system, title in SHORT_SYSTEMS.items() if system in unseen["systems"]}
+    columns = {title: cells(unseen["systems"][system], SHORT) for system, title in shown.items()}
     return [
         f"{unseen['n']:,} titles of the {settings['evaluate_on']} split, mean of the training seeds "
         f"{', '.join(map(str, settings['seeds']))} [95 % interval over rows]. Model: `{settings['set'].get('model.name', '')}`.",
         "",
         *Table.of_columns({"metric": list(SHORT.values())} | columns).markdown(),
+        *short_claims(metrics),
     ]
+
+
+def short_claims(metrics: dict) -> list[str]:
+    """Render what the paired differences of the README's systems show, one line a pair."""
+    lines = []
+    for pair in SHORT_CLAIMS:
+        if "-".join(pair) not in metrics["unseen"]["differences"]:
+            continue
+        by_verdict = verdicts(metrics, "unseen", "-".join(pair))
+        titles = {
+            verdict: [title.partition(" (")[0] for name, title in SHORT.items() if name in names]
+            for verdict, names in by_verdict.items()
+        }
+        parts = [f"{verdict} by {', '.join(shown)}" for verdict, shown in titles.items() if shown]
+        if parts:
+            lines.append(f"- **{SHORT_SYSTEMS[pair[0]]}** against **{SHORT_SYSTEMS[pair[1]]}**: {'; '.join(parts)}.")
+    return lines
 
 
 def _columns(split: dict, names: list[str]) -> dict[str, list[str]]:

@@ -261,9 +261,20 @@ def test_student_copies_have_neither_solutions_nor_outputs(tmp_path):
     assert len(written) == len(notebook_files.notebook_paths())
     for path in written:
         notebook = notebook_files.read(path)
-        assert "<summary>Solution" not in "".join(cell.source for cell in notebook.cells)
+        assert not re.search(
+            r"<summary>Solution|^## Solutions|Solutions are", "\n".join(cell.source for cell in notebook.cells), re.M
+        )
         assert any("exercise" in cell.metadata.get("tags", []) for cell in notebook.cells)
         assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+def test_instructors_copies_show_answers_rubric_and_common_errors(tmp_path):
+    """A substitute teacher has no time to unfold forty answers."""
+    for path in student.write_copies(tmp_path, edition=student.for_instructors):
+        cells = notebook_files.read(path).cells
+        exercises = [place for place, cell in enumerate(cells) if student.EXERCISE.search(cell.source)]
+        assert exercises and all("Common errors" in cells[place + 1].source for place in exercises)
+        assert "<details>" not in "".join(cell.source for cell in cells)
 
 
 def test_the_book_holds_every_page_with_its_outputs_and_loads_nothing(tmp_path):

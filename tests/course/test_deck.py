@@ -77,7 +77,8 @@ def test_the_decks_of_the_course_can_be_shown(name):
     _, screens = read_plan(name)
     notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(notebook_files.ROOT)}
     for screen in screens:
-        assert screen.notes and (screen.cell or screen.points or screen is screens[0])
+        assert screen.notes and (screen.cell or screen.picture or screen.points)
+        assert not screen.picture or (notebook_files.ROOT / screen.picture).exists()
         if screen.cell:
             shown_cell(notebooks, screen.cell)
     assert 10 <= len(screens) <= 12 and sum(screen.seconds for screen in screens) <= LIMIT

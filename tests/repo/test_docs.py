@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from ftlib.course import exercises
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -47,3 +50,26 @@ def test_readmes_answers_are_those_of_notebook_06():
     outputs = [output.get("text", []) for cell in notebook["cells"] for output in cell.get("outputs", [])]
     printed = " ".join("".join(line for output in outputs for line in output).split())
     assert len(answers) == 2 and all(" ".join(answer.split()) in printed for answer in answers)
+
+
+@pytest.mark.parametrize("page", ["docs/TEACHING.md", "ftlib/course/instructor.yaml"])
+def test_sections_that_a_teacher_is_sent_to_exist(page):
+    """A section that moved sends a teacher to the wrong cell in front of the class."""
+    sources = [
+        "".join(cell["source"])
+        for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+    ]
+    sections = set(re.findall(r"^#+ (?:Exercise )?(\d\.\d+)\b", "\n".join(sources), re.MULTILINE))
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w.])([1-6]\.\d{1,2})(?![\w.]\d|\d)", text))
+    assert len(named) > 10 and named - sections == set()
+
+
+def test_every_exercise_has_its_rubric():
+    """An instructor's copy would stop at an exercise that is missing here."""
+    notes = yaml.safe_load((ROOT / "ftlib" / "course" / "instructor.yaml").read_text(encoding="utf-8"))
+    names = {name[3:].replace("_", ".") for name in dir(exercises) if re.fullmatch(r"ex_\d_\d", name)}
+    assert notes.keys() == names
+    for name, note in notes.items():
+        assert sum(note["rubric"].values()) == note["points"] and note["errors"], name
