@@ -1,4 +1,4 @@
-"""`ftlib course record|slides|book|student|instructor|badges|handin`: what makes the course itself, and what a student hands in."""
+"""`ftlib course COMMAND`: what makes the course itself, its editions, and what a student hands in."""
 
 from __future__ import annotations
 
