@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftlib.study import advice
+from ftlib.study import advice, headline
 
 
 def change(mean: float, half: float = 0.01) -> dict:
@@ -65,3 +65,14 @@ def test_situations_that_were_not_measured_are_left_out():
     assert advice.render({"headline": {"unseen": {"systems": {"tuned": {}}}}}) == []
     text = "\n".join(advice.render({"headline": {"unseen": block(0.03), "unseen_new": block(-0.03)}}))
     assert "| new products | 100 |" in text and "look it up;" in text and "catalog" not in text
+
+
+def test_the_readmes_claims_follow_the_differences():
+    """The README would go on praising a model that a new recording does not praise."""
+    metrics = {"unseen": block(lookup=-0.03, plain=0.03, title=0.001)}
+    lines = headline.short_claims(metrics)
+    assert lines == [
+        "- **fine-tuned, with retrieval** against **fine-tuned**: better by ROUGE-L.",
+        "- **fine-tuned, with retrieval** against **nearest title's text**: worse by ROUGE-L.",
+        "- **fine-tuned, with retrieval** against **copied title**: no difference shown by ROUGE-L.",
+    ]
