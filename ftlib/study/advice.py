@@ -33,7 +33,7 @@ def render(studies: Mapping[str, dict]) -> list[str]:
     """
     if "tuned_open" not in studies.get("headline", {}).get("unseen", {}).get("systems", {}):
         return []
-    return [*when_to_use(studies), *flattered(studies), *confirmed(studies)]
+    return [*when_to_use(studies), *known(studies["headline"]), *flattered(studies), *confirmed(studies)]
 
 
 def blocks(studies: Mapping[str, dict]) -> dict[str, dict]:
@@ -80,6 +80,32 @@ def advice(block: dict) -> str:
         else f"; it is not ahead of a copied title ({amount(block, 'tuned_open', 'copy_title')})"
     )
     return f"{first}; {second}{third}."
+
+
+def known(headline: Mapping[str, dict]) -> list[str]:
+    """Render what the model knows about a new product: what fine-tuning and passages change, what a title alone does."""
+    block = headline.get("unseen_new", headline["unseen"])
+    if not {"tuned-base", "tuned_open-tuned"} <= block["differences"].keys():
+        return []
+    likelihood = block["differences"]["tuned-base"].get("nll")
+    lower = likelihood is not None and likelihood["ci95"][1] < 0
+    words, passages = (shown(block, *pair) for pair in (("tuned", "base"), ("tuned_open", "tuned")))
+    verdict = {
+        (True, "better"): "it has learned how such texts sound, and some of their words",
+        (True, None): "it has learned how such texts sound, and nothing that shows about the product itself",
+        (False, "better"): "it says more of the right words, and finds the true text no more likely",
+    }.get((lower, words), "fine-tuning shows no gain there")
+    parts = [
+        f"NLL {interval(likelihood)}" if likelihood else "",
+        f"ROUGE-L {amount(block, 'tuned', 'base')}",
+    ]
+    return [
+        f"What a model of this size knows about a new product ({block['n']:,} rows): fine-tuning changes "
+        f"{', '.join(part for part in parts if part)} against the base, so {verdict}. Passages about other products "
+        f"{'add' if passages == 'better' else 'change'} ROUGE-L {amount(block, 'tuned_open', 'tuned')}; the title alone, "
+        f"copied, has {number(_mean(block, 'copy_title'))}.",
+        "",
+    ]
 
 
 def flattered(studies: Mapping[str, dict]) -> list[str]:

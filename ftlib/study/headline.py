@@ -8,6 +8,7 @@ it, the full tables into REPORT.md, docs/results.md and notebook 05, and a short
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from ftlib.evaluation.analysis import verdicts
 from ftlib.reporting.sentences import findings
@@ -29,6 +30,11 @@ FILES = {  # {study: its file in results/}
     "headline": "headline.json",
     "headline_group": "headline_group.json",
     "confirmation": "confirmation.json",
+}
+SHORT_BLOCKS = {  # of the tables in docs/results.md; results/REPORT.md has all
+    "headline": ("unseen", "unseen_new"),
+    "headline_group": ("unseen", "unseen_near"),
+    "confirmation": ("unseen",),
 }
 SECOND = "greedy"
 ROUGES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
@@ -83,11 +89,14 @@ def rounded(value: dict) -> dict:
     return json.loads(json.dumps(value), parse_float=lambda text: float(f"{float(text):.7g}"))
 
 
-def tables(study: dict) -> list[str]:
-    """Render a table for each split, and what the values show. The study's file holds the intervals of all systems."""
+def tables(study: dict, blocks: Collection[str] = tuple(SPLIT_TITLES)) -> list[str]:
+    """Render a table for each split, and what the values show. The study's file holds the intervals of all systems.
+
+    blocks: those of a study with retrieval that are rendered.
+    """
     metrics = metrics_of(study)
     if "tuned_mix" in metrics["unseen"]["systems"]:
-        return tables_with_passages(metrics)
+        return tables_with_passages(metrics, blocks)
     lines = []
     for split in (split for split in SPLIT_TITLES if "tuned-base" in metrics.get(split, {}).get("differences", {})):
         split_metrics = metrics[split]
@@ -114,11 +123,11 @@ def tables(study: dict) -> list[str]:
     return [*lines, *(f"- {sentence}" for sentence in findings(metrics)), "", *precision_and_recall(metrics["unseen"])]
 
 
-def tables_with_passages(metrics: dict) -> list[str]:
+def tables_with_passages(metrics: dict, blocks: Collection[str]) -> list[str]:
     """Render the systems of a study with retrieval, and the paired differences that its claims rest on, block by block."""
     settings, lines = metrics["settings"], []
     seeds = ", ".join(map(str, settings["seeds"]))
-    for block in (block for block in SPLIT_TITLES if block in metrics):
+    for block in (block for block in SPLIT_TITLES if block in metrics and block in blocks):
         split = metrics[block]
         names = [name for name in WITH_PASSAGES if any(name in values for values in split["systems"].values())]
         titles = [WITH_PASSAGES[name] for name in names]
@@ -187,7 +196,7 @@ def short_claims(metrics: dict) -> list[str]:
         parts = [f"{verdict} by {', '.join(shown)}" for verdict, shown in titles.items() if shown]
         if parts:
             lines.append(f"- **{SHORT_SYSTEMS[pair[0]]}** against **{SHORT_SYSTEMS[pair[1]]}**: {'; '.join(parts)}.")
-    return lines
+    return [*lines, ""] if lines else []
 
 
 def _columns(split: dict, names: list[str]) -> dict[str, list[str]]:

@@ -130,7 +130,7 @@ def render_study(study: dict, results: Path) -> list[str]:
         peak = max(r["training"]["peak_gib"] for r in run_results)
         base = run_results[0]["training"]["base_mib"]
         row = [run_name, _settings(run["changes"]), str(len(run["seeds"]))]
-        row += seed_cells(run["metrics"]["unseen"], titles, study["compared"])
+        row += seed_cells(run["metrics"]["unseen"], titles, shown_system(study, run["metrics"]))
         rows.append([*row, *_general_text(run, retained, "tuned"), f"{seconds:,.0f}", f"{peak:.1f}", f"{base:,.0f}"])
     lines += [
         *Table(
@@ -161,6 +161,11 @@ def render_study(study: dict, results: Path) -> list[str]:
     return lines + (["On seen titles:", "", *Table(header, seen).markdown()] if seen else []) + remembered(study)
 
 
+def shown_system(study: dict, metrics: dict) -> str:
+    """Return the system whose values the report shows of a run: the compared one, or `tuned` where a run lacks it."""
+    return study["compared"] if study["compared"] in metrics["unseen"]["systems"] else "tuned"
+
+
 def _general_text(run: dict, retained: list[str], system: str) -> list[str]:
     """Return the cell of a system's retention; none where the study did not measure it."""
     if not retained:
@@ -178,7 +183,7 @@ def by_similarity(study: dict) -> list[str]:
     names = ("nll", "rougeL")
     titles = [f"{SHOWN[name]}, {block.removeprefix('unseen_')}" for block in blocks for name in names]
     rows = [
-        [name, *(cell for block in blocks for cell in seed_cells(metrics[block], names, study["compared"]))]
+        [name, *(cell for block in blocks for cell in seed_cells(metrics[block], names, shown_system(study, metrics)))]
         for name, metrics in runs.items()
         if all(block in metrics for block in blocks)
     ]
@@ -261,7 +266,11 @@ def short(studies: list[dict], root: str, results: Path) -> str:
     for study in (study for study in studies if study["first"] in study["runs"]):
         runs, first = study["runs"], study["first"]
         shown = study["compared"]
-        nll = {name: run["metrics"]["unseen"]["systems"][shown]["nll"]["mean"] for name, run in runs.items()}
+        nll = {
+            name: run["metrics"]["unseen"]["systems"][shown]["nll"]["mean"]
+            for name, run in runs.items()
+            if shown_system(study, run["metrics"]) == shown
+        }
         best, split = min(nll, key=nll.get), runs[first]["metrics"]["unseen"]
         row = {
             "study": study["study"],
@@ -278,7 +287,7 @@ def short(studies: list[dict], root: str, results: Path) -> str:
     mark = f"{SEED_MARK}: not larger than the spread over the first run's seeds. All runs: {link}."
     mains = {study["study"]: study for study in studies if main_table(study)}
     best = advice.render({name: headline.metrics_of(study) for name, study in mains.items()})
-    best += [line for study in mains.values() for line in main_table(study)]
+    best += [line for name, study in mains.items() for line in headline.tables(study, headline.SHORT_BLOCKS[name])]
     for study in (study for study in studies if study["study"] == variants.STUDY):
         best += variants.render(study, recorded_runs(results, variants.STUDY))
     return "\n".join([*best, *Table([*rows[0]], [[*row.values()] for row in rows]).markdown(), mark, ""])

@@ -150,13 +150,14 @@ def test_every_documented_command_exists(path):
     assert named <= set(commands), named - set(commands)
 
 
-def test_architecture_and_readme_name_every_package():
+def test_architecture_names_every_package():
     """A map that lacks a package sends the reader into the wrong one."""
     packages = {path.parent.name for path in (ROOT / "ftlib").glob("*/__init__.py")}
     modules = {path.name for path in (ROOT / "ftlib").glob("*.py")} - {"__init__.py", "__main__.py"}
-    table = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Stages")[0]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## Layers")[2].partition("## Stages")[0]
     assert set(re.findall(r"^\| \d+ \| `([\w.]+)`", table, re.MULTILINE)) | {"colab.py"} == packages | modules
-    tree = README.partition("## The repository")[2]
+    tree = page.partition("## The repository")[2].partition("## Layers")[0]
     assert packages | modules <= set(re.findall(r"[\w.]+", tree))
 
 

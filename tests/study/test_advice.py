@@ -75,4 +75,22 @@ def test_the_readmes_claims_follow_the_differences():
         "- **fine-tuned, with retrieval** against **fine-tuned**: better by ROUGE-L.",
         "- **fine-tuned, with retrieval** against **nearest title's text**: worse by ROUGE-L.",
         "- **fine-tuned, with retrieval** against **copied title**: no difference shown by ROUGE-L.",
+        "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("nll", "by_words", "said"),
+    [
+        (-0.5, 0.03, "how such texts sound, and some of their words"),
+        (-0.5, 0.001, "nothing that shows about the product itself"),
+        (0.001, 0.03, "finds the true text no more likely"),
+        (0.001, 0.001, "fine-tuning shows no gain there"),
+    ],
+)
+def test_what_is_known_of_new_products_follows_both_measures(nll, by_words, said):
+    """A model that only sounds better must not be said to know more."""
+    new = block(0.03)
+    new["differences"]["tuned-base"] = {"nll": change(nll), "rougeL": change(by_words)}
+    assert said in advice.known({"unseen": block(0.03), "unseen_new": new})[0]
+    assert advice.known({"unseen": block(0.03)}) == []
