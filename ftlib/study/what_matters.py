@@ -274,3 +274,32 @@ def with_passages(summary: dict | None = None) -> Sentence:
     n = summary["runs"][summary["first"]]["metrics"]["unseen"]["n"]
     header = ["model", "asked", "NLL", "ROUGE-L"]
     return Sentence("\n".join([f"{n:,} validation rows, split `group`:", "", *Table(header, rows).markdown(), reading]))
+
+
+def candidates(summary: dict | None = None) -> Sentence:
+    """Say what choosing among several samples gains over one greedy completion, from the study `quoting`."""
+    summary = summary or study("quoting")
+    runs = [name for name in (summary or {"runs": {}})["runs"] if name.startswith("mbr_")]
+    if not runs:
+        return Sentence("Choosing among several samples was not recorded.")
+    first, rows, gains = summary["first"], [], {}
+    runs.sort(key=lambda name: int(name.removeprefix("mbr_")))
+    for name in (first, *runs):
+        run = summary["runs"][name]
+        value = run["metrics"]["unseen"]["systems"]["tuned_open"]["rougeL"]
+        change = run.get("against", {}).get("unseen", {}).get("rougeL")
+        label = "one completion, greedy" if name == first else f"best of {name.removeprefix('mbr_')} samples"
+        rows.append([label, interval(value), interval(change) if change and name != first else DASH])
+        if change and name != first:
+            gains[name] = change
+    lookup = summary["runs"][first]["metrics"]["unseen"]["systems"]["nearest"]["rougeL"]
+    rows.append(["nearest title's text", interval(lookup), DASH])
+    helps = [name for name, change in gains.items() if change["ci95"][0] > 0]
+    reading = (
+        f"Choosing helps: {', '.join(name.removeprefix('mbr_') for name in helps)} samples are ahead of one greedy completion."
+        if helps
+        else "No gain over one greedy completion is shown."
+    )
+    n, header = summary["runs"][first]["metrics"]["unseen"]["n"], ["decoding", "ROUGE-L", "difference to the first"]
+    lines = [f"{n:,} validation rows, split `group`, with retrieval:", "", *Table(header, rows).markdown(), reading]
+    return Sentence("\n".join(lines))

@@ -163,3 +163,19 @@ def test_pages_are_tables_that_render():
     for page in (what_matters.variants(), what_matters.with_passages(), what_matters.ablation_table(ROWS)):
         lines = [line for line in page.splitlines() if line.startswith("|")]
         assert len({len(re.findall(r"\|", line)) for line in lines}) == 1
+
+
+def quoting(gain):
+    def run(value):
+        systems = {name: {"rougeL": interval(value)} for name in ("tuned_open", "nearest")}
+        return {"metrics": {"unseen": {"n": 1000, "systems": systems}}}
+
+    runs = {"greedy": run(0.2), "mbr_16": run(0.2 + gain) | {"against": {"unseen": {"rougeL": interval(gain)}}}}
+    return {"first": "greedy", "runs": runs}
+
+
+def test_choosing_among_samples_is_judged_by_its_interval():
+    """Sixteen times the cost needs a gain that is shown."""
+    assert "Choosing helps: 16 samples" in what_matters.candidates(quoting(0.03))
+    assert "No gain over one greedy" in what_matters.candidates(quoting(0.0))
+    assert "not recorded" in what_matters.candidates({"first": "x", "runs": {}})
