@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from ftlib.reporting.diagrams import INK, PALE, _arrow, _box, _canvas, _with_alt
-from ftlib.reporting.plots import BASE, GREY, TUNED, Picture, _done, _new
+from ftlib.reporting.plots import BASE, GREY, STYLES, TUNED, Picture, _done, _interval, _new
 from ftlib.reporting.result_sentences import merge_ways, signed, width
+from ftlib.reporting.tables import LABELS
 from ftlib.runtime.files import repository
 
 LEVELS = (
@@ -100,6 +102,36 @@ def merge_ways_plot(ways: Mapping[str, Mapping[str, float]]) -> Picture:
     return _done(figure, f"Bar chart, change of the NLL by the way of merging, in nats. {parts}.", None)
 
 
+def systems_chart(block: Mapping, metric: str = "rougeL", name: str = "ROUGE-L") -> Picture:
+    """Draw one metric of every system of a split with its 95 % interval; each label stands above its line."""
+    values = {
+        system: block["systems"][system][metric] for system in STYLES if metric in block["systems"].get(system, {})
+    }
+    figure, axes = _new(4.8, 0.62 * len(values) + 0.9)
+    for y, (system, value) in enumerate(values.items()):
+        color, mark = STYLES[system]
+        axes.plot(value["ci95"], [y, y], color=color, linewidth=3)
+        axes.plot(value["mean"], y, mark, color=color, markersize=9)
+        transform = axes.get_yaxis_transform()
+        axes.text(0.02, y - 0.2, LABELS[system], transform=transform, fontsize=12, va="bottom", color=color)
+        axes.text(
+            0.98,
+            y - 0.2,
+            f"{value['mean']:.3f}",
+            transform=transform,
+            fontsize=12,
+            ha="right",
+            va="bottom",
+            color=color,
+        )
+    axes.margins(x=0.1)
+    axes.set(yticks=[], ylim=(len(values) - 0.5, -0.8))
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_xlabel(f"{name}, mean and 95 % interval of {block['n']} rows", fontsize=11)
+    parts = "; ".join(f"{LABELS[system]}: {_interval(value)}" for system, value in values.items())
+    return _done(figure, f"{name} with its 95 % interval on {block['n']} rows. {parts}.", None)
+
+
 def draws_plot(draws: Sequence[Mapping], size: int, full: Mapping, name: str = "ROUGE-L") -> Picture:
     """Draw the means of many small random samples of rows as a histogram, with the mean of all rows and zero."""
     means = np.array([draw["mean"] for draw in draws])
@@ -112,15 +144,14 @@ def draws_plot(draws: Sequence[Mapping], size: int, full: Mapping, name: str = "
     axes.axvline(full["mean"], color=INK, linewidth=2)
     axes.axvline(0, color=GREY, linestyle=":", linewidth=2)
     axes.set_ylim(0, top * 1.4)
-    side = "left" if full["mean"] > 0 else "right"
-    shift = 4 if full["mean"] > 0 else -4
-    for x, text, y in ((full["mean"], f"all rows: {full['mean']:+.3f}", 1.33), (0, "no difference", 1.18)):
-        ha = side if x else ("right" if side == "left" else "left")
-        offset = (shift if x else -shift, 0)
-        axes.annotate(text, (x, top * y), textcoords="offset points", xytext=offset, ha=ha, va="center", fontsize=11)
     low, high = axes.get_xlim()
     reach = max(abs(low), abs(high))
-    axes.set_xlim(min(low, -0.55 * reach), max(high, 0.55 * reach))
+    low, high = min(low, -0.3 * reach), max(high, 0.3 * reach)
+    axes.set_xlim(low, high)
+    for x, text, y in ((full["mean"], f"all rows: {full['mean']:+.3f}", 1.33), (0, "no difference", 1.18)):
+        right = (x - low) / (high - low) > 0.5  # the label goes where there is room
+        place = {"ha": "right", "xytext": (-5, 0)} if right else {"ha": "left", "xytext": (5, 0)}
+        axes.annotate(text, (x, top * y), textcoords="offset points", va="center", fontsize=11, **place)
     axes.set_xlabel(f"{name}, fine-tuned minus base, mean of {size} rows", fontsize=11)
     axes.set_ylabel("draws", fontsize=11)
     wrong = int((means * full["mean"] < 0).sum())
@@ -151,17 +182,16 @@ def paired_diagram(base: Sequence[float], tuned: Sequence[float], rows: int = 12
         center = paired["mean"]
         below.plot([center - half, center + half], [y, y], color=color, linewidth=4, solid_capstyle="butt")
         below.plot(center, y, "s", color=color, markersize=8)
-        below.annotate(
-            f"{label}: {2 * half:.3f} wide",
-            (center, y),
-            textcoords="offset points",
-            xytext=(0, 9),
-            ha="center",
-            fontsize=11,
-        )
-    below.axvline(0, color=GREY, linestyle=":", linewidth=2)
-    below.set(yticks=[], ylim=(-0.5, 1.75))
-    below.set_xlabel(f"difference in {name} over all {len(base)} rows (dotted: 0)", fontsize=11)
+        label = f"{label}: {2 * half:.3f} wide"
+        below.text(0.5, y + 0.28, label, transform=below.get_yaxis_transform(), ha="center", va="bottom", fontsize=11)
+    low, high = paired["mean"] - 0.8 * apart, paired["mean"] + 0.8 * apart
+    shows_zero = low < 0 < high
+    if shows_zero:
+        below.axvline(0, color=GREY, linestyle=":", linewidth=2)
+    below.set(yticks=[], ylim=(-0.5, 1.75), xlim=(low, high))
+    below.xaxis.set_major_locator(MaxNLocator(4))
+    zero = " (dotted: 0)" if shows_zero else ""
+    below.set_xlabel(f"difference in {name} over all {len(base)} rows{zero}", fontsize=11)
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
     fell = int((tuned[:rows] < base[:rows]).sum())

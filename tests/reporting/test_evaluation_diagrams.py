@@ -20,7 +20,12 @@ ROWS = [
         ("mixed", 0.0, True),
     )
 ]
+BLOCK = {"n": 9, "systems": {"base": {"rougeL": DRAWS[5]}, "nearest": {"rougeL": DRAWS[20]}}}
 DRAWN = {
+    "systems": (
+        lambda: diagrams.systems_chart(BLOCK),
+        "9 rows. base: 0.000 [-0.100, 0.100]; nearest title's text: 0.150",
+    ),
     "three merges": (
         diagrams.three_merges_diagram,
         "1  into NF4: rounded again: 0.441; 2  onto the dequantized weight: 0.486",
