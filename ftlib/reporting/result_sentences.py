@@ -411,9 +411,7 @@ def about_reading(found: Mapping[str, Mapping], n: int) -> Sentence:
     if high > 0.99:
         return Sentence(f"{figures}: it is at the ceiling, so this test cannot show that training added knowledge.")
     if low > 0.5:
-        return Sentence(
-            f"{figures}: better than a coin without training on these rows. Reading is enough for that."
-        )
+        return Sentence(f"{figures}: better than a coin without training on these rows. Reading is enough for that.")
     return Sentence(f"{figures}: not shown to be better than a coin.")
 
 
