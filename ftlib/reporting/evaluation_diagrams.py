@@ -152,6 +152,7 @@ def draws_plot(draws: Sequence[Mapping], size: int, full: Mapping, name: str = "
         right = (x - low) / (high - low) > 0.5  # the label goes where there is room
         place = {"ha": "right", "xytext": (-5, 0)} if right else {"ha": "left", "xytext": (5, 0)}
         axes.annotate(text, (x, top * y), textcoords="offset points", va="center", fontsize=11, **place)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(f"{name}, fine-tuned minus base, mean of {size} rows", fontsize=11)
     axes.set_ylabel("draws", fontsize=11)
     wrong = int((means * full["mean"] < 0).sum())

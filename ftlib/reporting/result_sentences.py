@@ -177,7 +177,9 @@ def about_copy(block: Mapping, metric: str = "rougeL") -> Sentence:
 def about_reference(block: Mapping) -> Sentence:
     """Say of the metrics without a better direction which system is nearer to the reference texts."""
     found = verdicts({"block": block}, "block")
-    nearer, farther = ([n for n in found[v] if BETTER[n] == "reference"] for v in ("better", "worse"))
+    hidden = set() if "copied_passage" in block["systems"]["tuned"] else {"numbers_not_in_context"}
+    judged = [name for name in SHOWN if BETTER[name] == "reference" and name not in hidden]
+    nearer, farther = ([name for name in judged if name in found[verdict]] for verdict in ("better", "worse"))
     parts = [
         f"{side}: {', '.join(f'`{name}`' for name in names)}"
         for side, names in (("nearer to the references after fine-tuning", nearer), ("farther from them", farther))
