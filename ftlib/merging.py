@@ -167,9 +167,13 @@ def three_ways(cfg: Config, adapter: Path) -> Iterator[tuple[str, object]]:
     yield "merged onto the 16-bit base", load_adapter(load_plain(place, "float32"), adapter).merge_and_unload()
 
 
-def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24) -> dict[str, dict[str, float]]:
-    """Return for each of `three_ways` the largest and mean logit difference to the adapter as trained, and the NLL."""
+def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24, input_text: str = "") -> dict[str, dict]:
+    """Return for each of `three_ways` the largest and mean logit difference to the adapter as trained, and the NLL.
+
+    input_text: a prompt; the beginning of each model's greedy completion is then the value `text`.
+    """
     tokenizer = load_tokenizer(cfg.model.name)
+    asked = [encode_prompt(tokenizer, input_text)] if input_text else []
     held_out = dataset["validation"].select(range(min(rows, len(dataset["validation"]))))
     prompts = [encode_prompt(tokenizer, row["input_text"]) for row in held_out][: cfg.merge.proof_prompts]
     examples = encode_rows(tokenizer, held_out, cfg.train.as_measured(), prompt_format=cfg.prompt_format)
@@ -183,6 +187,8 @@ def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24) -> dict[st
             "mean": sum(float(gap.mean()) for gap in gaps) / len(gaps),
             "nll": mean_nll(*answer_nll(model, examples, tokenizer.pad_token_id, cfg.train.max_length)),
         }
+        for ids in _greedy(model, asked, hardware.device(), end_of_turn_id(tokenizer)):
+            comparison[name]["text"] = tokenizer.decode(ids, skip_special_tokens=True).strip()
     return comparison
 
 

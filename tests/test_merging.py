@@ -145,7 +145,15 @@ def test_the_three_ways_to_merge_are_told_apart(adapter):
     found = merging.compare_ways(smoke.config(), smoke.dataset(), adapter)
     trained, into_nf4, dequantized, onto_16 = found.values()
     assert trained["largest"] == 0 and dequantized["mean"] < 1e-4 < into_nf4["mean"] and onto_16["mean"] > 1e-4
-    assert all(6 < way["nll"] < 10 for way in found.values())
+    assert all(6 < way["nll"] < 10 and "text" not in way for way in found.values())
+
+
+def test_each_way_to_merge_writes_about_one_product(adapter):
+    """Differences of logits are hard to imagine; a text that falls apart is not."""
+    dataset = smoke.dataset()
+    prompt = dataset["test"][0]["input_text"]
+    texts = [way["text"] for way in merging.compare_ways(smoke.config(), dataset, adapter, 4, prompt).values()]
+    assert len(texts) == 4 and texts[0] == texts[2]  # the dequantized merge is the trained model
 
 
 @pytest.mark.parametrize("fast", [False, True], ids=["plain step", "fast step"])

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ftlib.config.settings import Config
+from ftlib.data.lexical import words
 from ftlib.data.text import ENGLISH, PORTUGUESE, fold, plain
 from ftlib.evaluation.bootstrap import paired_ratio_difference, ratio_interval
 from ftlib.generation.batched import stream_answer
@@ -22,7 +23,7 @@ from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import load_dataset
 from ftlib.prompts.encoding import context_prompt, encode_example, encode_rows, truncate_title
 from ftlib.prompts.templates import DEFAULT_FORMAT, PREFIX, QUESTIONS, TEMPLATE, Passages, PromptFormat, build_prompt
-from ftlib.retrieval.attribution import mark, supporting_sentences
+from ftlib.retrieval.attribution import _stem, mark, supporting_sentences
 from ftlib.retrieval.bm25_index import Index, Nearest, Source
 from ftlib.runtime import hardware
 from ftlib.runtime.errors import FtlibError
@@ -119,8 +120,8 @@ def language_note(question: str, template: str = TEMPLATE) -> str:
 
     Of data with a template of its own (`prompt.template`) the language is not known, so there is no note.
     """
-    words = set(fold(question))
-    if template != TEMPLATE or question in QUESTIONS.values() or len(words & PORTUGUESE) <= len(words & ENGLISH):
+    asked = set(fold(question))
+    if template != TEMPLATE or question in QUESTIONS.values() or len(asked & PORTUGUESE) <= len(asked & ENGLISH):
         return ""
     return "The catalog is in English, and so is the answer. / O catálogo está em inglês, e a resposta também."
 
@@ -203,18 +204,36 @@ def print_both(pair: Pair, title: str, question: str = "", passages: Passages = 
     return answers
 
 
-def tells_apart(pair: Pair, system: str, rows: list[dict], count: int = 40) -> list[float]:
+def without_words(text: str, titles: Sequence[str]) -> str:
+    """Remove from a text every word that one of the titles has too, by stem; reading then gives nothing away."""
+    hidden = {_stem(word) for title in titles for word in words(title)}
+    return " ".join(piece for piece in text.split() if not hidden & {_stem(word) for word in words(piece)})
+
+
+def tells_apart(
+    pair: Pair, system: str, rows: list[dict], count: int = 40, hide_title_words: bool = False
+) -> list[float]:
     """Test whether a model distinguishes two similar titles: 1.0 or 0.0 for each of the first `count` rows.
 
     Each row is paired with the row among all `rows` whose title is most similar. Correct (1.0) if the two true pairs
     together have a higher likelihood than the same two descriptions swapped. Each text is scored under both titles, so
     generic or long texts have no advantage. Chance level is 0.5.
+
+    hide_title_words: remove the words of both titles from both descriptions, so that only knowledge of the products can
+        tell which is which. Rows whose descriptions are then empty or equal are left out.
     """
     neighbors = Nearest([row["title"] for row in rows], [row["content"] for row in rows]).neighbors()
     examples = []
     for row, other in zip(rows[:count], (rows[row_idx] for row_idx in neighbors[:count]), strict=True):
-        for title, text in ((row, row), (other, other), (row, other), (other, row)):
-            examples.append(_example(pair, title["title"], text["content"]))
+        texts, titles = [row["content"], other["content"]], [row["title"], other["title"]]
+        if hide_title_words:
+            texts = [without_words(text, titles) for text in texts]
+        if hide_title_words and (not all(texts) or texts[0] == texts[1]):
+            continue
+        for title_idx, text_idx in ((0, 0), (1, 1), (0, 1), (1, 0)):
+            examples.append(_example(pair, titles[title_idx], texts[text_idx]))
+    if not examples:
+        return []
     sums, _ = answer_nll(pair.models[system], examples, pair.tokenizer.pad_token_id, pair.row_length)
     groups = [sums[start : start + 4] for start in range(0, len(sums), 4)]
     return [float(true_a + true_b < swapped_a + swapped_b) for true_a, true_b, swapped_a, swapped_b in groups]

@@ -8,6 +8,7 @@ torch is imported by the exercises that need it.
 
 from __future__ import annotations
 
+from ftlib.course.exercises_evaluation import ex_4_3, ex_5_3, ex_6_3, try_choice, try_guess  # noqa: F401
 from ftlib.course.grading import INTEGERS, LIST, NUMBER, TEXT, TRUTH, exercise, pair_of, tensor_of
 from ftlib.prompts.encoding import IGNORED
 
@@ -187,6 +188,10 @@ def ex_4_1(answer):
         answer.must(gap < 1e-5, rule, given=f"values off by up to {gap:.3g}")
         same = torch.equal(W, W_before)
         answer.must(same, "W must stay unchanged. In float32, W.float() is W itself: += changes it.", given="another W")
+    A4, B4 = torch.cat([A, A]), torch.cat([B, B], dim=1)  # rank 4: the same product, twice
+    gap = float((answer(W, A4, B4, 4, 4, kind=shape) - (W + 2 * change)).abs().max())
+    rule = "the rank must be the argument r, not a number. This adapter has another rank than the ones before."
+    answer.must(gap < 1e-5, rule, given=f"values off by up to {gap:.3g}")
     for kind, factors in ((k, f) for k in (torch.float16, torch.bfloat16) for f in (torch.float32, k)):
         result = answer(W.to(kind), A.to(factors), B.to(factors), 2, 2, kind=shape)
         answer.must(result.dtype == kind, f"the type must be that of W, {kind}. In 32 bits the file is twice as large.")
@@ -204,20 +209,24 @@ def ex_4_2(answer):
 
     a = torch.randn(5, 9, generator=torch.Generator().manual_seed(5))
     a[3, :2] = torch.tensor([6.0, 6.0004])  # nearly a tie: a small difference changes the greedy choice
-    far, turned, broken = a.clone(), a.clone(), a.clone()
+    far, near, turned, broken, hidden = (a.clone() for _ in range(5))
     far[2, 4] -= 1.0
+    near[2, 4] -= 0.02  # above the tolerance, but not as a mean over all 45 logits
     turned[3, 0] += 0.0008
     broken[1, 1] = float("nan")
+    hidden[1, int(a[1].argmax())] = float("nan")  # argmax takes nan for the largest, so the choices stay equal
     for b, expected, rule in (
         (a.clone(), True, "equal logits are the same model."),
         (a + 0.0001, True, "a difference within the tolerance must be allowed. Rounding alone makes one."),
         (far, False, "the LARGEST difference decides, whatever its sign. One far value hides in a mean."),
+        (near, False, "the LARGEST difference decides, also where the mean is small. One far value hides in a mean."),
         (turned, False, "the greedy choice must be equal at every position. After another word all else differs."),
         (
             broken,
             False,
             "nan must never count as the same. A merge that overflows gives nan, and nan > tolerance is False.",
         ),
+        (hidden, False, "nan must never count as the same, also where it is the greedy choice of both."),
     ):
         for pair in ((a, b), (b, a)):
             result, gap = answer(*pair, 0.001, kind=TRUTH), float((a - b).abs().max())
@@ -303,8 +312,13 @@ def ex_6_1(answer):
             )
             first.append(key[0])
     share, answer.call = first[:100].count("base"), f"{answer.name}(answers, seed)"
-    rule = "both orders must occur about equally often. Whoever reads two texts tends to favour one place."
+    rule = "both orders must occur about equally often. Whoever reads two texts tends to favor one place."
     answer.must(25 <= share <= 75, rule, given=f"base first for {share} of the seeds 0 to 99")
+    for lag in range(1, 11):
+        changes = sum(a != b for a, b in zip(first[:100], first[lag:100], strict=False)) / (100 - lag)
+        rule = "the order must not follow a pattern in the seed. A reader who finds the pattern knows the author."
+        given = f"another order than {lag} seed{'s' * (lag > 1)} before in {changes:.0%} of the cases"
+        answer.must(0.2 <= changes <= 0.8, rule, given=given)
 
 
 @exercise("Add math.comb(n, k) for k from 0 to min(wins, losses), divide by 2**n, double it, and take min(1, ...).")

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "runner": ["evaluate"],
-        "analysis": ["extremes", "growing_interval", "rows_of", "verdicts"],
+        "analysis": ["extremes", "growing_interval", "likelihoods_of", "rows_of", "small_draws", "verdicts"],
         "bootstrap": ["mean_interval", "paired_difference", "share_interval"],
         "metric_table": ["METRICS"],
         "metrics": ["score_rows"],

@@ -7,6 +7,7 @@ spreadsheets, which changes titles that begin with "-". `rows_of(folder, dataset
 
 from __future__ import annotations
 
+import csv
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,10 +43,26 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
     return side_by_side({split: rows}, records, {split: scores}) if rows else []
 
 
+def likelihoods_of(folder: Path, split: str = "unseen") -> tuple[list[float], list[float]]:
+    """Return (base, fine-tuned) NLL per token of each row of a split, from `rows.csv` of a finished evaluation."""
+    with open(folder / "rows.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    return [float(row["nll_base"]) for row in rows], [float(row["nll_tuned"]) for row in rows]
+
+
 def growing_interval(values: list[float], sizes) -> dict[int, dict]:
     """Return {K: mean and 95 % interval of the first K values}, for each size up to the number of values, and for all."""
     row_counts = sorted({size for size in sizes if size <= len(values)} | {len(values)})
     return {size: mean_interval(values[:size]) for size in row_counts}
+
+
+def small_draws(values: list[float], size: int = 12, times: int = 200, seed: int = 0) -> list[dict]:
+    """Return mean and t interval of `times` random samples of `size` rows: what one might have reported with so few.
+
+    A sample holds no row twice. Of fewer than twice as many values, half of them are drawn.
+    """
+    rng, size = random.Random(seed), min(size, len(values) // 2)
+    return [mean_interval(rng.sample(list(values), size)) | {"rows": size} for _ in range(times)]
 
 
 def extremes(lines: list[dict], at_random: int = 3, seed: int = 0) -> dict[str, dict]:

@@ -11,6 +11,7 @@ Sources: the GGUF specification (github.com/ggml-org/ggml, docs/gguf.md); Ollama
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from pathlib import Path
 
@@ -220,7 +221,9 @@ def read_back(path: Path, tokenizer, prompts: list[str], generation, words: list
     file_tokenizer = AutoTokenizer.from_pretrained(**source)
     expected_ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
     same_ids = expected_ids == [file_tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
-    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32).to(hardware.device()).eval()
+    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that transformers' own switch does not reach
+        model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    model = model.to(hardware.device()).eval()
     model.hf_quantizer, model.is_quantized = None, False  # all its tensors are plain
     model.generation_config.eos_token_id = ends  # the file stores at most two of them
     answers = answer_prompts(model, tokenizer, prompts, generation)

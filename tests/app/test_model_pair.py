@@ -9,7 +9,16 @@ import torch
 
 from ftlib.app import model_pair
 from ftlib.app.console import print_sources, tell
-from ftlib.app.model_pair import AskError, Pair, language_note, print_both, stream_one, stream_together, tells_apart
+from ftlib.app.model_pair import (
+    AskError,
+    Pair,
+    language_note,
+    print_both,
+    stream_one,
+    stream_together,
+    tells_apart,
+    without_words,
+)
 from ftlib.app.notebook_page import ask_page
 from ftlib.cli.entry import main
 from ftlib.data.text import plain
@@ -186,3 +195,16 @@ def test_closed_and_open_book_are_measured_alike(pair):
     assert [name for name, *_ in found] == ["base"] * 3 + ["tuned"] * 3
     means = [values["mean"] for *_, values in found]
     assert means[2] == pytest.approx(means[1] - means[0], abs=1e-6) and means[0] != means[1]
+
+
+def test_hidden_title_words_leave_only_what_reading_cannot_match():
+    """Finding 13: words of a title in its description let any reader match the pair, which is no knowledge."""
+    titles = ["Blue cups, 300 ml", "Green plate"]
+    assert without_words("Two blue cups hold 300 ml. A plate, green.", titles) == "Two hold A"
+    assert without_words("Tea tastes good.", titles) == "Tea tastes good."
+
+
+def test_pairs_without_a_word_left_are_left_out(pair):
+    """An empty description would be compared with an empty one: a coin that counts as knowledge."""
+    rows = [{"title": "blue cup", "content": "A blue cup."}, {"title": "a cup", "content": "The cup."}]
+    assert tells_apart(pair, "base", rows, hide_title_words=True) == []

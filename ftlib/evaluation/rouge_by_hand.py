@@ -1,0 +1,46 @@
+"""Compute ROUGE-1 and ROUGE-L of one pair step by step, as a table to follow (Lin 2004, aclanthology.org/W04-1013)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ftlib.evaluation.metrics import Rouge
+from ftlib.prompts.templates import strip_prefix
+
+
+def tokens(text: str) -> list[str]:
+    """Split a text as rouge_score does: lower case, letters and digits, stemmed."""
+    from rouge_score.tokenizers import DefaultTokenizer
+
+    return DefaultTokenizer(use_stemmer=True).tokenize(text)
+
+
+def longest_subsequence(a: list[str], b: list[str]) -> list[str]:
+    """Return the longest common subsequence of two lists of words: same order, gaps allowed."""
+    best: list[list[list[str]]] = [[[] for _ in range(len(b) + 1)] for _ in range(len(a) + 1)]
+    for i, word in enumerate(a):
+        for j, other in enumerate(b):
+            longer = max(best[i][j + 1], best[i + 1][j], key=len)
+            best[i + 1][j + 1] = [*best[i][j], word] if word == other else longer
+    return best[-1][-1]
+
+
+def by_hand(reference: str, answer: str) -> dict[str, dict]:
+    """Return shared words, precision, recall and F1 of ROUGE-1 and ROUGE-L, and the library's F1 beside them."""
+    expected, written = (tokens(strip_prefix(text)) for text in (reference, answer))
+    shared = {
+        "rouge1": sorted((Counter(expected) & Counter(written)).elements(), key=expected.index),
+        "rougeL": longest_subsequence(expected, written),
+    }
+    library, steps = Rouge().compute(predictions=[answer], references=[reference]), {}
+    for name, words in shared.items():
+        precision, recall = (len(words) / max(len(each), 1) for each in (written, expected))
+        f1 = 2 * precision * recall / (precision + recall) if words else 0.0
+        steps[name] = {
+            "shared words": " ".join(words),
+            "precision": f"{len(words)} / {len(written)} = {precision:.3f}",
+            "recall": f"{len(words)} / {len(expected)} = {recall:.3f}",
+            "F1": round(f1, 3),
+            "rouge_score": round(float(library[name]), 3),
+        }
+    return steps
