@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from matplotlib.patches import FancyBboxPatch
 
-from ftlib.reporting.plots import BASE, GREY, TUNED, Picture
+from ftlib.reporting.plots import GREY, TUNED, Picture
 
 PALE, INK = "#e8eef3", "#222222"
 STEPS = (
