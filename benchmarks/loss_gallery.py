@@ -1,7 +1,7 @@
 """What does a loss curve look like when the rate is too high or too low, when the model overfits, and when all is right?
 
 What: four short trainings of the cpu profile's model and rank on the sample, each wrong in one way, with training loss, validation
-loss and one generated description as they go. Why: a reader meets a broken curve before he meets it at work. The steps are half as
+loss and one generated description as they go. Why: a reader meets a broken curve before he meets it at work. The steps are a quarter as
 large as the profile's, so that the four take some ten minutes on two cores.
 How: python benchmarks/loss_gallery.py [RUN ...]. It writes results/loss_gallery.jsonl, one line a run; notebook 03 draws it.
 """
@@ -25,10 +25,10 @@ SHARED = {
     "data.path": "sample",
     "model.quantization": "none",
     "train.max_steps": 40,
-    "train.examples_per_step": 8,
+    "train.examples_per_step": 4,
     "train.eval_steps": 5,
     "train.save_steps": 40,
-    "train.eval_rows": 16,
+    "train.eval_rows": 12,
     "train.log_steps": 1,
     "train.sample_rows": 1,
     "generation.max_new_tokens": 60,

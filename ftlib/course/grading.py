@@ -23,16 +23,20 @@ class Wrong(Exception):
 
 
 class NotWritten(Exception):
-    """There is no answer yet: the unchanged stub, or a function that returns None."""
+    """The stub is unchanged, or the function returns None."""
 
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a checker found: the exercise's number, whether every property holds, and the message. True if passed."""
+    """The result of a check: the exercise's number, whether every property holds, and the message. True if passed.
+
+    started: False for an unchanged stub, which is shown as open and not as failed.
+    """
 
     name: str
     passed: bool
     message: str
+    started: bool = True
 
     def __bool__(self) -> bool:
         return self.passed
@@ -44,10 +48,12 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         heading, message = html.escape(self._heading()), html.escape(self.message).replace("\n", "<br>")
-        line = "solid" if self.passed else "dashed"
+        line = "solid" if self.passed else "dashed" if self.started else "dotted"
         return f'<div style="border-left:4px {line};padding:4px 12px"><b>{heading}</b><br>{message}</div>'
 
     def _heading(self) -> str:
+        if not self.started:
+            return f"○ Exercise {self.name}: open"
         return f"✓ Exercise {self.name}: passed" if self.passed else f"✗ Exercise {self.name}: not yet"
 
 
@@ -65,7 +71,7 @@ def exercise(hint: str):
                     name, True, "Every property holds. Compare with the solution at the end of the notebook."
                 )
             except NotWritten as nothing:
-                return Verdict(name, False, str(nothing))
+                return Verdict(name, False, str(nothing), started=False)
             except Wrong as wrong:
                 message = str(wrong)
             except Exception as error:  # a result that makes a comparison raise is a wrong answer too
@@ -92,7 +98,7 @@ class Answer:
 
     def __init__(self, function):
         if function is None or function is ...:
-            raise NotWritten("There is no answer yet: write the function above the check, then run the cell.")
+            raise NotWritten("Yours to write: the function above the check. Then run the cell again.")
         if not callable(function):
             raise Wrong(
                 f"The check wants the function itself and got {show(function)}: pass its name without brackets."
@@ -107,14 +113,14 @@ class Answer:
             result = self.function(*inputs)
         except (Exception, SystemExit) as error:
             if isinstance(error, NotImplementedError) and not str(error):
-                raise NotWritten(f"{self.name} is not written yet.") from error
+                raise NotWritten(f"Yours to write: {self.name}. Then run the cell again.") from error
             raised = f"{self.call} raised {type(error).__name__}: {error}."
             raise Wrong(
                 f"{raised} Call it with such inputs in a cell of its own: the traceback names the line."
             ) from error
         if result is None or result is ...:
             raise NotWritten(
-                f"{self.name} returns nothing yet: write its lines in place of the dots, and end with return."
+                f"Yours to write: replace the dots in {self.name}, end with return, and run the cell again."
             )
         self.given = show(result)
         try:

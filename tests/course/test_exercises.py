@@ -61,14 +61,14 @@ def test_the_notebooks_solution_passes(name):
 
 
 @each_exercise
-def test_the_stub_cell_runs_and_is_not_yet_passed(name):
+def test_the_stub_cell_runs_and_is_open(name):
     """A stub that raises stops "Run all" in the middle; one that passes teaches nothing."""
     *lines, last = ast.parse(STUBS[name]).body
     space = {} if name.endswith("_1") else {"exercises": exercises}  # a notebook's first exercise imports it
     exec(compile(ast.Module(lines, []), name, "exec"), space)
     for _ in range(3):
         found = eval(compile(ast.Expression(last.value), name, "eval"), space)
-        assert not found and "nothing yet" in found.message and "Hint" not in found.message
+        assert not found and "Yours to write" in found.message and "Hint" not in found.message
 
 
 def test_every_checker_has_a_notebook_and_every_exercise_a_checker_stub_hint_and_solution():
@@ -124,7 +124,17 @@ def test_an_error_in_the_readers_function_is_named(name):
     def later(*_):
         raise NotImplementedError
 
-    assert "not written" in getattr(exercises, name)(later).message
+    assert "Yours to write" in getattr(exercises, name)(later).message
+
+
+@pytest.mark.parametrize("name", CHECKERS)
+def test_an_unchanged_stub_is_open_and_not_failed(name):
+    """A recorded notebook would greet the reader with a red cross on each exercise that he has not seen yet."""
+    for stub in (None, lambda *_: None, lambda *_: ...):
+        verdict = getattr(exercises, name)(stub)
+        assert not verdict and not verdict.started
+        assert "○" in str(verdict) and "✗" not in str(verdict) and "Hint" not in str(verdict)
+        assert "dotted" in verdict._repr_html_()
 
 
 def test_a_verdict_shows_itself_as_text_and_as_escaped_html():
