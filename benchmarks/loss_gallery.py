@@ -1,8 +1,8 @@
 """What does a loss curve look like when the rate is too high or too low, when the model overfits, and when all is right?
 
-What: four short trainings of the cpu profile's model and rank on the sample, each wrong in one way, with training loss, validation
-loss and one generated description as they go. Why: a reader meets a broken curve before he meets it at work. The steps are a quarter as
-large as the profile's, so that the four take some ten minutes on two cores.
+What: four short trainings of the cpu profile's model and rank on the sample, each wrong in one way, with training loss,
+validation loss and one generated description as they go. Why: a reader meets a broken curve here before he meets one at work.
+The steps are a quarter as large as the profile's, so that the four take some ten minutes on two cores.
 How: python benchmarks/loss_gallery.py [RUN ...]. It writes results/loss_gallery.jsonl, one line a run; notebook 03 draws it.
 """
 
