@@ -313,7 +313,9 @@ def about_speed(rows: Sequence[dict]) -> list[str]:
     """
     if len(rows) < 2:
         return ["No speed is recorded for this shape."]
-    steps = [(after["times"] / before["times"], after["recipe"]) for before, after in zip(rows, rows[1:], strict=False)]
+    chain = rows[: 1 + max(range(len(rows)), key=lambda idx: rows[idx]["times"])]  # after the fastest: side branches
+    pairs = [*zip(chain, chain[1:], strict=False)]
+    steps = [(after["times"] / before["times"], after["recipe"]) for before, after in pairs]
     factor, recipe = max(steps)
     slower = [f'"{name}" ({share:.2f} ×)' for share, name in steps if share < 0.97]
     sentences = [f'The largest gain in one line is "{recipe}": {factor:.1f} times the line before it.']
@@ -322,9 +324,14 @@ def about_speed(rows: Sequence[dict]) -> list[str]:
         sentences.append(
             f"{lines}: {', '.join(slower)}. Such a change is made for another reason, or for the line after it."
         )
-    speed = f"{rows[0]['examples_per_s']:.1f} examples per second"
+    padded = [after["recipe"] for before, after in pairs if after["padding_share"] > before["padding_share"] + 0.01]
+    if padded:
+        sentences.append(
+            f"Padding rises in {', '.join(map(repr, padded))}: a pass of few examples has too few to fill the rows of a pack."
+        )
     sentences.append(
-        f"All factors compare with the reference's recipe, {speed} on this GPU. It waits for Python and not for the GPU, so it is "
-        "no faster here than on a small card; a factor says as much about the reference as about the last line."
+        f"All factors compare with the reference's recipe: {rows[0]['examples_per_s']:.1f} examples per second on this GPU. It waits "
+        "for Python and not for the GPU; its own log shows no lower speed on a T4. So a factor says as much about the "
+        "reference as about the last line."
     )
     return sentences
