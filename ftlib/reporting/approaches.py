@@ -69,7 +69,7 @@ def approaches_sentences(studies: Mapping[str, dict]) -> list[str]:
     for situation, block in situations(studies).items():
         found = [compared(block, *pair) for pair in COMPARED]
         sentences += [f"{situation.capitalize()}: {sentence}" for sentence in found if sentence]
-        sentences.append(f"{situation.capitalize()}: {advice(block)}")
+        sentences.append(f"**What follows for {situation}:** {advice(block)}")
     return sentences
 
 

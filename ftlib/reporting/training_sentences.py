@@ -97,7 +97,7 @@ def about_two_answers(answers: Mapping[str, object], title: str, prefix: str) ->
     for system, name in (("base", "The base model"), ("tuned", "The fine-tuned model")):
         answer = answers[system]
         begins = "begins" if answer.text.strip().startswith(prefix.strip()) else "does not begin"
-        stops = "stops by itself" if answer.stopped else "does not stop by itself: it was truncated"
+        stops = "stops by itself" if answer.stopped else "does not stop by itself (it was truncated)"
         invented = sorted(numbers(answer.text) - numbers(title))
         extra = (
             f", and names numbers that the title does not give ({', '.join(map(str, invented))})" if invented else ""
@@ -330,8 +330,8 @@ def about_speed(rows: Sequence[dict]) -> list[str]:
             f"Padding rises in {', '.join(map(repr, padded))}: a pass of few examples has too few to fill the rows of a pack."
         )
     sentences.append(
-        f"All factors compare with the reference's recipe: {rows[0]['examples_per_s']:.1f} examples per second on this GPU. It waits "
-        "for Python and not for the GPU; its own log shows no lower speed on a T4. So a factor says as much about the "
+        f"All factors compare with the reference's recipe: {rows[0]['examples_per_s']:.1f} examples per second on this GPU. It "
+        "waits for Python and not for the GPU; its own log shows no lower speed on a T4. So a factor says as much about the "
         "reference as about the last line."
     )
     return sentences
