@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 LEVEL = 0.005  # nats: losses that differ by less are called level
+SLIGHT = 0.02  # nats: a shown difference below this is called slight
 ROUGHLY_EQUAL = 0.02  # share of the loss by which two curves must differ to be called apart
 RISE, TURN, FALL = 1.2, 1.05, 0.9  # see `diagnose`
 
@@ -129,19 +130,21 @@ def about_prompt_loss(answer: float, everything: float) -> str:
     )
 
 
-def about_prompt_study(effects: Sequence[dict]) -> str:
-    """Say what training on the prompt too did in our study. effects: of the setting `train.loss_on` (see `recipe.effects`)."""
+def about_effect(effects: Sequence[Mapping], change: str) -> str:
+    """Say what a change of one setting did to the loss on new rows in our study.
+
+    effects: of the setting (see `recipe.effects`); the first counts. change: what was done, as the subject of the sentence.
+    """
     if not effects:
-        return "Our studies hold no training with the loss on everything."
-    change = effects[0]
-    low, high = change["ci95"]
-    amount = f"{change['mean']:+.3f} nats [{low:+.3f}, {high:+.3f}]"
+        return f"{change} is not in our studies."
+    effect = effects[0]
+    low, high = effect["ci95"]
+    amount = f"{effect['mean']:+.3f} nats [{low:+.3f}, {high:+.3f}]"
     if low <= 0 <= high:
-        verdict = "changed the answers' loss on new rows by no more than chance"
-    else:
-        size = "slightly " if abs(change["mean"]) < 0.02 else ""
-        verdict = f"made the answers' loss on new rows {size}{'lower' if high < 0 else 'higher'}"
-    return f"In our study, training with the loss on the prompt too {verdict} ({amount})."
+        return f"{change} changed the loss on new rows by no more than chance ({amount}, in our study `{effect['study']}`)."
+    size = "slightly " if abs(effect["mean"]) < SLIGHT else ""
+    direction = "lower" if high < 0 else "higher"
+    return f"{change} made the loss on new rows {size}{direction} ({amount}, in our study `{effect['study']}`)."
 
 
 def about_bos(losses: Mapping[str, float]) -> str:
@@ -149,7 +152,7 @@ def about_bos(losses: Mapping[str, float]) -> str:
     (_, right), *others = losses.items()
     worst, loss = max(others, key=lambda item: abs(item[1] - right))
     gap = loss - right
-    if abs(gap) < 0.02:
+    if abs(gap) < SLIGHT:
         return f"The largest change is {gap:+.3f} nats ({worst}): for this model the first token is no trap."
     return f"The largest change is {gap:+.3f} nats ({worst}): for this model the first token matters."
 
@@ -177,6 +180,19 @@ def about_packing(alone: float, packed: float, leaking: float) -> str:
         else f"without positions it hardly changes on this model ({gap:+.5f} nats)"
     )
     return f"{first}; {second}."
+
+
+def about_mask(packed: float, masked: float) -> str:
+    """Say what an attention mask of ones beside the positions does to the loss of packed rows."""
+    gap = masked - packed
+    if abs(gap) >= 1e-3:
+        return (
+            f"With a mask of ones beside the positions the loss changes by {gap:+.4f} nats: the parts see each other, and no "
+            "error says so."
+        )
+    return (
+        f"With a mask of ones beside the positions the loss changes by {gap:+.5f} nats: it does no harm on this model."
+    )
 
 
 def about_perplexity(nats: float, vocabulary: int) -> str:
