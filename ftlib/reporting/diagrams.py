@@ -205,6 +205,10 @@ def memory_diagram(parts_mib: Mapping[str, float], peak_gib: float | None) -> Pi
 
 def gallery_diagram(lines: Sequence[dict]) -> Picture:
     """Draw the recorded gallery of loss curves, one panel a run; lines of results/loss_gallery.jsonl."""
+    if not lines:
+        axes = _canvas(5.8, 1, (0, 1), (0, 1))
+        _label(axes, 0.5, 0.5, "no loss curves are recorded here")
+        return _with_alt(axes, "Nothing to draw: no loss curves are recorded here.")
     figure = Picture(figsize=(5.8, 2.9 * math.ceil(len(lines) / 2)), layout="constrained")
     panels = figure.subplots(math.ceil(len(lines) / 2), 2, squeeze=False, sharex=True, sharey=True)
     finite = [loss for line in lines for _, loss in _curves(line)[0] if math.isfinite(loss)]
@@ -231,7 +235,7 @@ def gallery_diagram(lines: Sequence[dict]) -> Picture:
     first.text(0.97, 0.85, "- - validation", transform=first.transAxes, color=BASE, ha="right", va="top", fontsize=12)
     figure.supxlabel("optimizer step", fontsize=12)
     figure.supylabel("loss (nats per answer token)", fontsize=12)
-    figure.alt = "Four line plots of training and validation loss over steps. " + "; ".join(alts) + "."
+    figure.alt = f"Line plots of training and validation loss over steps, {len(lines)} runs. " + "; ".join(alts) + "."
     return figure
 
 

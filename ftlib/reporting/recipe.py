@@ -162,3 +162,12 @@ def _value(value) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return "not set" if value is None else str(value)
+
+
+def recorded_gallery() -> list[dict]:
+    """Return the lines of results/loss_gallery.jsonl; [] where a notebook runs without the repository."""
+    path = repository() / "results" / "loss_gallery.jsonl"
+    if not path.exists():
+        print(f"loss curves: not shown ({path.name} is not there; clone the repository to see them)")
+        return []
+    return read_jsonl(path)

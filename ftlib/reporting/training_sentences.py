@@ -219,6 +219,34 @@ def about_levels(errors: Mapping[str, tuple[float, float]]) -> str:
     return f"{less}; {pays}."
 
 
+def about_rounded(distinct: int, block: int) -> str:
+    """Say whether weights were rounded to 4 bits before: a block of `block` weights has at most 16 values then."""
+    if distinct <= 16 < block:
+        return (
+            f"A block of {block} weights has {distinct} different values: this base was rounded to 4 bits before we got it "
+            "(Q4_1, in a GGUF file). What we call its 16-bit weights are these values in another format. NF4 rounds them a "
+            "second time."
+        )
+    return f"A block of {block} weights has {distinct} different values: this base was not rounded to 4 bits before."
+
+
+def about_learned(before: float, after: float, steps: int) -> str:
+    """Say what a few steps on one row did to its loss."""
+    if after < before - LEVEL:
+        return f"{plural(steps, 'step')} on one row lower its loss from {before:.3f} to {after:.3f} nats: the layer learns."
+    return f"{plural(steps, 'step')} on one row leave its loss at {after:.3f} nats (before: {before:.3f}): nothing is learned."
+
+
+def about_base_size(base_mib: float, weights: int) -> str:
+    """Compare the stored size of a base with 16 bits and with a quarter of that."""
+    sixteen = weights * 2 / 2**20
+    share = base_mib / sixteen
+    if share > 0.9:
+        return f"The base takes {base_mib:.0f} MiB here, {share:.0%} of its size in 16 bits: it is not quantized."
+    why = "a quarter" if share < 0.3 else f"{share:.0%} and not a quarter, because the embeddings stay in 16 bits"
+    return f"In 16 bits the base takes {sixteen:.0f} MiB; as it is stored here, {base_mib:.0f} MiB. That is {why}."
+
+
 def about_curve(log: Sequence[dict]) -> str:
     """Read a training's validation losses: falling, past its lowest point, or not measured."""
     points = [(line["step"], line["validation_loss"]) for line in log if "validation_loss" in line]
@@ -251,11 +279,11 @@ def about_memory(parts_mib: Mapping[str, float], peak_gib: float | None) -> str:
     """Compare what weights and optimizer need with the measured peak."""
     known = sum(parts_mib.values()) / 1024
     if peak_gib is None:
-        return f"Weights, gradients and optimizer need {known:.2f} GiB; the peak was not measured."
+        return f"The computed parts need {known:.2f} GiB; the peak was not measured."
     rest = peak_gib - known
     share = rest / peak_gib
-    what = "activations, logits, and the process itself (Python and its libraries)"
-    explained = f"Weights, gradients and optimizer explain {known:.2f} of {peak_gib:.2f} GiB."
+    what = "activations, and the process itself (Python and its libraries)"
+    explained = f"The computed parts explain {known:.2f} of {peak_gib:.2f} GiB."
     return (
         f"{explained} Most of the peak is something else: {what}."
         if share > 0.5
