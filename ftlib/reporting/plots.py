@@ -161,16 +161,16 @@ def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
     return _done(figure, alt, path)
 
 
-def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> Figure:
-    """Draw the share of real tokens, one bar for each way to batch (see `exploration.slots`)."""
-    figure, axes = _new(height=0.5 * len(slots) + 1.2)
-    shares = [tokens / count for count in slots.values()]
-    drawn = axes.barh(range(len(slots)), shares, color=TUNED)
+def padding_plot(positions: dict[str, int], tokens: int, path: Path | None = None) -> Figure:
+    """Draw the share of real tokens, one bar for each way to batch (see `exploration.padded_positions`)."""
+    figure, axes = _new(height=0.5 * len(positions) + 1.2)
+    shares = [tokens / count for count in positions.values()]
+    drawn = axes.barh(range(len(positions)), shares, color=TUNED)
     axes.barh(
-        range(len(slots)), [1 - share for share in shares], left=shares, color="white", edgecolor=GREY, hatch="///"
+        range(len(positions)), [1 - share for share in shares], left=shares, color="white", edgecolor=GREY, hatch="///"
     )
     axes.bar_label(drawn, [f"{share:.0%} text" for share in shares], label_type="center", color="white")
-    axes.set_yticks(range(len(slots)), list(slots))
+    axes.set_yticks(range(len(positions)), list(positions))
     axes.invert_yaxis()
     axes.set(
         xlabel="share of the computed positions (hatched: padding)",
@@ -178,7 +178,7 @@ def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> 
         xlim=(0, 1),
     )
     alt = "Bar chart, share of real text among the computed positions. " + ", ".join(
-        f"{name}: {share:.0%}" for name, share in zip(slots, shares, strict=True)
+        f"{name}: {share:.0%}" for name, share in zip(positions, shares, strict=True)
     )
     return _done(figure, alt, path)
 
