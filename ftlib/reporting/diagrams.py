@@ -213,7 +213,7 @@ def gallery_diagram(lines: Sequence[dict]) -> Picture:
     panels = figure.subplots(math.ceil(len(lines) / 2), 2, squeeze=False, sharex=True, sharey=True)
     finite = [loss for line in lines for _, loss in _curves(line)[0] if math.isfinite(loss)]
     start = max(_curves(line)[0][0][1] for line in lines)
-    top = min(max(finite), 2.2 * start)
+    top = min(max(finite), 1.6 * start)
     alts = []
     for axes in panels.ravel()[len(lines) :]:
         axes.set_axis_off()
@@ -224,6 +224,10 @@ def gallery_diagram(lines: Sequence[dict]) -> Picture:
         axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", markersize=4)
         axes.set_title(line["run"], fontsize=14, weight="bold")
         axes.set_ylim(0, 1.05 * top)
+        if not train[-1][1] < 1.05 * top:
+            worst = max((loss for _, loss in train if math.isfinite(loss)), default=math.nan)
+            text = f"off the chart:\nup to {worst:.0f},\n{train[-1][1]:.1f} at the end"
+            axes.text(0.95, 0.5, text, transform=axes.transAxes, ha="right", va="center", fontsize=12, color=TUNED)
         axes.tick_params(labelsize=12)
         axes.grid(alpha=0.25)
         alts.append(
