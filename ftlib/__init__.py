@@ -13,7 +13,7 @@ logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 __version__ = "0.1.0"
 
 # What notebooks call by the package's name; loaded on first use.
-_FOR_NOTEBOOKS = ("open_run", "report_environment", "show_labels", "show_source")
+_FOR_NOTEBOOKS = ("open_run", "report_environment", "say", "show_labels", "show_source", "show_table")
 
 
 def set_up(keep_on_drive: bool = False, language: str = "en"):

@@ -22,6 +22,7 @@ def ex_1_1(answer):
         ("Manual at https://example.com/a?b=1 in color", "Manual at in color"),
         ("Visit www.example.com and http://example.org/shop for more", "Visit and for more"),
         ("HTTP://EXAMPLE.COM has the Manual", "has the Manual"),
+        ("A cup.\nSee https://example.com\nfor sizes", "A cup. See for sizes"),
     ):
         result = answer(text, kind=TEXT)
         answer.must(
@@ -34,7 +35,7 @@ def ex_1_1(answer):
         )
         answer.must(
             result == expected,
-            "a blank too many. Where an address goes, the blanks beside it must not pile up.",
+            "a blank too many. Where an address goes, blanks and line ends beside it must not pile up.",
             expected,
         )
     for text in (
@@ -66,6 +67,36 @@ def ex_1_2(answer):
         answer.must(result == expected, f"{rule}. On each leaked row the model may answer from memory.", expected)
 
 
+@exercise("funnel['kept'] minus sum(funnel['splits'].values()) minus sum(funnel['left_out'].values()).")
+def ex_1_3(answer):
+    """`unexplained(funnel)`: kept rows that are in no split and not in `left_out`; 0 where the funnel adds up."""
+    for sizes, held_out, not_needed, missing, rule in (
+        ((10, 2, 3), 0, 0, 0, "rows that are in a split are explained"),
+        (
+            (10, 2, 3),
+            4,
+            0,
+            0,
+            "rows left out beside held-out rows are explained too. Lost without a count, they look like a fault",
+        ),
+        ((10, 2, 3), 4, 5, 0, "rows that are not needed are explained too"),
+        ((10, 2, 3), 1, 1, 6, "what is left must be returned as a positive number"),
+        ((0, 0, 0), 0, 0, 7, "without splits all kept rows are unexplained"),
+    ):
+        splits = dict(zip(("train", "validation", "test"), sizes, strict=True))
+        left_out = {"held_out_groups": held_out, "not_needed": not_needed}
+        kept = sum(sizes) + held_out + not_needed + missing
+        # the losses before `kept` are of other rows, and must not count again
+        funnel = {
+            "rows_in": kept + 20,
+            "dropped": {"missing": 20},
+            "kept": kept,
+            "splits": splits,
+            "left_out": left_out,
+        }
+        answer.must(answer(funnel, kind=NUMBER) == missing, f"{rule}.", missing)
+
+
 @exercise(f"The labels are as many {IGNORED} as the prompt has ids, followed by the answer's ids and the end.")
 def ex_2_1(answer):
     """`labels(prompt_ids, answer_ids, end_id)`: (input_ids, labels), the prompt not trained on, answer and end trained on."""
@@ -73,6 +104,10 @@ def ex_2_1(answer):
         inputs, n = (list(prompt), list(completion), end), len(prompt)
         ids, labels = answer(*inputs, kind=pair_of(INTEGERS))
         answer.must(ids == prompt + completion + [end], "the ids must be prompt, answer and end, in this order.")
+        answer.must(
+            labels != [IGNORED] * n + completion,
+            f"the end has no label: it must be {end}. A model that never sees its end never learns to stop.",
+        )
         answer.must(
             len(labels) == len(ids), "both must have equal lengths. No label is shifted: the model does that itself."
         )
@@ -121,6 +156,42 @@ def ex_2_2(answer):
         )
 
 
+@exercise(
+    "The probability of each of n tokens is 1 / n; the loss is minus its natural logarithm, which math.log gives."
+)
+def ex_2_3(answer):
+    """`blind_loss(vocabulary)`: nats per token of a model that finds all tokens of its vocabulary equally likely."""
+    import math
+
+    for vocabulary, rule in (
+        (1, "a model with one token is never wrong, so its loss must be 0"),
+        (2, "the loss must be in nats: the natural logarithm, which is 0.693 for two tokens. Bits are another unit"),
+        (1000, "each token has the probability 1 / 1000, and the loss is minus the logarithm of it"),
+        (49152, "a larger vocabulary makes the same ignorance more expensive"),
+    ):
+        result, expected = answer(vocabulary, kind=NUMBER), math.log(vocabulary)
+        answer.must(abs(result - expected) < 1e-6, f"{rule}.", expected)
+
+
+@exercise("Add all nats and all bytes, divide the sums, and divide by math.log(2): one bit is 0.693 nats.")
+def ex_2_4(answer):
+    """`bits_per_byte(nats, texts)`: bits of loss per UTF-8 byte, from each text's loss in nats and the texts themselves."""
+    import math
+
+    for nats, texts, rule in (
+        ([math.log(2) * 8], ["blue cup"], "8 bits of loss on 8 bytes are 1 bit per byte. A nat is 1.44 bits"),
+        ([math.log(2) * 6], ["café x"], "bytes must be counted, not characters: é takes two in UTF-8"),
+        (
+            [math.log(2) * 10, math.log(2) * 2],
+            ["cup", "a large blue tea cup"],
+            "every byte must weigh the same. In a mean of means those of a short text weigh more",
+        ),
+    ):
+        expected = sum(nats) / math.log(2) / sum(len(text.encode()) for text in texts)
+        result = answer(list(nats), list(texts), kind=NUMBER)
+        answer.must(abs(result - expected) < 1e-6, f"{rule}.", expected)
+
+
 @exercise("Compute x @ W.T and add alpha / r times x @ (B @ A).T; no += on W.")
 def ex_3_1(answer):
     """`adapted(x, W, A, B, alpha, r)`: the output of a layer with LoRA, x (W + alpha/r B A)^T; W stays as it is."""
@@ -132,12 +203,15 @@ def ex_3_1(answer):
     x, W, B = (torch.randn(*shape, generator=generator) for shape in ((4, 8), (6, 8), (6, 2)))
     A, zero = lora_pair(6, 8, r=2)
     base, change, W_before = x @ W.T, x @ (B @ A).T, W.clone()
-    for b, alpha, expected, rule in (
-        (zero, 2, base, "with B = 0 the output must be the base's, x @ W.T. Training begins at the base model."),
-        (B, 2, base + change, "with alpha = r the output must be x @ (W + B A).T."),
-        (B, 8, base + 4 * change, "the change must have the scale alpha / r. It keeps the step size when r changes."),
+    A4, B4 = torch.cat([A, A.flip(1)]), torch.cat([B, B.flip(0)], dim=1)  # the same with rank 4
+    scaled = "the change must have the scale alpha / r. It keeps the step size when r changes."
+    for a, b, alpha, expected, rule in (
+        (A, zero, 2, base, "with B = 0 the output must be the base's, x @ W.T. Training begins at the base model."),
+        (A, B, 2, base + change, "with alpha = r the output must be x @ (W + B A).T."),
+        (A, B, 8, base + 4 * change, scaled),
+        (A4, B4, 8, base + 2 * x @ (B4 @ A4).T, f"{scaled} r is the rank that is handed in, not always 2."),
     ):
-        result = answer(x, W, A, b, alpha, 2, kind=tensor_of((4, 6)))
+        result = answer(x, W, a, b, alpha, len(a), kind=tensor_of((4, 6)))
         gap = float((result - expected).abs().max())
         answer.must(gap < 1e-4, rule, given=f"values off by up to {gap:.3g}")
         same = torch.equal(W, W_before)
@@ -167,6 +241,38 @@ def ex_3_2(answer):
             f"{rule}. How rows are dealt out must not change the loss of the step.",
             expected,
         )
+
+
+@exercise(
+    "Test in the order of the list: any bad training loss, then the turn of the validation, then how far it fell."
+)
+def ex_3_3(answer):
+    """`diagnose(train, validation)`: 'too high', 'overfitting', 'too low' or 'right', by the rules of the exercise."""
+    import math
+
+    down, flat = [3.6, 3.0, 2.4, 1.9, 1.5], [3.6, 3.6, 3.5, 3.5, 3.5]
+    for train, validation, expected, rule in (
+        (down, [3.4, 2.8, 2.3, 2.0, 1.8], "right", "both losses fall, so nothing is wrong"),
+        (flat, [3.5, 3.5, 3.5, 3.4, 3.4], "too low", "the validation loss ends at more than 0.9 of its first value"),
+        (down, [3.4, 2.6, 2.2, 2.5, 2.9], "overfitting", "the validation loss ends above 1.05 of its lowest value"),
+        (
+            [3.6, 2.9, 2.0, 0.9, 0.2],
+            [3.4, 2.6, 2.9, 3.6, 4.5],
+            "overfitting",
+            "it counts, however low the training loss",
+        ),
+        (
+            [3.6, 3.0, 6.1, 3.2, 2.9],
+            [3.4, 3.0, 3.2, 3.0, 2.9],
+            "too high",
+            "one training loss is above 1.2 of the first",
+        ),
+        ([3.6, 5.9, 7.8, 7.5, 7.4], [3.6, 5.0, 7.7, 7.5, 7.4], "too high", "the first rule that fits decides"),
+        ([3.6, 3.0, math.nan, math.nan, math.nan], [3.4, 3.0, 3.0, 3.0, 3.0], "too high", "nan must count as too high"),
+        ([3.6, 3.7, 2.6, 2.2, 1.9], [3.4, 2.8, 2.2, 2.0, 2.05], "right", "a small rise within the limits is noise"),
+    ):
+        result = answer(list(train), list(validation), kind=TEXT)
+        answer.must(result == expected, f"{rule}. A curve that is misread costs a training.", expected)
 
 
 @exercise("total = W.float() + alpha / r * B.float() @ A.float(), then total.to(W.dtype).")

@@ -61,6 +61,35 @@ def open_run(stage: str, rebuild: bool = False, **overrides) -> tuple[Config, Ru
     return cfg, run
 
 
+def say(*sentences: str) -> None:
+    """Show a computed sentence as a paragraph, several as a list; where a notebook cannot show Markdown, print them.
+
+    A sentence about a number is computed from the result beside it, so that a new recording cannot contradict its text.
+    """
+    lines = [f"- {sentence}" for sentence in sentences] if len(sentences) > 1 else [str(*sentences)]
+    if _in_notebook():
+        from IPython.display import display
+
+        display({"text/markdown": "\n".join(lines), "text/plain": "\n".join(lines)}, raw=True)
+    else:
+        print("\n".join(lines))
+
+
+def show_table(table) -> None:
+    """Show a `Table` as an HTML table whose cells wrap; where a notebook cannot show it, print aligned columns."""
+    if _in_notebook():
+        from IPython.display import display
+
+        def row(cells, tag: str) -> str:
+            style = "text-align:left;vertical-align:top;white-space:normal"
+            return "<tr>" + "".join(f'<{tag} style="{style}">{html.escape(cell)}</{tag}>' for cell in cells) + "</tr>"
+
+        page = f"<table>{row(table.header, 'th')}{''.join(row(cells, 'td') for cells in table.rows)}</table>"
+        display({"text/html": page, "text/plain": table.console()}, raw=True)
+    else:
+        print(table.console())
+
+
 def show_labels(tokenizer, example: dict) -> None:
     """Show a row token by token: what is trained on is underlined and dark, what is only read is gray.
 

@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "dataset": ["prepare"],
         "splits": ["group_rows"],
         "lexical": ["numbers", "unsupported", "words"],
-        "exploration": ["adult_titles", "before_and_after", "leaks", "slots", "token_lengths"],
+        "exploration": ["adult_titles", "before_and_after", "leaks", "padded_positions", "token_lengths"],
     },
 )

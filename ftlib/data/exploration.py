@@ -50,7 +50,7 @@ def token_lengths(rows, tokenizer) -> dict[str, list[int]]:
     }
 
 
-def slots(lengths: list[int], per_step: int, row_length: int) -> dict[str, int]:
+def padded_positions(lengths: list[int], per_step: int, row_length: int) -> dict[str, int]:
     """Compare the padded lengths, in tokens, of four ways to batch the same examples.
 
     Args:
@@ -68,7 +68,7 @@ def slots(lengths: list[int], per_step: int, row_length: int) -> dict[str, int]:
     return {
         "every row to the full length": len(lengths) * row_length,
         "to the longest of the batch": sum(max(step) * len(step) for step in steps),
-        "the same, like lengths together": sum(max(step) * len(step) for step in grouped),
+        "the same, similar lengths together": sum(max(step) * len(step) for step in grouped),
         "packed": sum(len(pack(step, row_length)) * row_length for step in steps),
     }
 

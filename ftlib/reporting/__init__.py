@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "growing_interval_plot",
             "lengths_plot",
             "loss_plot",
-            "slots_plot",
+            "padding_plot",
             "speed_waterfall",
             "sweep_plot",
             "systems_plot",

@@ -106,6 +106,12 @@ def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
     bars = [("rows in", funnel["rows_in"]), ("malformed", -malformed)]
     bars += [(name.replace("_", " "), -count) for name, count in sorted(funnel["dropped"].items(), key=lambda x: -x[1])]
     bars += [("kept", funnel["kept"]), *((name, size) for name, size in funnel["splits"].items())]
+    left_out = funnel.get("left_out", {})  # of the kept rows, so that the splits and these add up to them
+    bars += [
+        (title, -left_out[key])
+        for key, title in (("held_out_groups", "beside held-out rows"), ("not_needed", "not needed"))
+        if left_out.get(key)
+    ]
     figure, axes = _new(height=0.34 * len(bars) + 1.2)
     colors = [BASE if value < 0 else (TUNED if name in ("rows in", "kept") else GREY) for name, value in bars]
     hatches = ["//" if value < 0 else "" for _, value in bars]
@@ -155,22 +161,24 @@ def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
     return _done(figure, alt, path)
 
 
-def slots_plot(slots: dict[str, int], tokens: int, path: Path | None = None) -> Figure:
-    """Draw the share of real tokens, one bar for each way to batch (see `exploration.slots`)."""
-    figure, axes = _new(height=0.5 * len(slots) + 1.2)
-    shares = [tokens / count for count in slots.values()]
-    drawn = axes.barh(range(len(slots)), shares, color=TUNED)
+def padding_plot(positions: dict[str, int], tokens: int, path: Path | None = None) -> Figure:
+    """Draw the share of real tokens, one bar for each way to batch (see `exploration.padded_positions`)."""
+    figure, axes = _new(height=0.5 * len(positions) + 1.2)
+    shares = [tokens / count for count in positions.values()]
+    drawn = axes.barh(range(len(positions)), shares, color=TUNED)
     axes.barh(
-        range(len(slots)), [1 - share for share in shares], left=shares, color="white", edgecolor=GREY, hatch="///"
+        range(len(positions)), [1 - share for share in shares], left=shares, color="white", edgecolor=GREY, hatch="///"
     )
     axes.bar_label(drawn, [f"{share:.0%} text" for share in shares], label_type="center", color="white")
-    axes.set_yticks(range(len(slots)), list(slots))
+    axes.set_yticks(range(len(positions)), list(positions))
     axes.invert_yaxis()
     axes.set(
-        xlabel="share of the computed slots (hatched: padding)", title="What the model spends its work on", xlim=(0, 1)
+        xlabel="share of the computed positions (hatched: padding)",
+        title="What the model spends its work on",
+        xlim=(0, 1),
     )
-    alt = "Bar chart, share of real text among the computed slots. " + ", ".join(
-        f"{name}: {share:.0%}" for name, share in zip(slots, shares, strict=True)
+    alt = "Bar chart, share of real text among the computed positions. " + ", ".join(
+        f"{name}: {share:.0%}" for name, share in zip(positions, shares, strict=True)
     )
     return _done(figure, alt, path)
 
@@ -284,7 +292,7 @@ def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: 
     for (column, values), (color, style) in zip(lengths.items(), ((BASE, "--"), (TUNED, "-")), strict=False):
         axes.hist(values, bins=bins, histtype="step", linewidth=1.8, color=color, linestyle=style, label=column)
     if limit:
-        axes.axvline(limit, color=GREY, linestyle=":", label=f"rows are cut at {limit} tokens, prompt included")
+        axes.axvline(limit, color=GREY, linestyle=":", label=f"rows are truncated at {limit} tokens, prompt included")
     axes.set(xlabel="tokens", ylabel="rows", title="How long the texts are")
     axes.legend(frameon=False)
     alt = "Histogram of token counts. " + "; ".join(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 
 ADAM_BYTES = 8  # two float32 moments for each trainable weight
-BITS_NF4 = 4 + 0.127  # 4 bits, and the block scales after double quantization (Dettmers et al. 2023, section 3)
 
 
 def lora_pair(rows: int, columns: int, r: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,13 +33,21 @@ def even_round_trip(matrix: torch.Tensor) -> torch.Tensor:
     return (levels * scale).reshape(matrix.shape)
 
 
-def memory_mb(weights: int, adapter: int) -> dict[str, float]:
-    """Return the MiB of a training apart from activations: base in 16 bits or NF4, adapter, its Adam state."""
-    sizes = {
-        "base, 16 bits": weights * 2,
-        "base, NF4": weights * BITS_NF4 / 8,
-        "adapter, float32, and gradients": adapter * 4 * 2,
-        "Adam state of the adapter": adapter * ADAM_BYTES,
-        "for comparison: Adam state of all weights": weights * ADAM_BYTES,
+def memory_parts(manifest: dict, vocabulary: int, labeled_share: float) -> dict[str, float]:
+    """Return the MiB of a training's known parts: base, adapter, optimizer, and the logits of one step.
+
+    Args:
+        manifest: of the adapter stage.
+        vocabulary: entries of the model's vocabulary.
+        labeled_share: labeled tokens, as a share of all; only their logits are computed in float32.
+    """
+    adapter, tokens = manifest["trainable_parameters"], manifest["tokens"] / manifest["stopped_at_step"]
+    positions = tokens / manifest["padding_efficiency"]
+    # 16-bit logits and their gradient everywhere; float32 copy, log-probabilities and gradient where there is a label
+    logits = vocabulary * (positions * 2 * 2 + tokens * labeled_share * 4 * 3)
+    return {
+        "frozen base": manifest["base_mib"],
+        "adapter and gradients (float32)": round(adapter * 4 * 2 / 2**20, 1),
+        "Adam's two averages (float32)": round(adapter * ADAM_BYTES / 2**20, 1),
+        "logits of one step (estimate)": round(logits / 2**20, 1),
     }
-    return {name: round(size / 2**20, 1) for name, size in sizes.items()}

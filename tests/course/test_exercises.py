@@ -234,6 +234,39 @@ def check_key(title):
     return " ".join(re.findall(r"\w+", title.casefold()))
 
 
+# 1.1, 1.2 and 1.3
+
+
+@wrong("ex_1_1", "a blank too many")
+def keeps_line_ends(text):
+    return re.sub(r" {2,}", " ", re.sub(r"(https?://|www\.)\S+", "", text, flags=re.I)).strip()
+
+
+@wrong("ex_1_3", "held-out rows are explained")
+def forgets_what_is_left_out(funnel):
+    return funnel["kept"] - sum(funnel["splits"].values())
+
+
+@wrong("ex_1_3", "not needed are explained")
+def forgets_the_rows_not_needed(funnel):
+    return funnel["kept"] - sum(funnel["splits"].values()) - funnel["left_out"]["held_out_groups"]
+
+
+@wrong("ex_1_3", "in a split are explained")
+def counts_from_all_rows(funnel):
+    return funnel["rows_in"] - sum(funnel["splits"].values()) - sum(funnel["left_out"].values())
+
+
+@wrong("ex_1_3", "positive number")
+def subtracts_the_wrong_way(funnel):
+    return sum(funnel["splits"].values()) + sum(funnel["left_out"].values()) - funnel["kept"]
+
+
+@wrong("ex_1_3", "positive number")
+def always_adds_up(funnel):
+    return 0
+
+
 # 2.1
 
 
@@ -245,6 +278,11 @@ def trains_on_the_prompt(prompt, answer, end):
 @wrong("ex_2_1", "end must be labeled")
 def masks_the_end(prompt, answer, end):
     return prompt + answer + [end], [-100] * len(prompt) + answer + [-100]
+
+
+@wrong("ex_2_1", "the end has no label")
+def forgets_the_ends_label(prompt, answer, end):
+    return prompt + answer + [end], [-100] * len(prompt) + answer
 
 
 @wrong("ex_2_1", "equal lengths")
@@ -302,7 +340,65 @@ def gives_a_list_a_part(lengths):
     return [list(range(length)) for length in lengths]
 
 
+# 2.3 and 2.4
+
+
+@wrong("ex_2_3", "in nats")
+def counts_bits(vocabulary):
+    return math.log2(vocabulary)
+
+
+@wrong("ex_2_3", "must be 0")
+def gives_the_probability(vocabulary):
+    return 1 / vocabulary
+
+
+@wrong("ex_2_3", "in nats")
+def forgets_the_minus(vocabulary):
+    return math.log(1 / vocabulary)
+
+
+@wrong("ex_2_3", "must be 0")
+def gives_the_perplexity(vocabulary):
+    return vocabulary
+
+
+@wrong("ex_2_3", "in nats")
+def counts_in_tens(vocabulary):
+    return math.log10(vocabulary)
+
+
+@wrong("ex_2_4", "A nat is 1.44 bits")
+def leaves_nats(nats, texts):
+    return sum(nats) / sum(len(text.encode()) for text in texts)
+
+
+@wrong("ex_2_4", "A nat is 1.44 bits")
+def multiplies_by_the_logarithm(nats, texts):
+    return sum(nats) * math.log(2) / sum(len(text.encode()) for text in texts)
+
+
+@wrong("ex_2_4", "not characters")
+def counts_characters(nats, texts):
+    return sum(nats) / math.log(2) / sum(map(len, texts))
+
+
+@wrong("ex_2_4", "every byte must weigh the same")
+def takes_a_mean_of_means(nats, texts):
+    return sum(n / math.log(2) / len(text.encode()) for n, text in zip(nats, texts, strict=True)) / len(texts)
+
+
+@wrong("ex_2_4", "A nat is 1.44 bits")
+def counts_words(nats, texts):
+    return sum(nats) / math.log(2) / sum(len(text.split()) for text in texts)
+
+
 # 3.1
+
+
+@wrong("ex_3_1", "not always 2")
+def takes_rank_two_for_granted(x, W, A, B, alpha, r):
+    return x @ W.T + alpha / 2 * x @ (B @ A).T
 
 
 @wrong("ex_3_1", "scale alpha / r")
@@ -357,6 +453,58 @@ def sum_of_means(sums, counts):
 @wrong("ex_3_2", "an empty micro-batch")
 def gives_nan_for_an_empty_one(sums, counts):
     return sum(sums) / sum(counts) if all(counts) else math.nan
+
+
+# 3.3
+
+
+def read_curves(train, validation, rise=1.2, turn=1.05, fall=0.9):
+    if any(math.isnan(loss) or loss > rise * train[0] for loss in train):
+        return "too high"
+    if validation[-1] > turn * min(validation):
+        return "overfitting"
+    return "too low" if validation[-1] > fall * validation[0] else "right"
+
+
+@wrong("ex_3_3", "overfitting")
+def looks_at_the_training_loss_only(train, validation):
+    return "too high" if max(train) > 1.2 * train[0] else "too low" if train[-1] > 0.9 * train[0] else "right"
+
+
+@wrong("ex_3_3", "above 1.2 of the first")
+def looks_at_the_ends_only(train, validation):
+    return read_curves([train[0], train[-1]], validation)
+
+
+@wrong("ex_3_3", "nan must count")
+def compares_with_nan(train, validation):
+    return (
+        "too high"
+        if max(train, key=lambda x: -1 if x != x else x) > 1.2 * train[0]
+        else read_curves([1, 1], validation)
+    )
+
+
+@wrong("ex_3_3", "noise")
+def calls_every_turn_overfitting(train, validation):
+    return read_curves(train, validation, turn=1.0)
+
+
+@wrong("ex_3_3", "above 1.05 of its lowest")
+def compares_the_validation_with_its_first_value(train, validation):
+    bad = any(math.isnan(loss) or loss > 1.2 * train[0] for loss in train)
+    return (
+        "too high"
+        if bad
+        else "overfitting"
+        if validation[-1] > 1.05 * validation[0]
+        else read_curves([1], validation, turn=9)
+    )
+
+
+@wrong("ex_3_3", "first rule that fits")
+def looks_for_overfitting_first(train, validation):
+    return "overfitting" if validation[-1] > 1.05 * min(validation) else read_curves(train, validation)
 
 
 # 4.1
@@ -597,4 +745,5 @@ def test_every_checker_is_tried_on_four_mistakes():
     """A checker that has never refused anything may accept everything."""
     from test_exercises_evaluation import WRONG as OF_EVALUATION
 
-    assert all(sum(name == tried for tried, *_ in (*WRONG, *OF_EVALUATION)) >= 4 for name in CHECKERS)
+    tried = [name for name, *_ in (*WRONG, *OF_EVALUATION)]
+    assert [name for name in CHECKERS if tried.count(name) < 4] == []

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import ftlib
-from ftlib.data.exploration import before_and_after, leaks, slots
+from ftlib.data.exploration import before_and_after, leaks, padded_positions
 from ftlib.prompts.packing import pack
 
 
@@ -36,10 +36,10 @@ class Rows(dict):
 def test_slots_of_the_four_ways_to_batch():
     """The bar chart that argues for packing must count what the collators do."""
     lengths = [100, 20, 60, 50]
-    assert slots(lengths, 2, 128) == {
+    assert padded_positions(lengths, 2, 128) == {
         "every row to the full length": 4 * 128,
         "to the longest of the batch": 200 + 120,
-        "the same, like lengths together": 100 + 200,
+        "the same, similar lengths together": 100 + 200,
         "packed": 128 * (len(pack([100, 20], 128)) + len(pack([60, 50], 128))),
     }
 

@@ -1,5 +1,8 @@
 """The course's diagrams: each is drawn, and each says in words what it shows."""
 
+import math
+
+import numpy as np
 import pytest
 
 from ftlib.reporting import diagrams
@@ -25,3 +28,46 @@ def test_pipeline_has_six_steps(step):
     """Step 0 would mark nothing, and the reader would look for the mark."""
     with pytest.raises(ValueError, match="allowed are 1 to 6"):
         diagrams.pipeline_diagram(step)
+
+
+CURVES = [
+    {
+        "run": run,
+        "log": [
+            *({"step": step, "loss": 3.0 / step} for step in range(1, 9)),
+            *({"step": step, "validation_loss": 4.0 / step} for step in (4, 8)),
+        ],
+    }
+    for run in ("right", "too low", "too high")
+]
+FIGURES = {
+    "lora": (lambda: diagrams.lora_diagram(576, 192, 8), "6,144 numbers, 5.6% of the 110,592"),
+    "shift": (lambda: diagrams.shift_diagram(["cup", ">", "Blue"], [None, None, "Blue"]), "2 labels are -100"),
+    "packing": (
+        lambda: diagrams.packing_diagram([300, 200, 100], [[0, 1], [2]], 512),
+        "packed into 2 rows: 59% is text",
+    ),
+    "nf4": (lambda: diagrams.nf4_diagram(np.linspace(-1, 1, 128), "a layer"), "of the 16 levels lie between"),
+    "memory": (lambda: diagrams.memory_diagram({"base": 512.0}, 2.0), "base: 512 MiB; everything else: 1.5 GiB"),
+    "memory, no peak": (lambda: diagrams.memory_diagram({"base": 2048.0}, None), "base: 2.0 GiB."),
+    "gallery": (lambda: diagrams.gallery_diagram(CURVES), "too high: training loss 3.00 to 0.38"),
+    "no gallery": (lambda: diagrams.gallery_diagram([]), "Nothing to draw"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_diagram_is_drawn_and_described(name):
+    """Who cannot see the figure reads its alternative text; it must hold the figure's numbers."""
+    draw, expected = FIGURES[name]
+    figure = draw()
+    assert expected in figure.alt and as_png(figure).startswith(b"\x89PNG")
+
+
+def test_nf4_has_sixteen_levels_with_zero_and_both_ends():
+    """A wrong data type gives fp4's levels, which look alike."""
+    levels = diagrams.nf4_levels()
+    assert (
+        len(levels) == 16
+        and (levels[0], levels[-1]) == (-1, 1)
+        and any(math.isclose(x, 0, abs_tol=1e-6) for x in levels)
+    )

@@ -20,7 +20,7 @@ DRAWN = {
     ),
     "funnel": lambda: plots.funnel_plot(FUNNEL),
     "systems": lambda: plots.systems_plot({"unseen": {"n": 9, "systems": {"base": {"rougeL": INTERVAL}}}}, "rougeL"),
-    "slots": lambda: plots.slots_plot({"padded": 200, "packed": 110}, 100),
+    "slots": lambda: plots.padding_plot({"padded": 200, "packed": 110}, 100),
     "sweep": lambda: plots.sweep_plot({"0.01": [{"step": 1, "loss": 4.5}, {"step": 2, "loss": 4.25}]}),
     "growing": lambda: plots.growing_interval_plot({12: INTERVAL}),
     "forest": lambda: plots.forest_plot("NLL", {"faster": INTERVAL}, "plain", 0.5),

@@ -2,7 +2,7 @@
 
 import torch
 
-from ftlib.training.lora_math import even_round_trip, lora_pair, memory_mb, nf4_round_trip
+from ftlib.training.lora_math import even_round_trip, lora_pair, memory_parts, nf4_round_trip
 
 
 def test_an_adapter_begins_at_zero_and_has_rank_r():
@@ -23,6 +23,15 @@ def test_nf4_loses_less_than_even_levels_on_normal_weights():
 
 def test_memory_is_counted_in_the_right_units():
     """A table in MB that is off by 1,024 sends a student to a GPU that nobody needs."""
-    found = memory_mb(weights=2**20 * 100, adapter=2**20)
-    assert found["base, 16 bits"] == 200 and found["Adam state of the adapter"] == 8
-    assert 50 < found["base, NF4"] < 55
+    manifest = {
+        "trainable_parameters": 2**20,
+        "tokens": 4000,
+        "stopped_at_step": 4,
+        "padding_efficiency": 0.5,
+        "base_mib": 7.5,
+    }
+    parts = memory_parts(manifest, vocabulary=2**10, labeled_share=0.5)
+    base, adapter, adam, logits = parts.values()
+    assert (base, adapter, adam) == (7.5, 8, 8)
+    # a step of 1,000 tokens in 2,000 positions: 4 bytes a position and vocabulary entry, 12 for each labeled token
+    assert logits == round((2000 * 4 + 500 * 12) * 2**10 / 2**20, 1)

@@ -1,0 +1,196 @@
+"""The computed sentences of notebooks 01 to 03: each says what its numbers show, in both directions."""
+
+import math
+
+import pytest
+
+from ftlib.generation.batched import Answer
+from ftlib.reporting import training_sentences as sentences
+
+
+def funnel(**changes) -> dict:
+    return {
+        "rows_in": 100,
+        "dropped": {"missing": 60, "duplicate": 5},
+        "kept": 35,
+        "split": "near",
+        "splits": {"train": 28, "validation": 3, "test": 2},
+        "left_out": {"held_out_groups": 2, "not_needed": 0},
+        "near_duplicates": {"groups": 1, "rows": 2},
+    } | changes
+
+
+def effect(mean: float, low: float, high: float) -> dict:
+    return {"study": "ablations", "mean": mean, "ci95": [low, high]}
+
+
+def log(*validation: float) -> list[dict]:
+    return [{"step": 10 * (idx + 1), "validation_loss": loss} for idx, loss in enumerate(validation)]
+
+
+def line(run: str, train: list[float], validation: list[float]) -> dict:
+    steps = [{"step": idx + 1, "loss": loss} for idx, loss in enumerate(train)]
+    return {"run": run, "settings": {"train.learning_rate": 0.004}, "rows": 16, "log": steps + log(*validation)}
+
+
+EFFECT = "Training without a label on the end"
+RIGHT = line("right", [3.6, 2.0, 1.5], [3.4, 2.4, 1.9])
+CASES = {  # {name: (sentence, what it must contain)}
+    "rows add up": (lambda: sentences.about_rows(funnel()), "so every row is accounted for"),
+    "rows are missing": (lambda: sentences.about_rows(funnel(kept=40)), "does not add up to 40"),
+    "largest loss": (lambda: sentences.about_losses(funnel()), "`missing` drops most: 60 of 100 rows (60%)"),
+    "no loss": (lambda: sentences.about_losses(funnel(dropped={})), "No filter dropped a row"),
+    "near-duplicates": (lambda: sentences.about_near(funnel()), "2 rows differ from another row"),
+    "no near-duplicates": (lambda: sentences.about_near(funnel(near_duplicates={"rows": 0})), "changed no group"),
+    "another split": (lambda: sentences.about_near(funnel(split="group")), "`data.split=group`"),
+    "leak": (
+        lambda: sentences.about_leaks({"random": {"rows": 9, "title": 1, "content": 2}})[0],
+        "1 title and 2 descriptions of 9 test rows are also in training",
+    ),
+    "no leak": (
+        lambda: sentences.about_leaks({"near": {"rows": 9, "title": 0, "content": 0}})[0],
+        "no text of the test",
+    ),
+    "long texts": (lambda: sentences.about_lengths([10, 20, 900], 512), "1 of 3 are longer than 512"),
+    "no long text": (lambda: sentences.about_lengths([10, 20, 30], 512), "none of 3 is longer than 512"),
+    "ends are masked": (lambda: sentences.about_end_labels(0, 8, 8), "so this is a trap here"),
+    "ends are kept": (lambda: sentences.about_end_labels(8, 8, 8), "does not close with this tokenizer"),
+    "prompt is harder": (lambda: sentences.about_prompt_loss(3.0, 3.5), "0.500 nats higher"),
+    "prompt is easier": (lambda: sentences.about_prompt_loss(3.0, 2.5), "0.500 nats lower"),
+    "prompt is level": (lambda: sentences.about_prompt_loss(3.0, 3.001), "level here"),
+    "effect: worse": (lambda: sentences.about_effect([effect(0.1, 0.05, 0.2)], EFFECT), "loss on new rows higher"),
+    "effect: better": (lambda: sentences.about_effect([effect(-0.1, -0.2, -0.05)], EFFECT), "loss on new rows lower"),
+    "effect: slight": (lambda: sentences.about_effect([effect(-0.004, -0.008, -0.001)], EFFECT), "slightly lower"),
+    "effect: chance": (lambda: sentences.about_effect([effect(0.01, -0.05, 0.2)], EFFECT), "no more than chance"),
+    "effect: not studied": (lambda: sentences.about_effect([], EFFECT), "is not in our studies"),
+    "first token: no trap": (lambda: sentences.about_bos({"as encoded": 3.5, "lost": 3.501}), "is no trap"),
+    "first token: trap": (
+        lambda: sentences.about_bos({"as encoded": 3.5, "lost": 3.501, "twice": 4.1}),
+        "+0.600 nats (twice)",
+    ),
+    "truncated without end": (lambda: sentences.about_truncation(False, True), "has no end mark"),
+    "truncated with end": (lambda: sentences.about_truncation(True, True), "to stop in mid-sentence"),
+    "not truncated": (lambda: sentences.about_truncation(True, False), "nothing was truncated"),
+    "packing is right": (
+        lambda: sentences.about_packing(3.0, 3.00001, 2.7),
+        "give the loss of single rows (difference 0.00001",
+    ),
+    "packing is wrong": (lambda: sentences.about_packing(3.0, 3.2, 2.7), "do NOT give the loss"),
+    "leak is small": (lambda: sentences.about_packing(3.0, 3.0, 3.0002), "hardly changes on this model"),
+    "leak is large": (lambda: sentences.about_packing(3.0, 3.0, 2.7), "parts see the ones before them"),
+    "mask harms": (lambda: sentences.about_mask(3.0, 3.5), "the parts see each other"),
+    "mask does no harm": (lambda: sentences.about_mask(3.0, 3.0), "no harm on this model"),
+    "trained model": (lambda: sentences.about_perplexity(math.log(30), 50_000), "perplexity of 30.0, far below"),
+    "blind model": (lambda: sentences.about_perplexity(math.log(50_000), 50_000), "nothing is learned yet"),
+    "NF4 is better": (
+        lambda: sentences.about_levels({"even": (0.02, 0.1), "NF4": (0.01, 0.2)}),
+        "50% smaller than that of even; its largest error is larger",
+    ),
+    "NF4 is worse": (
+        lambda: sentences.about_levels({"even": (0.01, 0.2), "NF4": (0.02, 0.1)}),
+        "larger than that of even; its largest error is smaller",
+    ),
+    "4-bit base": (lambda: sentences.about_rounded(16, 32), "NF4 rounds them a second time"),
+    "16-bit base": (lambda: sentences.about_rounded(32, 32), "was not rounded"),
+    "layer learns": (lambda: sentences.about_learned(3.0, 2.0, 5), "5 steps on one row lower its loss"),
+    "layer does not learn": (lambda: sentences.about_learned(3.0, 3.1, 1), "nothing is learned"),
+    "base in NF4": (lambda: sentences.about_base_size(100, 2**20 * 100), "50% and not a quarter"),
+    "large base in NF4": (lambda: sentences.about_base_size(52, 2**20 * 100), "a quarter"),
+    "base in 16 bits": (lambda: sentences.about_base_size(200, 2**20 * 100), "it is not quantized"),
+    "curve falls": (lambda: sentences.about_curve(log(3.0, 2.0)), "lowest at the end"),
+    "curve is flat": (lambda: sentences.about_curve(log(3.0, 2.99)), "hardly moves"),
+    "curve turns": (
+        lambda: sentences.about_curve(log(3.0, 2.0, 2.5)),
+        "lowest at step 20 (2.000) and 2.500 at the end",
+    ),
+    "curve is nan": (lambda: sentences.about_curve(log(3.0, math.nan)), "diverged"),
+    "no curve": (lambda: sentences.about_curve(log(3.0)), "no curve to read"),
+    "part of the rows": (
+        lambda: sentences.about_coverage({"trained_rows": 5, "examples": 10, "trained_epochs": 0.5}),
+        "as new to the model as test rows",
+    ),
+    "all rows": (
+        lambda: sentences.about_coverage({"trained_rows": 10, "examples": 10, "trained_epochs": 2.0}),
+        "every row at least once: 10 of 10 training rows, 2 epochs",
+    ),
+    "memory: rest is most": (lambda: sentences.about_memory({"base": 512}, 4.0), "0.50 of 4.00 GiB. Most of the peak"),
+    "memory: parts are most": (lambda: sentences.about_memory({"base": 3072}, 4.0), "3.00 of 4.00 GiB. The rest"),
+    "memory: no peak": (lambda: sentences.about_memory({"base": 512}, None), "was not measured"),
+    "same training": (lambda: sentences.about_same_loss([3.0, 2.0], [3.001, 2.0]), "it is the same training"),
+    "another training": (
+        lambda: sentences.about_same_loss([3.0, 2.0], [3.0, 2.5]),
+        "something in the two recipes differs",
+    ),
+    "starts at the base": (lambda: sentences.about_start(True), "is the base"),
+    "starts elsewhere": (lambda: sentences.about_start(False), "Not equal"),
+    "gallery: right": (lambda: sentences.about_gallery(RIGHT, RIGHT), "fall together, to 1.50 and 1.90"),
+    "gallery: too low": (
+        lambda: sentences.about_gallery(line("too low", [3.6, 3.5], [3.5, 3.4, 3.4]), RIGHT),
+        "hardly falls: 3.50 at step 10, 3.40 at the end. At step 30 the right run has 1.90",
+    ),
+    "gallery: too high": (
+        lambda: sentences.about_gallery(line("too high", [3.6, 9.0], [9.0, 8.0]), RIGHT),
+        "as much as 9.00",
+    ),
+    "gallery: overfitting": (
+        lambda: sentences.about_gallery(line("overfitting", [3.6, 0.1], [3.0, 2.5, 3.5]), RIGHT),
+        "turns at step 20 (2.50) and ends at 3.50, while the training loss falls to 0.10",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sentence_says_what_its_numbers_show(name):
+    """A sentence that fits the recording of today is false after the next one."""
+    write, expected = CASES[name]
+    assert expected in write()
+
+
+def test_two_answers_are_compared_by_form_end_and_numbers():
+    """The opening of the course would praise a model that forgot the format, or hide a number that it invented."""
+    answers = {
+        "base": Answer("Mug. It holds 350 ml", n_tokens=80, stopped=False),
+        "tuned": Answer("Description: A mug.", n_tokens=9, stopped=True),
+    }
+    base, tuned = sentences.about_two_answers(answers, "Mug", "Description: ")
+    assert "does not begin" in base and "was truncated" in base and "(350)" in base
+    assert 'begins with "Description:"' in tuned and "stops by itself" in tuned and "numbers" not in tuned
+
+
+def speed(recipe: str, times: float, padding: float = 0.1) -> dict:
+    return {"recipe": recipe, "times": times, "padding_share": padding, "examples_per_s": 2.8 * times}
+
+
+def test_speed_names_the_largest_gain_and_the_lines_that_cost_time():
+    """A reader who sees a slower line without a word on it takes the table for a mistake."""
+    rows = [
+        speed("reference", 1.0),
+        speed("packed", 1.5, 0.4),
+        speed("fused", 1.2),
+        speed("graph", 6.0),
+        speed("other", 3.0),
+    ]
+    gain, slower, padded, yardstick = sentences.about_speed(rows)
+    assert '"graph": 5.0 times' in gain and '1 line made it slower than the line before: "fused" (0.80 ×)' in slower
+    assert '"other"' not in slower, "branches after the fastest line compare with another one"
+    assert "'packed'" in padded and "2.8 examples per second" in yardstick
+    assert len(sentences.about_speed([speed("a", 1.0), speed("b", 2.0)])) == 2
+    assert sentences.about_speed([]) == ["No speed is recorded for this shape."]
+
+
+def test_samples_are_chosen_by_step():
+    """Steps that were not recorded must not be shown as if they were."""
+    recorded = [{"step": step, "samples": [{"text": f"text\n{step}"}]} for step in (0, 5, 10)] + [
+        {"step": 5, "loss": 1.0}
+    ]
+    assert sentences.text_while_training(recorded, (0, 10, 20)) == [(0, "text 0"), (10, "text 10")]
+    assert len(sentences.text_while_training(recorded)) == 3
+
+
+def test_recorded_gallery_shows_what_its_names_say():
+    """A panel called "too low" that shows a good run would teach the opposite."""
+    from ftlib.reporting.recipe import recorded_gallery
+
+    for recorded in recorded_gallery():
+        curves = [[loss for _, loss in sentences.losses(recorded["log"], key)] for key in ("loss", "validation_loss")]
+        assert sentences.diagnose(*curves) == recorded["run"]
