@@ -70,7 +70,7 @@ def typed_numbers(path: Path, root: Path = notebook_files.ROOT) -> list[str]:
     """Return the measured numbers that stand in a notebook's text: its outputs or results/ hold the same ones.
 
     A number counts as measured if it has a decimal point and two significant digits (three, to be looked up in results/), or
-    is at least 100. Exempt are years, code, links, headings, references to sections, generated blocks, and cells tagged
+    is an integer above 100. Exempt are years, code, links, headings, references to sections, generated blocks, and cells tagged
     `worked-example`.
     """
     notebook, messages = notebook_files.read(path), []
@@ -101,7 +101,7 @@ def _numbers(text: str) -> set[str]:
 def _looks_measured(number: str) -> bool:
     if "." in number:
         return len(number.replace(".", "").lstrip("0")) > 1
-    return int(number) >= 100 and int(number) not in YEARS
+    return int(number) > 100 and int(number) not in YEARS
 
 
 @lru_cache
