@@ -91,7 +91,9 @@ def execute(notebook, folder: Path, profile: str, root: Path, settings: dict) ->
     """Run every cell in one kernel, in place; returns seconds, seconds a cell, peak memory and device."""
     from nbclient import NotebookClient
 
-    (folder / "empty").mkdir(exist_ok=True)
+    (folder / "empty").mkdir(exist_ok=True)  # a notebook that reads files beside it would fail for the reader
+    if not (folder / "empty" / "course").exists():  # where the set-up cell finds the course
+        (folder / "empty" / "course").symlink_to(root, target_is_directory=True)
     env = {name: text for name, text in os.environ.items() if not name.startswith("FTLIB_") or name == "FTLIB_CACHE"}
     env |= {"FTLIB_PROFILE": profile, "FTLIB_DATA__PATH": "sample", "FTLIB_RUNS": str(folder / "runs")}
     env |= {f"FTLIB_{key.upper().replace('.', '__')}": value for key, value in settings.items()}

@@ -17,7 +17,7 @@ from ftlib.reporting import notebook_files
 from ftlib.reporting.notebook_files import CourseError
 from ftlib.runtime.files import read_json, write_json
 
-CODE = "import os\nprint(os.getcwd())\n6 * 7"
+CODE = "import os\nprint(os.getcwd(), os.listdir())\n6 * 7"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_recording_is_whole_stamped_and_free_of_this_machine(tree, page):
     notebook = notebook_files.read(page)
     recorded, cell = notebook.metadata["recorded"], notebook.cells[3]
     assert len(notebook.cells) == 6 and notebook.cells[-1].source.startswith("## Exercises")
-    assert cell.outputs[0].text == "empty\n" and cell.outputs[1].data["text/plain"] == "42"
+    assert cell.outputs[0].text == "empty ['course']\n" and cell.outputs[1].data["text/plain"] == "42"
     assert recorded["profile"] == "cpu" and len(recorded["cell_seconds"]) == 1 and recorded["versions"]["torch"]
     assert notebook_files.times(tree)["cpu"]["01_page"]["peak_memory_mb"]["ram"] > 10
     assert "`cpu`: " in notebook.cells[1].source and "a thing" in (tree / "README.md").read_text(encoding="utf-8")
