@@ -22,6 +22,14 @@ def pytest_unconfigure():
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leave translated notebooks to the long run: their code is that of the English ones, which a test compares."""
+    for item in items:
+        if item.path.suffix == ".ipynb" and item.path.parent.name != "notebooks":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def settings():
     """A function: the smoke configuration with some values set by the user, whatever the environment holds."""

@@ -32,6 +32,9 @@ def add(subparsers) -> None:
         add_command(actions, name, summary, function).add_argument(
             "--out", type=Path, default=Path(name), metavar="FOLDER"
         )
+    translate = add_command(actions, "translate", "render the notebooks in another language", do_translate)
+    translate.add_argument("--lang", default="pt-BR", metavar="LANGUAGE", help="pt-BR")
+    translate.add_argument("--accept", metavar="CELL", help="its block fits the English text of today")
     badges = add_command(actions, "badges", "point badges and set-up cells to a repository and a tag", do_badges)
     badges.add_argument("--repository", metavar="OWNER/REPO", help="default: the git remote origin")
     badges.add_argument("--ref", metavar="TAG")
@@ -81,6 +84,19 @@ def do_instructor(args) -> None:
     from ftlib.course.student import for_instructors, write_copies
 
     _print_written(write_copies(args.out, edition=for_instructors), args.out)
+
+
+def do_translate(args) -> None:
+    """Render the notebooks in another language; fail where a translation does not fit."""
+    from ftlib.course import translation
+    from ftlib.reporting import notebook_files
+
+    _print_written(translation.write(args.lang, args.accept), Path("notebooks") / args.lang)
+    found = [
+        message for path in notebook_files.notebook_paths() for message in translation.problems(path.stem, args.lang)
+    ]
+    if found:
+        raise notebook_files.CourseError("\n".join(found))
 
 
 def do_handin(args) -> None:

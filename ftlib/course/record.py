@@ -184,16 +184,22 @@ def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
     write_json(path, times)
 
 
-def takes(name: str, times: dict) -> str:
+TAKES_TEXT = {  # how memory is named in a notebook of each language
+    "en": ("{ram:.1f} GiB of memory", " and {gpu:.1f} GiB on the GPU"),
+    "pt-BR": ("{ram:.1f} GiB de memória", " e {gpu:.1f} GiB na GPU"),
+}
+
+
+def takes(name: str, times: dict, language: str = "en") -> str:
     """Format duration, memory and device of a notebook at each measured profile."""
-    lines = []
+    lines, (of_memory, on_gpu) = [], TAKES_TEXT[language]
     for profile in ("smoke", "cpu", "gpu"):
         entry = times.get(profile, {}).get(name)
         if entry:
             memory = entry["peak_memory_mb"]
-            gpu = f" and {memory['gpu'] / 1024:.1f} GiB on the GPU" if memory.get("gpu") else ""
+            gpu = on_gpu.format(gpu=memory["gpu"] / 1024) if memory.get("gpu") else ""
             note = f", {entry['note']}" if "note" in entry else ""
-            size = f"{memory['ram'] / 1024:.1f} GiB of memory{gpu}"
+            size = of_memory.format(ram=memory["ram"] / 1024) + gpu
             lines.append(
                 f"- `{profile}`: {notebook_files.duration(entry['seconds'])}, {size} ({entry['device']}{note})"
             )
@@ -204,17 +210,18 @@ MAP = ("<!-- course map: written by ftlib course record -->", "<!-- /course map 
 
 
 def course_map(root: Path = notebook_files.ROOT) -> str:
-    """Render the README's table: notebook, goals, badge, time on a CPU and on a GPU.
+    """Render the README's table: notebook, goals, badge, and time on the machines that were measured.
 
     The badge column appears once pyproject.toml names a repository: a badge with the placeholder would open a 404.
     """
     times, (repository, ref) = notebook_files.times(root), notebook_files.address(root)
     has_address = repository != notebook_files.PLACEHOLDER
-    header = ["notebook", "what you learn", *(["open"] if has_address else []), "CPU", "GPU"]
+    profiles = [profile for profile in ("cpu", "gpu") if times.get(profile)]
+    header = ["notebook", "what you learn", *(["open"] if has_address else []), *map(str.upper, profiles)]
     lines = ["", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for path in notebook_files.notebook_paths(root):
         notebook, name = notebook_files.read(path), path.stem
-        cost = [times.get(profile, {}).get(name) for profile in ("cpu", "gpu")]
+        cost = [times.get(profile, {}).get(name) for profile in profiles]
         cells = [f"[{name}](notebooks/{path.name})", "; ".join(notebook_files.goals(notebook))]
         cells += [notebook_files.badge(name, repository, ref)] if has_address else []
         cells += [notebook_files.duration(entry["seconds"]) if entry else "–" for entry in cost]

@@ -35,16 +35,20 @@ def recorded() -> dict[str, dict]:
 
 
 def situations(studies: Mapping[str, dict]) -> dict[str, dict]:
-    """Return {situation: block of metrics}. What the headline measures depends on how its rows were split."""
+    """Return {situation: block of metrics}. What the headline measures depends on how its rows were split.
+
+    Of split `near` the rows without a similar training row count as new products, where they were measured apart.
+    """
     named = {}
     for study, metrics in studies.items():
         split = (
             metrics.get("settings", {}).get("set", {}).get("data.split", "group")
         )  # recorded before `near` was there
-        where = "new products" if split == "near" else "a catalog with near-duplicates"
+        is_near = split == "near"
+        where = "new products" if is_near else "a catalog with near-duplicates"
         if study == "confirmation":
             where = f"{where}, confirmation rows"
-        named.setdefault(where, metrics["unseen"])
+        named.setdefault(where, metrics.get("unseen_new", metrics["unseen"]) if is_near else metrics["unseen"])
         if study == "headline_group" and "unseen_near" in metrics:
             named["only rows with a near-duplicate"] = metrics["unseen_near"]
     return named

@@ -173,7 +173,7 @@ def padding_plot(positions: dict[str, int], tokens: int, path: Path | None = Non
     axes.set_yticks(range(len(positions)), list(positions))
     axes.invert_yaxis()
     axes.set(
-        xlabel="share of the computed positions (hatched: padding)",
+        xlabel="share of all positions (hatched: padding)",
         title="What the model spends its work on",
         xlim=(0, 1),
     )

@@ -63,6 +63,7 @@ def stop_after_a_checkpoint(monkeypatch) -> None:
     monkeypatch.setattr(fine_tuning.Progress, "on_step_begin", stop)
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_run_that_one_makes(tmp_path, smoke_run):
     """Two GPUs that train something else than one, or write over each other, cost more than they save."""
     said = launch(2, tmp_path / "two" / "smoke", "run", *COARSE)

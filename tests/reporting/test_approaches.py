@@ -58,6 +58,14 @@ def test_situations_are_named_by_the_split_of_their_rows():
     ]
 
 
+def test_new_products_are_the_rows_without_a_similar_training_row():
+    """Rows of split `near` may still resemble training rows a little, and a lookup lives on those."""
+    metrics = study("near")
+    new = {"n": 911, "systems": {}, "differences": {}}
+    assert approaches.situations({"headline": metrics | {"unseen_new": new}})["new products"] is new
+    assert approaches.situations({"headline": metrics})["new products"] is metrics["unseen"]
+
+
 def test_without_results_the_notebook_says_so():
     """A notebook alone in a folder has no results; an error there would stop the first page."""
     assert "clone the repository" in approaches.approaches_sentences({})[0]

@@ -23,7 +23,7 @@ def whole_stages(run: Run) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize(
-    "stage", ["adapter", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dataset", "merged", "evaluation"))]
+    "stage", ["dataset", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adapter", "merged", "evaluation"))]
 )
 def test_a_file_that_cannot_grow_ends_in_one_line_and_goes_on_later(smoke_run, tmp_path, stage):
     """A full disk in the middle of a night's training must cost no more than the stage that did not fit."""
