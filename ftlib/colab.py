@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "pt-BR")
 DRIVE = Path("/content/drive")
 SHOWN = ("Collecting", "Installing", "Successfully", "ERROR")  # the lines of pip that a reader sees
 HELD = ("torch", "numpy", "pandas", "pyarrow", "pillow", "transformers")  # preloaded: never to be replaced

@@ -146,6 +146,8 @@ def clean(notebook, folder: Path) -> None:
     notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if cell.get("outputs"):
+            cell.outputs = [output for output in cell.outputs if not _is_progress_bar(output)]
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if WIDGET in data or re.search(r"<iframe[^>]*127\.0\.0\.1", data.get("text/html", "")):
@@ -156,6 +158,12 @@ def clean(notebook, folder: Path) -> None:
                     .replace(f"{folder}{os.sep}", "")
                     .replace(str(environment.home()) + os.sep, "~" + os.sep)
                 )
+
+
+def _is_progress_bar(output) -> bool:
+    """Return True for tqdm's widget: it shows where a loop stood, and is no input field."""
+    data = output.get("data", {})
+    return WIDGET in data and "%|" in data.get("text/plain", "")
 
 
 def _texts(output) -> list[tuple[dict, str]]:

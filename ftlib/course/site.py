@@ -120,15 +120,16 @@ def _document_chapter(path: Path, root: Path) -> dict:
             return f"![{text}](data:image/png;base64,{data})"
         return f"[{text}](https://github.com/{repository}/blob/{ref}/{file.relative_to(root.resolve()).as_posix()})"
 
-    heading, _, text = path.read_text(encoding="utf-8").partition("\n")
+    _, _, page = f"\n{path.read_text(encoding='utf-8')}".partition("\n# ")  # above it is the choice of languages
+    heading, _, text = page.partition("\n")
     text = re.sub(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)", resolved, text)
     body = _wide_tables(cells_as_html(empty, [new_markdown_cell(text)]))
     contents = contents_of(body)
     return {
         "file": f"{path.stem}.html",
-        "title": heading.lstrip("# "),
+        "title": heading,
         "goals": [title for _, title in contents],
-        "body": f"<h1>{_inline(empty, heading.lstrip('# '))}</h1>{body}",
+        "body": f"<h1>{_inline(empty, heading)}</h1>{body}",
         "contents": contents,
         "footer": "",
         "colab": "",

@@ -350,3 +350,12 @@ def test_a_measured_number_in_the_text_is_found(tree, page, text, source):
     notebook.cells[4].metadata["tags"] = [WORKED]
     notebook_files.write(notebook, page)
     assert typed_numbers(page, tree) == []
+
+
+def test_a_progress_bar_is_no_input_field(tmp_path):
+    """A reader of the recording would look for fields where a loop only showed how far it was."""
+    bar = new_output("display_data", {record.WIDGET: {}, "text/plain": "  0%|          | 0/272 [00:00<?, ?it/s]"})
+    field = new_output("display_data", {record.WIDGET: {}, "text/plain": "VBox(children=(Text(value='')))"})
+    notebook = new_notebook(cells=[new_code_cell("1", outputs=[bar, field])])
+    record.clean(notebook, tmp_path)
+    assert [output.data["text/plain"] for output in notebook.cells[0].outputs] == [record.WIDGET_NOTE]

@@ -42,6 +42,7 @@ def test_new_figures_and_line_breaks_are_no_drift(pages):
     assert problems(*pages) == []
 
 
-def test_the_portuguese_readme_says_what_the_english_one_says():
+@pytest.mark.parametrize("page", ["README", "docs/TEACHING"])
+def test_the_portuguese_page_says_what_the_english_one_says(page):
     """A student who follows an old command gives up before the first notebook."""
-    assert problems(ROOT / "README.md", ROOT / "README.pt-BR.md") == []
+    assert problems(ROOT / f"{page}.md", ROOT / f"{page}.pt-BR.md") == []
