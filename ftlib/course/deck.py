@@ -23,6 +23,7 @@ from ftlib.runtime.files import write_text
 
 FOLDER = "docs/decks"
 LONGEST_LINES, LONGEST_COLUMNS = 24, 110  # a printed result on one screen; longer lines are wrapped
+LONGEST_TABLE = 12  # rows, the header among them
 KEYS = {"headline", "cell", "picture", "points", "caption", "seconds", "notes"}
 REQUIRED = {"headline", "seconds", "notes"}
 
@@ -95,6 +96,11 @@ def shown_cell(notebooks: dict, cell_id: str) -> tuple[object, list]:
     if not outputs:
         raise CourseError(f"cell {cell_id} has no recorded outputs; run `ftlib course record {cell_id[:2]}`")
     lines = "".join(output.text for output in outputs if output.output_type == "stream").splitlines()
+    rows = max((output.get("data", {}).get("text/html", "").count("<tr") for output in outputs), default=0)
+    if rows > LONGEST_TABLE:
+        raise CourseError(
+            f"cell {cell_id} has a table of {rows} rows; a slide holds {LONGEST_TABLE}: choose another cell"
+        )
     height = sum(-(-max(len(line), 1) // LONGEST_COLUMNS) for line in lines)
     if height > LONGEST_LINES:
         raise CourseError(f"cell {cell_id} prints {height} lines; a slide holds {LONGEST_LINES}: choose another cell")

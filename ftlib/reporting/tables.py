@@ -154,7 +154,8 @@ class Table:
             grid.add_column(Text(name), no_wrap=True)
         for row in self.rows:
             grid.add_row(*map(Text, row))
-        console = Console(file=io.StringIO(), width=10_000, color_system=None)
+        # in a notebook rich would display the table instead of returning it
+        console = Console(file=io.StringIO(), width=10_000, color_system=None, force_jupyter=False)
         console.print(grid)
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 

@@ -21,7 +21,13 @@ def code(cell_id: str, text: str):
 @pytest.fixture
 def tree(tmp_path):
     """A repository with one notebook and one plan."""
-    cells = [new_markdown_cell("# 1. A page", id="01-00"), code("01-01", "an answer\n"), code("01-02", "line\n" * 40)]
+    table = new_code_cell("table", id="01-03", outputs=[new_output("display_data", {"text/html": "<tr></tr>" * 30})])
+    cells = [
+        new_markdown_cell("# 1. A page", id="01-00"),
+        code("01-01", "an answer\n"),
+        code("01-02", "line\n" * 40),
+        table,
+    ]
     (tmp_path / "notebooks").mkdir()
     nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / "01_page.ipynb")
     slides = [
@@ -54,6 +60,7 @@ def test_a_deck_shows_what_its_plan_names(tree, tmp_path, monkeypatch):
         ({"cell": "01-99"}, "no notebook has a cell 01-99"),
         ({"cell": "01-00"}, "no recorded outputs"),
         ({"cell": "01-02"}, "prints 40 lines"),
+        ({"cell": "01-03"}, "a table of 30 rows"),
         ({"sceonds": 3}, "unknown: sceonds"),
     ],
 )

@@ -35,3 +35,9 @@ def test_a_value_that_is_missing_is_a_dash():
     assert cells(values, ["nll", "chrf"]) == ["3.000 [2.000, 4.000]", DASH]
     assert cells(values, ["chrf", "nll"], center) == [DASH, "3.000"]
     assert Table.of_columns({"a": ["1", "2"], "b": ["3", "4"]}).rows == [("1", "3"), ("2", "4")]
+
+
+def test_a_console_table_is_returned_in_a_notebook_too(monkeypatch):
+    """rich displays a table in Jupyter and returns nothing: the notebooks showed each table twice."""
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert TABLE.console().splitlines()
