@@ -184,10 +184,13 @@ def keep_times(root: Path, profile: str, name: str, measured: dict) -> None:
 
 
 def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
-    """Write the duration of each stage into ftlib/config/profiles/times.json, unless settings were changed."""
+    """Write the duration of each stage into ftlib/config/profiles/times.json, unless settings were changed.
+
+    The smoke profile takes seconds, of which nobody needs to be warned.
+    """
     path = root / STAGE_TIMES
     times = read_json(path) if path.exists() else {}
-    for name, manifest in ({} if changed else run.manifests()).items():
+    for name, manifest in ({} if changed or profile == "smoke" else run.manifests()).items():
         times.setdefault(profile, {})[name] = {"seconds": manifest["seconds"], "device": manifest["device"]}
     write_json(path, times)
 

@@ -22,9 +22,8 @@ def whole_stages(run: Run) -> dict[str, dict]:
     return {name: run.stage(name).manifest()["sums"] for name in STAGES if run.stage(name).complete}
 
 
-@pytest.mark.parametrize(
-    "stage", ["dataset", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adapter", "merged", "evaluation"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["dataset", "adapter", "merged", "evaluation"])
 def test_a_file_that_cannot_grow_ends_in_one_line_and_goes_on_later(smoke_run, tmp_path, stage):
     """A full disk in the middle of a night's training must cost no more than the stage that did not fit."""
     run = Run(shutil.copytree(smoke_run.path, tmp_path / "run"))

@@ -21,6 +21,10 @@ from ftlib.study.answers import Work
 from ftlib.study.row_scores import RowValues, with_plain
 from ftlib.study.study_file import load_study, make_jobs
 
+pytestmark = (
+    pytest.mark.slow
+)  # one study of two trainings; tests/integration/test_training_with_passages.py is the fast part
+
 STUDY = {
     "name": "context",
     "profile": "smoke",
