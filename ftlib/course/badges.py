@@ -21,6 +21,7 @@ from ftlib.runtime.files import write_text
 # Colab reads these: a table of contents beside the page, and a runtime with a GPU for the notebooks that run a model
 COLAB = {"colab": {"toc_visible": True}}
 GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4", "toc_visible": True}}
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # the set-up cell's code, in Colab and in Jupyter
 REMOTE = re.compile(r"(?:https://|ssh://git@|git@)github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
 
@@ -52,6 +53,8 @@ def rewrite(repository: str | None = None, ref: str | None = None, root: Path = 
         notebook = notebook_files.read(path)
         for cell in notebook.cells:
             is_set_up = notebook_files.is_set_up(cell)
+            if is_set_up:
+                cell.metadata |= FOLDED
             cell.source = (
                 notebook_files.set_up_cell(repository, ref)
                 if is_set_up

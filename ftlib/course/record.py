@@ -195,18 +195,20 @@ def keep_stage_times(root: Path, profile: str, run: Run, changed: bool) -> None:
     write_json(path, times)
 
 
-TAKES_TEXT = {  # how memory is named in a notebook of each language
-    "en": ("{ram:.1f} GiB of memory", " and {gpu:.1f} GiB on the GPU"),
-    "pt-BR": ("{ram:.1f} GiB de memória", " e {gpu:.1f} GiB na GPU"),
+TAKES_TEXT = {  # how memory is named in a notebook of each language, and what was not measured
+    "en": ("{ram:.1f} GiB of memory", " and {gpu:.1f} GiB on the GPU", "not measured"),
+    "pt-BR": ("{ram:.1f} GiB de memória", " e {gpu:.1f} GiB na GPU", "não medido"),
 }
 
 
 def takes(name: str, times: dict, language: str = "en") -> str:
     """Format duration, memory and device of a notebook at each measured profile."""
-    lines, (of_memory, on_gpu) = [], TAKES_TEXT[language]
-    for profile in ("smoke", "cpu", "gpu"):
+    lines, (of_memory, on_gpu, not_measured) = [], TAKES_TEXT[language]
+    for profile in ("smoke", "cpu", "t4", "gpu"):
         entry = times.get(profile, {}).get(name)
-        if entry:
+        if entry is None:
+            lines.append(f"- `{profile}`: {not_measured}")
+        else:
             memory = entry["peak_memory_mb"]
             gpu = on_gpu.format(gpu=memory["gpu"] / 1024) if memory.get("gpu") else ""
             note = f", {entry['note']}" if "note" in entry else ""

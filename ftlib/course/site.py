@@ -25,7 +25,7 @@ REVEAL = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1"  # MIT; `npm pack reveal
 SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # limits of a printed result on a slide; the book shows all of it
 BULLETS = 4
 SKIPPED = ("Exercises", "Solutions")  # sections that are not projected
-DOCUMENTS = ("docs/results.md", "docs/TEACHING.md")  # chapters of the book after the notebooks
+DOCUMENTS = ("docs/results.md", "docs/TEACHING.md", "docs/bibliography.md")  # chapters of the book after the notebooks
 
 
 @lru_cache
@@ -155,7 +155,13 @@ def _book_body(notebook, chapters) -> str:
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(rf"(?<![\w/\]])({names})(?![\w.])", r"[\1](\1.html)", cell.source)
-    return _wide_tables(cells_as_html(notebook, cells))
+    place = next((index for index, cell in enumerate(cells) if notebook_files.is_set_up(cell)), None)
+    if place is None:
+        return _wide_tables(cells_as_html(notebook, cells))
+    before, set_up, after = (
+        cells_as_html(notebook, part) for part in (cells[:place], [cells[place]], cells[place + 1 :])
+    )
+    return _wide_tables(f"{before}<details><summary>The set-up cell</summary>{set_up}</details>{after}")
 
 
 def _wide_tables(page: str) -> str:

@@ -73,3 +73,20 @@ def test_every_exercise_has_its_rubric():
     assert notes.keys() == names
     for name, note in notes.items():
         assert sum(note["rubric"].values()) == note["points"] and note["errors"], name
+
+
+def test_every_paper_of_the_notebooks_is_in_the_bibliography():
+    """A reader who remembers a paper and not the notebook looks here, with the notebooks that link it."""
+    linked: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "markdown":
+                found = re.findall(r"\]\((https://(?:arxiv|doi|aclanthology)\.org/[^)]+)\)", "".join(cell["source"]))
+                for address in found:
+                    linked.setdefault(address, set()).add(path.stem[:2])
+    rows = re.findall(
+        r"^\| \[[^]]+\]\(([^)]+)\)[^|]*\| ([\d, ]+) \|",
+        (ROOT / "docs" / "bibliography.md").read_text(encoding="utf-8"),
+        re.M,
+    )
+    assert len(linked) >= 10 and {address: set(where.split(", ")) for address, where in rows} == linked
