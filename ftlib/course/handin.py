@@ -22,8 +22,8 @@ from ftlib.reporting.sentences import findings
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_json, read_jsonl, write_text
+from ftlib.runtime.language import LANGUAGES, using
 
-LANGUAGES = ("en", "pt-BR")
 EXAMPLES = 3  # test rows with reference and both answers
 SHOWN = "nll rouge1 rouge2 rougeL chrf format stops length_ratio title_coverage unsupported_numbers".split()
 SECTIONS = ("model", "lora", "train", "generation")
@@ -67,6 +67,8 @@ def html(run: Run, video: str, repository: str, language: str = "en") -> str:
     metrics = tables.under_definitions(read_json(run.stage("evaluation").verified() / "metrics.json"))
     manifests = run.manifests()
     template = (resources.files("ftlib.course") / "handin.html.jinja").read_text(encoding="utf-8")
+    with using(language):
+        sentences = findings(metrics)
     return Environment(autoescape=True, undefined=StrictUndefined).from_string(template).render(
         language=language,
         t=words,
@@ -77,7 +79,7 @@ def html(run: Run, video: str, repository: str, language: str = "en") -> str:
         **_data(run, words),
         **_training(run, words),
         **_results(run, metrics, words),
-        findings=findings(metrics) if language == "en" else [],
+        findings=sentences,
         **_sources(manifests, words),
         commands=_commands(manifests, repository),
     )  # fmt: skip
