@@ -14,8 +14,9 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ftlib.reporting.diagrams import INK, PALE, _arrow, _box, _canvas, _with_alt
+from ftlib.reporting.merging_sentences import merge_ways, signed
 from ftlib.reporting.plots import BASE, GREY, STYLES, TUNED, Picture, _done, _interval, _new
-from ftlib.reporting.result_sentences import merge_ways, signed, width
+from ftlib.reporting.sentence_parts import width
 from ftlib.reporting.tables import LABELS
 from ftlib.runtime.files import repository
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ftlib.evaluation.bootstrap import newcombe
-from ftlib.reporting.result_sentences import Sentence, recorded
+from ftlib.reporting.sentence_parts import Sentence, recorded
 from ftlib.reporting.tables import DASH, Table, interval, number
 from ftlib.runtime.files import repository
 from ftlib.study import advice, headline, log, records, report

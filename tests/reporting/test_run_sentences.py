@@ -1,27 +1,10 @@
-"""The computed sentences of notebooks 01 to 03: each says what its numbers show, in both directions."""
+"""The computed sentences of notebook 03: each says what its numbers show, in both directions."""
 
 import math
 
 import pytest
 
-from ftlib.generation.batched import Answer
-from ftlib.reporting import training_sentences as sentences
-
-
-def funnel(**changes) -> dict:
-    return {
-        "rows_in": 100,
-        "dropped": {"missing": 60, "duplicate": 5},
-        "kept": 35,
-        "split": "near",
-        "splits": {"train": 28, "validation": 3, "test": 2},
-        "left_out": {"held_out_groups": 2, "not_needed": 0},
-        "near_duplicates": {"groups": 1, "rows": 2},
-    } | changes
-
-
-def effect(mean: float, low: float, high: float) -> dict:
-    return {"study": "ablations", "mean": mean, "ci95": [low, high]}
+from ftlib.reporting import run_sentences as sentences
 
 
 def log(*validation: float) -> list[dict]:
@@ -33,55 +16,8 @@ def line(run: str, train: list[float], validation: list[float]) -> dict:
     return {"run": run, "settings": {"train.learning_rate": 0.004}, "rows": 16, "log": steps + log(*validation)}
 
 
-EFFECT = "Training without a label on the end"
 RIGHT = line("right", [3.6, 2.0, 1.5], [3.4, 2.4, 1.9])
 CASES = {  # {name: (sentence, what it must contain)}
-    "rows add up": (lambda: sentences.about_rows(funnel()), "so every row is accounted for"),
-    "rows are missing": (lambda: sentences.about_rows(funnel(kept=40)), "does not add up to 40"),
-    "largest loss": (lambda: sentences.about_losses(funnel()), "`missing` drops most: 60 of 100 rows (60%)"),
-    "no loss": (lambda: sentences.about_losses(funnel(dropped={})), "No filter dropped a row"),
-    "near-duplicates": (lambda: sentences.about_near(funnel()), "2 rows differ from another row"),
-    "no near-duplicates": (lambda: sentences.about_near(funnel(near_duplicates={"rows": 0})), "changed no group"),
-    "another split": (lambda: sentences.about_near(funnel(split="group")), "`data.split=group`"),
-    "leak": (
-        lambda: sentences.about_leaks({"random": {"rows": 9, "title": 1, "content": 2}})[0],
-        "1 title and 2 descriptions of 9 test rows are also in training",
-    ),
-    "no leak": (
-        lambda: sentences.about_leaks({"near": {"rows": 9, "title": 0, "content": 0}})[0],
-        "no text of the test",
-    ),
-    "long texts": (lambda: sentences.about_lengths([10, 20, 900], 512), "1 of 3 are longer than 512"),
-    "no long text": (lambda: sentences.about_lengths([10, 20, 30], 512), "none of 3 is longer than 512"),
-    "ends are masked": (lambda: sentences.about_end_labels(0, 8, 8), "so this is a trap here"),
-    "ends are kept": (lambda: sentences.about_end_labels(8, 8, 8), "does not close with this tokenizer"),
-    "prompt is harder": (lambda: sentences.about_prompt_loss(3.0, 3.5), "0.500 nats higher"),
-    "prompt is easier": (lambda: sentences.about_prompt_loss(3.0, 2.5), "0.500 nats lower"),
-    "prompt is level": (lambda: sentences.about_prompt_loss(3.0, 3.001), "level here"),
-    "effect: worse": (lambda: sentences.about_effect([effect(0.1, 0.05, 0.2)], EFFECT), "loss on new rows higher"),
-    "effect: better": (lambda: sentences.about_effect([effect(-0.1, -0.2, -0.05)], EFFECT), "loss on new rows lower"),
-    "effect: slight": (lambda: sentences.about_effect([effect(-0.004, -0.008, -0.001)], EFFECT), "slightly lower"),
-    "effect: chance": (lambda: sentences.about_effect([effect(0.01, -0.05, 0.2)], EFFECT), "no more than chance"),
-    "effect: not studied": (lambda: sentences.about_effect([], EFFECT), "is not in our studies"),
-    "first token: no trap": (lambda: sentences.about_bos({"as encoded": 3.5, "lost": 3.501}), "is no trap"),
-    "first token: trap": (
-        lambda: sentences.about_bos({"as encoded": 3.5, "lost": 3.501, "twice": 4.1}),
-        "+0.600 nats (twice)",
-    ),
-    "truncated without end": (lambda: sentences.about_truncation(False, True), "has no end mark"),
-    "truncated with end": (lambda: sentences.about_truncation(True, True), "to stop in mid-sentence"),
-    "not truncated": (lambda: sentences.about_truncation(True, False), "nothing was truncated"),
-    "packing is right": (
-        lambda: sentences.about_packing(3.0, 3.00001, 2.7),
-        "give the loss of single rows (difference 0.00001",
-    ),
-    "packing is wrong": (lambda: sentences.about_packing(3.0, 3.2, 2.7), "do NOT give the loss"),
-    "leak is small": (lambda: sentences.about_packing(3.0, 3.0, 3.0002), "hardly changes on this model"),
-    "leak is large": (lambda: sentences.about_packing(3.0, 3.0, 2.7), "parts see the ones before them"),
-    "mask harms": (lambda: sentences.about_mask(3.0, 3.5), "the parts see each other"),
-    "mask does no harm": (lambda: sentences.about_mask(3.0, 3.0), "no harm on this model"),
-    "trained model": (lambda: sentences.about_perplexity(math.log(30), 50_000), "perplexity of 30.0, far below"),
-    "blind model": (lambda: sentences.about_perplexity(math.log(50_000), 50_000), "nothing is learned yet"),
     "NF4 is better": (
         lambda: sentences.about_levels({"even": (0.02, 0.1), "NF4": (0.01, 0.2)}),
         "50% smaller than that of even; its largest error is larger",
@@ -144,17 +80,6 @@ def test_sentence_says_what_its_numbers_show(name):
     """A sentence that fits the recording of today is false after the next one."""
     write, expected = CASES[name]
     assert expected in write()
-
-
-def test_two_answers_are_compared_by_form_end_and_numbers():
-    """The opening of the course would praise a model that forgot the format, or hide a number that it invented."""
-    answers = {
-        "base": Answer("Mug. It holds 350 ml", n_tokens=80, stopped=False),
-        "tuned": Answer("Description: A mug.", n_tokens=9, stopped=True),
-    }
-    base, tuned = sentences.about_two_answers(answers, "Mug", "Description: ")
-    assert "does not begin" in base and "was truncated" in base and "(350)" in base
-    assert 'begins with "Description:"' in tuned and "stops by itself" in tuned and "numbers" not in tuned
 
 
 def speed(recipe: str, times: float, padding: float = 0.1) -> dict:
