@@ -13,6 +13,7 @@ from ftlib.cli.common import common_options
 from ftlib.models import hub_errors as hub
 from ftlib.runtime import console, distributed, environment
 from ftlib.runtime.errors import FtlibError, storage_problem
+from ftlib.runtime.language import using
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not distributed.first():  # only rank 0 prints
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # open as long as the process
     try:
-        status = args.function(args) or 0
+        with using("en"):  # whatever FTLIB_LANGUAGE says; a command with --lang chooses for itself
+            status = args.function(args) or 0
         distributed.leave()
         return status
     except FtlibError as error:

@@ -68,21 +68,20 @@ def html(run: Run, video: str, repository: str, language: str = "en") -> str:
     manifests = run.manifests()
     template = (resources.files("ftlib.course") / "handin.html.jinja").read_text(encoding="utf-8")
     with using(language):
-        sentences = findings(metrics)
-    return Environment(autoescape=True, undefined=StrictUndefined).from_string(template).render(
-        language=language,
-        t=words,
-        title=words["title"].format(model=_name(manifests)),
-        video=video,
-        repository=repository,
-        commit=manifests["adapter"]["git_commit"],
-        **_data(run, words),
-        **_training(run, words),
-        **_results(run, metrics, words),
-        findings=sentences,
-        **_sources(manifests, words),
-        commands=_commands(manifests, repository),
-    )  # fmt: skip
+        return Environment(autoescape=True, undefined=StrictUndefined).from_string(template).render(
+            language=language,
+            t=words,
+            title=words["title"].format(model=_name(manifests)),
+            video=video,
+            repository=repository,
+            commit=manifests["adapter"]["git_commit"],
+            **_data(run, words),
+            **_training(run, words),
+            **_results(run, metrics, words),
+            findings=findings(metrics),
+            **_sources(manifests, words),
+            commands=_commands(manifests, repository),
+        )  # fmt: skip
 
 
 @lru_cache

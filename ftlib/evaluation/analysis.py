@@ -19,6 +19,7 @@ from ftlib.evaluation.metrics import Rouge
 from ftlib.evaluation.significance import has_verdict, seeds_agree, verdict_of
 from ftlib.prompts.templates import PREFIX
 from ftlib.runtime.files import read_json, read_jsonl
+from ftlib.runtime.language import tr
 
 
 def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
@@ -66,10 +67,14 @@ def small_draws(values: list[float], size: int = 12, times: int = 200, seed: int
 
 
 def extremes(lines: list[dict], at_random: int = 3, seed: int = 0) -> dict[str, dict]:
-    """Return the row that gained most, the one that lost most, and some drawn at random."""
+    """Return the row that gained most, the one that lost most, and some drawn at random.
+
+    The keys are in the reader's language, because a notebook prints them.
+    """
     ranked = sorted(lines, key=lambda line: line["delta"])
     random_lines = random.Random(seed).sample(lines, min(at_random, len(lines)))
-    return {"best": ranked[-1], "worst": ranked[0]} | {f"random {n + 1}": line for n, line in enumerate(random_lines)}
+    named = {tr("best"): ranked[-1], tr("worst"): ranked[0]}
+    return named | {tr("random {number}", number=n + 1): line for n, line in enumerate(random_lines)}
 
 
 def verdicts(metrics: dict, split: str = "unseen", pair: str = "tuned-base") -> dict[str, list[str]]:

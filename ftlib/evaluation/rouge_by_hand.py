@@ -6,6 +6,7 @@ from collections import Counter
 
 from ftlib.evaluation.metrics import Rouge
 from ftlib.prompts.templates import strip_prefix
+from ftlib.runtime.language import tr
 
 
 def tokens(text: str) -> list[str]:
@@ -26,7 +27,10 @@ def longest_subsequence(a: list[str], b: list[str]) -> list[str]:
 
 
 def by_hand(reference: str, answer: str) -> dict[str, dict]:
-    """Return shared words, precision, recall and F1 of ROUGE-1 and ROUGE-L, and the library's F1 beside them."""
+    """Return shared words, precision, recall and F1 of ROUGE-1 and ROUGE-L, and the library's F1 beside them.
+
+    The inner keys are in the reader's language, because a notebook shows them as the columns of a table.
+    """
     expected, written = (tokens(strip_prefix(text)) for text in (reference, answer))
     shared = {
         "rouge1": sorted((Counter(expected) & Counter(written)).elements(), key=expected.index),
@@ -37,9 +41,9 @@ def by_hand(reference: str, answer: str) -> dict[str, dict]:
         precision, recall = (len(words) / max(len(each), 1) for each in (written, expected))
         f1 = 2 * precision * recall / (precision + recall) if words else 0.0
         steps[name] = {
-            "shared words": " ".join(words),
-            "precision": f"{len(words)} / {len(written)} = {precision:.3f}",
-            "recall": f"{len(words)} / {len(expected)} = {recall:.3f}",
+            tr("shared words"): " ".join(words),
+            tr("precision"): f"{len(words)} / {len(written)} = {precision:.3f}",
+            tr("recall"): f"{len(words)} / {len(expected)} = {recall:.3f}",
             "F1": round(f1, 3),
             "rouge_score": round(float(library[name]), 3),
         }

@@ -18,6 +18,7 @@ from ftlib.prompts.templates import PREFIX, TEMPLATE, open_prompt
 from ftlib.reporting import sentences, tables
 from ftlib.runtime.console import log
 from ftlib.runtime.files import read_json
+from ftlib.runtime.language import using
 
 KINDS = ("merged", "adapter")
 # not uploaded: manifests hold local paths, and the card is rendered
@@ -25,8 +26,12 @@ LEFT_HERE = ("manifest.json", "started.json", "README.md", "trained_uids.txt")
 SCORES = {"rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge", "chrf": "chrf"}  # the hub's names of the metrics
 
 
+@using("en")
 def card(run: Run, kind: str = "merged", repo_id: str = "OWNER/NAME") -> str:
-    """Render the card. kind: 'merged' or 'adapter'. repo_id: the name of the repository on the hub. Raises StageMissing."""
+    """Render the card, in English.
+
+    kind: 'merged' or 'adapter'. repo_id: the name of the repository on the hub. Raises StageMissing.
+    """
     import jinja2
     from huggingface_hub import ModelCardData
 

@@ -21,6 +21,7 @@ from ftlib.prompts.templates import PREFIX
 from ftlib.runtime import distributed
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, large_file_fingerprint, read_jsonl, runs_root
+from ftlib.runtime.language import using
 
 # Which sections of the configuration a stage depends on, and which stages it reads.
 SECTIONS = {
@@ -236,7 +237,8 @@ def _train(cfg: Config, run: Run, folder: Path) -> dict:
     score = functools.partial(rouge_l, prefix=cfg.prompt.prefix)
     result = train(cfg, dataset, folder, cached / "encoded", passages, score)
     if distributed.first():
-        loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
+        with using("en"):  # a file of the run, the same in every language
+            loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
     return result
 
 

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from ftlib.evaluation.analysis import hardest, noisiest
-from ftlib.evaluation.metric_table import BETTER_TEXT, METRICS
+from ftlib.evaluation.metric_table import BETTER_TEXT, METRICS, describe
 from ftlib.evaluation.retention import WINDOW
 from ftlib.reporting import plots
 from ftlib.reporting.sentences import findings
@@ -28,6 +28,7 @@ from ftlib.reporting.tables import (
     trained_on,
 )
 from ftlib.runtime.files import read_json, read_jsonl, write_text
+from ftlib.runtime.language import using
 
 EXAMPLES = 20  # side by side on the page
 EXTREMES = 50  # rows of the improved and worsened files at most
@@ -61,8 +62,9 @@ def write_files(folder: Path, metrics: dict, lines: list[dict], likelihoods: lis
     write_text(folder / "report.html", html(folder.parent, metrics, lines, likelihoods))
 
 
+@using("en")
 def html(run: Path, metrics: dict, lines: list[dict], likelihoods: Sequence[dict] = ()) -> str:
-    """Render one self-contained page: no script, no further file, all text escaped by the template.
+    """Render one self-contained page, in English: no script, no further file, all text escaped by the template.
 
     lines, likelihoods: as in `write_files`.
     """
@@ -91,6 +93,7 @@ def html(run: Path, metrics: dict, lines: list[dict], likelihoods: Sequence[dict
             window=WINDOW,
             row_tables=row_tables(likelihoods, {line["uid"]: line["title"] for line in unseen}),
             columns={column.name: column for column in METRICS},
+            describe=describe,
             better=BETTER_TEXT,
             figures=[(caption, base64.b64encode(plots.as_png(figure)).decode()) for caption, figure in figures],
             examples=unseen[:EXAMPLES],

@@ -14,6 +14,7 @@ from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.significance import seed_range
 from ftlib.evaluation.subsets import SUBSET_TITLES
 from ftlib.runtime.files import read_json, repository
+from ftlib.runtime.language import to_translate, tr, tr_n
 
 SHOWN = (
     "nll nll_content bits_per_byte format stops rouge1 rouge2 rougeL chrf gram8_r cosine length_ratio distinct2 rep4 "
@@ -32,25 +33,38 @@ RERUN_REASONS = {
 }
 
 
+# Names for readers are English constants: a page of the repository prints them so, a notebook prints tr(name).
 LABELS = {
-    "base": "base",
-    "tuned": "fine-tuned",
-    "base_one_shot": "base, one shot",
-    "base_open": "base, with retrieval",
-    "tuned_mix": "fine-tuned on the mixture, without retrieval",
-    "tuned_open": "fine-tuned, with retrieval",
-    "copy_title": "copy the title",
-    "nearest": "nearest title's text",
+    "base": to_translate("base"),
+    "tuned": to_translate("fine-tuned"),
+    "base_one_shot": to_translate("base, one shot"),
+    "base_open": to_translate("base, with retrieval"),
+    "tuned_mix": to_translate("fine-tuned on the mixture, without retrieval"),
+    "tuned_open": to_translate("fine-tuned, with retrieval"),
+    "copy_title": to_translate("copy the title"),
+    "nearest": to_translate("nearest title's text"),
 }
 
 
 BASELINES = {  # columns, if there
-    "base_one_shot": "base, one shot",
-    "base_open": "base, with retrieval",
-    "tuned_open": "fine-tuned, with retrieval",
-    "copy_title": "copy title",
-    "nearest": "nearest",
+    "base_one_shot": to_translate("base, one shot"),
+    "base_open": to_translate("base, with retrieval"),
+    "tuned_open": to_translate("fine-tuned, with retrieval"),
+    "copy_title": to_translate("copy title"),
+    "nearest": to_translate("nearest"),
 }
+
+
+SPLIT_NAMES = {
+    "train": to_translate("train"),
+    "validation": to_translate("validation"),
+    "test": to_translate("test"),
+}
+
+
+def label(system: str) -> str:
+    """Return the name of a system in the reader's language; a system without one keeps its own."""
+    return tr(LABELS[system]) if system in LABELS else system
 
 
 SPLIT_TITLES = {
@@ -62,11 +76,16 @@ SPLIT_TITLES = {
 
 def trained_on(settings: dict) -> str:
     """Return how much of the training split the model saw: '40 steps of 16 examples: 640 of 1,781 rows, 0.36 epochs'."""
-    steps = f"{settings['steps']} steps of {settings['examples_per_step']} examples"
+    steps = {"steps": settings["steps"], "per_step": settings["examples_per_step"], "rows": settings["train_rows"]}
     if "trained_rows" not in settings:  # recorded before this was measured
-        return f"{steps}, drawn from {settings['train_rows']:,} training rows"
-    rows = f"{settings['trained_rows']:,} of {settings['train_rows']:,} training rows"
-    return f"{steps}: {rows}, {settings['trained_epochs']:g} epoch{'s' * (settings['trained_epochs'] != 1)}"
+        return tr("{steps} steps of {per_step} examples, drawn from {rows:,} training rows", **steps)
+    return tr_n(
+        "{steps} steps of {per_step} examples: {trained:,} of {rows:,} training rows, {count:g} epoch",
+        "{steps} steps of {per_step} examples: {trained:,} of {rows:,} training rows, {count:g} epochs",
+        settings["trained_epochs"],
+        trained=settings["trained_rows"],
+        **steps,
+    )
 
 
 def number(value: float) -> str:
@@ -77,7 +96,7 @@ def number(value: float) -> str:
 def interval(summary: dict) -> str:
     """Format mean [95 % interval], or the median with its own; 'forced' where the decoding decides the value."""
     if summary.get("forced"):
-        return f"forced ({number(summary['mean'])})"
+        return tr("forced ({value})", value=number(summary["mean"]))
     center, limits = ("median", "median_ci95") if "median" in summary else ("mean", "ci95")
     if limits not in summary:
         return number(summary[center])  # recorded without one
@@ -87,14 +106,19 @@ def interval(summary: dict) -> str:
 
 def center(summary: dict) -> str:
     """Format a mean or median without its interval."""
-    return "forced" if summary.get("forced") else number(summary.get("median", summary["mean"]))
+    return tr("forced") if summary.get("forced") else number(summary.get("median", summary["mean"]))
 
 
 def with_seeds(summary: dict, seeds: tuple[float, float] | None) -> str:
     """Format an interval over rows, followed by the range over the seeds."""
     if seeds is None or summary.get("forced"):
         return interval(summary)
-    return f"{interval(summary)}, seeds {number(seeds[0])} to {number(seeds[1])}"
+    return tr(
+        "{interval}, seeds {low} to {high}",
+        interval=interval(summary),
+        low=number(seeds[0]),
+        high=number(seeds[1]),
+    )
 
 
 def marked(title: str, split: dict, name: str | None = None) -> str:
@@ -205,9 +229,17 @@ def wins(change: dict) -> str:
 
 
 def header(split: dict) -> list[str]:
-    """Return the header of the before/after table."""
-    baselines = [title for system, title in BASELINES.items() if system in split["systems"]]
-    return ["metric", "base", "fine-tuned", "difference", "win/tie/loss", "reference", *baselines]
+    """Return the header of the before/after table, in the reader's language."""
+    baselines = [tr(title) for system, title in BASELINES.items() if system in split["systems"]]
+    return [
+        tr("metric"),
+        tr("base"),
+        tr("fine-tuned"),
+        tr("difference"),
+        tr("win/tie/loss"),
+        tr("reference"),
+        *baselines,
+    ]
 
 
 def before_after(metrics: dict, split: str = "unseen") -> Table:
@@ -243,15 +275,34 @@ def precise_interval(summary: dict) -> str:
     return f"{summary['mean']:.4f} [{low:.4f}, {high:.4f}]"
 
 
+RECIPES = (  # of results/train_speed.json
+    to_translate("the reference"),
+    to_translate("loss on the answer, rows packed"),
+    to_translate("no accumulation"),
+    to_translate("embeddings not trained"),
+    to_translate("no checkpointing"),
+    to_translate("fused AdamW"),
+    to_translate("bfloat16 for float16"),
+    to_translate("16-bit base for NF4"),
+    to_translate("fixed rows, logits at labels only"),
+    to_translate("layers compiled"),
+    to_translate("CUDA graph"),
+    to_translate("LoRA joined to the base, attention without mask"),
+    to_translate("no LoRA dropout"),
+    to_translate("64 examples a step"),
+    to_translate("128 examples a step"),
+    to_translate("NF4, 16 examples"),
+    to_translate("16-bit, eager, Liger kernels"),
+)
 SPEED_COLUMNS = {  # of results/train_speed.json
-    "recipe": lambda row: row["recipe"],
-    "examples/s": lambda row: f"{row['examples_per_s']:,.1f}",
+    to_translate("recipe"): lambda row: tr(row["recipe"]),
+    to_translate("examples/s"): lambda row: f"{row['examples_per_s']:,.1f}",
     "tokens/s": lambda row: f"{row['tokens_per_s']:,}",
-    "times": lambda row: f"{row['times']:.1f}",
-    "ms a step": lambda row: f"{row['step_s'] * 1000:,.1f}",
-    "peak GiB": lambda row: f"{row['peak_gib']:.1f}",
-    "of peak matmul": lambda row: f"{row['roof_share']:.1%}",
-    "padding": lambda row: f"{row['padding_share']:.1%}",
+    to_translate("times"): lambda row: f"{row['times']:.1f}",
+    to_translate("ms a step"): lambda row: f"{row['step_s'] * 1000:,.1f}",
+    to_translate("peak GiB"): lambda row: f"{row['peak_gib']:.1f}",
+    to_translate("of peak matmul"): lambda row: f"{row['roof_share']:.1%}",
+    to_translate("padding"): lambda row: f"{row['padding_share']:.1%}",
 }
 
 
@@ -259,10 +310,10 @@ def recorded_speed() -> list[dict]:
     """Return the rows of `results/train_speed.json`; [] where a notebook runs without the repository."""
     path = repository() / "results" / "train_speed.json"
     if not path.exists():
-        print(f"training speed: not shown ({path} is not there; clone the repository to see it)")
+        print(tr("training speed: not shown ({path} is not there; clone the repository to see it)", path=path))
         return []
     recording = read_json(path)
-    print(f"recorded on {recording['device']}, {recording['finished'][:10]}")
+    print(tr("recorded on {device}, {day}", device=recording["device"], day=recording["finished"][:10]))
     return recording["rows"]
 
 
@@ -274,4 +325,5 @@ def of_shape(rows: list[dict], shape: str) -> list[dict]:
 
 def speed_table(rows: list[dict], shape: str) -> Table:
     """Build the table of training speed of one model shape, one row per recipe."""
-    return Table([*SPEED_COLUMNS], [[write(row) for write in SPEED_COLUMNS.values()] for row in of_shape(rows, shape)])
+    header = [tr(name) for name in SPEED_COLUMNS]
+    return Table(header, [[write(row) for write in SPEED_COLUMNS.values()] for row in of_shape(rows, shape)])

@@ -25,6 +25,7 @@ from ftlib.reporting.tables import (
     rerun_note,
     seed_cells,
 )
+from ftlib.runtime.language import using
 
 FILES = {  # {study: its file in results/}
     "headline": "headline.json",
@@ -89,6 +90,7 @@ def rounded(value: dict) -> dict:
     return json.loads(json.dumps(value), parse_float=lambda text: float(f"{float(text):.7g}"))
 
 
+@using("en")
 def tables(study: dict, blocks: Collection[str] = tuple(SPLIT_TITLES)) -> list[str]:
     """Render a table for each split, and what the values show. The study's file holds the intervals of all systems.
 
@@ -168,6 +170,7 @@ def precision_and_recall(split: dict) -> list[str]:
     )
 
 
+@using("en")
 def short_table(metrics: dict) -> list[str]:
     """Render the README's table from `results/headline.json`: four metrics of the main systems on unseen titles."""
     unseen, settings = metrics["unseen"], metrics["settings"]
@@ -182,6 +185,7 @@ def short_table(metrics: dict) -> list[str]:
     ]
 
 
+@using("en")
 def short_claims(metrics: dict) -> list[str]:
     """Render what the paired differences of the README's systems show, one line a pair."""
     lines = []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ftlib.evaluation.significance import has_verdict, seed_range, verdict_of
 from ftlib.reporting.tables import interval, seed_cells, with_seeds
+from ftlib.runtime.language import using
 from ftlib.study.study_file import Study, load_study
 
 PAGE = "LOG.md"
@@ -107,6 +108,7 @@ def came_out(study: dict, name: str) -> str:
     return f"Against {study['first']}, {'; '.join(sentences)}." if sentences else "Nothing to compare it with."
 
 
+@using("en")
 def render(summaries: list[dict], studies: dict[str, Study]) -> str:
     """Render results/LOG.md: an entry a run, in the order of the study files."""
     lines = [INTRO]

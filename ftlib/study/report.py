@@ -15,6 +15,7 @@ from ftlib.evaluation.subsets import SUBSET_TITLES
 from ftlib.reporting import notebook_files, plots
 from ftlib.reporting.tables import DASH, LABELS, Table, between, cells, center, marked, number, rerun_note, seed_cells
 from ftlib.runtime.files import json_text, write_text
+from ftlib.runtime.language import using
 from ftlib.study import advice, headline, log, records, variants
 from ftlib.study.study_file import Study
 
@@ -249,6 +250,7 @@ def lessons(study: dict, file: Study | None) -> list[str]:
     return ["What to take from it:", "", *(f"- **{run.name}**: {run.lesson}" for run in taken), ""] if taken else []
 
 
+@using("en")
 def render(results: Path, files: dict[str, Study]) -> str:
     """Render results/REPORT.md. files: see `log.files`."""
     sections = [INTRO]
@@ -260,6 +262,7 @@ def render(results: Path, files: dict[str, Study]) -> str:
     return "\n".join([*sections, costs(results)] if len(sections) > 1 else [INTRO, NOTHING])
 
 
+@using("en")
 def short(studies: list[dict], root: str, results: Path) -> str:
     """Render one line per study, below the headline's tables. root: of the checkout, as a link."""
     rows = []
@@ -298,6 +301,7 @@ def main_table(study: dict) -> list[str]:
     return headline.tables(study) if study["study"] in headline.FILES and study["first"] in study["runs"] else []
 
 
+@using("en")
 def write(root: Path, results: Path) -> list[Path]:
     """Write all pages, files and figures of the recorded studies; return their paths. root: of the checkout."""
     files, studies = log.files(root), summaries(results)

@@ -98,3 +98,14 @@ def test_errors_say_what_to_do(smoke_run, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.HfApi.create_repo", no_token)
     with pytest.raises(HubError, match="hf auth login"):
         upload(smoke_run, "me/kettle")
+
+
+def test_the_card_and_the_report_are_english_whatever_the_notebooks_speak(smoke_run, monkeypatch):
+    """Notebook 04 shows the card that will lie on the hub, where readers of every language expect English."""
+    from ftlib.reporting import html_report
+    from ftlib.runtime.files import read_json
+
+    metrics = read_json(smoke_run.path / "evaluation" / "metrics.json")
+    expected = card(smoke_run), html_report.html(smoke_run.path, metrics, [])
+    monkeypatch.setenv("FTLIB_LANGUAGE", "pt-BR")
+    assert (card(smoke_run), html_report.html(smoke_run.path, metrics, [])) == expected
