@@ -7,17 +7,30 @@ from math import sqrt
 
 from ftlib.evaluation.bootstrap import wilson
 from ftlib.reporting.sentence_parts import Sentence, width
+from ftlib.runtime.language import tr
 
 
 def about_rows(a: str, wins: int, n: int, other: tuple[int, int]) -> Sentence:
     """Compare the same share of wins in few and in many votes by Wilson's interval."""
     few, many = (wilson(won, total - won) for won, total in ((wins, n), other))
-    texts = [f"[{low:.0%}, {high:.0%}]" for low, high in (few, many)]
-    reads = ["shows a preference" if low > 0.5 or high < 0.5 else "shows no preference" for low, high in (few, many)]
+    first, second = (f"[{low:.0%}, {high:.0%}]" for low, high in (few, many))
+    reads = [
+        tr("shows a preference") if low > 0.5 or high < 0.5 else tr("shows no preference") for low, high in (few, many)
+    ]
     return Sentence(
-        f"{wins} of {n} votes for the {a} model give {texts[0]}, which {reads[0]}; {other[0]} of {other[1]} give "
-        f"{texts[1]}, which "
-        f"{reads[1]}."
+        tr(
+            "{few} of {n} votes for the {model} model give {first}, which {reads}; {many} of {total} give {second}, which "
+            "{reads_then}.",
+            few=wins,
+            n=n,
+            model=tr(a),
+            first=first,
+            reads=reads[0],
+            many=other[0],
+            total=other[1],
+            second=second,
+            reads_then=reads[1],
+        )
     )
 
 
@@ -26,17 +39,29 @@ def about_small(intervals: Mapping[int, Mapping]) -> Sentence:
     excluded = [size for size, found in intervals.items() if not found["ci95"][0] <= 0 <= found["ci95"][1]]
     first, last = min(intervals), max(intervals)
     narrowed = width(intervals[first]) / max(width(intervals[last]), 1e-12)
-    narrow = f"From {first} to {last} rows the interval gets {narrowed:.1f} times narrower."
+    narrow = tr(
+        "From {first} to {last} rows the interval gets {times:.1f} times narrower.",
+        first=first,
+        last=last,
+        times=narrowed,
+    )
     if not excluded:
-        return Sentence(f"No interval excludes 0, not even that of all {last} rows: the sign is open. {narrow}")
+        verdict = tr("No interval excludes 0, not even that of all {last} rows: the sign is open.", last=last)
+        return Sentence(f"{verdict} {narrow}")
     stable = (
         min(size for size in excluded if all(later in excluded for later in intervals if later >= size))
         if (last in excluded)
         else None
     )
     if stable is None:
-        return Sentence(f"{min(excluded)} rows exclude 0, all {last} rows do not: the early verdict was luck. {narrow}")
-    return Sentence(f"From {stable} rows on the interval excludes 0: the sign is shown, the size is not yet. {narrow}")
+        verdict = tr(
+            "{few} rows exclude 0, all {last} rows do not: the early verdict was luck.", few=min(excluded), last=last
+        )
+        return Sentence(f"{verdict} {narrow}")
+    verdict = tr(
+        "From {stable} rows on the interval excludes 0: the sign is shown, the size is not yet.", stable=stable
+    )
+    return Sentence(f"{verdict} {narrow}")
 
 
 def about_draws(draws: Sequence[Mapping], size: int, full: Mapping) -> Sentence:
@@ -47,12 +72,24 @@ def about_draws(draws: Sequence[Mapping], size: int, full: Mapping) -> Sentence:
     wrong = sum(mean * center < 0 for mean in means)
     covered = sum(draw["ci95"][0] <= center <= draw["ci95"][1] for draw in draws) / len(draws)
     decided = sum(not draw["ci95"][0] <= 0 <= draw["ci95"][1] for draw in draws) / len(draws)
-    sign = f"{wrong} of {len(draws)} have the wrong sign" if wrong else "none has the wrong sign"
+    sign = (
+        tr("{wrong} of {draws} have the wrong sign", wrong=wrong, draws=len(draws))
+        if wrong
+        else tr("none has the wrong sign")
+    )
     return Sentence(
-        f"All rows give {center:+.3f}. With {size} rows you might have reported anything from {low:+.3f} to {high:+.3f} "
-        f"(19 of 20 "
-        f"draws); {sign}. The t interval excludes 0 in {decided:.0%} of the draws and contains the mean of all rows in "
-        f"{covered:.0%}."
+        tr(
+            "All rows give {center:+.3f}. With {size} rows you might have reported anything from {low:+.3f} to {high:+.3f} (19 "
+            "of 20 draws); {sign}. The t interval excludes 0 in {decided:.0%} of the draws and contains the mean of all rows "
+            "in {covered:.0%}.",
+            center=center,
+            size=size,
+            low=low,
+            high=high,
+            sign=sign,
+            decided=decided,
+            covered=covered,
+        )
     )
 
 
@@ -61,17 +98,40 @@ def unpaired_width(a: Mapping, b: Mapping) -> float:
     return sqrt(width(a) ** 2 + width(b) ** 2)
 
 
-def about_pairing(a: Mapping, b: Mapping, paired: Mapping) -> Sentence:
-    """Compare the paired interval with the unpaired one of the same systems."""
+def about_pairing(a: Mapping, b: Mapping, paired: Mapping, block: Mapping | None = None) -> Sentence:
+    """Compare the paired interval with the unpaired one of the same systems.
+
+    block: the split of metrics.json whose table shows the same difference as a mean over tokens; a sentence explains it
+    where the two are not the same.
+    """
     apart, together = unpaired_width(a, b), width(paired)
     times = apart / max(together, 1e-12)
-    widths = f"unpaired {apart:.3f} wide, paired {together:.3f}"
+    values = {"mean": paired["mean"], "apart": apart, "together": together}
     if times > 1.1:
-        return Sentence(
-            f"The difference is {paired['mean']:+.3f}; its interval is {widths}: pairing makes it {times:.1f} times narrower, as "
-            f"much as {times**2:.1f} times the rows would."
+        first = tr(
+            "The difference is {mean:+.3f}; its interval is unpaired {apart:.3f} wide, paired {together:.3f}: pairing makes it "
+            "{times:.1f} times narrower, as much as {rows:.1f} times the rows would.",
+            **values,
+            times=times,
+            rows=times**2,
         )
-    return Sentence(
-        f"The difference is {paired['mean']:+.3f}; its interval is {widths}: pairing gains nothing here, since no row "
-        f"is hard for both."
+    else:
+        first = tr(
+            "The difference is {mean:+.3f}; its interval is unpaired {apart:.3f} wide, paired {together:.3f}: pairing gains "
+            "nothing here, since no row is hard for both.",
+            **values,
+        )
+    return Sentence(f"{first}{_about_tokens(paired['mean'], block)}")
+
+
+def _about_tokens(by_row: float, block: Mapping | None) -> str:
+    """Explain why the table has another difference in NLL than the rows, '' where both are the same."""
+    by_token = (block or {}).get("differences", {}).get("tuned-base", {}).get("nll", {}).get("mean")
+    if by_token is None or f"{by_token:+.3f}" == f"{by_row:+.3f}":
+        return ""
+    return " " + tr(
+        "The table of section 5.3 has {by_token:+.3f} because it averages over tokens, where a long description counts more; "
+        "{by_row:+.3f} averages over rows, where each counts once.",
+        by_token=by_token,
+        by_row=by_row,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ftlib.reporting.tables import Table
 from ftlib.runtime.files import read_jsonl, repository
+from ftlib.runtime.language import to_translate, tr
 
 STUDIES = ("learning_rate", "ablations", "recipe")
 METRIC = "nll"
@@ -23,25 +24,25 @@ WITH = {  # settings that a run may change along with one
     "lora.modules_to_save": {"lora.tie_saved_modules", "train.compile"},
 }
 SETTINGS = {  # {setting: what it does}
-    "lora.r": "rank: how many directions of change each matrix gets",
-    "lora.alpha": "scale of the change is alpha / r; here always twice the rank",
-    "lora.dropout": "share of the adapter's inputs set to zero in training, against overfitting",
-    "lora.target_modules": "which matrices get an adapter: all in attention and MLP",
-    "lora.modules_to_save": "layers trained as a whole; none, because the vocabulary is unchanged",
-    "model.quantization": "how the frozen base is stored; nf4 is 4 bits a weight",
-    "train.learning_rate": "size of a step; the first setting to get right",
-    "train.scheduler": "how the rate falls after the warm-up: along half a cosine, to zero",
-    "train.warmup_share": "share of the steps in which the rate rises, while Adam's averages settle",
-    "train.optimizer": "AdamW: a step size of its own for each weight",
-    "train.weight_decay": "pull of the weights towards zero; the adapter starts there anyway",
-    "train.max_grad_norm": "longer gradients are shortened to this length, so one odd batch does no harm",
-    "train.examples_per_step": "batch: rows whose gradients are averaged for one step",
-    "train.epochs": "passes over the training rows, unless max_steps is set",
-    "train.max_steps": "number of steps; overrides the epochs",
-    "train.max_length": "tokens of prompt and answer together; longer rows are truncated",
-    "train.loss_on": "which tokens are trained on: the answer, or the prompt too",
-    "train.label_eos": "whether the end mark is trained on",
-    "data.train_size": "training rows",
+    "lora.r": to_translate("rank: how many directions of change each matrix gets"),
+    "lora.alpha": to_translate("scale of the change is alpha / r; here always twice the rank"),
+    "lora.dropout": to_translate("share of the adapter's inputs set to zero in training, against overfitting"),
+    "lora.target_modules": to_translate("which matrices get an adapter: all in attention and MLP"),
+    "lora.modules_to_save": to_translate("layers trained as a whole; none, because the vocabulary is unchanged"),
+    "model.quantization": to_translate("how the frozen base is stored; nf4 is 4 bits a weight"),
+    "train.learning_rate": to_translate("size of a step; the first setting to get right"),
+    "train.scheduler": to_translate("how the rate falls after the warm-up: along half a cosine, to zero"),
+    "train.warmup_share": to_translate("share of the steps in which the rate rises, while Adam's averages settle"),
+    "train.optimizer": to_translate("AdamW: a step size of its own for each weight"),
+    "train.weight_decay": to_translate("pull of the weights towards zero; the adapter starts there anyway"),
+    "train.max_grad_norm": to_translate("longer gradients are shortened to this length, so one odd batch does no harm"),
+    "train.examples_per_step": to_translate("batch: rows whose gradients are averaged for one step"),
+    "train.epochs": to_translate("passes over the training rows, unless max_steps is set"),
+    "train.max_steps": to_translate("number of steps; overrides the epochs"),
+    "train.max_length": to_translate("tokens of prompt and answer together; longer rows are truncated"),
+    "train.loss_on": to_translate("which tokens are trained on: the answer, or the prompt too"),
+    "train.label_eos": to_translate("whether the end mark is trained on"),
+    "data.train_size": to_translate("training rows"),
 }
 
 
@@ -105,7 +106,7 @@ def nearest_steps(found: list[dict]) -> list[dict]:
 def written(effect: Mapping) -> str:
     """Format an effect: '128 → 64: +0.033 worse'; 'no difference' where the interval holds 0."""
     low, high = effect["ci95"]
-    verdict = "no difference" if low <= 0 <= high else "worse" if low > 0 else "better"
+    verdict = tr("no difference") if low <= 0 <= high else tr("worse") if low > 0 else tr("better")
     return f"{_value(effect['from'])} → {_value(effect['to'])}: {effect['mean']:+.3f}, {verdict}"
 
 
@@ -114,25 +115,28 @@ def recipe_table(cfg, folder: Path | None = None) -> Table:
     rows = []
     for setting, what in SETTINGS.items():
         found = nearest_steps(effects(setting, folder))
-        studied = "; ".join(map(written, found)) or "not studied"
-        rows.append([setting, _value(cfg.get(setting)), what, studied])
-    return Table(["setting", "value here", "what it does", "in our studies (NLL on new rows)"], rows)
+        studied = "; ".join(map(written, found)) or tr("not studied")
+        rows.append([setting, _value(cfg.get(setting)), tr(what), studied])
+    header = [tr("setting"), tr("value here"), tr("what it does"), tr("in our studies (NLL on new rows)")]
+    return Table(header, rows)
 
 
 def recipe_sentences(folder: Path | None = None) -> list[str]:
     """Name the change that cost most and those without a difference, over all settings of the table."""
     found = [(setting, effect) for setting in SETTINGS for effect in nearest_steps(effects(setting, folder))]
     if not found:
-        return ["No study is recorded here: clone the repository to see what each setting did."]
+        return [tr("No study is recorded here: clone the repository to see what each setting did.")]
     setting, worst = max(found, key=lambda item: item[1]["mean"])
-    sentences = [f"The costliest of these changes is {setting}, {written(worst)}."]
+    sentences = [tr("The costliest of these changes is {setting}, {effect}.", setting=setting, effect=written(worst))]
     level = sorted({name for name, effect in found if effect["ci95"][0] <= 0 <= effect["ci95"][1]})
     better = [f"{name} ({written(effect)})" for name, effect in found if effect["ci95"][1] < 0]
     sentences.append(
-        f"No difference is shown for {', '.join(level)}." if level else "Every one of them changes the loss."
+        tr("No difference is shown for {settings}.", settings=", ".join(level))
+        if level
+        else tr("Every one of them changes the loss.")
     )
     if better:
-        sentences.append(f"Better than the study's own recipe: {'; '.join(better)}.")
+        sentences.append(tr("Better than the study's own recipe: {changes}.", changes="; ".join(better)))
     return sentences
 
 
@@ -140,16 +144,29 @@ def about_rate(cfg, folder: Path | None = None) -> str:
     """Say how this profile's learning rate lies beside the best of our study."""
     found = [effect for effect in effects("train.learning_rate", folder) if effect["study"] == "learning_rate"]
     if not found:
-        return "No study of the learning rate is recorded here."
+        return tr("No study of the learning rate is recorded here.")
     best = min([*found, {"to": found[0]["from"], "mean": 0.0}], key=lambda effect: effect["mean"])["to"]
     rate = cfg.train.learning_rate
-    relation = (
-        "the same as" if rate == best else f"{rate / best:g} times" if rate > best else f"{best / rate:g} times below"
+    if rate == best:
+        text = to_translate(
+            "This profile's rate is {rate:g}, the same as the best of our study ({best:g}, with a larger rank and more "
+            "examples)."
+        )
+    elif rate > best:
+        text = to_translate(
+            "This profile's rate is {rate:g}, {times:g} times the best of our study ({best:g}, with a larger rank and more "
+            "examples)."
+        )
+    else:
+        text = to_translate(
+            "This profile's rate is {rate:g}, {times:g} times below the best of our study ({best:g}, with a larger rank and "
+            "more examples)."
+        )
+    first = tr(text, rate=rate, best=best, times=max(rate / best, best / rate))
+    second = tr(
+        "A short training with a small rank needs larger steps to get anywhere; a larger model needs smaller ones."
     )
-    return (
-        f"This profile's rate is {rate:g}, {relation} the best of our study ({best:g}, with a larger rank and more "
-        "examples). A short training with a small rank needs larger steps to get anywhere; a larger model needs smaller ones."
-    )
+    return f"{first} {second}"
 
 
 def _is_number(value) -> bool:
@@ -160,14 +177,14 @@ def _value(value) -> str:
     if _is_number(value):
         return f"{value:g}" if abs(value) < 1000 else f"{value:,}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    return "not set" if value is None else str(value)
+        return ", ".join(map(str, value)) or tr("none")
+    return tr("not set") if value is None else str(value)
 
 
 def recorded_gallery() -> list[dict]:
     """Return the lines of results/loss_gallery.jsonl; [] where a notebook runs without the repository."""
     path = repository() / "results" / "loss_gallery.jsonl"
     if not path.exists():
-        print(f"loss curves: not shown ({path.name} is not there; clone the repository to see them)")
+        print(tr("loss curves: not shown ({name} is not there; clone the repository to see them)", name=path.name))
         return []
     return read_jsonl(path)

@@ -35,8 +35,3 @@ def width(summary: Mapping) -> float:
     """Return the width of a 95 % interval."""
     low, high = summary["ci95"]
     return high - low
-
-
-def plural(count: int, noun: str) -> str:
-    """Format a count with its noun: '1 row', '1,781 rows'."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"

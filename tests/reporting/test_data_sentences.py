@@ -1,9 +1,11 @@
 """The computed sentences of notebook 01: each says what its numbers show, in both directions."""
 
 import pytest
+from portuguese import english_words
 
 from ftlib.generation.batched import Answer
 from ftlib.reporting import data_sentences as sentences
+from ftlib.runtime.language import using
 
 
 def funnel(**changes) -> dict:
@@ -55,3 +57,14 @@ def test_two_answers_are_compared_by_form_end_and_numbers():
     base, tuned = sentences.about_two_answers(answers, "Mug", "Description: ")
     assert "does not begin" in base and "was truncated" in base and "(350)" in base
     assert 'begins with "Description:"' in tuned and "stops by itself" in tuned and "numbers" not in tuned
+    with using("pt-BR"):
+        said = sentences.about_two_answers(answers, "Mug", "Description: ")
+    assert "não começa" in said[0] and "(350)" in said[0] and english_words(" ".join(said)) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sentence_is_portuguese_in_a_portuguese_notebook(name):
+    """Half a sentence in English is read twice and believed less."""
+    with using("pt-BR"):
+        sentence = CASES[name][0]()
+    assert sentence != CASES[name][0]() and english_words(sentence) == []

@@ -3,8 +3,10 @@
 import math
 
 import pytest
+from portuguese import english_words
 
 from ftlib.reporting import encoding_sentences as sentences
+from ftlib.runtime.language import using
 
 
 def effect(mean: float, low: float, high: float) -> dict:
@@ -50,3 +52,11 @@ def test_sentence_says_what_its_numbers_show(name):
     """A sentence that fits the recording of today is false after the next one."""
     write, expected = CASES[name]
     assert expected in write()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sentence_is_portuguese_in_a_portuguese_notebook(name):
+    """Half a sentence in English is read twice and believed less."""
+    with using("pt-BR"):
+        sentence = CASES[name][0]()
+    assert sentence != CASES[name][0]() and english_words(sentence) == []

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from portuguese import english_words
 
 from ftlib.config.settings import Config
 from ftlib.reporting import recipe
+from ftlib.runtime.language import using
 
 
 @pytest.fixture
@@ -74,6 +76,17 @@ def test_table_and_sentences_follow_the_files(studies):
     assert "lora.r, 32 → 16: +0.050" in costliest and "train.loss_on" in level and "train.learning_rate" in better
     assert "the same as the best of our study (0.004" in recipe.about_rate(cfg, studies)
     assert "times below" in recipe.about_rate(Config.load("cpu", **{"train.learning_rate": 1e-3}), studies)
+
+
+def test_the_page_is_portuguese_in_a_portuguese_notebook(studies, tmp_path):
+    """The names of settings are code; what they do is not."""
+    rates = [Config.load("cpu", **{"train.learning_rate": rate}) for rate in (1e-3, 4e-3, 8e-3)]
+    with using("pt-BR"):
+        table = recipe.recipe_table(rates[0], studies)
+        said = [*recipe.recipe_sentences(studies), *(recipe.about_rate(cfg, studies) for cfg in rates)]
+        said += [*recipe.recipe_sentences(tmp_path / "none"), recipe.about_rate(rates[0], tmp_path / "none")]
+    cells = [*table.header, *(cell for row in table.rows for cell in row[1:])]
+    assert english_words(" ".join([*cells, *said])) == [] and "não estudada" in cells and len(set(said)) == len(said)
 
 
 def test_without_studies_the_page_stands(tmp_path):

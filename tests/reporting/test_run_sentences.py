@@ -3,8 +3,10 @@
 import math
 
 import pytest
+from portuguese import english_words
 
 from ftlib.reporting import run_sentences as sentences
+from ftlib.runtime.language import using
 
 
 def log(*validation: float) -> list[dict]:
@@ -101,6 +103,9 @@ def test_speed_names_the_largest_gain_and_the_lines_that_cost_time():
     assert "'packed'" in padded and "2.8 examples per second" in yardstick
     assert len(sentences.about_speed([speed("a", 1.0), speed("b", 2.0)])) == 2
     assert sentences.about_speed([]) == ["No speed is recorded for this shape."]
+    with using("pt-BR"):
+        said = [*sentences.about_speed(rows), *sentences.about_speed([])]
+    assert len(said) == 5 and english_words(" ".join(said)) == []
 
 
 def test_samples_are_chosen_by_step():
@@ -119,3 +124,11 @@ def test_recorded_gallery_shows_what_its_names_say():
     for recorded in recorded_gallery():
         curves = [[loss for _, loss in sentences.losses(recorded["log"], key)] for key in ("loss", "validation_loss")]
         assert sentences.diagnose(*curves) == recorded["run"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sentence_is_portuguese_in_a_portuguese_notebook(name):
+    """Half a sentence in English is read twice and believed less."""
+    with using("pt-BR"):
+        sentence = CASES[name][0]()
+    assert sentence != CASES[name][0]() and english_words(sentence) == []
