@@ -12,6 +12,7 @@ from ftlib.data.cleaning import looks_adult, normalize, steps_of
 from ftlib.data.funnel import clean_rows, why_dropped
 from ftlib.data.raw_reader import Malformed, Row, read_rows
 from ftlib.prompts.packing import pack
+from ftlib.runtime.language import to_translate
 
 
 def before_and_after(path: Path, count: int, cfg: Config) -> list[dict[str, str]]:
@@ -66,10 +67,10 @@ def padded_positions(lengths: list[int], per_step: int, row_length: int) -> dict
     ordered = sorted(lengths)
     grouped = [ordered[i : i + per_step] for i in range(0, len(ordered), per_step)]
     return {
-        "every row to the full length": len(lengths) * row_length,
-        "to the longest of the batch": sum(max(step) * len(step) for step in steps),
-        "the same, similar lengths together": sum(max(step) * len(step) for step in grouped),
-        "packed": sum(len(pack(step, row_length)) * row_length for step in steps),
+        to_translate("every row to the full length"): len(lengths) * row_length,
+        to_translate("to the longest of the batch"): sum(max(step) * len(step) for step in steps),
+        to_translate("the same, similar lengths together"): sum(max(step) * len(step) for step in grouped),
+        to_translate("packed"): sum(len(pack(step, row_length)) * row_length for step in steps),
     }
 
 

@@ -12,15 +12,18 @@ from collections.abc import Mapping, Sequence
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from ftlib.reporting.plots import BASE, GREY, TUNED, Picture
+from ftlib.reporting.run_sentences import DIAGNOSES
+from ftlib.runtime.language import to_translate, tr
 
+NAMES = (to_translate("layer 0, query matrix"),)  # what notebook 03 names to `nf4_diagram`
 PALE, INK = "#e8eef3", "#222222"
 STEPS = (
-    ("Data", "rows, splits"),
-    ("Prompts", "ids, labels"),
-    ("Training", "adapter"),
-    ("Merging", "one model"),
-    ("Evaluation", "metrics"),
-    ("Asking", "answers"),
+    (to_translate("Data"), to_translate("rows, splits")),
+    (to_translate("Prompts"), to_translate("ids, labels")),
+    (to_translate("Training"), to_translate("adapter")),
+    (to_translate("Merging"), to_translate("one model")),
+    (to_translate("Evaluation"), to_translate("metrics")),
+    (to_translate("Asking"), to_translate("answers")),
 )
 
 
@@ -29,7 +32,8 @@ def pipeline_diagram(step: int) -> Picture:
     if step not in range(1, len(STEPS) + 1):
         raise ValueError(f"step is {step}; allowed are 1 to {len(STEPS)}, the number of the notebook")
     axes = _canvas(5.8, 2.8, (-0.16, 3.0), (0.02, 1.98))
-    for idx, (name, result) in enumerate(STEPS):
+    steps = [(tr(name), tr(result)) for name, result in STEPS]
+    for idx, (name, result) in enumerate(steps):
         x, y = idx % 3, 1 - idx // 3
         here = idx == step - 1
         fill, ink = (TUNED, "white") if here else (PALE, INK)
@@ -39,15 +43,21 @@ def pipeline_diagram(step: int) -> Picture:
         )
         axes.text(x + 0.45, y + 0.42, result, ha="center", va="center", fontsize=12, color=ink)
         if here:
-            axes.text(x + 0.45, y + 0.11, "▲ you are here", ha="center", va="center", fontsize=12, color=TUNED)
+            axes.text(x + 0.45, y + 0.11, tr("▲ you are here"), ha="center", va="center", fontsize=12, color=TUNED)
         if idx % 3 < 2:
             _arrow(axes, (x + 0.86, y + 0.56), (x + 1.04, y + 0.56))
     # from the end of the first row to the start of the second one
     axes.plot([2.86, 2.94, 2.94, -0.08, -0.08], [1.56, 1.56, 0.98, 0.98, 0.56], color=GREY, linewidth=1.5)
     _arrow(axes, (-0.09, 0.56), (0.05, 0.56), shrink=0)
-    chain = ", ".join(f"{idx + 1} {name.lower()} ({result})" for idx, (name, result) in enumerate(STEPS))
+    chain = ", ".join(f"{idx + 1} {name.lower()} ({result})" for idx, (name, result) in enumerate(steps))
     return _with_alt(
-        axes, f"Diagram of the course's six steps: {chain}. You are here: {step} {STEPS[step - 1][0].lower()}."
+        axes,
+        tr(
+            "Diagram of the course's six steps: {chain}. You are here: {step} {name}.",
+            chain=chain,
+            step=step,
+            name=steps[step - 1][0].lower(),
+        ),
     )
 
 
@@ -55,30 +65,38 @@ def lora_diagram(rows: int, columns: int, r: int) -> Picture:
     """Draw a layer with LoRA: the frozen matrix W (rows x columns) beside the thin A (r x columns) and B (rows x r)."""
     axes = _canvas(5.8, 3.6, (0, 10), (0, 6.2))
     frozen, trained = rows * columns, r * (rows + columns)
-    _label(axes, 5, 0.35, "input x")
+    _label(axes, 5, 0.35, tr("input x"))
     _arrow(axes, (4.6, 0.65), (2.6, 1.25))
     _arrow(axes, (5.4, 0.65), (7.4, 1.25))
     _box(axes, 0.9, 1.3, 3.2, 2.9, PALE, GREY)
-    _label(axes, 2.5, 3.05, "W  frozen", weight="bold")
+    _label(axes, 2.5, 3.05, tr("W  frozen"), weight="bold")
     _label(axes, 2.5, 2.3, f"{rows:,} × {columns:,}")
     _box(axes, 5.6, 1.3, 3.6, 0.85, TUNED, INK)
     _label(axes, 7.4, 1.72, f"A  {r} × {columns:,}", color="white", weight="bold")
     _arrow(axes, (7.4, 2.2), (7.4, 3.25))
-    _label(axes, 7.6, 2.72, f"r = {r} numbers", ha="left", fontsize=11)
+    _label(axes, 7.6, 2.72, tr("r = {r} numbers", r=r), ha="left", fontsize=11)
     _box(axes, 5.6, 3.3, 3.6, 0.9, TUNED, INK)
     _label(axes, 7.4, 3.75, f"B  {rows:,} × {r}", color="white", weight="bold")
     _arrow(axes, (2.6, 4.25), (4.6, 5.0))
     _arrow(axes, (7.4, 4.25), (5.4, 5.0))
     _label(axes, 7.1, 4.85, "× alpha / r", ha="left", fontsize=11)
     _label(axes, 5, 5.2, "+", weight="bold", fontsize=17)
-    _label(axes, 5, 5.85, "output")
+    _label(axes, 5, 5.85, tr("output"))
     share = f"{trained / frozen:.1%}"
-    _label(axes, 0.1, 5.6, f"{share} of W's\nnumbers are trained", ha="left", fontsize=11, color=TUNED)
+    _label(axes, 0.1, 5.6, tr("{share} of W's\nnumbers are trained", share=share), ha="left", fontsize=11, color=TUNED)
     return _with_alt(
         axes,
-        f"Diagram of a layer with LoRA. The input goes through the frozen matrix W ({rows:,} by {columns:,}) and through A "
-        f"({r} by {columns:,}) and B ({rows:,} by {r}); the second result is scaled by alpha / r, and both are added. "
-        f"A and B have {trained:,} numbers, {share} of the {frozen:,} of W.",
+        tr(
+            "Diagram of a layer with LoRA. The input goes through the frozen matrix W ({rows:,} by {columns:,}) and through A "
+            "({r} by {columns:,}) and B ({rows:,} by {r}); the second result is scaled by alpha / r, and both are added. "
+            "A and B have {trained:,} numbers, {share} of the {frozen:,} of W.",
+            rows=rows,
+            columns=columns,
+            r=r,
+            trained=trained,
+            share=share,
+            frozen=frozen,
+        ),
     )
 
 
@@ -94,14 +112,19 @@ def shift_diagram(tokens: Sequence[str], labels: Sequence[str | None]) -> Pictur
         if idx:  # the prediction at the position before is compared with this label
             style = {"arrowstyle": "-|>", "color": TUNED if trained else GREY, "linewidth": 1.6 if trained else 0.8}
             axes.annotate("", (idx + 0.5, 1.04), (idx - 0.5, 2.06), arrowprops=style | {"shrinkA": 0, "shrinkB": 0})
-    for y, name in ((2.45, "reads"), (1.55, "predicts"), (0.65, "labels")):
+    for y, name in ((2.45, tr("reads")), (1.55, tr("predicts")), (0.65, tr("labels"))):
         _label(axes, -1.45, y, name, ha="left", fontsize=12, color=GREY)
     counted = [label for label in labels if label is not None]
     return _with_alt(
         axes,
-        f"Diagram of the next-token shift. The model reads {', '.join(tokens)}. The prediction at each position is compared with "
-        f"the label one position to the right; {len(labels) - len(counted)} labels are -100 and not counted, "
-        f"{len(counted)} are: {', '.join(counted)}.",
+        tr(
+            "Diagram of the next-token shift. The model reads {tokens}. The prediction at each position is compared with the "
+            "label one position to the right; {masked} labels are -100 and not counted, {counted} are: {labels}.",
+            tokens=", ".join(tokens),
+            masked=len(labels) - len(counted),
+            counted=len(counted),
+            labels=", ".join(counted),
+        ),
     )
 
 
@@ -124,20 +147,28 @@ def packing_diagram(lengths: Sequence[int], packed: Sequence[Sequence[int]], row
             start += lengths[idx]
 
     shares = [sum(lengths) / (row_length * count) for count in (len(lengths), len(packed))]
-    _label(axes, 0, 0.4, f"padded: {len(lengths)} rows, {shares[0]:.0%} text", ha="left", weight="bold")
+    head = tr("padded: {rows} rows, {share:.0%} text", rows=len(lengths), share=shares[0])
+    _label(axes, 0, 0.4, head, ha="left", weight="bold")
     for idx in range(len(lengths)):
         row_of(idx + 1, [idx])
     top = len(lengths) + 1.4
-    _label(axes, 0, top + 0.4, f"packed: {len(packed)} rows, {shares[1]:.0%} text", ha="left", weight="bold")
+    head = tr("packed: {rows} rows, {share:.0%} text", rows=len(packed), share=shares[1])
+    _label(axes, 0, top + 0.4, head, ha="left", weight="bold")
     for line, indices in enumerate(packed):
         row_of(top + 1 + line, indices)
-    _label(
-        axes, 0, lines + 2.85, f"hatched: padding; a row has {row_length} tokens", ha="left", fontsize=11, color=GREY
-    )
+    note = tr("hatched: padding; a row has {tokens} tokens", tokens=row_length)
+    _label(axes, 0, lines + 2.85, note, ha="left", fontsize=11, color=GREY)
     return _with_alt(
         axes,
-        f"Diagram of padding against packing. {len(lengths)} examples, one a row of {row_length} tokens: {shares[0]:.0%} is "
-        f"text. The same examples packed into {len(packed)} rows: {shares[1]:.0%} is text.",
+        tr(
+            "Diagram of padding against packing. {examples} examples, one a row of {tokens} tokens: {padded:.0%} is text. The "
+            "same examples packed into {rows} rows: {packed:.0%} is text.",
+            examples=len(lengths),
+            tokens=row_length,
+            padded=shares[0],
+            rows=len(packed),
+            packed=shares[1],
+        ),
     )
 
 
@@ -150,7 +181,7 @@ def nf4_diagram(weights, name: str) -> Picture:
 
     blocks = np.asarray(weights, dtype=np.float32).reshape(-1, 64)
     shares = (blocks / np.abs(blocks).max(axis=1, keepdims=True)).ravel()
-    levels = nf4_levels()
+    levels, name = nf4_levels(), tr(name)
     figure = Picture(figsize=(5.8, 3.3), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -159,15 +190,18 @@ def nf4_diagram(weights, name: str) -> Picture:
     for level in levels:
         axes.axvline(level, ymax=0.86, color=TUNED, linewidth=1.4)
     axes.set(ylim=(0, 1.25 * top), yticks=[], xticks=[-1, -0.5, 0, 0.5, 1])
-    axes.set_title("lines: the 16 values that NF4 can store", fontsize=13, color=TUNED)
-    axes.set_xlabel("weight / largest weight of its block", fontsize=13)
+    axes.set_title(tr("lines: the 16 values that NF4 can store"), fontsize=13, color=TUNED)
+    axes.set_xlabel(tr("weight / largest weight of its block"), fontsize=13)
     axes.tick_params(labelsize=12)
-    axes.text(-0.98, 1.12 * top, f"bars: {name}", fontsize=12, color=INK)
+    axes.text(-0.98, 1.12 * top, tr("bars: {name}", name=name), fontsize=12, color=INK)
     inside = float((np.abs(shares) < 0.5).mean())
     near = sum(abs(level) < 0.5 for level in levels)
-    figure.alt = (
-        f"Histogram of the weights of {name}, each divided by the largest of its block of 64, with the 16 levels of NF4. "
-        f"{inside:.0%} of the weights and {near} of the 16 levels lie between -0.5 and 0.5."
+    figure.alt = tr(
+        "Histogram of the weights of {name}, each divided by the largest of its block of 64, with the 16 levels of NF4. "
+        "{inside:.0%} of the weights and {near} of the 16 levels lie between -0.5 and 0.5.",
+        name=name,
+        inside=inside,
+        near=near,
     )
     return figure
 
@@ -181,14 +215,15 @@ def nf4_levels() -> list[float]:
 
 def memory_diagram(parts_mib: Mapping[str, float], peak_gib: float | None) -> Picture:
     """Draw what weights, gradients and optimizer need, as bars, beside the measured peak."""
-    bars = {name: size / 1024 for name, size in parts_mib.items()}
+    bars = {tr(name): size / 1024 for name, size in parts_mib.items()}
+    rest, peak = tr("everything else"), tr("measured peak")
     known = sum(bars.values())
     if peak_gib is not None:
-        bars |= {"everything else": peak_gib - known, "measured peak": peak_gib}
+        bars |= {rest: peak_gib - known, peak: peak_gib}
     figure = Picture(figsize=(5.8, 0.62 * len(bars) + 0.9), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
-    colors = {"everything else": GREY, "measured peak": INK}
+    colors = {rest: GREY, peak: INK}
     drawn = axes.barh(
         range(len(bars)), list(bars.values()), color=[colors.get(name, TUNED) for name in bars], height=0.4
     )
@@ -199,7 +234,8 @@ def memory_diagram(parts_mib: Mapping[str, float], peak_gib: float | None) -> Pi
     axes.margins(x=0.2)
     axes.set_xlabel("GiB", fontsize=12)
     axes.tick_params(labelsize=12)
-    figure.alt = "Bar chart of memory. " + "; ".join(f"{name}: {_size(value)}" for name, value in bars.items()) + "."
+    parts = "; ".join(f"{name}: {_size(value)}" for name, value in bars.items())
+    figure.alt = f"{tr('Bar chart of memory.')} {parts}."
     return figure
 
 
@@ -207,8 +243,8 @@ def gallery_diagram(lines: Sequence[dict]) -> Picture:
     """Draw the recorded gallery of loss curves, one panel a run; lines of results/loss_gallery.jsonl."""
     if not lines:
         axes = _canvas(5.8, 1, (0, 1), (0, 1))
-        _label(axes, 0.5, 0.5, "no loss curves are recorded here")
-        return _with_alt(axes, "Nothing to draw: no loss curves are recorded here.")
+        _label(axes, 0.5, 0.5, tr("no loss curves are recorded here"))
+        return _with_alt(axes, tr("Nothing to draw: no loss curves are recorded here."))
     figure = Picture(figsize=(5.8, 2.9 * math.ceil(len(lines) / 2)), layout="constrained")
     panels = figure.subplots(math.ceil(len(lines) / 2), 2, squeeze=False, sharex=True, sharey=True)
     finite = [loss for line in lines for _, loss in _curves(line)[0] if math.isfinite(loss)]
@@ -219,27 +255,38 @@ def gallery_diagram(lines: Sequence[dict]) -> Picture:
         axes.set_axis_off()
     for axes, line in zip(panels.ravel(), lines, strict=False):
         train, validation = _curves(line)
+        name = tr(DIAGNOSES.get(line["run"], line["run"]))
         axes.spines[["top", "right"]].set_visible(False)
         axes.plot(*zip(*train, strict=True), color=TUNED, linewidth=1.3)
         axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", markersize=4)
-        axes.set_title(line["run"], fontsize=14, weight="bold")
+        axes.set_title(name, fontsize=14, weight="bold")
         axes.set_ylim(0, 1.05 * top)
         if not train[-1][1] < 1.05 * top:
             worst = max((loss for _, loss in train if math.isfinite(loss)), default=math.nan)
-            text = f"off the chart:\nup to {worst:.0f},\n{train[-1][1]:.1f} at the end"
+            text = tr("off the chart:\nup to {worst:.0f},\n{end:.1f} at the end", worst=worst, end=train[-1][1])
             axes.text(0.95, 0.5, text, transform=axes.transAxes, ha="right", va="center", fontsize=12, color=TUNED)
         axes.tick_params(labelsize=12)
         axes.grid(alpha=0.25)
         alts.append(
-            f"{line['run']}: training loss {train[0][1]:.2f} to {train[-1][1]:.2f}, validation loss {validation[0][1]:.2f} to "
-            f"{validation[-1][1]:.2f}"
+            tr(
+                "{run}: training loss {first:.2f} to {last:.2f}, validation loss {first_validation:.2f} to "
+                "{last_validation:.2f}",
+                run=name,
+                first=train[0][1],
+                last=train[-1][1],
+                first_validation=validation[0][1],
+                last_validation=validation[-1][1],
+            )
         )
     first = panels[0][0]
-    first.text(0.97, 0.97, "training", transform=first.transAxes, color=TUNED, ha="right", va="top", fontsize=12)
-    first.text(0.97, 0.85, "- - validation", transform=first.transAxes, color=BASE, ha="right", va="top", fontsize=12)
-    figure.supxlabel("optimizer step", fontsize=12)
-    figure.supylabel("loss (nats per answer token)", fontsize=12)
-    figure.alt = f"Line plots of training and validation loss over steps, {len(lines)} runs. " + "; ".join(alts) + "."
+    first.text(0.97, 0.97, tr("training"), transform=first.transAxes, color=TUNED, ha="right", va="top", fontsize=12)
+    first.text(
+        0.97, 0.85, f"- - {tr('validation')}", transform=first.transAxes, color=BASE, ha="right", va="top", fontsize=12
+    )
+    figure.supxlabel(tr("optimizer step"), fontsize=12)
+    figure.supylabel(tr("loss (nats per answer token)"), fontsize=12)
+    head = tr("Line plots of training and validation loss over steps, {runs} runs.", runs=len(lines))
+    figure.alt = f"{head} {'; '.join(alts)}."
     return figure
 
 

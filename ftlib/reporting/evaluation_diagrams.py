@@ -14,11 +14,12 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ftlib.reporting.diagrams import INK, PALE, _arrow, _box, _canvas, _with_alt
-from ftlib.reporting.merging_sentences import merge_ways, signed
+from ftlib.reporting.merging_sentences import merge_ways, signed, way_name
 from ftlib.reporting.plots import BASE, GREY, STYLES, TUNED, Picture, _done, _interval, _new
 from ftlib.reporting.sentence_parts import width
-from ftlib.reporting.tables import LABELS
+from ftlib.reporting.tables import label
 from ftlib.runtime.files import repository
+from ftlib.runtime.language import tr
 
 LEVELS = (
     -1.0,
@@ -51,38 +52,43 @@ def three_merges_diagram(weight: float = WEIGHT, change: float = CHANGE) -> Pict
     """Draw one weight and its change B A in the three ways to merge, beside the weight as training used it."""
     rounded = nearest_level(weight)
     rows = (
-        ("as trained: NF4 weight + change", rounded, rounded + change, None),
-        ("1  into NF4: rounded again", rounded, rounded + change, nearest_level(rounded + change)),
-        ("2  onto the dequantized weight", rounded, rounded + change, None),
-        ("3  onto the 16-bit weight", weight, weight + change, None),
+        (tr("as trained: NF4 weight + change"), rounded, rounded + change, None),
+        (tr("1  into NF4: rounded again"), rounded, rounded + change, nearest_level(rounded + change)),
+        (tr("2  onto the dequantized weight"), rounded, rounded + change, None),
+        (tr("3  onto the 16-bit weight"), weight, weight + change, None),
     )
     axes = _canvas(5.0, 4.9, (0.30, 0.60), (-0.72, 4.05))
     target, results = rounded + change, {}
-    for row_idx, (label, start, moved, again) in enumerate(rows):
+    for row_idx, (name, start, moved, again) in enumerate(rows):
         y, end = 3 - row_idx, moved if again is None else again
         right = abs(end - target) < 1e-9
         color = GOOD if right else BAD
-        results[label] = end
+        results[name] = end
         axes.plot([0.31, 0.59], [y, y], color=GREY, linewidth=1)
         axes.plot([target, target], [y - 0.28, y + 0.28], color=GREY, linestyle=":", linewidth=1.5)
         for level in (level for level in LEVELS if 0.31 < level < 0.59):
             axes.plot([level, level], [y - 0.07, y + 0.07], color=GREY, linewidth=3)
-        axes.text(0.31, y + 0.42, label, fontsize=13, weight="bold", color=INK, va="center")
+        axes.text(0.31, y + 0.42, name, fontsize=13, weight="bold", color=INK, va="center")
         axes.plot(start, y, "o", color=INK, markersize=7)
         axes.annotate("", (moved, y + 0.14), (start, y + 0.14), arrowprops={"arrowstyle": "-|>", "color": INK})
         if again is not None:
             back = {"arrowstyle": "-|>", "color": BAD, "connectionstyle": "arc3,rad=-0.5", "linestyle": "--"}
             axes.annotate("", (again, y - 0.07), (moved, y - 0.07), arrowprops=back)
         axes.plot(end, y, "s" if right else "X", color=color, markersize=11, zorder=3)
-        note = "exact" if right else f"off by {end - target:+.3f}"
+        note = tr("exact") if right else tr("off by {gap:+.3f}", gap=end - target)
         axes.text(0.59, y + 0.17, note, fontsize=12, color=color, ha="right", va="bottom", weight="bold")
-    axes.text(0.31, -0.36, "●  start    ■ / ✖  result    |  NF4 level", fontsize=12, color=INK, va="center")
-    axes.text(0.31, -0.6, "dotted: what the trained model computes with", fontsize=12, color=GREY, va="center")
-    alt = (
-        f"Number lines with NF4 levels. The 16-bit weight {weight:.3f} is stored as the level {rounded:.3f}; training learned a "
-        f"change of {change:+.3f}, so the trained model computes with {target:.3f}. Results: "
+    axes.text(0.31, -0.36, tr("●  start    ■ / ✖  result    |  NF4 level"), fontsize=12, color=INK, va="center")
+    axes.text(0.31, -0.6, tr("dotted: what the trained model computes with"), fontsize=12, color=GREY, va="center")
+    alt = tr(
+        "Number lines with NF4 levels. The 16-bit weight {weight:.3f} is stored as the level {rounded:.3f}; training learned a "
+        "change of {change:+.3f}, so the trained model computes with {target:.3f}. Results: {results}.",
+        weight=weight,
+        rounded=rounded,
+        change=change,
+        target=target,
+        results="; ".join(f"{name}: {end:.3f}" for name, end in results.items()),
     )
-    return _with_alt(axes, alt + "; ".join(f"{label}: {end:.3f}" for label, end in results.items()) + ".")
+    return _with_alt(axes, alt)
 
 
 def merge_ways_plot(ways: Mapping[str, Mapping[str, float]]) -> Picture:
@@ -94,13 +100,14 @@ def merge_ways_plot(ways: Mapping[str, Mapping[str, float]]) -> Picture:
     bars = axes.barh(range(len(merges)), changes, height=0.4, color=[BAD if c > 0.005 else GOOD for c in changes])
     for (name, values), bar in zip(merges, bars, strict=True):
         y = bar.get_y() - 0.08
-        axes.text(0, y, name, fontsize=11, va="bottom", ha="left")
+        axes.text(0, y, way_name(name), fontsize=11, va="bottom", ha="left")
         axes.text(top * 1.22, y, signed(values["change"]), fontsize=11, va="bottom", ha="right", weight="bold")
     axes.axvline(0, color=GREY, linewidth=1)
     axes.set(yticks=[], ylim=(len(merges) - 0.6, -0.75), xlim=(min(0, *changes) * 1.1 - top * 0.02, top * 1.25))
-    axes.set_xlabel("NLL minus that of the adapter as trained (nats)", fontsize=11)
-    parts = "; ".join(f"{name}: {signed(values['change'])}" for name, values in merges)
-    return _done(figure, f"Bar chart, change of the NLL by the way of merging, in nats. {parts}.", None)
+    axes.set_xlabel(tr("NLL minus that of the adapter as trained (nats)"), fontsize=11)
+    parts = "; ".join(f"{way_name(name)}: {signed(values['change'])}" for name, values in merges)
+    head = tr("Bar chart, change of the NLL by the way of merging, in nats.")
+    return _done(figure, f"{head} {parts}.", None)
 
 
 def systems_chart(block: Mapping, metric: str = "rougeL", name: str = "ROUGE-L") -> Picture:
@@ -114,7 +121,7 @@ def systems_chart(block: Mapping, metric: str = "rougeL", name: str = "ROUGE-L")
         axes.plot(value["ci95"], [y, y], color=color, linewidth=3)
         axes.plot(value["mean"], y, mark, color=color, markersize=9)
         transform = axes.get_yaxis_transform()
-        axes.text(0.02, y - 0.2, LABELS[system], transform=transform, fontsize=12, va="bottom", color=color)
+        axes.text(0.02, y - 0.2, label(system), transform=transform, fontsize=12, va="bottom", color=color)
         axes.text(
             0.98,
             y - 0.2,
@@ -128,9 +135,10 @@ def systems_chart(block: Mapping, metric: str = "rougeL", name: str = "ROUGE-L")
     axes.margins(x=0.1)
     axes.set(yticks=[], ylim=(len(values) - 0.5, -0.8))
     axes.grid(axis="x", alpha=0.25)
-    axes.set_xlabel(f"{name}, mean and 95 % interval of {block['n']} rows", fontsize=11)
-    parts = "; ".join(f"{LABELS[system]}: {_interval(value)}" for system, value in values.items())
-    return _done(figure, f"{name} with its 95 % interval on {block['n']} rows. {parts}.", None)
+    axes.set_xlabel(tr("{name}, mean and 95 % interval of {rows} rows", name=name, rows=block["n"]), fontsize=11)
+    parts = "; ".join(f"{label(system)}: {_interval(value)}" for system, value in values.items())
+    head = tr("{name} with its 95 % interval on {rows} rows.", name=name, rows=block["n"])
+    return _done(figure, f"{head} {parts}.", None)
 
 
 def draws_plot(draws: Sequence[Mapping], size: int, full: Mapping, name: str = "ROUGE-L") -> Picture:
@@ -149,17 +157,27 @@ def draws_plot(draws: Sequence[Mapping], size: int, full: Mapping, name: str = "
     reach = max(abs(low), abs(high))
     low, high = min(low, -0.3 * reach), max(high, 0.3 * reach)
     axes.set_xlim(low, high)
-    for x, text, y in ((full["mean"], f"all rows: {full['mean']:+.3f}", 1.33), (0, "no difference", 1.18)):
+    for x, text, y in (
+        (full["mean"], tr("all rows: {mean:+.3f}", mean=full["mean"]), 1.33),
+        (0, tr("no difference"), 1.18),
+    ):
         right = (x - low) / (high - low) > 0.5  # the label goes where there is room
         place = {"ha": "right", "xytext": (-5, 0)} if right else {"ha": "left", "xytext": (5, 0)}
         axes.annotate(text, (x, top * y), textcoords="offset points", va="center", fontsize=11, **place)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(f"{name}, fine-tuned minus base, mean of {size} rows", fontsize=11)
-    axes.set_ylabel("draws", fontsize=11)
+    axes.set_xlabel(tr("{name}, fine-tuned minus base, mean of {size} rows", name=name, size=size), fontsize=11)
+    axes.set_ylabel(tr("draws"), fontsize=11)
     wrong = int((means * full["mean"] < 0).sum())
-    alt = (
-        f"Histogram of the mean difference in {name} of {len(means)} random draws of {size} rows: from {means.min():+.3f} to "
-        f"{means.max():+.3f}; all rows give {full['mean']:+.3f}; {wrong} draws have the wrong sign."
+    alt = tr(
+        "Histogram of the mean difference in {name} of {draws} random draws of {size} rows: from {low:+.3f} to {high:+.3f}; "
+        "all rows give {mean:+.3f}; {wrong} draws have the wrong sign.",
+        name=name,
+        draws=len(means),
+        size=size,
+        low=means.min(),
+        high=means.max(),
+        mean=full["mean"],
+        wrong=wrong,
     )
     return _done(figure, alt, None)
 
@@ -177,31 +195,41 @@ def paired_diagram(base: Sequence[float], tuned: Sequence[float], rows: int = 12
         down = right < left
         above.plot([0, 1], [left, right], color=TUNED if down else BAD, linestyle="-" if down else "--", marker="o")
     above.set(xlim=(-0.25, 1.25), xticks=[0, 1])
-    above.set_xticklabels(["base", "fine-tuned"], fontsize=12)
-    above.set_ylabel(f"{name} of one row", fontsize=11)
-    above.set_title(f"{min(rows, len(base))} rows, each asked of both", fontsize=12)
-    for y, (label, half, color) in enumerate((("unpaired", apart / 2, BASE), ("paired", width(paired) / 2, TUNED))):
+    above.set_xticklabels([label("base"), label("tuned")], fontsize=12)
+    above.set_ylabel(tr("{name} of one row", name=name), fontsize=11)
+    above.set_title(tr("{rows} rows, each asked of both", rows=min(rows, len(base))), fontsize=12)
+    halves = (
+        (tr("unpaired: {width:.3f} wide", width=apart), apart / 2, BASE),
+        (tr("paired: {width:.3f} wide", width=width(paired)), width(paired) / 2, TUNED),
+    )
+    for y, (text, half, color) in enumerate(halves):
         center = paired["mean"]
         below.plot([center - half, center + half], [y, y], color=color, linewidth=4, solid_capstyle="butt")
         below.plot(center, y, "s", color=color, markersize=8)
-        label = f"{label}: {2 * half:.3f} wide"
-        below.text(0.5, y + 0.28, label, transform=below.get_yaxis_transform(), ha="center", va="bottom", fontsize=11)
+        below.text(0.5, y + 0.28, text, transform=below.get_yaxis_transform(), ha="center", va="bottom", fontsize=11)
     low, high = paired["mean"] - 0.8 * apart, paired["mean"] + 0.8 * apart
     shows_zero = low < 0 < high
     if shows_zero:
         below.axvline(0, color=GREY, linestyle=":", linewidth=2)
     below.set(yticks=[], ylim=(-0.5, 1.75), xlim=(low, high))
     below.xaxis.set_major_locator(MaxNLocator(4))
-    zero = " (dotted: 0)" if shows_zero else ""
-    below.set_xlabel(f"difference in {name} over all {len(base)} rows{zero}", fontsize=11)
+    zero = tr(" (dotted: 0)") if shows_zero else ""
+    below.set_xlabel(
+        tr("difference in {name} over all {rows} rows{zero}", name=name, rows=len(base), zero=zero), fontsize=11
+    )
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
     fell = int((tuned[:rows] < base[:rows]).sum())
-    alt = (
-        f"Above: {min(rows, len(base))} rows, each a line from its {name} under the base to that under the fine-tuned "
-        f"model; {fell} "
-        f"of them fall. Below: the 95 % interval of the mean difference {paired['mean']:+.3f}, {apart:.3f} wide if the rows were "
-        f"not paired and {width(paired):.3f} wide paired."
+    alt = tr(
+        "Above: {rows} rows, each a line from its {name} under the base to that under the fine-tuned model; {fell} of them "
+        "fall. Below: the 95 % interval of the mean difference {mean:+.3f}, {apart:.3f} wide if the rows were not paired and "
+        "{together:.3f} wide paired.",
+        rows=min(rows, len(base)),
+        name=name,
+        fell=fell,
+        mean=paired["mean"],
+        apart=apart,
+        together=width(paired),
     )
     return _done(figure, alt, None)
 
@@ -234,25 +262,29 @@ def what_matters_plot(rows: Sequence[Mapping], noise: float) -> Picture:
             )
     axes.set_yticks(range(len(rows)), [row["run"].replace("_", " ") for row in rows], fontsize=11)
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(-limit * 1.06, limit * 1.06))
-    axes.set_xlabel("◀ better      NLL minus the headline's      worse ▶", fontsize=11)
-    axes.set_title("● as expected   ✖ not as expected   ◆ no direction expected", fontsize=10, loc="right")
-    words = {True: "as expected", False: "not as expected", None: "no direction expected"}
+    axes.set_xlabel(tr("◀ better      NLL minus the headline's      worse ▶"), fontsize=11)
+    axes.set_title(tr("● as expected   ✖ not as expected   ◆ no direction expected"), fontsize=10, loc="right")
+    words = {True: tr("as expected"), False: tr("not as expected"), None: tr("no direction expected")}
     parts = "; ".join(f"{row['run']}: {row['change']['mean']:+.3f}, {words[row['as_expected']]}" for row in rows)
-    alt = f"Change in NLL of {len(rows)} ablations against the headline, whose seeds differ by {noise:.3f}. {parts}."
-    return _done(figure, alt, None)
+    head = tr(
+        "Change in NLL of {runs} ablations against the headline, whose seeds differ by {noise:.3f}.",
+        runs=len(rows),
+        noise=noise,
+    )
+    return _done(figure, f"{head} {parts}.", None)
 
 
 def retrieval_diagram() -> Picture:
     """Draw retrieval: the title searches the index, passages join the prompt, sentences are checked against sources."""
     axes = _canvas(5.0, 5.3, (0, 4), (0.02, 4.3))
     boxes = {
-        "title": (0.1, 3.45, 1.6, 0.7, "title", "what is asked"),
-        "index": (2.3, 3.45, 1.6, 0.7, "index", "training rows"),
-        "passages": (2.3, 2.35, 1.6, 0.7, "passages", "similar rows"),
-        "prompt": (0.1, 2.35, 1.6, 0.7, "prompt", "title + passages"),
-        "model": (0.1, 1.25, 1.6, 0.7, "model", "base or fine-tuned"),
-        "answer": (2.3, 1.25, 1.6, 0.7, "description", "sentence by sentence"),
-        "marks": (1.2, 0.12, 1.6, 0.7, "marks", "✓ in a source   ? not"),
+        "title": (0.1, 3.45, 1.6, 0.7, tr("title"), tr("what is asked")),
+        "index": (2.3, 3.45, 1.6, 0.7, tr("index"), tr("training rows")),
+        "passages": (2.3, 2.35, 1.6, 0.7, tr("passages"), tr("similar rows")),
+        "prompt": (0.1, 2.35, 1.6, 0.7, tr("prompt"), tr("title + passages")),
+        "model": (0.1, 1.25, 1.6, 0.7, tr("model"), tr("base or fine-tuned")),
+        "answer": (2.3, 1.25, 1.6, 0.7, tr("description"), tr("sentence by sentence")),
+        "marks": (1.2, 0.12, 1.6, 0.7, tr("marks"), tr("✓ in a source   ? not")),
     }
     for name, (x, y, wide, high, head, text) in boxes.items():
         fill = TUNED if name in ("passages", "marks") else PALE
@@ -273,12 +305,11 @@ def retrieval_diagram() -> Picture:
     axes.text(2.0, 3.9, "BM25", ha="center", va="bottom", fontsize=12, color=GREY)
     axes.plot([3.95, 3.98, 3.98, 2.86], [2.7, 2.7, 0.47, 0.47], color=TUNED, linewidth=1.5, linestyle="--")
     _arrow(axes, (2.9, 0.47), (2.8, 0.47), shrink=0)
-    axes.text(3.93, 0.6, "compared", ha="right", va="bottom", fontsize=11.5, color=TUNED)
-    alt = (
-        "Diagram of retrieval. The title is searched in the index of training rows with BM25. The similar rows found "
-        "are passages; "
-        "title and passages are the prompt; the model writes a description. Each of its sentences is compared with the passages "
-        "and marked: in a source, or not."
+    axes.text(3.93, 0.6, tr("compared"), ha="right", va="bottom", fontsize=11.5, color=TUNED)
+    alt = tr(
+        "Diagram of retrieval. The title is searched in the index of training rows with BM25. The similar rows found are "
+        "passages; title and passages are the prompt; the model writes a description. Each of its sentences is compared with "
+        "the passages and marked: in a source, or not."
     )
     return _with_alt(axes, alt)
 
@@ -294,14 +325,18 @@ class SavedPicture:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         if not self.path.exists():
-            return {"text/plain": f"{self.alt} ({self.path.name} is in the repository, which is not here.)"}, {}
+            return {
+                "text/plain": tr(
+                    "{alt} ({name} is in the repository, which is not here.)", alt=self.alt, name=self.path.name
+                )
+            }, {}
         picture = base64.b64encode(self.path.read_bytes()).decode()
         return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt, "width": 480}}
 
 
 def page_picture() -> SavedPicture:
     """Return the picture of the demo page that `benchmarks/page_picture.py` has made."""
-    alt = (
+    alt = tr(
         "The demo page after a question, on a phone: the two descriptions with a mark behind each sentence, then the buttons to "
         "vote, then the sources."
     )

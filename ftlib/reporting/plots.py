@@ -13,8 +13,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from ftlib.reporting.tables import of_shape
+from ftlib.reporting.tables import SPLIT_NAMES, of_shape
 from ftlib.runtime.files import replacing
+from ftlib.runtime.language import to_translate, tr
 
 BASE, TUNED, GREY = "#8c6d1f", "#1f5f8b", "#777777"
 STYLES = {
@@ -65,25 +66,42 @@ def loss_plot(log: list[dict], path: Path | None = None) -> Figure:
             *zip(*train, strict=True),
             color=TUNED,
             linewidth=1.5,
-            label="training",
+            label=tr("training"),
         )
     if validation:
-        axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", label="validation")
+        axes.plot(*zip(*validation, strict=True), color=BASE, linestyle="--", marker="o", label=tr("validation"))
         step, best = min(validation, key=lambda point: point[1])
-        axes.annotate(f"best {best:.3f}", (step, best), textcoords="offset points", xytext=(0, 8), ha="right")
+        axes.annotate(
+            tr("best {loss:.3f}", loss=best), (step, best), textcoords="offset points", xytext=(0, 8), ha="right"
+        )
     axes.margins(y=0.1)  # a marker on the frame would be cut off
-    axes.set(xlabel="optimizer step", ylabel="loss (nats per answer token)", title="Loss while training")
+    axes.set(xlabel=tr("optimizer step"), ylabel=tr("loss (nats per answer token)"), title=tr("Loss while training"))
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
-    alt = "Line plot of the loss over optimizer steps."
+    said = [tr("Line plot of the loss over optimizer steps.")]
     if train:
-        alt += f" Training loss: {train[0][1]:.3f} at step {train[0][0]}, {train[-1][1]:.3f} at step {train[-1][0]}."
+        said.append(
+            tr(
+                "Training loss: {first:.3f} at step {first_step}, {last:.3f} at step {last_step}.",
+                first=train[0][1],
+                first_step=train[0][0],
+                last=train[-1][1],
+                last_step=train[-1][0],
+            )
+        )
     if validation:
-        alt += f" Validation loss: {validation[0][1]:.3f} at first, lowest {best:.3f} at step {step}."
+        said.append(
+            tr(
+                "Validation loss: {first:.3f} at first, lowest {best:.3f} at step {step}.",
+                first=validation[0][1],
+                best=best,
+                step=step,
+            )
+        )
     samples = [(line["step"], line["rougeL"]) for line in log if "rougeL" in line]
     if samples:
-        alt += _samples_panel(figure, axes, samples)
-    return _done(figure, alt, path)
+        said.append(_samples_panel(figure, axes, samples))
+    return _done(figure, " ".join(said), path)
 
 
 def _samples_panel(figure: Figure, above, samples: list[tuple[int, float]]) -> str:
@@ -94,26 +112,46 @@ def _samples_panel(figure: Figure, above, samples: list[tuple[int, float]]) -> s
     axes = figure.add_subplot(grid[1], sharex=above)
     axes.spines[["top", "right"]].set_visible(False)
     axes.plot(*zip(*samples, strict=True), color=GREY, linestyle=":", marker="s")
-    axes.set(xlabel="optimizer step", ylabel="ROUGE-L of\nsamples")
+    axes.set(xlabel=tr("optimizer step"), ylabel=tr("ROUGE-L of\nsamples"))
     axes.set_ylim(0, 1.15 * max(value for _, value in samples) or 1.0)
     axes.grid(alpha=0.25)
-    return f" ROUGE-L of the samples: {samples[0][1]:.3f} at step {samples[0][0]}, {samples[-1][1]:.3f} at the end."
+    return tr(
+        "ROUGE-L of the samples: {first:.3f} at step {step}, {last:.3f} at the end.",
+        first=samples[0][1],
+        step=samples[0][0],
+        last=samples[-1][1],
+    )
+
+
+FILTERS = {  # {filter of the funnel: its name for a reader}
+    "missing": to_translate("missing"),
+    "short_title": to_translate("short title"),
+    "short_content": to_translate("short content"),
+    "same_as_title": to_translate("same as title"),
+    "adult": to_translate("adult"),
+    "duplicate": to_translate("duplicate"),
+}
 
 
 def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
     """Draw rows in, rows lost at each step and rows kept, from `dataset/funnel.json`."""
     malformed = sum(entry["count"] for entry in funnel["malformed"].values())
-    bars = [("rows in", funnel["rows_in"]), ("malformed", -malformed)]
-    bars += [(name.replace("_", " "), -count) for name, count in sorted(funnel["dropped"].items(), key=lambda x: -x[1])]
-    bars += [("kept", funnel["kept"]), *((name, size) for name, size in funnel["splits"].items())]
+    rows_in, kept = tr("rows in"), tr("kept")
+    bars = [(rows_in, funnel["rows_in"]), (tr("malformed"), -malformed)]
+    bars += [
+        (tr(FILTERS.get(name, name.replace("_", " "))), -count)
+        for name, count in sorted(funnel["dropped"].items(), key=lambda x: -x[1])
+    ]
+    bars += [(kept, funnel["kept"])]
+    bars += [(tr(SPLIT_NAMES.get(name, name)), size) for name, size in funnel["splits"].items()]
     left_out = funnel.get("left_out", {})  # of the kept rows, so that the splits and these add up to them
     bars += [
         (title, -left_out[key])
-        for key, title in (("held_out_groups", "beside held-out rows"), ("not_needed", "not needed"))
+        for key, title in (("held_out_groups", tr("beside held-out rows")), ("not_needed", tr("not needed")))
         if left_out.get(key)
     ]
     figure, axes = _new(height=0.34 * len(bars) + 1.2)
-    colors = [BASE if value < 0 else (TUNED if name in ("rows in", "kept") else GREY) for name, value in bars]
+    colors = [BASE if value < 0 else (TUNED if name in (rows_in, kept) else GREY) for name, value in bars]
     hatches = ["//" if value < 0 else "" for _, value in bars]
     drawn = axes.barh(
         range(len(bars)), [abs(value) for _, value in bars], color=colors, hatch=hatches, edgecolor="white"
@@ -122,9 +160,9 @@ def funnel_plot(funnel: dict, path: Path | None = None) -> Figure:
     axes.set_yticks(range(len(bars)), [name for name, _ in bars])
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    axes.set(xlabel="rows (hatched: lost at this step)", title="From raw rows to three splits")
-    alt = "Bar chart from raw rows to splits. " + ", ".join(f"{name}: {value:,}" for name, value in bars) + "."
-    return _done(figure, alt, path)
+    axes.set(xlabel=tr("rows (hatched: lost at this step)"), title=tr("From raw rows to three splits"))
+    head = tr("Bar chart from raw rows to splits.")
+    return _done(figure, f"{head} {', '.join(f'{name}: {value:,}' for name, value in bars)}.", path)
 
 
 def systems_plot(metrics: dict, name: str, path: Path | None = None) -> Figure:
@@ -169,18 +207,18 @@ def padding_plot(positions: dict[str, int], tokens: int, path: Path | None = Non
     axes.barh(
         range(len(positions)), [1 - share for share in shares], left=shares, color="white", edgecolor=GREY, hatch="///"
     )
-    axes.bar_label(drawn, [f"{share:.0%} text" for share in shares], label_type="center", color="white")
-    axes.set_yticks(range(len(positions)), list(positions))
+    axes.bar_label(drawn, [tr("{share:.0%} text", share=share) for share in shares], label_type="center", color="white")
+    ways = [tr(name) for name in positions]
+    axes.set_yticks(range(len(positions)), ways)
     axes.invert_yaxis()
     axes.set(
-        xlabel="share of all positions (hatched: padding)",
-        title="What the model spends its work on",
+        xlabel=tr("share of all positions (hatched: padding)"),
+        title=tr("What the model spends its work on"),
         xlim=(0, 1),
     )
-    alt = "Bar chart, share of real text among the computed positions. " + ", ".join(
-        f"{name}: {share:.0%}" for name, share in zip(positions, shares, strict=True)
-    )
-    return _done(figure, alt, path)
+    head = tr("Bar chart, share of real text among the computed positions.")
+    parts = ", ".join(f"{name}: {share:.0%}" for name, share in zip(ways, shares, strict=True))
+    return _done(figure, f"{head} {parts}", path)
 
 
 def sweep_plot(logs: dict[str, list[dict]], path: Path | None = None) -> Figure:
@@ -207,7 +245,7 @@ def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> F
     recipes = of_shape(rows, shape)
     figure, axes = _new(height=0.44 * len(recipes) + 1.2)
     if not recipes:
-        message = f"Nothing to draw: no speed of {shape} is recorded yet."
+        message = tr("Nothing to draw: no speed of {shape} is recorded yet.", shape=shape)
         axes.set_axis_off()
         axes.text(0.5, 0.5, message, ha="center")
         return _done(figure, message, path)
@@ -223,23 +261,33 @@ def speed_waterfall(rows: list[dict], shape: str, path: Path | None = None) -> F
     )
     for row, bar in zip(recipes, bars, strict=True):
         label = f"{row['tokens_per_s']:,}/s   {row['times']:.1f} ×   {row['roof_share']:.1%}"
-        for x, side, text in ((0, "left", row["recipe"]), (1, "right", label)):
+        for x, side, text in ((0, "left", tr(row["recipe"])), (1, "right", label)):
             axes.text(
                 x, bar.get_y() - 0.06, text, transform=axes.get_yaxis_transform(), ha=side, va="bottom", fontsize=9
             )
     axes.set_yticks([])
-    axes.set(xscale="log", ylim=(len(recipes) - 0.6, -1), title=f"Training speed, one change at a time ({shape})")
+    axes.set(
+        xscale="log",
+        ylim=(len(recipes) - 0.6, -1),
+        title=tr("Training speed, one change at a time ({shape})", shape=shape),
+    )
     axes.set_xlim(min(row["tokens_per_s"] for row in recipes) / 2)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("tokens/s (log axis); right: times the first recipe, share of peak matmul")
-    alt = f"Bar chart of training speed on a log axis, {shape}, one recipe a bar. " + "; ".join(
-        f"{row['recipe']}: {row['tokens_per_s']:,} tokens/s, {row['times']:.1f} times the first, "
-        f"{row['roof_share']:.1%} of peak matmul"
+    axes.set_xlabel(tr("tokens/s (log axis); right: times the first recipe, share of peak matmul"))
+    head = tr("Bar chart of training speed on a log axis, {shape}, one recipe a bar.", shape=shape)
+    parts = "; ".join(
+        tr(
+            "{recipe}: {speed:,} tokens/s, {times:.1f} times the first, {share:.1%} of peak matmul",
+            recipe=tr(row["recipe"]),
+            speed=row["tokens_per_s"],
+            times=row["times"],
+            share=row["roof_share"],
+        )
         for row in recipes
     )
-    return _done(figure, alt, path)
+    return _done(figure, f"{head} {parts}", path)
 
 
 def growing_interval_plot(intervals: dict[int, dict], path: Path | None = None) -> Figure:
@@ -292,14 +340,25 @@ def lengths_plot(lengths: dict[str, list[int]], limit: int | None = None, path: 
     for (column, values), (color, style) in zip(lengths.items(), ((BASE, "--"), (TUNED, "-")), strict=False):
         axes.hist(values, bins=bins, histtype="step", linewidth=1.8, color=color, linestyle=style, label=column)
     if limit:
-        axes.axvline(limit, color=GREY, linestyle=":", label=f"rows are truncated at {limit} tokens, prompt included")
-    axes.set(xlabel="tokens", ylabel="rows", title="How long the texts are")
+        axes.axvline(
+            limit,
+            color=GREY,
+            linestyle=":",
+            label=tr("rows are truncated at {limit} tokens, prompt included", limit=limit),
+        )
+    axes.set(xlabel="tokens", ylabel=tr("rows"), title=tr("How long the texts are"))
     axes.legend(frameon=False)
-    alt = "Histogram of token counts. " + "; ".join(
-        f"{column}: median {sorted(values)[len(values) // 2]}, longest {max(values)}"
+    head = tr("Histogram of token counts.")
+    parts = "; ".join(
+        tr(
+            "{column}: median {median}, longest {longest}",
+            column=column,
+            median=sorted(values)[len(values) // 2],
+            longest=max(values),
+        )
         for column, values in lengths.items()
     )
-    return _done(figure, alt, path)
+    return _done(figure, f"{head} {parts}", path)
 
 
 def growth_plot(measurements: list[dict], path: Path | None = None) -> Figure:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from ftlib.runtime.language import to_translate
+
 ADAM_BYTES = 8  # two float32 moments for each trainable weight
 
 
@@ -46,8 +48,8 @@ def memory_parts(manifest: dict, vocabulary: int, labeled_share: float) -> dict[
     # 16-bit logits and their gradient everywhere; float32 copy, log-probabilities and gradient where there is a label
     logits = vocabulary * (positions * 2 * 2 + tokens * labeled_share * 4 * 3)
     return {
-        "frozen base": manifest["base_mib"],
-        "adapter and gradients (float32)": round(adapter * 4 * 2 / 2**20, 1),
-        "Adam's two averages (float32)": round(adapter * ADAM_BYTES / 2**20, 1),
-        "logits of one step (estimate)": round(logits / 2**20, 1),
+        to_translate("frozen base"): manifest["base_mib"],
+        to_translate("adapter and gradients (float32)"): round(adapter * 4 * 2 / 2**20, 1),
+        to_translate("Adam's two averages (float32)"): round(adapter * ADAM_BYTES / 2**20, 1),
+        to_translate("logits of one step (estimate)"): round(logits / 2**20, 1),
     }

@@ -4,9 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from portuguese import english_words, figure_texts
 
 from ftlib.reporting import diagrams
 from ftlib.reporting.plots import as_png
+from ftlib.runtime.language import using
+from ftlib.training.lora_math import memory_parts
 
 
 def texts(figure) -> str:
@@ -49,6 +52,23 @@ FIGURES = {
     ),
     "nf4": (lambda: diagrams.nf4_diagram(np.linspace(-1, 1, 128), "a layer"), "of the 16 levels lie between"),
     "memory": (lambda: diagrams.memory_diagram({"base": 512.0}, 2.0), "base: 512 MiB; everything else: 1.5 GiB"),
+    "real memory": (
+        lambda: diagrams.memory_diagram(
+            memory_parts(
+                {
+                    "trainable_parameters": 2**20,
+                    "tokens": 1000,
+                    "stopped_at_step": 10,
+                    "padding_efficiency": 0.5,
+                    "base_mib": 64,
+                },
+                2**10,
+                0.5,
+            ),
+            1.0,
+        ),
+        "frozen base: 64 MiB",
+    ),
     "memory, no peak": (lambda: diagrams.memory_diagram({"base": 2048.0}, None), "base: 2.0 GiB."),
     "gallery": (lambda: diagrams.gallery_diagram(CURVES), "too high: training loss 3.00 to 0.38"),
     "no gallery": (lambda: diagrams.gallery_diagram([]), "Nothing to draw"),
@@ -71,3 +91,22 @@ def test_nf4_has_sixteen_levels_with_zero_and_both_ends():
         and (levels[0], levels[-1]) == (-1, 1)
         and any(math.isclose(x, 0, abs_tol=1e-6) for x in levels)
     )
+
+
+@pytest.mark.parametrize("draw", [*(draw for draw, _ in FIGURES.values()), lambda: diagrams.pipeline_diagram(3)])
+def test_diagram_is_portuguese_in_a_portuguese_notebook(draw):
+    """Labels in English beside a Portuguese page send the reader to a dictionary."""
+    with using("pt-BR"):
+        figure = draw()
+    assert figure.alt != draw().alt and english_words(" ".join(figure_texts(figure))) == []
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_portuguese_pipeline_fits_its_boxes(step):
+    """Portuguese words are longer; a name that leaves its box covers the arrow."""
+    with using("pt-BR"):
+        figure = diagrams.pipeline_diagram(step)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    box = axes.transData.transform((0.8, 0))[0] - axes.transData.transform((0, 0))[0]
+    assert all(text.get_window_extent().width < box for text in axes.texts if "▲" not in text.get_text())

@@ -1,8 +1,10 @@
 """Figures of notebooks 04 to 06: with an alternative text that holds their numbers, in both directions."""
 
 import pytest
+from portuguese import english_words, figure_texts
 
 from ftlib.reporting import evaluation_diagrams as diagrams
+from ftlib.runtime.language import LANGUAGES, using
 
 WAYS = {
     "adapter on NF4, as trained": {"largest": 0, "nll": 3.0},
@@ -55,10 +57,12 @@ def test_figure_has_its_numbers_as_text(name):
     assert metadata["image/png"]["alt"] == figure.alt and data["image/png"]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", DRAWN)
-def test_figure_is_narrow_enough_for_a_phone_and_its_text_stays_inside(name):
+def test_figure_is_narrow_enough_for_a_phone_and_its_text_stays_inside(name, language):
     """At 390 pixels a wide figure has letters of three millimeters; text beyond the frame is cut off."""
-    figure = DRAWN[name][0]()
+    with using(language):
+        figure = DRAWN[name][0]()
     assert figure.get_figwidth() <= 5.8
     figure.draw_without_rendering()
     for axes in figure.axes:
@@ -80,3 +84,12 @@ def test_a_missing_picture_is_said(tmp_path):
     """A notebook outside of the repository has no docs/."""
     data, _ = diagrams.SavedPicture(tmp_path / "none.png", "The page.")._repr_mimebundle_()
     assert "image/png" not in data and "not here" in data["text/plain"]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_figure_is_portuguese_in_a_portuguese_notebook(name):
+    """Labels in English beside a Portuguese page send the reader to a dictionary."""
+    draw, _ = DRAWN[name]
+    with using("pt-BR"):
+        figure = draw()
+    assert figure.alt != draw().alt and english_words(" ".join(figure_texts(figure))) == []

@@ -4,11 +4,18 @@ import base64
 
 import pytest
 from PIL import Image
+from portuguese import english_words, figure_texts
 
+from ftlib.data.exploration import padded_positions
 from ftlib.reporting import plots
+from ftlib.runtime.language import using
 
 INTERVAL = {"mean": 0.25, "ci95": [0.125, 0.375]}
 FUNNEL = {"malformed": {}, "dropped": {"missing": 7}, "rows_in": 40, "kept": 33, "splits": {"train": 30, "test": 3}}
+WHOLE_FUNNEL = FUNNEL | {
+    "dropped": dict.fromkeys(plots.FILTERS, 7),
+    "left_out": {"held_out_groups": 2, "not_needed": 3},
+}
 SPEED = [
     {"shape": "big", "recipe": "the reference", "tokens_per_s": 4000, "roof_share": 0.02},
     {"shape": "big", "recipe": "the fast", "tokens_per_s": 100_000, "roof_share": 0.5},
@@ -19,8 +26,13 @@ DRAWN = {
         [{"step": 1, "loss": 4.5}, {"step": 9, "loss": 2.25}, {"step": 9, "validation_loss": 3}]
     ),
     "funnel": lambda: plots.funnel_plot(FUNNEL),
+    "whole funnel": lambda: plots.funnel_plot(WHOLE_FUNNEL),
+    "samples": lambda: plots.loss_plot(
+        [{"step": 1, "loss": 4.5}, {"step": 5, "rougeL": 0.1}, {"step": 9, "rougeL": 0.2}]
+    ),
     "systems": lambda: plots.systems_plot({"unseen": {"n": 9, "systems": {"base": {"rougeL": INTERVAL}}}}, "rougeL"),
     "slots": lambda: plots.padding_plot({"padded": 200, "packed": 110}, 100),
+    "padding": lambda: plots.padding_plot(padded_positions([3, 5, 8], 2, 10), 16),
     "sweep": lambda: plots.sweep_plot({"0.01": [{"step": 1, "loss": 4.5}, {"step": 2, "loss": 4.25}]}),
     "growing": lambda: plots.growing_interval_plot({12: INTERVAL}),
     "forest": lambda: plots.forest_plot("NLL", {"faster": INTERVAL}, "plain", 0.5),
@@ -30,6 +42,8 @@ DRAWN = {
 }
 SAID = {
     "loss": ["4.500 at step 1", "2.250 at step 9", "lowest 3.000 at step 9"], "funnel": ["rows in: 40", "missing: -7"],
+    "padding": ["to the longest of the batch: "],
+    "whole funnel": ["short content: -7", "beside held-out rows: -2"], "samples": ["0.100 at step 5, 0.200 at the end"],
     "systems": ["base, unseen: 0.250 [0.125, 0.375]"], "slots": ["padded: 50%", "packed: 91%"],
     "sweep": ["0.01: from 4.500 to 4.250"], "growing": ["K = 12: 0.250"], "lengths": ["title: median 5, longest 9"],
     "forest": ["to plain", "faster: 0.250 [0.125, 0.375]", "seeds of plain differ by 0.500"],
@@ -46,6 +60,18 @@ def test_every_figure_says_in_words_what_it_shows(name, tmp_path):
     assert metadata["image/png"]["alt"] == data["text/plain"] == figure.alt
     assert all(words in figure.alt for words in SAID[name])
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+
+
+IN_NOTEBOOKS = ["loss", "samples", "funnel", "whole funnel", "slots", "padding", "lengths", "speed", "no speed"]
+
+
+@pytest.mark.parametrize("name", IN_NOTEBOOKS)
+def test_a_figure_of_a_notebook_is_portuguese_in_a_portuguese_notebook(name):
+    """Labels in English beside a Portuguese page send the reader to a dictionary."""
+    with using("pt-BR"):
+        figure = DRAWN[name]()
+    texts = " ".join(figure_texts(figure)).replace("the fast", "")  # a recipe that this test made up
+    assert figure.alt != DRAWN[name]().alt and english_words(texts) == []
 
 
 def test_systems_are_told_apart_without_color():
