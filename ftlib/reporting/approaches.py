@@ -12,16 +12,22 @@ from collections.abc import Mapping
 from ftlib.evaluation.analysis import verdicts
 from ftlib.reporting.tables import DASH, Table, center, number
 from ftlib.runtime.files import read_json, repository
+from ftlib.runtime.language import to_translate, tr
 
 APPROACHES = {  # {system: what one does}
-    "base": "prompt the base model",
-    "base_one_shot": "prompt it with one example",
-    "base_open": "prompt it with similar rows",
-    "copy_title": "repeat the title",
-    "nearest": "look up the nearest title",
-    "tuned": "fine-tune",
-    "tuned_open": "fine-tune and look up",
+    "base": to_translate("prompt the base model"),
+    "base_one_shot": to_translate("prompt it with one example"),
+    "base_open": to_translate("prompt it with similar rows"),
+    "copy_title": to_translate("repeat the title"),
+    "nearest": to_translate("look up the nearest title"),
+    "tuned": to_translate("fine-tune"),
+    "tuned_open": to_translate("fine-tune and look up"),
 }
+RELATIONS = {
+    "better": to_translate("{first} is ahead of {second} ({amount})."),
+    "worse": to_translate("{first} is behind {second} ({amount})."),
+}
+LEVEL = to_translate("{first} and {second} are level ({amount}).")
 STUDIES = ("headline", "headline_group", "confirmation")
 METRIC = "rougeL"
 COMPARED = (("tuned", "base"), ("tuned", "nearest"), ("tuned_open", "nearest"), ("tuned_open", "tuned"))
@@ -45,12 +51,12 @@ def situations(studies: Mapping[str, dict]) -> dict[str, dict]:
             metrics.get("settings", {}).get("set", {}).get("data.split", "group")
         )  # recorded before `near` was there
         is_near = split == "near"
-        where = "new products" if is_near else "a catalog with near-duplicates"
+        where = tr("new products") if is_near else tr("a catalog with near-duplicates")
         if study == "confirmation":
-            where = f"{where}, confirmation rows"
+            where = tr("{situation}, confirmation rows", situation=where)
         named.setdefault(where, metrics.get("unseen_new", metrics["unseen"]) if is_near else metrics["unseen"])
         if study == "headline_group" and "unseen_near" in metrics:
-            named["only rows with a near-duplicate"] = metrics["unseen_near"]
+            named[tr("only rows with a near-duplicate")] = metrics["unseen_near"]
     return named
 
 
@@ -59,21 +65,21 @@ def approaches_table(studies: Mapping[str, dict]) -> Table:
     blocks = situations(studies)
     measured = [system for system in APPROACHES if any(system in block["systems"] for block in blocks.values())]
     rows = [
-        [APPROACHES[system], *(_value(block["systems"].get(system, {})) for block in blocks.values())]
+        [tr(APPROACHES[system]), *(_value(block["systems"].get(system, {})) for block in blocks.values())]
         for system in measured
     ]
-    return Table(["approach (ROUGE-L)", *(f"{name} (n = {block['n']:,})" for name, block in blocks.items())], rows)
+    return Table([tr("approach (ROUGE-L)"), *(f"{name} (n = {block['n']:,})" for name, block in blocks.items())], rows)
 
 
 def approaches_sentences(studies: Mapping[str, dict]) -> list[str]:
     """Generate the sentences that compare the approaches, each situation for itself, and what follows from them."""
     if not studies:
-        return ["No results are recorded here: clone the repository to see them."]
+        return [tr("No results are recorded here: clone the repository to see them.")]
     sentences = []
     for situation, block in situations(studies).items():
         found = [compared(block, *pair) for pair in COMPARED]
         sentences += [f"{situation.capitalize()}: {sentence}" for sentence in found if sentence]
-        sentences.append(f"**What follows for {situation}:** {advice(block)}")
+        sentences.append(tr("**What follows for {situation}:** {advice}", situation=situation, advice=advice(block)))
     return sentences
 
 
@@ -101,9 +107,8 @@ def compared(block: dict, system: str, other: str) -> str | None:
     change, verdict = found
     low, high = (number(value) for value in change["ci95"])
     amount = f"ROUGE-L {change['mean']:+.3f} [{low}, {high}]"
-    first, second = (f'"{APPROACHES[name]}"' for name in (system, other))
-    relation = {"better": "is ahead of", "worse": "is behind"}.get(verdict)
-    return f"{first} {relation} {second} ({amount})." if relation else f"{first} and {second} are level ({amount})."
+    first, second = (f'"{tr(APPROACHES[name])}"' for name in (system, other))
+    return tr(RELATIONS.get(verdict, LEVEL), first=first, second=second, amount=amount)
 
 
 def advice(block: dict) -> str:
@@ -114,10 +119,15 @@ def advice(block: dict) -> str:
         pairs = (difference(block, other, system) for other in measured if other != system)
         return any(pair is not None and pair[1] == "better" for pair in pairs)
 
-    best = [APPROACHES[system] for system in measured if not beaten(system)]
+    best = [tr(APPROACHES[system]) for system in measured if not beaten(system)]
     if len(best) == 1:
         return f"{best[0]}."
-    return f"{best[0]}, the cheapest of {len(best)} that are level ({', '.join(best)})."
+    return tr(
+        "{cheapest}, the cheapest of {number} that are level ({all}).",
+        cheapest=best[0],
+        number=len(best),
+        all=", ".join(best),
+    )
 
 
 def _value(metrics: dict) -> str:

@@ -10,24 +10,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ftlib.evaluation.analysis import verdicts
-from ftlib.reporting.tables import DASH, LABELS, Table, cells, interval, number
+from ftlib.reporting.tables import DASH, LABELS, Table, cells, interval, label, number
+from ftlib.runtime.language import to_translate, tr, using
 
 SYSTEMS = ("copy_title", "nearest", "base", "base_open", "tuned", "tuned_open")
 METRIC = "rougeL"
 CLAIMED = ("nll", "rouge1", "rougeL", "chrf")
 CLAIMS = (("tuned_open", "nearest"), ("tuned_open", "copy_title"), ("tuned_open", "tuned"), ("tuned_open", "base_open"))
+VERDICTS = {  # {what `shown` returns: the word for a reader}
+    "better": to_translate("better"),
+    "worse": to_translate("worse"),
+    None: to_translate("no difference shown"),
+}
 # {situation: (study, block of its metrics)}; the first block that a study has counts
 SITUATIONS = {
-    "new products": ("headline", ("unseen_new", "unseen")),
-    "similar products in the catalog": ("headline_group", ("unseen_similar",)),
-    "near-duplicates in the catalog": ("headline_group", ("unseen_near",)),
-    "a catalog as it is, all rows": ("headline_group", ("unseen",)),
-    "rows that no choice was made on": ("confirmation", ("unseen",)),
+    to_translate("new products"): ("headline", ("unseen_new", "unseen")),
+    to_translate("similar products in the catalog"): ("headline_group", ("unseen_similar",)),
+    to_translate("near-duplicates in the catalog"): ("headline_group", ("unseen_near",)),
+    to_translate("a catalog as it is, all rows"): ("headline_group", ("unseen",)),
+    to_translate("rows that no choice was made on"): ("confirmation", ("unseen",)),
 }
 
 
+@using("en")
 def render(studies: Mapping[str, dict]) -> list[str]:
-    """Render tables and sentences; no lines before the headline has been run with passages.
+    """Render tables and sentences, in English; no lines before the headline has been run with passages.
 
     studies: {study: its metrics, see `headline.metrics_of`}; `headline_group` and `confirmation` may be missing.
     """
@@ -52,10 +59,11 @@ def when_to_use(studies: Mapping[str, dict]) -> list[str]:
     rows = []
     for situation, block in measured.items():
         values = [cells(block["systems"].get(system, {}), [METRIC])[0] for system in SYSTEMS]
-        rows.append([situation, f"{block['n']:,}", *values])
-    header = ["ROUGE-L", "rows", *(LABELS[system] for system in SYSTEMS)]
-    sentences = [f"- **{situation}**: {advice(block)}" for situation, block in measured.items()]
-    return ["When to look up, when to fine-tune, when to do both:", "", *Table(header, rows).markdown(), *sentences, ""]
+        rows.append([tr(situation), f"{block['n']:,}", *values])
+    header = ["ROUGE-L", tr("rows"), *(label(system) for system in SYSTEMS)]
+    sentences = [f"- **{tr(situation)}**: {advice(block)}" for situation, block in measured.items()]
+    title = tr("When to look up, when to fine-tune, when to do both:")
+    return [title, "", *Table(header, rows).markdown(), *sentences, ""]
 
 
 def advice(block: dict) -> str:
@@ -64,22 +72,26 @@ def advice(block: dict) -> str:
     lookup, plain = (amount(block, "tuned_open", other) for other in ("nearest", "tuned"))
     if against_lookup == "worse":
         share = _mean(block, "tuned_open") / _mean(block, "nearest")
-        first = f"look it up; fine-tuned with retrieval reaches {share:.0%} of the lookup's ROUGE-L ({lookup})"
+        first = tr(
+            "look it up; fine-tuned with retrieval reaches {share:.0%} of the lookup's ROUGE-L ({lookup})",
+            share=share,
+            lookup=lookup,
+        )
     elif against_lookup == "better":
-        first = f"fine-tune with retrieval: ahead of the lookup ({lookup})"
+        first = tr("fine-tune with retrieval: ahead of the lookup ({lookup})", lookup=lookup)
     else:
-        first = f"look it up, or fine-tune with retrieval: no difference shown ({lookup})"
-    second = {
-        "better": f"passages help the fine-tuned model ({plain})",
-        "worse": f"without passages the fine-tuned model is better ({plain})",
-    }.get(against_plain or "", f"passages change nothing that shows ({plain})")
-    title = shown(block, "tuned_open", "copy_title")
-    third = (
-        ""
-        if title == "better"
-        else f"; it is not ahead of a copied title ({amount(block, 'tuned_open', 'copy_title')})"
-    )
-    return f"{first}; {second}{third}."
+        first = tr("look it up, or fine-tune with retrieval: no difference shown ({lookup})", lookup=lookup)
+    if against_plain == "better":
+        second = tr("passages help the fine-tuned model ({plain})", plain=plain)
+    elif against_plain == "worse":
+        second = tr("without passages the fine-tuned model is better ({plain})", plain=plain)
+    else:
+        second = tr("passages change nothing that shows ({plain})", plain=plain)
+    clauses = [first, second]
+    if shown(block, "tuned_open", "copy_title") != "better":
+        copied = amount(block, "tuned_open", "copy_title")
+        clauses.append(tr("it is not ahead of a copied title ({copied})", copied=copied))
+    return f"{'; '.join(clauses)}."
 
 
 def known(headline: Mapping[str, dict]) -> list[str]:
@@ -133,24 +145,37 @@ def confirmed(studies: Mapping[str, dict]) -> list[str]:
     """Render each claim of the headline with its difference on the confirmation rows, and whether it holds there."""
     if "confirmation" not in studies:
         return []
-    test, unused, rows = studies["headline"]["unseen"], studies["confirmation"]["unseen"], []
+    test, unused = studies["headline"]["unseen"], studies["confirmation"]["unseen"]
+    rows, count = [], 0
     for pair in CLAIMS:
         for metric in CLAIMED:
             first, second = (shown(block, *pair, metric) for block in (test, unused))
             changes = [block["differences"].get("-".join(pair), {}).get(metric) for block in (test, unused)]
             if None in changes or first is None:
                 continue
-            holds = "yes" if first == second else f"no: {second or 'no difference shown'}"
-            rows.append([f"{LABELS[pair[0]]} - {LABELS[pair[1]]}", metric, first, *map(interval, changes), holds])
+            holds = tr("yes") if first == second else tr("no: {verdict}", verdict=tr(VERDICTS[second]))
+            count += first == second
+            claim = f"{label(pair[0])} - {label(pair[1])}"
+            rows.append([claim, metric, tr(VERDICTS[first]), *map(interval, changes), holds])
     if not rows:
         return []
-    header = ["claim", "metric", "on test rows", "test rows", "confirmation rows", "holds"]
-    count = sum(row[-1] == "yes" for row in rows)
+    header = [
+        tr("claim"),
+        tr("metric"),
+        tr("on test rows"),
+        tr("test rows"),
+        tr("confirmation rows"),
+        tr("holds"),
+    ]
     return [
-        f"On {unused['n']:,} confirmation rows, of groups that no split has:",
+        tr("On {rows:,} confirmation rows, of groups that no split has:", rows=unused["n"]),
         "",
         *Table(header, rows).markdown(),
-        f"{count} of {len(rows)} differences that test rows show hold on the confirmation rows.",
+        tr(
+            "{holding} of {shown} differences that test rows show hold on the confirmation rows.",
+            holding=count,
+            shown=len(rows),
+        ),
         "",
     ]
 

@@ -11,12 +11,18 @@ from pathlib import Path
 
 from ftlib.evaluation.bootstrap import newcombe
 from ftlib.reporting.sentence_parts import Sentence, recorded
-from ftlib.reporting.tables import DASH, Table, interval, number
+from ftlib.reporting.tables import DASH, Table, interval, label, number
 from ftlib.runtime.files import repository
+from ftlib.runtime.language import to_translate, tr
 from ftlib.study import advice, headline, log, records, report
 
 # How `expected` of studies/ablations.yaml is read: the outcomes that agree with the text, () where it names no direction.
-SAME, BETTER, SLIGHTLY, WORSE = "same", "better", "slightly worse", "worse"
+SAME, BETTER, SLIGHTLY, WORSE = (
+    to_translate("same"),
+    to_translate("better"),
+    to_translate("slightly worse"),
+    to_translate("worse"),
+)
 NO_BETTER, NEARLY, ANY_LOSS, HARDLY_BETTER = (
     (SAME, SLIGHTLY, WORSE),
     (SAME, SLIGHTLY),
@@ -90,46 +96,57 @@ def noise(summary: dict | None = None) -> float:
 def ablation_table(rows: list[dict]) -> Sentence:
     """Return what was expected, what was found, and the lesson of each ablation as a table."""
     cells = [[row["run"], row["expected"], _found(row), row["lesson"]] for row in rows]
-    return Sentence("\n".join(Table(["run", "expected", "found (NLL)", "lesson"], cells).markdown()))
+    header = [tr("run"), tr("expected"), tr("found (NLL)"), tr("lesson")]
+    return Sentence("\n".join(Table(header, cells).markdown()))
 
 
 def _found(row: Mapping) -> str:
-    return f"{row['found']} ({round(row['change']['mean'], 3) + 0.0:+.3f})"
+    return f"{tr(row['found'])} ({round(row['change']['mean'], 3) + 0.0:+.3f})"
 
 
 # {group: (its runs, what to know about them)}
 GROUPS = {
-    "Leakage": (("leak",), "A gain here is worth nothing: the model is the same, only the test got easier."),
-    "Rows and passes": (
+    to_translate("Leakage"): (
+        ("leak",),
+        to_translate("A gain here is worth nothing: the model is the same, only the test got easier."),
+    ),
+    to_translate("Rows and passes"): (
         ("rows_1000", "rows_3000", "all_rows", "epochs_1", "epochs_2", "epochs_4", "epochs_8"),
-        "With few rows a model sees too little. With many passes it sees the same too often, and memorizes.",
+        to_translate(
+            "With few rows a model sees too little. With many passes it sees the same too often, and memorizes."
+        ),
     ),
-    "Cleaning": (
+    to_translate("Cleaning"): (
         ("no_cleaning", "no_deduplication"),
-        "What cleaning removes depends on the file; these rows have little noise.",
+        to_translate("What cleaning removes depends on the file; these rows have little noise."),
     ),
-    "Rank": (
+    to_translate("Rank"): (
         ("rank_4", "rank_8", "rank_16", "rank_32", "rank_64"),
-        "The headline's rank is larger than all of these, those of most tutorials are smaller.",
+        to_translate("The headline's rank is larger than all of these, those of most tutorials are smaller."),
     ),
-    "Batch": (
+    to_translate("Batch"): (
         ("batch_64", "batch_256"),
-        "A larger batch means fewer steps; the learning rate would have to go with it.",
+        to_translate("A larger batch means fewer steps; the learning rate would have to go with it."),
     ),
-    "All weights": (
+    to_translate("All weights"): (
         ("all_weights", "all_weights_faster", "modules_to_save"),
-        "Full fine-tuning needs a learning rate of its own, and saves a whole model for each task.",
+        to_translate("Full fine-tuning needs a learning rate of its own, and saves a whole model for each task."),
     ),
-    "NF4": (("nf4",), "This run merged onto the 16-bit base, which costs extra (notebook 04)."),
-    "Labels": (
+    to_translate("NF4"): (
+        ("nf4",),
+        to_translate("This run merged onto the 16-bit base, which costs extra (notebook 04)."),
+    ),
+    to_translate("Labels"): (
         ("prompt_in_loss", "eos_masked"),
-        "For the loss on the prompt see also [Shi et al. 2024](https://arxiv.org/abs/2405.14394). Mask it anyway: "
-        "otherwise losses "
-        "of different templates cannot be compared. A model that never saw an end cannot write one.",
+        to_translate(
+            "For the loss on the prompt see also [Shi et al. 2024](https://arxiv.org/abs/2405.14394). Mask it anyway: "
+            "otherwise losses "
+            "of different templates cannot be compared. A model that never saw an end cannot write one."
+        ),
     ),
-    "Wording": (
+    to_translate("Wording"): (
         ("asked_en", "asked_pt", "mixed", "mixed_asked_en", "mixed_asked_pt", "portuguese"),
-        "`asked` runs change the question at test time only, `mixed` runs train with several questions.",
+        to_translate("`asked` runs change the question at test time only, `mixed` runs train with several questions."),
     ),
 }
 
@@ -140,37 +157,55 @@ def ablation_groups(rows: list[dict]) -> Sentence:
     for group, (names, note) in GROUPS.items():
         found = [f"`{name}` {_found(by_name[name])}" for name in names if name in by_name]
         if found:
-            lines.append(f"- **{group}**: {', '.join(found)}. {note}")
-    return Sentence("\n".join(lines) or "The ablations are recorded in the repository, which is not here.")
+            lines.append(f"- **{tr(group)}**: {', '.join(found)}. {tr(note)}")
+    return Sentence("\n".join(lines) or tr("The ablations are recorded in the repository, which is not here."))
 
 
 def about_wording(rows: list[dict] | None = None) -> Sentence:
     """Say what another wording costs, and whether training with several wordings helps, from the ablations."""
     by_name = {row["run"]: row for row in (ablations() if rows is None else rows)}
     if not {"asked_pt", "mixed", "mixed_asked_pt"} <= by_name.keys():
-        return Sentence("The experiment with several wordings was not recorded.")
+        return Sentence(tr("The experiment with several wordings was not recorded."))
     asked, mixed, both = (by_name[name]["change"]["mean"] for name in ("asked_pt", "mixed", "mixed_asked_pt"))
-    helps = "so training with several wordings removes that loss" if both < asked else "so several wordings do not help"
+    values = {"asked": asked, "both": both, "mixed": mixed}
+    if both < asked:
+        return Sentence(
+            tr(
+                "In our study a Portuguese question changes the NLL by {asked:+.3f} nats. After training with several wordings "
+                "it changes by {both:+.3f}, so training with several wordings removes that loss; their price is {mixed:+.3f}.",
+                **values,
+            )
+        )
     return Sentence(
-        f"In our study a Portuguese question changes the NLL by {asked:+.3f} nats. After training with several wordings "
-        f"it changes "
-        f"by {both:+.3f}, {helps}; their price is {mixed:+.3f}."
+        tr(
+            "In our study a Portuguese question changes the NLL by {asked:+.3f} nats. After training with several wordings it "
+            "changes by {both:+.3f}, so several wordings do not help; their price is {mixed:+.3f}.",
+            **values,
+        )
     )
 
 
 def about_ablations(rows: list[dict]) -> Sentence:
     """Say how many expectations were right, and which change matters most in each direction."""
     if not rows:
-        return Sentence("The ablations are recorded in the repository, which is not here.")
+        return Sentence(tr("The ablations are recorded in the repository, which is not here."))
     judged = [row for row in rows if row["as_expected"] is not None]
     right = sum(row["as_expected"] for row in judged)
     best, worst = rows[0], rows[-1]
-    verdict = "Most guesses were right" if right > len(judged) / 2 else "Most guesses were wrong"
-    return Sentence(
-        f"{verdict}: {right} of {len(judged)}. The largest gain is `{best['run']}` ({best['change']['mean']:+.3f} "
-        f"nats), the largest "
-        f"loss `{worst['run']}` ({worst['change']['mean']:+.3f}). Seeds of one run differ by {noise():.3f}."
+    if right > len(judged) / 2:
+        verdict = tr("Most guesses were right: {right} of {judged}.", right=right, judged=len(judged))
+    else:
+        verdict = tr("Most guesses were wrong: {right} of {judged}.", right=right, judged=len(judged))
+    ends = tr(
+        "The largest gain is `{best}` ({gain:+.3f} nats), the largest loss `{worst}` ({loss:+.3f}). Seeds of one run differ by "
+        "{noise:.3f}.",
+        best=best["run"],
+        gain=best["change"]["mean"],
+        worst=worst["run"],
+        loss=worst["change"]["mean"],
+        noise=noise(),
     )
+    return Sentence(f"{verdict} {ends}")
 
 
 def recipe_runs(summary: dict | None = None) -> list[dict]:
@@ -203,14 +238,21 @@ def confirmation(studies: Mapping[str, dict] | None = None) -> Sentence:
     """Render which claims of the headline hold on rows that no choice was made on."""
     studies = headline_files() if studies is None else studies
     lines = advice.confirmed(studies) if "headline" in studies else []
-    return _page(lines, "The confirmation is not recorded yet (`results/confirmation.json` is not there).")
+    return _page(lines, tr("The confirmation is not recorded yet (`results/confirmation.json` is not there)."))
 
 
 def when_to_use(studies: Mapping[str, dict] | None = None) -> Sentence:
     """Render when to look up, when to fine-tune, and when to do both."""
     studies = headline_files() if studies is None else studies
     lines = advice.when_to_use(studies) if advice.render(studies) else []
-    return _page(lines, "No headline with retrieval is recorded yet (`results/headline.json` has no passages).")
+    return _page(lines, tr("No headline with retrieval is recorded yet (`results/headline.json` has no passages)."))
+
+
+AHEAD = {
+    "lookup": to_translate("the lookup is ahead"),
+    "model": to_translate("the model is ahead"),
+    "level": to_translate("nearly level"),
+}
 
 
 def variants(studies: Mapping[str, dict] | None = None, metric: str = "rougeL") -> Sentence:
@@ -219,61 +261,64 @@ def variants(studies: Mapping[str, dict] | None = None, metric: str = "rougeL") 
     From results/headline_group.json; before it is recorded, from the validation rows of the study `context`.
     """
     studies = headline_files() if studies is None else studies
-    group, where = studies.get("headline_group"), "test rows"
+    group, where = studies.get("headline_group"), tr("test rows")
     if group is None:
         context = study("context")
         group = context["runs"]["plain"]["metrics"] if context and "plain" in context["runs"] else None
-        where = "validation rows of the study `context`"
+        where = tr("validation rows of the study `context`")
     blocks = {name: (group or {}).get(f"unseen_{name}") for name in ("new", "near")}
     if None in blocks.values():
-        return Sentence("How much near-duplicates matter was not recorded.")
+        return Sentence(tr("How much near-duplicates matter was not recorded."))
     total = group["unseen"]["n"]
-    rows = []
-    for name, label in (("new", "new products"), ("near", "near-duplicates of training rows")):
+    rows, ahead = [], {}
+    for name, group_label in (("new", tr("new products")), ("near", tr("near-duplicates of training rows"))):
         systems = blocks[name]["systems"]
         ours, theirs = (systems[each][metric] for each in ("tuned", "nearest"))
         paired = blocks[name]["differences"].get("tuned-nearest", {}).get(metric)
         low, high = (paired or newcombe(ours, theirs))[
             "ci95"
         ]  # unpaired, and so wider, where no difference was recorded
-        ahead = "the lookup is ahead" if high < 0 else "the model is ahead" if low > 0 else "nearly level"
-        rows.append([label, f"{blocks[name]['n']} of {total}", interval(ours), interval(theirs), ahead])
-    header = ["rows", "n", "fine-tuned", "nearest title's text", "verdict"]
-    near, new = rows[1][-1], rows[0][-1]
-    reading = (
-        "Near-duplicates explain the lookup's lead: it quotes them."
-        if near == "the lookup is ahead" and new != near
-        else f"On new products: {new}; on near-duplicates: {near}."
-    )
-    lines = [f"ROUGE-L on {where}, split `group`:", "", *Table(header, rows).markdown(), reading]
-    return Sentence("\n".join(lines))
+        ahead[name] = "lookup" if high < 0 else "model" if low > 0 else "level"
+        share = tr("{rows} of {total}", rows=blocks[name]["n"], total=total)
+        rows.append([group_label, share, interval(ours), interval(theirs), tr(AHEAD[ahead[name]])])
+    header = [tr("rows"), "n", label("tuned"), label("nearest"), tr("verdict")]
+    if ahead["near"] == "lookup" and ahead["new"] != "lookup":
+        reading = tr("Near-duplicates explain the lookup's lead: it quotes them.")
+    else:
+        reading = tr(
+            "On new products: {new}; on near-duplicates: {near}.",
+            **{name: tr(AHEAD[winner]) for name, winner in ahead.items()},
+        )
+    title = tr("ROUGE-L on {rows}, split `group`:", rows=where)
+    return Sentence("\n".join([title, "", *Table(header, rows).markdown(), reading]))
 
 
 def with_passages(summary: dict | None = None) -> Sentence:
     """Say what training with passages gains over asking with them only, from the study `context`."""
     summary = summary or study("context")
     if summary is None or not {"plain", summary["first"]} <= summary["runs"].keys():
-        return Sentence("Training with passages was not recorded.")
-    runs = {"trained without passages": "plain", "trained with passages": summary["first"]}
+        return Sentence(tr("Training with passages was not recorded."))
+    runs = {tr("trained without passages"): "plain", tr("trained with passages"): summary["first"]}
     rows, values = [], {}
-    for label, run in runs.items():
+    for training, run in runs.items():
         systems = summary["runs"][run]["metrics"]["unseen"]["systems"]
-        values[label] = systems["tuned_open"]["rougeL"]["mean"]
-        for system, asked in (("tuned", "without retrieval"), ("tuned_open", "with retrieval")):
+        values[training] = systems["tuned_open"]["rougeL"]["mean"]
+        for system, asked in (("tuned", tr("without retrieval")), ("tuned_open", tr("with retrieval"))):
             cells = [interval(systems[system][name]) if name in systems[system] else DASH for name in ("nll", "rougeL")]
-            rows.append([label, asked, *cells])
+            rows.append([training, asked, *cells])
     lookup = summary["runs"][summary["first"]]["metrics"]["unseen"]["systems"]["nearest"]["rougeL"]
-    rows.append(["no training: nearest title's text", DASH, DASH, interval(lookup)])
+    rows.append([tr("no training: nearest title's text"), DASH, DASH, interval(lookup)])
     plain, trained = values.values()
     gain = trained - plain
     reading = (
-        f"Passages at inference alone are not enough: training with them adds {number(gain)} ROUGE-L."
+        tr("Passages at inference alone are not enough: training with them adds {gain} ROUGE-L.", gain=number(gain))
         if gain > 0.005
-        else "Training with passages adds nothing that shows over asking with them."
+        else tr("Training with passages adds nothing that shows over asking with them.")
     )
     n = summary["runs"][summary["first"]]["metrics"]["unseen"]["n"]
-    header = ["model", "asked", "NLL", "ROUGE-L"]
-    return Sentence("\n".join([f"{n:,} validation rows, split `group`:", "", *Table(header, rows).markdown(), reading]))
+    header = [tr("model"), tr("asked"), "NLL", "ROUGE-L"]
+    title = tr("{rows:,} validation rows, split `group`:", rows=n)
+    return Sentence("\n".join([title, "", *Table(header, rows).markdown(), reading]))
 
 
 def candidates(summary: dict | None = None) -> Sentence:
@@ -281,25 +326,30 @@ def candidates(summary: dict | None = None) -> Sentence:
     summary = summary or study("quoting")
     runs = [name for name in (summary or {"runs": {}})["runs"] if name.startswith("mbr_")]
     if not runs:
-        return Sentence("Choosing among several samples was not recorded.")
+        return Sentence(tr("Choosing among several samples was not recorded."))
     first, rows, gains = summary["first"], [], {}
     runs.sort(key=lambda name: int(name.removeprefix("mbr_")))
     for name in (first, *runs):
         run = summary["runs"][name]
         value = run["metrics"]["unseen"]["systems"]["tuned_open"]["rougeL"]
         change = run.get("against", {}).get("unseen", {}).get("rougeL")
-        label = "one completion, greedy" if name == first else f"best of {name.removeprefix('mbr_')} samples"
-        rows.append([label, interval(value), interval(change) if change and name != first else DASH])
+        samples = name.removeprefix("mbr_")
+        decoding = tr("one completion, greedy") if name == first else tr("best of {samples} samples", samples=samples)
+        rows.append([decoding, interval(value), interval(change) if change and name != first else DASH])
         if change and name != first:
             gains[name] = change
     lookup = summary["runs"][first]["metrics"]["unseen"]["systems"]["nearest"]["rougeL"]
-    rows.append(["nearest title's text", interval(lookup), DASH])
+    rows.append([label("nearest"), interval(lookup), DASH])
     helps = [name for name, change in gains.items() if change["ci95"][0] > 0]
     reading = (
-        f"Choosing helps: {', '.join(name.removeprefix('mbr_') for name in helps)} samples are ahead of one greedy completion."
+        tr(
+            "Choosing helps: {samples} samples are ahead of one greedy completion.",
+            samples=", ".join(name.removeprefix("mbr_") for name in helps),
+        )
         if helps
-        else "No gain over one greedy completion is shown."
+        else tr("No gain over one greedy completion is shown.")
     )
-    n, header = summary["runs"][first]["metrics"]["unseen"]["n"], ["decoding", "ROUGE-L", "difference to the first"]
-    lines = [f"{n:,} validation rows, split `group`, with retrieval:", "", *Table(header, rows).markdown(), reading]
-    return Sentence("\n".join(lines))
+    n = summary["runs"][first]["metrics"]["unseen"]["n"]
+    header = [tr("decoding"), "ROUGE-L", tr("difference to the first")]
+    title = tr("{rows:,} validation rows, split `group`, with retrieval:", rows=n)
+    return Sentence("\n".join([title, "", *Table(header, rows).markdown(), reading]))

@@ -1,8 +1,10 @@
 """When to fine-tune: the table and the advice follow the recorded differences, whichever way they point."""
 
 import pytest
+from portuguese import english_words
 
 from ftlib.reporting import approaches
+from ftlib.runtime.language import using
 
 
 def study(split: str | None = None, **changes: tuple[float, float, float]) -> dict:
@@ -32,6 +34,9 @@ def test_advice_follows_the_difference(change, relation, advice):
     block["systems"].pop("tuned_open")
     assert relation in approaches.compared(block, "tuned", "nearest")
     assert advice in approaches.advice(block)
+    with using("pt-BR"):
+        said = [approaches.compared(block, "tuned", "nearest"), approaches.advice(block)]
+    assert said[1] != approaches.advice(block) and english_words(" ".join(said).replace('"', "")) == []
 
 
 def test_a_difference_is_found_in_either_direction():
@@ -76,3 +81,7 @@ def test_recorded_results_render():
     studies = approaches.recorded()
     assert studies and approaches.approaches_table(studies).rows
     assert any("What follows" in sentence for sentence in approaches.approaches_sentences(studies))
+    with using("pt-BR"):
+        table, said = approaches.approaches_table(studies), approaches.approaches_sentences(studies)
+    cells = [*table.header, *(cell for row in table.rows for cell in row)]
+    assert english_words(" ".join([*cells, *said]).replace('"', "").replace("*", "")) == []

@@ -1,7 +1,9 @@
 """Sentences about when to look up and when to fine-tune: each branch, from figures that say so."""
 
 import pytest
+from portuguese import english_words
 
+from ftlib.runtime.language import using
 from ftlib.study import advice, headline
 
 
@@ -42,6 +44,8 @@ def block(lookup: float, plain: float = 0.02, title: float = 0.02) -> dict:
 def test_the_advice_says_what_the_differences_show(found, said):
     """A sentence that was typed once is wrong after the next recording."""
     assert said in advice.advice(found)
+    with using("pt-BR"):
+        assert english_words(advice.advice(found)) == [] and advice.advice(found)[0].islower()
 
 
 def test_a_claim_that_does_not_hold_is_called_so():
@@ -94,3 +98,14 @@ def test_what_is_known_of_new_products_follows_both_measures(nll, by_words, said
     new["differences"]["tuned-base"] = {"nll": change(nll), "rougeL": change(by_words)}
     assert said in advice.known({"unseen": block(0.03), "unseen_new": new})[0]
     assert advice.known({"unseen": block(0.03)}) == []
+
+
+def test_pages_of_the_repository_are_english_whatever_the_notebooks_speak(monkeypatch):
+    """`make docs` in the shell of a Portuguese reader must not rewrite the results."""
+    from ftlib.study import what_matters
+
+    studies = what_matters.headline_files()
+    expected = advice.render(studies)
+    monkeypatch.setenv("FTLIB_LANGUAGE", "pt-BR")
+    assert expected and advice.render(studies) == expected
+    assert advice.when_to_use(studies) != expected[: len(advice.when_to_use(studies))]

@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from portuguese import english_words
 
 from ftlib.runtime.files import repository
+from ftlib.runtime.language import using
 from ftlib.study import log, what_matters
 
 ROWS = what_matters.ablations()
@@ -179,3 +181,53 @@ def test_choosing_among_samples_is_judged_by_its_interval():
     assert "Choosing helps: 16 samples" in what_matters.candidates(quoting(0.03))
     assert "No gain over one greedy" in what_matters.candidates(quoting(0.0))
     assert "not recorded" in what_matters.candidates({"first": "x", "runs": {}})
+
+
+WORDINGS = [row("asked_pt", 0.01, True), row("mixed", 0.0, True), row("mixed_asked_pt", 0.001, True)]
+GUESSES = [row("a", -0.1, False), row("b", 0.0, None), row("c", 0.2, False)]
+SHOWN = {
+    "guesses": lambda: what_matters.about_ablations(ROWS),
+    "wrong guesses": lambda: what_matters.about_ablations(GUESSES),
+    "no guesses": lambda: what_matters.about_ablations([]),
+    "topics": lambda: what_matters.ablation_groups(ROWS),
+    "no topics": lambda: what_matters.ablation_groups([]),
+    "wordings": lambda: what_matters.about_wording(WORDINGS),
+    "useless wordings": lambda: what_matters.about_wording([*WORDINGS[:2], row("mixed_asked_pt", 0.02, False)]),
+    "no wordings": lambda: what_matters.about_wording([]),
+    "variants": lambda: what_matters.variants(group((0.12, 0.12), (0.2, 0.6))),
+    "variants, all behind": lambda: what_matters.variants(group((0.12, 0.3), (0.2, 0.6))),
+    "variants, all ahead": lambda: what_matters.variants(group((0.3, 0.12), (0.6, 0.2))),
+    "variants of the study": lambda: what_matters.variants({}),
+    "passages": lambda: what_matters.with_passages(context(0.16, 0.19)),
+    "useless passages": lambda: what_matters.with_passages(context(0.19, 0.19)),
+    "no passages": lambda: what_matters.with_passages({"first": "x", "runs": {}}),
+    "samples": lambda: what_matters.candidates(quoting(0.03)),
+    "useless samples": lambda: what_matters.candidates(quoting(0.0)),
+    "no samples": lambda: what_matters.candidates({"first": "x", "runs": {}}),
+    "confirmation": lambda: what_matters.confirmation(),
+    "failed confirmation": lambda: what_matters.confirmation(
+        {"headline": block_of_a_headline(0.05), "confirmation": block_of_a_headline(0.0)}
+    ),
+    "no confirmation": lambda: what_matters.confirmation({}),
+    "when": lambda: what_matters.when_to_use(),
+    "never": lambda: what_matters.when_to_use({}),
+    "when it helps": lambda: what_matters.when_to_use({"headline": block_of_a_headline(0.05)}),
+    "when it hurts": lambda: what_matters.when_to_use({"headline": block_of_a_headline(-0.05)}),
+    "when nothing shows": lambda: what_matters.when_to_use({"headline": block_of_a_headline(0.0)}),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_a_study_shows_is_portuguese_in_a_portuguese_notebook(name):
+    """The chapter on what matters is read by those who choose a recipe from it."""
+    with using("pt-BR"):
+        page = SHOWN[name]()
+    assert page != SHOWN[name]() and english_words(page.replace("**", "")) == []
+
+
+def test_found_is_portuguese_and_the_lessons_of_the_study_files_stay():
+    """What was expected is quoted as it was written before the run."""
+    with using("pt-BR"):
+        head, _, *lines = what_matters.ablation_table(ROWS).splitlines()
+    assert head == "| execução | esperado | encontrado (NLL) | lição |"
+    assert all(each["expected"] in line and "worse (" not in line for each, line in zip(ROWS, lines, strict=True))
