@@ -27,6 +27,7 @@ from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_plain
 from ftlib.pipeline.stages import load_dataset
 from ftlib.prompts.templates import QUESTIONS, build_prompt
+from ftlib.runtime.language import using
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +186,10 @@ def test_a_source_shows_what_the_answer_rests_on(pair, smoke_run, capsys):
     print_sources(with_index, found)
     shown = capsys.readouterr().out
     assert f"[1] {row['uid']}" in shown and "trained on it" in shown and "supported by a source" in shown
+    with using("pt-BR"):
+        print_sources(with_index, found)
+    shown = capsys.readouterr().out
+    assert "usada no treino" in shown and "✓ sustentada por uma fonte" in shown
 
 
 def test_closed_and_open_book_are_measured_alike(pair):
