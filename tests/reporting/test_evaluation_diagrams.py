@@ -18,7 +18,7 @@ ROWS = [
     for run, mean, right in (
         ("leak", -0.06, True),
         ("rank_4", 0.2, False),
-        ("epochs_8", 1.4, None),
+        ("all_weights_faster", 1.4, None),
         ("mixed", 0.0, True),
     )
 ]
@@ -41,7 +41,7 @@ DRAWN = {
     "paired": (lambda: diagrams.paired_diagram([3, 4, 5, 3.5], [2.8, 3.9, 4.7, 3.6]), "3 of them fall"),
     "what matters": (
         lambda: diagrams.what_matters_plot(ROWS, 0.002),
-        "leak: -0.060, as expected; rank_4: +0.200, not as expected; epochs_8: +1.400, no direction expected",
+        "leak: -0.060, as expected; rank_4: +0.200, not as expected; all_weights_faster: +1.400, no direction expected",
     ),
     "retrieval": (diagrams.retrieval_diagram, "in a source, or not"),
 }

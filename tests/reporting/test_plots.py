@@ -72,6 +72,11 @@ def test_a_figure_of_a_notebook_is_portuguese_in_a_portuguese_notebook(name):
         figure = DRAWN[name]()
     texts = " ".join(figure_texts(figure)).replace("the fast", "")  # a recipe that this test made up
     assert figure.alt != DRAWN[name]().alt and english_words(texts) == []
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        for text in (axes.title, axes.xaxis.label):
+            box = text.get_window_extent()  # Portuguese is longer than English
+            assert not text.get_text() or (box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1), text.get_text()
 
 
 def test_systems_are_told_apart_without_color():

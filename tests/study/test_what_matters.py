@@ -229,5 +229,5 @@ def test_found_is_portuguese_and_the_lessons_of_the_study_files_stay():
     """What was expected is quoted as it was written before the run."""
     with using("pt-BR"):
         head, _, *lines = what_matters.ablation_table(ROWS).splitlines()
-    assert head == "| execução | esperado | encontrado (NLL) | lição |"
+    assert head == "| execução | expected | found (NLL) | lição |"
     assert all(each["expected"] in line and "worse (" not in line for each, line in zip(ROWS, lines, strict=True))
