@@ -32,6 +32,7 @@ from ftlib.reporting.tables import (
     under_definitions,
 )
 from ftlib.runtime.files import read_json, replacing, write_text
+from ftlib.runtime.language import using
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = (
@@ -79,6 +80,7 @@ MEASURED = {  # files that are shown as they are, a table for each part
 ABOUT = ("definitions", "what", "device", "versions", "finished", "set", "train", "reasons", "precision", "git_commit")
 
 
+@using("en")
 def render(results: Path = ROOT / "results") -> str:
     """Markdown for everything that is recorded: finished runs, training speed, other measurements."""
     lines = [line for path in sorted(results.glob("*/metrics.json")) for line in render_run(path)]
@@ -171,6 +173,7 @@ def render_speed(found: dict) -> list[str]:
     return lines
 
 
+@using("en")
 def render_short_speed(found: dict) -> str:
     """The README's table: of each shape the reference and the fastest recipe with as many examples a step."""
     names, rows = ("recipe", "tokens/s", "times", "peak GiB"), []
@@ -275,6 +278,7 @@ def cell(value) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+@using("en")
 def write(root: Path = ROOT) -> list[Path]:
     """Write the pages under `root` and the speed plot from its `results/`; returns the pages."""
     results = root / "results"
