@@ -486,8 +486,9 @@ def test_a_run_that_was_scored_elsewhere_stays_recorded(made, tmp_path):
     assert results_of(results).metrics["longer", None] == results_of(made.results).metrics["longer", None]
 
 
-def test_the_recorded_studies_are_shown_as_they_are(tmp_path):
+def test_the_recorded_studies_are_shown_as_they_are(tmp_path, monkeypatch):
     """A figure typed by hand outlives the run that it came from; so does one in a notebook or in the log."""
+    monkeypatch.setenv("FTLIB_LANGUAGE", "pt-BR")  # the pages are English, whatever the notebooks of this shell speak
     for name in ("results", "studies", "notebooks", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
