@@ -95,7 +95,7 @@ def noise(summary: dict | None = None) -> float:
 
 def ablation_table(rows: list[dict]) -> Sentence:
     """Return what was expected, what was found, and the lesson of each ablation as a table."""
-    cells = [[row["run"], row["expected"], _found(row), row["lesson"]] for row in rows]
+    cells = [[row["run"], tr(row["expected"]), _found(row), tr(row["lesson"])] for row in rows]
     header = [tr("run"), "expected", "found (NLL)", tr("lesson")]  # fields of a study file keep their names
     return Sentence("\n".join(Table(header, cells).markdown()))
 

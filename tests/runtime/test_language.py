@@ -5,10 +5,12 @@ import string
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ftlib.runtime import language
 
 ROOT = Path(__file__).parents[2]
+STUDY = "studies/ablations.yaml"  # notebook 05 shows what was expected of each run, and its lesson
 CALLS = {"tr": 1, "tr_n": 2, "to_translate": 1}  # how many of the first arguments are texts
 FREE = {"tr"}  # may get a variable: a text that was to_translate elsewhere
 
@@ -25,6 +27,9 @@ def literals() -> tuple[dict[str, str], list[str]]:
                     texts[argument.value] = where
                 elif isinstance(argument, ast.JoinedStr | ast.BinOp) or name not in FREE:
                     faults.append(f"{where}: {name} takes a literal, with placeholders in place of an f-string")
+    for run in yaml.safe_load((ROOT / STUDY).read_text(encoding="utf-8"))["runs"]:
+        if "expected" in run:  # the first run is what the others are compared with
+            texts |= {" ".join(run[key].split()): STUDY for key in ("expected", "lesson")}
     return texts, faults
 
 
