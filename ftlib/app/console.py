@@ -23,11 +23,12 @@ from ftlib.app.model_pair import (
 from ftlib.data.text import plain
 from ftlib.prompts.templates import Passages
 from ftlib.retrieval.attribution import supporting_sentences
+from ftlib.runtime.language import to_translate, tr
 
-NO_SOURCE = (
+NO_SOURCE = to_translate(
     "No row of the catalog belongs to this title: the answer is from the model's memory alone, and may be invented."
 )
-MARKS = {True: "✓ supported by a source", False: "? supported by no source"}
+MARKS = {True: to_translate("✓ supported by a source"), False: to_translate("? supported by no source")}
 
 
 def tell(pair: Pair, title: str, question: str = "", open_book: bool | None = None, quiet: bool = False) -> dict:
@@ -82,15 +83,18 @@ def _in_columns(pair: Pair, title: str, question: str, passages: Passages, answe
 def print_sources(pair: Pair, result: dict) -> None:
     """Print the sources, the sentences that support the answers, and the sentences that no source supports."""
     if not result["sources"]:
-        print(NO_SOURCE)
+        print(tr(NO_SOURCE))
         return
     sources = sources_of(pair, result["title"], result["question"])
     sources = supporting_sentences(result["answers"].values(), sources, pair.prompt_format.prefix)
     for number, source in enumerate(sources, start=1):
-        trained = "trained on it" if source.split == "train" else f"not trained on it, {source.split} split"
-        print(f"[{number}] {source.uid}  {plain(source.title)}  (score {source.score:.2f}; {trained})")
+        if source.split == "train":
+            note = tr("(score {score:.2f}; trained on it)", score=source.score)
+        else:
+            note = tr("(score {score:.2f}; not trained on it, {split} split)", score=source.score, split=source.split)
+        print(f"[{number}] {source.uid}  {plain(source.title)}  {note}")
         for sentence in source.sentences:
             print(f"    {plain(sentence)}")
     print()
     for sentence in result["sentences"]:
-        print(f"  {MARKS[sentence['supported']]}: {plain(sentence['text'])}")
+        print(f"  {tr(MARKS[sentence['supported']])}: {plain(sentence['text'])}")

@@ -13,6 +13,7 @@ from ftlib.cli.common import common_options
 from ftlib.models import hub_errors as hub
 from ftlib.runtime import console, distributed, environment
 from ftlib.runtime.errors import FtlibError, storage_problem
+from ftlib.runtime.language import using
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,14 +44,19 @@ def command() -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return the exit status: 0 done, 1 a problem (doctor) or a failed run (study), 2 a user-facing error."""
+    """Run a command and return the exit status: 0 done, 1 a problem (doctor) or a failed run (study), 2 a user-facing error.
+
+    The command line is English whatever FTLIB_LANGUAGE says, like the reports and cards that it writes; a command with --lang
+    changes the language of what it renders.
+    """
     environment.prepare()
     args = build_parser().parse_args(arguments)
     console.set_volume(quiet=args.quiet, verbose=args.verbose)
     if not distributed.first():  # only rank 0 prints
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # open as long as the process
     try:
-        status = args.function(args) or 0
+        with using("en"):
+            status = args.function(args) or 0
         distributed.leave()
         return status
     except FtlibError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ftlib.config.settings import PROFILES, _read_yaml
 from ftlib.runtime import language
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,8 @@ def literals() -> tuple[dict[str, str], list[str]]:
                     texts[argument.value] = where
                 elif isinstance(argument, ast.JoinedStr | ast.BinOp) or name not in FREE:
                     faults.append(f"{where}: {name} takes a literal, with placeholders in place of an f-string")
+    # a profile describes itself in its file, and `profile_description` translates it
+    texts |= {_read_yaml(name)["description"]: f"ftlib/config/profiles/{name}.yaml" for name in PROFILES}
     return texts, faults
 
 
