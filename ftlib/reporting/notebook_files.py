@@ -13,12 +13,14 @@ import json
 import re
 import tomllib
 from pathlib import Path
-
-import nbformat
+from typing import TYPE_CHECKING
 
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_json, replacing
 from ftlib.runtime.language import LANGUAGES
+
+if TYPE_CHECKING:  # its schema checker takes more than a second to import, and most callers only need addresses
+    import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = Path("results") / "course.json"
@@ -49,11 +51,15 @@ def notebook_paths(root: Path = ROOT, language: str = "en") -> list[Path]:
 
 def read(path: Path) -> nbformat.NotebookNode:
     """Read a notebook."""
+    import nbformat
+
     return nbformat.read(path, as_version=4)
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook that readers can open. Raises nbformat's ValidationError otherwise."""
+    import nbformat
+
     nbformat.validate(notebook)
     with replacing(path) as partial:
         nbformat.write(notebook, partial)
