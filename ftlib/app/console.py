@@ -88,11 +88,13 @@ def print_sources(pair: Pair, result: dict) -> None:
     sources = sources_of(pair, result["title"], result["question"])
     sources = supporting_sentences(result["answers"].values(), sources, pair.prompt_format.prefix)
     for number, source in enumerate(sources, start=1):
-        if source.split == "train":
-            note = tr("(score {score:.2f}; trained on it)", score=source.score)
-        else:
-            note = tr("(score {score:.2f}; not trained on it, {split} split)", score=source.score, split=source.split)
-        print(f"[{number}] {source.uid}  {plain(source.title)}  {note}")
+        trained = (
+            tr("trained on it")
+            if source.split == "train"
+            else tr("not trained on it, {split} split", split=source.split)
+        )
+        score = tr("score {score:.2f}; {trained}", score=source.score, trained=trained)
+        print(f"[{number}] {source.uid}  {plain(source.title)}  ({score})")
         for sentence in source.sentences:
             print(f"    {plain(sentence)}")
     print()

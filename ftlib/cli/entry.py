@@ -44,18 +44,14 @@ def command() -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return the exit status: 0 done, 1 a problem (doctor) or a failed run (study), 2 a user-facing error.
-
-    The command line is English whatever FTLIB_LANGUAGE says, like the reports and cards that it writes; a command with --lang
-    changes the language of what it renders.
-    """
+    """Run a command and return the exit status: 0 done, 1 a problem (doctor) or a failed run (study), 2 a user-facing error."""
     environment.prepare()
     args = build_parser().parse_args(arguments)
     console.set_volume(quiet=args.quiet, verbose=args.verbose)
     if not distributed.first():  # only rank 0 prints
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # open as long as the process
     try:
-        with using("en"):
+        with using("en"):  # whatever FTLIB_LANGUAGE says; a command with --lang chooses for itself
             status = args.function(args) or 0
         distributed.leave()
         return status

@@ -59,6 +59,7 @@ def test_where_runs_are_kept_is_said_in_portuguese(monkeypatch, tmp_path):
     texts = [colab.keep_runs(False, tr), colab.keep_runs(True, tr)]
     monkeypatch.setattr(colab, "DRIVE", tmp_path / "drive" / "MyDrive" / "\0")
     texts.append(colab.keep_runs(True, tr))
+    texts = [text.replace(str(tmp_path), "") for text in texts]
     assert all(text.startswith("execuções: ") and english_words(text) == [] for text in texts), texts
 
 
@@ -66,11 +67,12 @@ def test_the_data_is_described_in_portuguese(monkeypatch, tmp_path, settings):
     """The line that says which rows are used is the one that prevents a wrong conclusion."""
     unused = tuple(tmp_path / f"{number}.json" for number in range(7))
     prepared = {"file": "trn.json", "sample": False, "config": {"data": {"path": "auto"}}}
-    texts = [file_search.describe(settings(**{"data.path": path})) for path in ("sample", "faq", "rows.csv")]
+    texts = [file_search.describe(settings(**{"data.path": path})) for path in ("sample", "faq", "cups.csv")]
     for path, others in ((None, unused), (None, unused[:1]), (tmp_path / "trn.json", ())):
         monkeypatch.setattr(file_search, "search", lambda p=path, o=others: file_search.Search(p, o))
         texts.append(file_search.describe(settings(**{"data.path": "auto"})))
     texts.append(file_search.describe(settings(**{"data.path": "auto"}), prepared))
+    texts = [text.replace(str(tmp_path), "") for text in texts]
     assert all(text.startswith("dados") and english_words(text) == [] for text in texts), texts
 
 
@@ -104,7 +106,7 @@ def test_sources_are_listed_in_portuguese(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ftlib.app.gradio_app", None)
     notebook_page.ask_page(pair, None)
     shown = capsys.readouterr().out
-    assert "usada no treino" in shown and "conjunto test" in shown and "✓ uma fonte sustenta: Blue." in shown
+    assert "usada no treino" in shown and "conjunto test" in shown and "✓ sustentada por uma fonte: Blue." in shown
     assert english_words(shown.partition("a página precisa do Gradio")[0]) == [] and "só em texto" in shown
 
 

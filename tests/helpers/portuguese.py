@@ -1,17 +1,25 @@
-"""Find English that is left in a text which should be Portuguese."""
+"""Find English that a Portuguese text was left with: function words outside of code, quotations and italics."""
+
+from __future__ import annotations
 
 import re
 
-# None of these is a Portuguese word; "a", "as", "do", "for" and "no" are, so they say nothing.
-ENGLISH = (
-    "the of with and is are was were not must this that than from but only where which its it their they has have "
-    "be been by or if when each every both same other yours write run"
-).split()
-CODE = re.compile(r"`[^`\n]*`|'[^'\n]*'|\"[^\"\n]*\"|\w+\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|\S*[_=.]\w\S*")
+QUOTED = re.compile(r"`[^`]*`|\"[^\"]*\"|'[^']*'|\*[^*]*\*|\[[^\]]*\]\([^)]*\)")
+ENGLISH = re.compile(r"\b(the|of|with|and|is|are|than|that|from|by|rows?|not|which|this|each)\b", re.IGNORECASE)
 
 
 def english_words(text: str) -> list[str]:
-    """Return the English function words outside of code, calls and quoted texts, with what surrounds each."""
-    text = CODE.sub(" ", text)
-    pattern = rf"(?<![\w.-])(?:{'|'.join(ENGLISH)})(?![\w.-]?\w)"
-    return [text[max(match.start() - 20, 0) : match.end() + 20] for match in re.finditer(pattern, text, re.IGNORECASE)]
+    """Return the English function words of a text; names in code, quoted texts of rows and links do not count."""
+    return ENGLISH.findall(QUOTED.sub(" ", text))
+
+
+def figure_texts(figure) -> list[str]:
+    """Return the alternative text of a figure and everything that is written in it."""
+    texts = [figure.alt, *(text.get_text() for text in figure.texts)]
+    for name in ("_supxlabel", "_supylabel"):
+        texts += [getattr(figure, name).get_text()] if getattr(figure, name, None) else []
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        written = [*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label, *(legend.get_texts() if legend else ())]
+        texts += [text.get_text() for text in [*written, *axes.get_xticklabels(), *axes.get_yticklabels()]]
+    return texts
