@@ -24,10 +24,8 @@ def pytest_unconfigure():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leave translated notebooks to the long run: their code is that of the English ones, which a test compares."""
-    for item in items:
-        if item.path.suffix == ".ipynb" and item.path.parent.name != "notebooks":
-            item.add_marker(pytest.mark.slow)
+    """Run the translated notebooks after all others: each worker has built the stages by then, and they only read them."""
+    items.sort(key=lambda item: item.path.suffix == ".ipynb" and item.path.parent.name != "notebooks")
 
 
 @pytest.fixture

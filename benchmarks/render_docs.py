@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ftlib.cli.entry import build_parser
 from ftlib.config.settings import PROFILES, Config, profile_description
+from ftlib.runtime.language import using
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- written by benchmarks/render_docs.py, do not edit by hand -->"
@@ -196,6 +197,7 @@ PAGES = {Path("docs") / "cli.md": render_cli, Path("docs") / "configuration.md":
 
 
 if __name__ == "__main__":
-    for page, render in PAGES.items():
-        (ROOT / page).write_text(render(), encoding="utf-8")
-        print(f"{page}: written")
+    with using("en"):
+        for page, render in PAGES.items():
+            (ROOT / page).write_text(render(), encoding="utf-8")
+            print(f"{page}: written")

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -129,17 +130,25 @@ def in_environment() -> bool:
     return sys.prefix != sys.base_prefix or "CONDA_PREFIX" in os.environ
 
 
-def how_to_get_a_gpu() -> str | None:
-    """Return where a runtime without a GPU gets one; None where nobody offers any."""
+def how_to_get_a_gpu(tr: Callable = str.format) -> str | None:
+    """Return where a runtime without a GPU gets one; None where nobody offers any.
+
+    tr: `ftlib.runtime.language.tr`, which this module must not import.
+    """
     if is_colab():
-        return "Runtime > Change runtime type > T4 GPU, then run this cell again"
-    return "Settings > Accelerator > GPU T4 x2, then run this cell again" if is_kaggle() else None
+        return tr("Runtime > Change runtime type > T4 GPU, then run this cell again")
+    return tr("Settings > Accelerator > GPU T4 x2, then run this cell again") if is_kaggle() else None
 
 
-def keep_runs(on_drive: bool) -> str:
-    """Choose where runs are kept on Colab (FTLIB_RUNS) and describe it; a Drive that cannot be mounted is no error."""
+def keep_runs(on_drive: bool, tr: Callable = str.format) -> str:
+    """Choose where runs are kept on Colab (FTLIB_RUNS) and describe it; a Drive that cannot be mounted is no error.
+
+    tr: as in `how_to_get_a_gpu`.
+    """
     if not on_drive:
-        return "runs: on this runtime's disk, gone with it; KEEP_ON_DRIVE = True in the first cell keeps them on your Drive"
+        return tr(
+            "runs: on this runtime's disk, gone with it; KEEP_ON_DRIVE = True in the first cell keeps them on your Drive"
+        )
     folder = DRIVE / "MyDrive" / "ftlib-runs"
     try:
         from google.colab import drive
@@ -149,6 +158,10 @@ def keep_runs(on_drive: bool) -> str:
     except (
         Exception
     ) as error:  # mount has its own kinds (a refused consent, a time-out); whatever it was, the course continues
-        return f"runs: on this runtime's disk, gone with it, because Drive could not be mounted ({type(error).__name__}: {error})"
+        return tr(
+            "runs: on this runtime's disk, gone with it, because Drive could not be mounted ({kind}: {error})",
+            kind=type(error).__name__,
+            error=error,
+        )
     os.environ["FTLIB_RUNS"] = str(folder)
-    return f"runs: on your Drive, {folder}"
+    return tr("runs: on your Drive, {folder}", folder=folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ftlib.app.model_pair import Pair, print_both
 from ftlib.pipeline.stage import Run
+from ftlib.runtime.language import tr
 
 
 def ask_page(pair: Pair, run: Run, title: str = "") -> None:
@@ -11,7 +12,12 @@ def ask_page(pair: Pair, run: Run, title: str = "") -> None:
     try:
         from ftlib.app.gradio_app import show
     except ImportError as error:
-        print(f'the page needs Gradio ({error}): pip install "gradio>=6.0"; here is the answer in plain text')
+        print(
+            tr(
+                'the page needs Gradio ({error}): pip install "gradio>=6.0"; here is the answer in plain text',
+                error=error,
+            )
+        )
         if title:
             print_both(pair, title)
         return

@@ -18,9 +18,11 @@ def add(subparsers) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], help="a setting on top of another profile than cpu"
     )
     record.add_argument("--rebuild", action="store_true", help="ship the adapter that notebook 03 trains")
+    _add_language(record)
     slides = add_command(actions, "slides", "one reveal.js deck a notebook, or the deck of a plan", do_slides)
     slides.add_argument("--deck", metavar="NAME", help="the plan docs/decks/NAME.yaml, with speaker notes and a PDF")
     slides.add_argument("--out", type=Path, default=Path("slides"), metavar="FOLDER")
+    _add_language(slides)
     slides.add_argument(
         "--reveal", metavar="PLACE", help="address or folder of reveal.js (default: a pinned version from a CDN)"
     )
@@ -29,9 +31,9 @@ def add(subparsers) -> None:
         ("student", "copies of the notebooks without solutions and outputs", do_student),
         ("instructor", "copies of the notebooks with answers open, rubric and common errors", do_instructor),
     ):
-        add_command(actions, name, summary, function).add_argument(
-            "--out", type=Path, default=Path(name), metavar="FOLDER"
-        )
+        command = add_command(actions, name, summary, function)
+        command.add_argument("--out", type=Path, default=Path(name), metavar="FOLDER")
+        _add_language(command)
     translate = add_command(actions, "translate", "render the notebooks in another language", do_translate)
     translate.add_argument("--lang", default="pt-BR", metavar="LANGUAGE", help="pt-BR")
     translate.add_argument("--accept", metavar="CELL", help="its block fits the English text of today")
@@ -42,8 +44,12 @@ def add(subparsers) -> None:
     handin.add_argument("--video", required=True, metavar="URL")
     handin.add_argument("--repository", required=True, metavar="URL")
     handin.add_argument("--run", metavar="PATH", help="the run folder (default: runs/<profile>)")
-    handin.add_argument("--lang", default="en", metavar="LANGUAGE", help="en or pt-BR")
+    _add_language(handin)
     handin.add_argument("--out", type=Path, metavar="FOLDER", help="default: handin/ in the run's folder")
+
+
+def _add_language(parser) -> None:
+    parser.add_argument("--lang", default="en", metavar="LANGUAGE", help="en or pt-BR (default: en)")
 
 
 def do_record(args) -> None:
@@ -52,7 +58,7 @@ def do_record(args) -> None:
     from ftlib.course.record import record
 
     settings = {key: str(value) for key, value in map(parse_setting, args.set)}
-    record(args.names, args.profile, args.rebuild, settings)
+    record(args.names, args.profile, args.rebuild, settings, language=args.lang)
 
 
 def do_slides(args) -> None:
@@ -61,7 +67,10 @@ def do_slides(args) -> None:
     from ftlib.course.site import REVEAL, write_slides
 
     reveal = args.reveal or REVEAL
-    written = write_deck(args.deck, args.out, reveal) if args.deck else write_slides(args.out, reveal)
+    if args.deck:
+        written = write_deck(args.deck, args.out, reveal, language=args.lang)
+    else:
+        written = write_slides(args.out, reveal, language=args.lang)
     _print_written(written, args.out)
 
 
@@ -69,32 +78,33 @@ def do_book(args) -> None:
     """Write the book."""
     from ftlib.course.site import write_book
 
-    _print_written(write_book(args.out), args.out)
+    _print_written(write_book(args.out, language=args.lang), args.out)
 
 
 def do_student(args) -> None:
     """Write the students' copies."""
     from ftlib.course.student import write_copies
 
-    _print_written(write_copies(args.out), args.out)
+    _print_written(write_copies(args.out, language=args.lang), args.out)
 
 
 def do_instructor(args) -> None:
     """Write the instructors' copies."""
     from ftlib.course.student import for_instructors, write_copies
 
-    _print_written(write_copies(args.out, edition=for_instructors), args.out)
+    _print_written(write_copies(args.out, edition=for_instructors, language=args.lang), args.out)
 
 
 def do_translate(args) -> None:
     """Render the notebooks in another language; fail where a translation does not fit."""
-    from ftlib.course import translation
+    from ftlib.course import deck, translation
     from ftlib.reporting import notebook_files
 
     _print_written(translation.write(args.lang, args.accept), Path("notebooks") / args.lang)
     found = [
         message for path in notebook_files.notebook_paths() for message in translation.problems(path.stem, args.lang)
     ]
+    found += [message for name in deck.plan_names() for message in deck.translation_problems(name, args.lang)]
     if found:
         raise notebook_files.CourseError("\n".join(found))
 

@@ -31,6 +31,7 @@ from ftlib.config.schema import (
 )
 from ftlib.prompts.templates import PromptFormat
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.language import tr
 
 # not parsed as YAML unless they are quoted: a file name may contain # or quotes, and a column may be called 2024
 NAMES = (
@@ -157,16 +158,16 @@ class Config(Section):
 def pick_profile(env: dict) -> tuple[str, str]:
     """Return the profile for this machine and the reason; imports torch if FTLIB_PROFILE is unset."""
     if env.get("FTLIB_PROFILE"):
-        return env["FTLIB_PROFILE"], "FTLIB_PROFILE is set"
+        return env["FTLIB_PROFILE"], tr("FTLIB_PROFILE is set")
     from ftlib.runtime import hardware
 
     capability = hardware.cuda_capability()
     if capability is None:
-        return "cpu", "no CUDA GPU is visible"
-    text = f"{hardware.device_name()} has compute capability {capability[0]}.{capability[1]}"
+        return "cpu", tr("no CUDA GPU is visible")
+    gpu = {"gpu": hardware.device_name(), "capability": f"{capability[0]}.{capability[1]}"}
     if capability < (8, 0):
-        return "t4", f"{text}: no bfloat16 in hardware"
-    return "gpu", f"{text}: bfloat16 in hardware"
+        return "t4", tr("{gpu} has compute capability {capability}: no bfloat16 in hardware", **gpu)
+    return "gpu", tr("{gpu} has compute capability {capability}: bfloat16 in hardware", **gpu)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -269,8 +270,8 @@ def _read_profile(name: str) -> dict:
 
 
 def profile_description(name: str) -> str:
-    """Return the one-line description of a profile."""
-    return _read_yaml(name)["description"]
+    """Return the one-line description of a profile, in the reader's language."""
+    return tr(_read_yaml(name)["description"])
 
 
 def _from_environment(env: dict) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ftlib.course import record
+from ftlib.course import record, translation
 from ftlib.reporting import notebook_files
 from ftlib.reporting.notebook_files import CourseError
 from ftlib.runtime.files import write_text
@@ -67,4 +67,6 @@ def rewrite(repository: str | None = None, ref: str | None = None, root: Path = 
     if record.MAP[0] in page:  # the map shows badges only for a repository that exists
         page = notebook_files.between(page, record.MAP, record.course_map(root))
     write_text(readme, page)
+    for language in translation.LANGUAGES:
+        translation.write(language, root=root)
     return repository, ref

@@ -1,7 +1,9 @@
 """Render a deck from a plan: which cell of which notebook, under which headline, for how long, with which notes.
 
 A plan is a file `docs/decks/NAME.yaml`. Pictures, tables and printed results come from the recorded notebooks, so a deck
-never shows another number than the course. A result that does not fit on a screen is refused and not truncated.
+never shows another number than the course. A result that does not fit on a screen is refused and not truncated. A
+translation, `docs/decks/LANGUAGE/NAME.yaml`, holds texts only: cells, pictures and seconds are those of the English slide at
+the same place, whose hash it names.
 `ftlib course slides --deck NAME` writes an HTML page for reveal.js, with speaker notes, and a PDF where a Chromium is found.
 """
 
@@ -9,6 +11,8 @@ from __future__ import annotations
 
 import base64
 import difflib
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +24,14 @@ from ftlib.course.printing import print_pdf
 from ftlib.reporting import notebook_files
 from ftlib.reporting.notebook_files import CourseError
 from ftlib.runtime.files import write_text
+from ftlib.runtime.language import using
 
 FOLDER = "docs/decks"
 LONGEST_LINES, LONGEST_COLUMNS = 24, 110  # a printed result on one screen; longer lines are wrapped
 LONGEST_TABLE = 12  # rows, the header among them
 KEYS = {"headline", "cell", "picture", "points", "caption", "seconds", "notes"}
 REQUIRED = {"headline", "seconds", "notes"}
+TEXTS = ("headline", "points", "caption", "notes")  # what a translation has of its own
 
 
 @dataclass(frozen=True)
@@ -56,18 +62,22 @@ def plan_names(root: Path = notebook_files.ROOT) -> list[str]:
     return sorted(path.stem for path in (root / FOLDER).glob("*.yaml"))
 
 
-def read_plan(name: str, root: Path = notebook_files.ROOT) -> tuple[str, list[Screen]]:
+def read_plan(name: str, root: Path = notebook_files.ROOT, language: str = "en") -> tuple[str, list[Screen]]:
     """Return title and slides of a plan.
 
     Raises:
-        CourseError: there is no such plan, or a slide has an unknown or a missing key.
+        CourseError: there is no such plan, a slide has an unknown or a missing key, or the translation is stale.
     """
-    import yaml
-
     path = root / FOLDER / f"{name}.yaml"
     if not path.exists():
         raise CourseError(f"--deck {name}: no such plan; allowed are {', '.join(plan_names(root)) or 'none'}")
-    plan = yaml.safe_load(path.read_text(encoding="utf-8"))
+    plan = _read_yaml(path)
+    if language != "en":
+        if found := translation_problems(name, language, root):
+            raise CourseError("\n".join(found))
+        own = _read_yaml(root / FOLDER / language / f"{name}.yaml")
+        texts = [{key: slide[key] for key in TEXTS if key in slide} for slide in own["slides"]]
+        plan = {"title": own["title"], "slides": [a | b for a, b in zip(plan["slides"], texts, strict=True)]}
     screens = []
     for number, slide in enumerate(plan["slides"], 1):
         wrong = [f"unknown: {key}" for key in slide.keys() - KEYS] + [
@@ -79,6 +89,36 @@ def read_plan(name: str, root: Path = notebook_files.ROOT) -> tuple[str, list[Sc
             )
         screens.append(Screen(**slide | {"points": tuple(slide.get("points", ()))}))
     return plan["title"], screens
+
+
+def _read_yaml(path: Path) -> dict:
+    import yaml
+
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def slide_hash(slide: dict) -> str:
+    """Hash a slide of the English plan, as its translation names it."""
+    return hashlib.sha256(json.dumps(slide, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def translation_problems(name: str, language: str, root: Path = notebook_files.ROOT) -> list[str]:
+    """Return what is missing, stale or different in the translation of a plan, each with what to do."""
+    path = root / FOLDER / language / f"{name}.yaml"
+    where = path.relative_to(root).as_posix()
+    if not path.exists():
+        return [f"{where} is missing: translate {FOLDER}/{name}.yaml"]
+    slides, own = _read_yaml(root / FOLDER / f"{name}.yaml")["slides"], _read_yaml(path)["slides"]
+    messages = [] if len(slides) == len(own) else [f"{where} has {len(own)} slides; {name}.yaml has {len(slides)}"]
+    for number, (slide, translated) in enumerate(zip(slides, own, strict=False), 1):
+        if translated.get("english") != slide_hash(slide):
+            messages.append(f"{where}, slide {number}: changed; update it, then write english: {slide_hash(slide)}")
+        texts = slide.keys() & {*TEXTS}
+        if translated.keys() != texts | {"english"} or len(translated.get("points", ())) != len(
+            slide.get("points", ())
+        ):
+            messages.append(f"{where}, slide {number}: write english, {', '.join(sorted(texts))}, with as many points")
+    return messages
 
 
 def shown_cell(notebooks: dict, cell_id: str) -> tuple[object, list]:
@@ -94,7 +134,9 @@ def shown_cell(notebooks: dict, cell_id: str) -> tuple[object, list]:
     notebook, cell = cells[cell_id]
     outputs = [output for output in cell.get("outputs", []) if not site._is_source(output)]
     if not outputs:
-        raise CourseError(f"cell {cell_id} has no recorded outputs; run `ftlib course record {cell_id[:2]}`")
+        raise CourseError(
+            f"cell {cell_id} has no recorded outputs; run `{notebook_files.record_command(notebook, cell_id)}`"
+        )
     lines = "".join(output.text for output in outputs if output.output_type == "stream").splitlines()
     rows = max((output.get("data", {}).get("text/html", "").count("<tr") for output in outputs), default=0)
     if rows > LONGEST_TABLE:
@@ -107,7 +149,9 @@ def shown_cell(notebooks: dict, cell_id: str) -> tuple[object, list]:
     return notebook, outputs
 
 
-def write_deck(name: str, folder: Path, reveal: str = site.REVEAL, root: Path = notebook_files.ROOT) -> list[Path]:
+def write_deck(
+    name: str, folder: Path, reveal: str = site.REVEAL, root: Path = notebook_files.ROOT, language: str = "en"
+) -> list[Path]:
     """Write NAME.html for reveal.js and, where a Chromium is found, NAME.pdf with one slide a page; return their paths.
 
     Args:
@@ -115,21 +159,25 @@ def write_deck(name: str, folder: Path, reveal: str = site.REVEAL, root: Path = 
         folder: to write to.
         reveal: address or folder of reveal.js.
         root: of the repository.
+        language: one of LANGUAGES: of the plan and of the notebooks whose results are shown.
 
     Raises:
         CourseError: as `read_plan` and `shown_cell`.
     """
-    title, screens = read_plan(name, root)
-    notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(root)}
+    notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(root, language)}
+    title, screens = read_plan(name, root, language)
     slides = [_rendered(notebooks, screen, root) for screen in screens]
     recorded = next(iter(notebooks.values()))
     page, printed = folder / f"{name}.html", folder / f"{name}_printed.html"
+    with using(language):
+        footer = site.footer(recorded)
     values = {
+        "language": language,
         "title": title,
         "slides": slides,
         "reveal": reveal,
         "style": site._style(),
-        "footer": site.footer(recorded),
+        "footer": footer,
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_text(page, site._template("plan_deck.html.jinja").render(printed=False, **values))

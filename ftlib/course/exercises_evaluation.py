@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from ftlib.course.grading import LIST, NUMBER, TEXT, exercise
+from ftlib.runtime.language import to_translate, tr
 
 
-@exercise("error = (weights.to(dtype).float() - weights).abs() / weights.abs(); take the max where weights != 0.")
+@exercise(
+    to_translate(
+        "error = (weights.to(dtype).float() - weights).abs() / weights.abs(); take the max where weights != 0."
+    )
+)
 def ex_4_3(answer):
     """`largest_error(weights, dtype)`: the largest relative error of casting float32 weights to dtype; zeros do not count."""
     import torch
@@ -14,10 +19,10 @@ def ex_4_3(answer):
     plain = torch.rand(40, generator=generator) + 0.5
     zero, small = torch.cat([plain, torch.zeros(3)]), plain * 2.0**-10
     for weights, rule in (
-        (plain, "the error of a weight is relative: divide by the size of the weight"),
-        (-plain, "the sign of a weight must not matter: divide by abs()"),
-        (small, "small weights have small absolute errors, so only the relative error can be compared"),
-        (zero, "a weight of 0 is exact in every type, and 0 / 0 is nan: leave zeros out"),
+        (plain, tr("the error of a weight is relative: divide by the size of the weight")),
+        (-plain, tr("the sign of a weight must not matter: divide by abs()")),
+        (small, tr("small weights have small absolute errors, so only the relative error can be compared")),
+        (zero, tr("a weight of 0 is exact in every type, and 0 / 0 is nan: leave zeros out")),
     ):
         for dtype in (torch.float16, torch.bfloat16):
             before = weights.clone()
@@ -25,12 +30,18 @@ def ex_4_3(answer):
             part = weights[weights != 0]
             expected = float(((part.to(dtype).float() - part).abs() / part.abs()).max())
             answer.must(result == result, f"{rule}.", expected)
-            answer.must(result >= 0, "an error is not negative: take abs() of the difference before the max.", expected)
-            answer.must(torch.equal(weights, before), "the weights must stay as they are.", given="changed weights")
             answer.must(
-                result > 0, "the cast must be undone before you subtract, or the subtraction rounds too.", expected
+                result >= 0, tr("an error is not negative: take abs() of the difference before the max."), expected
             )
-            answer.must(abs(result - expected) < 1e-6 * (1 + expected), f"{rule}; take the LARGEST error.", expected)
+            answer.must(
+                torch.equal(weights, before), tr("the weights must stay as they are."), given=tr("changed weights")
+            )
+            answer.must(
+                result > 0, tr("the cast must be undone before you subtract, or the subtraction rounds too."), expected
+            )
+            answer.must(
+                abs(result - expected) < 1e-6 * (1 + expected), f"{rule}; {tr('take the LARGEST error.')}", expected
+            )
 
 
 def try_guess(guess: str, largest_error, weights) -> str:
@@ -38,18 +49,26 @@ def try_guess(guess: str, largest_error, weights) -> str:
     import torch
 
     if not guess:
-        return "No guess yet: write float16 or bfloat16 into my_guess, then run both cells."
+        return tr("No guess yet: write float16 or bfloat16 into my_guess, then run both cells.")
     if not ex_4_3(largest_error):
-        return "The guess is noted. It is compared as soon as the function above passes its check."
+        return tr("The guess is noted. It is compared as soon as the function above passes its check.")
     errors = {str(kind)[6:]: largest_error(weights.float(), kind) for kind in (torch.float16, torch.bfloat16)}
     found = max(errors, key=lambda name: errors[name])
     figures = ", ".join(f"{name} {error:.1e}" for name, error in errors.items())
-    verdict = "as you guessed" if guess == found else f"and you guessed {guess}"
-    return f"On this layer {found} rounds more ({figures}), {verdict}."
+    if guess == found:
+        return tr("On this layer {found} rounds more ({figures}), as you guessed.", found=found, figures=figures)
+    return tr(
+        "On this layer {found} rounds more ({figures}), and you guessed {guess}.",
+        found=found,
+        figures=figures,
+        guess=guess,
+    )
 
 
 @exercise(
-    "best = min(nll) of the runs without leak; keep runs with nll <= best + noise; min of those by (parameters, nll)."
+    to_translate(
+        "best = min(nll) of the runs without leak; keep runs with nll <= best + noise; min of those by (parameters, nll)."
+    )
 )
 def ex_5_3(answer):
     """`choose(runs, noise)`: the name of the smallest run whose NLL is within `noise` of the best; leaking runs do not count."""
@@ -59,34 +78,34 @@ def ex_5_3(answer):
 
     small, medium, large = run("small", 3.0, 10), run("medium", 2.905, 40), run("large", 2.9, 130)
     for runs, noise, expected, rule in (
-        ([small, large], 0.01, "large", "a run that is clearly worse must not win because it is small"),
+        ([small, large], 0.01, "large", tr("a run that is clearly worse must not win because it is small")),
         (
             [small, medium, large],
             0.01,
             "medium",
-            "within the noise the smaller run must win: the difference is no finding",
+            tr("within the noise the smaller run must win: the difference is no finding"),
         ),
-        ([large, medium, small], 0.01, "medium", "the order of the list must not matter"),
+        ([large, medium, small], 0.01, "medium", tr("the order of the list must not matter")),
         (
             [run("leaking", 2.5, 10, True), small, medium, large],
             0.01,
             "medium",
-            "a run whose training rows leak into the test rows must not count, neither as winner nor as the best",
+            tr("a run whose training rows leak into the test rows must not count, neither as winner nor as the best"),
         ),
         (
             [run("a", 3.0, 10), run("b", 2.995, 20), run("c", 2.99, 30)],
             0.0,
             "c",
-            "with noise 0 only the best run counts",
+            tr("with noise 0 only the best run counts"),
         ),
         (
             [run("a", 3.0, 10), run("b", 2.994, 20), run("c", 2.988, 30)],
             0.007,
             "b",
-            "the noise is counted from the BEST run. From run to run, small losses add up",
+            tr("the noise is counted from the BEST run. From run to run, small losses add up"),
         ),
-        ([run("a", 2.75, 10), run("b", 2.5, 20)], 0.25, "a", "exactly at the noise still counts as no finding"),
-        ([run("a", 2.92, 10), run("b", 2.9, 10)], 0.05, "b", "of two runs of the same size the lower NLL must win"),
+        ([run("a", 2.75, 10), run("b", 2.5, 20)], 0.25, "a", tr("exactly at the noise still counts as no finding")),
+        ([run("a", 2.92, 10), run("b", 2.9, 10)], 0.05, "b", tr("of two runs of the same size the lower NLL must win")),
     ):
         result = answer([dict(each) for each in runs], noise, kind=TEXT)
         answer.must(result == expected, f"{rule}.", expected)
@@ -95,14 +114,19 @@ def ex_5_3(answer):
 def try_choice(choose, runs: list[dict], allowed: tuple[float, ...] = (0.0, 0.02, 0.05)) -> str:
     """Apply the reader's `choose` of exercise 5.3 to a study, for several levels of noise."""
     if not ex_5_3(choose):
-        return "The study is chosen from as soon as the function above passes its check."
+        return tr("The study is chosen from as soon as the function above passes its check.")
     sizes = {run["name"]: run["parameters"] for run in runs}
     chosen = [(noise, choose([run | {"leak": False} for run in runs], noise)) for noise in allowed]
-    return "\n".join(f"noise {noise:g}: {name}, {sizes[name]:,} trained weights" for noise, name in chosen)
+    return "\n".join(
+        tr("noise {noise:g}: {name}, {size:,} trained weights", noise=noise, name=name, size=sizes[name])
+        for noise, name in chosen
+    )
 
 
 @exercise(
-    "ftlib.data.numbers gives numbers; re.findall(r'(\\d[\\d.,]*)[ -]*([a-z]+)', text.lower()) gives (number, word) pairs."
+    to_translate(
+        "ftlib.data.numbers gives numbers; re.findall(r'(\\d[\\d.,]*)[ -]*([a-z]+)', text.lower()) gives (number, word) pairs."
+    )
 )
 def ex_6_3(answer):
     """`moved(title, text)`: a list of (number, word) of the text whose number is in the title, but not before that word."""
@@ -111,23 +135,30 @@ def ex_6_3(answer):
             "Zorblax 9000 toaster",
             "It is 9000 inches wide.",
             {("9000", "inches")},
-            "a number with a new unit must be found",
+            tr("a number with a new unit must be found"),
         ),
-        ("Cup, 300 ml", "It holds 300 ml.", set(), "a number with the unit of the title is no invention"),
-        ("Cup, 300 ml", "It is 12 cm high.", set(), "a number that the title lacks is another check's task"),
-        ("Cable, 3 feet, 2 pack", "Each of the 3 pack is 3 feet long.", {("3", "pack")}, "each pair must be checked"),
-        ("CUP, 300 ML", "Holds 300 ml.", set(), "upper and lower case must not matter"),
+        ("Cup, 300 ml", "It holds 300 ml.", set(), tr("a number with the unit of the title is no invention")),
+        ("Cup, 300 ml", "It is 12 cm high.", set(), tr("a number that the title lacks is another check's task")),
+        (
+            "Cable, 3 feet, 2 pack",
+            "Each of the 3 pack is 3 feet long.",
+            {("3", "pack")},
+            tr("each pair must be checked"),
+        ),
+        ("CUP, 300 ML", "Holds 300 ml.", set(), tr("upper and lower case must not matter")),
         (
             "Lamp 14 in",
             "The 14 in lamp has 14 bulbs. Yes, 14 bulbs.",
             {("14", "bulbs")},
-            "a pair said twice counts once",
+            tr("a pair said twice counts once"),
         ),
-        ("Set of 12 cups", "The set has 2 cups.", set(), "numbers must be compared whole: 2 does not stand in 12"),
+        ("Set of 12 cups", "The set has 2 cups.", set(), tr("numbers must be compared whole: 2 does not stand in 12")),
     ):
         try:
             result = [(str(number), str(word).lower()) for number, word in answer(title, text, kind=LIST)]
         except (TypeError, ValueError):
-            answer.must(False, "the result must be a list of pairs (number, word).", sorted(expected))
+            answer.must(False, tr("the result must be a list of pairs (number, word)."), sorted(expected))
         right = set(result) == expected and len(result) == len(expected)
-        answer.must(right, f"{rule}. A number of the title in a wrong place reads like a fact.", sorted(expected))
+        answer.must(
+            right, f"{rule}. {tr('A number of the title in a wrong place reads like a fact.')}", sorted(expected)
+        )

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ftlib.runtime.language import to_translate, tr
+
 _failed: Counter[str] = Counter()  # failed tries of this process, by exercise
 
 
@@ -53,12 +55,17 @@ class Verdict:
 
     def _heading(self) -> str:
         if not self.started:
-            return f"○ Exercise {self.name}: open"
-        return f"✓ Exercise {self.name}: passed" if self.passed else f"✗ Exercise {self.name}: not yet"
+            return tr("○ Exercise {name}: open", name=self.name)
+        if self.passed:
+            return tr("✓ Exercise {name}: passed", name=self.name)
+        return tr("✗ Exercise {name}: not yet", name=self.name)
 
 
-def exercise(hint: str):
-    """Turn `ex_1_2(answer: Answer)`, which raises Wrong, into a checker that takes any object and returns a Verdict."""
+def exercise(hint: str, **values):
+    """Turn `ex_1_2(answer: Answer)`, which raises Wrong, into a checker that takes any object and returns a Verdict.
+
+    hint: a text that was marked with `to_translate`. values: of its placeholders.
+    """
 
     def decorate(properties: Callable[[Answer], None]) -> Callable[[object], Verdict]:
         name = properties.__name__.removeprefix("ex_").replace("_", ".")
@@ -67,19 +74,22 @@ def exercise(hint: str):
         def checker(answer) -> Verdict:
             try:
                 properties(Answer(answer))
-                return Verdict(
-                    name, True, "Every property holds. Compare with the solution at the end of the notebook."
-                )
+                held = tr("Every property holds. Compare with the solution at the end of the notebook.")
+                return Verdict(name, True, held)
             except NotWritten as nothing:
                 return Verdict(name, False, str(nothing), started=False)
             except Wrong as wrong:
                 message = str(wrong)
             except Exception as error:  # a result that makes a comparison raise is a wrong answer too
-                message = (
-                    f"The result cannot be compared ({type(error).__name__}: {error}); is its type the one asked for?"
+                message = tr(
+                    "The result cannot be compared ({kind}: {error}); is its type the one asked for?",
+                    kind=type(error).__name__,
+                    error=error,
                 )
             _failed[name] += 1
-            return Verdict(name, False, message if _failed[name] < 2 else f"{message}\nHint: {hint}")
+            if _failed[name] > 1:
+                message += "\n" + tr("Hint: {hint}", hint=tr(hint, **values))
+            return Verdict(name, False, message)
 
         return checker
 
@@ -87,7 +97,10 @@ def exercise(hint: str):
 
 
 class Kind(NamedTuple):
-    """A type of result: its name in a sentence, and what turns a result into it or raises TypeError or ValueError."""
+    """A type of result: its name in a sentence, and what turns a result into it or raises TypeError or ValueError.
+
+    words: marked with `to_translate`, or translated already.
+    """
 
     words: str
     convert: Callable
@@ -98,12 +111,15 @@ class Answer:
 
     def __init__(self, function):
         if function is None or function is ...:
-            raise NotWritten("Yours to write: the function above the check. Then run the cell again.")
+            raise NotWritten(tr("Yours to write: the function above the check. Then run the cell again."))
         if not callable(function):
             raise Wrong(
-                f"The check wants the function itself and got {show(function)}: pass its name without brackets."
+                tr(
+                    "The check wants the function itself and got {given}: pass its name without brackets.",
+                    given=show(function),
+                )
             )
-        self.function, self.name = function, getattr(function, "__name__", "your function")
+        self.function, self.name = function, getattr(function, "__name__", tr("your function"))
         self.call = self.given = ""  # the last call and its result, as a message shows them
 
     def __call__(self, *inputs, kind: Kind):
@@ -113,26 +129,55 @@ class Answer:
             result = self.function(*inputs)
         except (Exception, SystemExit) as error:
             if isinstance(error, NotImplementedError) and not str(error):
-                raise NotWritten(f"Yours to write: {self.name}. Then run the cell again.") from error
-            raised = f"{self.call} raised {type(error).__name__}: {error}."
-            raise Wrong(
-                f"{raised} Call it with such inputs in a cell of its own: the traceback names the line."
-            ) from error
+                unwritten = tr("Yours to write: {name}. Then run the cell again.", name=self.name)
+                raise NotWritten(unwritten) from error
+            raised = tr(
+                "{call} raised {kind}: {error}. "
+                "Call it with such inputs in a cell of its own: the traceback names the line.",
+                call=self.call,
+                kind=type(error).__name__,
+                error=error,
+            )
+            raise Wrong(raised) from error
         if result is None or result is ...:
             raise NotWritten(
-                f"Yours to write: replace the dots in {self.name}, end with return, and run the cell again."
+                tr(
+                    "Yours to write: replace the dots in {name}, end with return, and run the cell again.",
+                    name=self.name,
+                )
             )
         self.given = show(result)
         try:
             return kind.convert(result)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise Wrong(f"{self.call} gives {self.given}; the result must be {kind.words}.") from error
+            raise Wrong(
+                tr(
+                    "{call} gives {given}; the result must be {kind}.",
+                    call=self.call,
+                    given=self.given,
+                    kind=tr(kind.words),
+                )
+            ) from error
 
     def must(self, holds, rule: str, want=None, given: str | None = None) -> None:
-        """Raise Wrong with `rule` (the property, and why it matters) unless it holds; `want` is the value expected."""
-        if not holds:
-            expected = "" if want is None else f", expected {show(want)}"
-            raise Wrong(f"{self.call} gives {given or self.given}{expected}: {rule}")
+        """Raise Wrong with `rule` (the property, and why it matters) unless it holds; `want` is the value expected.
+
+        rule and given are in the reader's language already.
+        """
+        if holds:
+            return
+        given = given or self.given
+        if want is None:
+            raise Wrong(tr("{call} gives {given}: {rule}", call=self.call, given=given, rule=rule))
+        raise Wrong(
+            tr(
+                "{call} gives {given}, expected {expected}: {rule}",
+                call=self.call,
+                given=given,
+                expected=show(want),
+                rule=rule,
+            )
+        )
 
 
 def show(value) -> str:
@@ -173,11 +218,11 @@ def _truth(result) -> bool:
     return _is(bool, result.item() if hasattr(result, "item") else result)  # NumPy's and torch's True count
 
 
-TEXT = Kind("a string", functools.partial(_is, str))
-NUMBER = Kind("a number", _number)
-TRUTH = Kind("True or False", _truth)
-LIST = Kind("a list", _list)
-INTEGERS = Kind("a list of whole numbers", _integers)
+TEXT = Kind(to_translate("a string"), functools.partial(_is, str))
+NUMBER = Kind(to_translate("a number"), _number)
+TRUTH = Kind(to_translate("True or False"), _truth)
+LIST = Kind(to_translate("a list"), _list)
+INTEGERS = Kind(to_translate("a list of whole numbers"), _integers)
 
 
 def pair_of(kind: Kind) -> Kind:
@@ -187,7 +232,7 @@ def pair_of(kind: Kind) -> Kind:
         first, second = _list(result)
         return kind.convert(first), kind.convert(second)
 
-    return Kind(f"a pair, each part {kind.words}", convert)
+    return Kind(tr("a pair, each part {kind}", kind=tr(kind.words)), convert)
 
 
 def tensor_of(shape: tuple[int, ...]) -> Kind:
@@ -200,4 +245,4 @@ def tensor_of(shape: tuple[int, ...]) -> Kind:
             raise ValueError
         return result
 
-    return Kind(f"a torch tensor of shape {shape}", convert)
+    return Kind(tr("a torch tensor of shape {shape}", shape=shape), convert)

@@ -18,6 +18,7 @@ from ftlib.data.file_search import describe
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import default_run, ensure
 from ftlib.runtime import hardware, provenance
+from ftlib.runtime.language import tr
 
 SHOWN = ("python", "torch", "transformers", "peft", "bitsandbytes")
 
@@ -31,14 +32,15 @@ def report_environment(keep_on_drive: bool = False) -> Config:
     if gpu_note:
         print(gpu_note)
     cfg, versions = Config.load(), provenance.versions()
-    print(f"device: {hardware.device_name()}; {hardware.free_memory()}")
-    print(f"profile: {cfg.profile} ({profile_description(cfg.profile)}), because {cfg.profile_reason}")
+    print(tr("device: {device}; {memory}", device=hardware.describe_device(), memory=hardware.free_memory()))
+    profile = {"name": cfg.profile, "description": profile_description(cfg.profile), "reason": cfg.profile_reason}
+    print(tr("profile: {name} ({description}), because {reason}", **profile))
     print(", ".join(f"{name} {versions[name]}" for name in SHOWN))
     print(describe(cfg))
-    if (where := colab.how_to_get_a_gpu()) and hardware.cuda_capability() is None:
-        print(f"no GPU is attached: {where}; without one the small profile above runs, in minutes")
+    if (where := colab.how_to_get_a_gpu(tr)) and hardware.cuda_capability() is None:
+        print(tr("no GPU is attached: {where}; without one the small profile above runs, in minutes", where=where))
     if colab.is_colab():
-        print(colab.keep_runs(keep_on_drive))
+        print(colab.keep_runs(keep_on_drive, tr))
     return cfg
 
 

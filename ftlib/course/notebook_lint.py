@@ -33,7 +33,7 @@ YEARS = range(1950, 2050)
 def problems(path: Path) -> list[str]:
     """Return what is wrong with a recorded notebook, each with what to do."""
     notebook, messages = notebook_files.read(path), []
-    command = f"run `ftlib course record {path.stem[:2]}`"
+    command = f"run `{notebook_files.record_command(notebook, path.stem)}`"
     recorded = notebook.metadata.get("recorded")
     if recorded is None:
         return [f"{path.name} has no stamp: {command}"]

@@ -21,11 +21,12 @@ from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import default_run
 from ftlib.prompts.templates import QUESTIONS, build_prompt
 from ftlib.runtime.files import read_json
+from ftlib.runtime.language import to_translate, tr
 
 MAX_NEW_TOKENS = 80  # a short answer is enough to see the difference
 WIDTH = 76
-SHIPPED = "the adapter that ships with the course"
-SYSTEMS = {"base": "base model", "tuned": "fine-tuned model"}
+SHIPPED = to_translate("the adapter that ships with the course")
+SYSTEMS = {"base": to_translate("base model:"), "tuned": to_translate("fine-tuned model:")}
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Models:
         (tuned,) = answer_prompts(self.model, self.tokenizer, [prompt], self.generation)
         answers = {"base": base, "tuned": tuned}
         for system, answer in answers.items():
-            print(f"{SYSTEMS[system]}:")
+            print(tr(SYSTEMS[system]))
             print(textwrap.fill(" ".join(answer.text.split()), WIDTH, initial_indent="  ", subsequent_indent="  "))
         return answers
 
@@ -66,10 +67,11 @@ def load_models() -> Models:
     stage = run.stage("adapter")
     if stage.complete and cfg.lora.r:
         shipped = "shipped" in stage.manifest()
-        origin = SHIPPED if shipped else f"the adapter trained here at profile {cfg.profile}"
+        trained_here = tr("the adapter trained here at profile {profile}", profile=cfg.profile)
+        origin = tr(SHIPPED) if shipped else trained_here
         folder = stage.path
     else:
-        origin, folder = SHIPPED, pretrained_adapter.FOLDER
+        origin, folder = tr(SHIPPED), pretrained_adapter.FOLDER
         shipped_model = read_json(folder / "manifest.json")["config"]["model"]
         cfg = Config.load(
             pretrained_adapter.PROFILE, inherited={"model": shipped_model}, reason="it ships with the course"
@@ -79,5 +81,5 @@ def load_models() -> Models:
     limits["max_new_tokens"] = min(MAX_NEW_TOKENS, cfg.generation.max_new_tokens)
     generation = cfg.generation.model_copy(update=limits)
     models = Models(load_adapter(base, folder), load_tokenizer(cfg.model.name), generation, origin)
-    print(f"model: {Path(cfg.model.name).name.split('.')[0]} with {origin}")
+    print(tr("model: {model} with {origin}", model=Path(cfg.model.name).name.split(".")[0], origin=origin))
     return models

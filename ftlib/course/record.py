@@ -4,7 +4,8 @@ The stamp records commit, machine and duration. A test fails if the source of th
 change in the code of ftlib, which is recorded as a hash, only prints a warning.
 
 `ftlib course record` runs the cpu profile on the sample, about half an hour on two cores; `ftlib course record 05` one
-of them; `ftlib course record --profile smoke` only measures times.
+of them; `ftlib course record --profile smoke` only measures times. `--lang pt-BR` records the Portuguese notebooks, which
+have outputs and stamps of their own; measured times are those of the English recording.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def record(
     rebuild: bool = False,
     settings: dict | None = None,
     root: Path = notebook_files.ROOT,
+    language: str = "en",
 ) -> None:
     """Execute notebooks in an empty folder with runs of their own; keep outputs and stamps if `profile` is the committed one.
 
@@ -50,18 +52,21 @@ def record(
         names: prefixes of file names ('03'); empty for all.
         rebuild: ship the adapter that notebook 03 trained.
         settings: {key: value} that override a profile other than the committed one, recorded with its times.
+        root: of the repository.
+        language: of the notebooks, one of LANGUAGES.
 
     Raises:
-        CourseError: for an unknown name.
+        CourseError: for an unknown name or language.
         CellExecutionError: of nbclient, where a cell fails.
     """
-    paths = [
-        path for path in notebook_files.notebook_paths(root) if not names or any(path.name.startswith(n) for n in names)
-    ]
+    all_paths = notebook_files.notebook_paths(root, language)
+    paths = [path for path in all_paths if not names or any(path.name.startswith(n) for n in names)]
     if len(paths) < max(len(names), 1):
         raise CourseError(
-            f"{' '.join(names)}: no such notebook; allowed are {', '.join(p.stem for p in notebook_files.notebook_paths(root))}"
+            f"{' '.join(names)}: no such notebook; allowed are {', '.join(path.stem for path in all_paths)}"
         )
+    if rebuild and language != "en":
+        raise CourseError(f"--rebuild --lang {language}: the adapter that ships is that of the English recording")
     if settings and profile == PROFILE:
         raise CourseError(
             f"--set {' '.join(settings)}: the {PROFILE} profile's outputs are committed as configured; use another --profile"
@@ -72,8 +77,9 @@ def record(
             log.info(f"{path.stem}: running at the {profile} profile")
             notebook = notebook_files.read(path)
             measured = execute(notebook, Path(folder), profile, root, settings or {})
-            keep_times(root, profile, path.stem, measured)
-            keep_stage_times(root, profile, Run(Path(folder) / "runs" / profile), bool(settings))
+            if language == "en":
+                keep_times(root, profile, path.stem, measured)
+                keep_stage_times(root, profile, Run(Path(folder) / "runs" / profile), bool(settings))
             if profile == PROFILE:
                 notebook.metadata["recorded"] = stamp(notebook, profile, commit, measured, root)
                 clean(notebook, Path(folder))
@@ -84,7 +90,8 @@ def record(
 
             pretrained_adapter.keep(Run(Path(folder) / "runs" / PROFILE))
             log.info(f"the adapter of this recording now ships with the course: {pretrained_adapter.FOLDER.name}")
-    write_pages(root)
+    if language == "en":
+        write_pages(root)
 
 
 def execute(notebook, folder: Path, profile: str, root: Path, settings: dict) -> dict:

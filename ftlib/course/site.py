@@ -2,7 +2,8 @@
 
 nbconvert renders the cells, because it supports every kind of output; the page templates are ours, because nbconvert's
 load five libraries from the network. The book works offline, a deck only needs reveal.js. `ftlib course book --out
-book/`, `ftlib course slides --out slides/`, with `--reveal PATH` for a copy of reveal.js on disk.
+book/`, `ftlib course slides --out slides/`, with `--reveal PATH` for a copy of reveal.js on disk and `--lang pt-BR` for the
+Portuguese notebooks.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from nbformat.v4 import new_markdown_cell
 
 from ftlib.reporting import notebook_files
 from ftlib.runtime.files import write_text
+from ftlib.runtime.language import current, to_translate, tr, using
 
 REVEAL = "https://cdn.jsdelivr.net/npm/reveal.js@5.2.1"  # MIT; `npm pack reveal.js@5.2.1` gives a copy for offline use
 SHOWN_LINES, SHOWN_COLUMNS = 14, 96  # limits of a printed result on a slide; the book shows all of it
 BULLETS = 4
-SKIPPED = ("Exercises", "Solutions")  # sections that are not projected
-DOCUMENTS = ("docs/results.md", "docs/TEACHING.md", "docs/bibliography.md")  # chapters of the book after the notebooks
+SKIPPED = (to_translate("Exercises"), to_translate("Solutions"))  # sections that are not projected
+NEXT = to_translate("**Next")  # begins the sentence that leads to the next notebook
+DOCUMENTS = ("results", "TEACHING", "bibliography")  # pages of docs/ that are chapters of the book after the notebooks
 
 
 @lru_cache
@@ -62,23 +65,58 @@ def footer(notebook) -> str:
     """Format the origin of a page's outputs, from the notebook's stamp."""
     recorded = notebook.metadata.get("recorded")
     if not recorded:
-        return "Not recorded: this page shows no outputs."
-    return (
-        f"Recorded {recorded['finished'][:10]} on {recorded['device']}, profile {recorded['profile']}, data: {recorded['data']}, "
-        f"{notebook_files.duration(recorded['seconds'])}, after commit {recorded['parent_commit']}."
+        return tr("Not recorded: this page shows no outputs.")
+    return tr(
+        "Recorded {date} on {device}, profile {profile}, data: {data}, {duration}, after commit {commit}.",
+        date=recorded["finished"][:10],
+        device=recorded["device"],
+        profile=recorded["profile"],
+        data=recorded["data"],
+        duration=notebook_files.duration(recorded["seconds"]),
+        commit=recorded["parent_commit"],
     )
 
 
-def write_book(folder: Path, root: Path = notebook_files.ROOT) -> list[Path]:
-    """Write one HTML page a notebook and a document, and an index, self-contained; return their paths."""
+def page_texts() -> dict[str, str]:
+    """Return what the templates print around the cells, in the current language."""
+    return {
+        "course": tr("The course"),
+        "title": tr("Fine-tune a small language model"),
+        "intro": tr(
+            "Six notebooks, with the outputs of a recorded run; then the results and the teacher's page. "
+            "Each notebook can be opened in Colab and run."
+        ),
+        "skip": tr("Skip to the text"),
+        "chapters": tr("chapters"),
+        "colab": tr("Open in Colab"),
+        "contents": tr("On this page"),
+        "code": tr("code"),
+    }
+
+
+def write_book(folder: Path, root: Path = notebook_files.ROOT, language: str = "en") -> list[Path]:
+    """Write one HTML page a notebook and a document, and an index, self-contained; return their paths.
+
+    A document that is not translated is shown in English, and its title says so. Raises CourseError for an unknown language.
+    """
+    notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(root, language)}
     folder.mkdir(parents=True, exist_ok=True)
-    notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(root)}
+    with using(language):
+        return _write_book(folder, notebooks, root)
+
+
+def _write_book(folder: Path, notebooks: dict, root: Path) -> list[Path]:
     chapters = [_notebook_chapter(stem, notebook, notebooks, root) for stem, notebook in notebooks.items()]
-    chapters += [_document_chapter(root / name, root) for name in DOCUMENTS if (root / name).exists()]
+    for name in DOCUMENTS:
+        english, translated = root / "docs" / f"{name}.md", root / "docs" / f"{name}.{current()}.md"
+        if english.exists():
+            chapters.append(_document_chapter(translated if translated.exists() else english, root))
     written = []
     for page_idx, chapter in enumerate([*chapters, None]):
         page = _template("page.html.jinja").render(
-            title=chapter["title"] if chapter else "Fine-tune a small language model",
+            language=current(),
+            t=page_texts(),
+            title=chapter["title"] if chapter else page_texts()["title"],
             chapters=chapters,
             here=page_idx if chapter else None,
             chapter=chapter,
@@ -92,6 +130,7 @@ def write_book(folder: Path, root: Path = notebook_files.ROOT) -> list[Path]:
 def _notebook_chapter(stem: str, notebook, notebooks: dict, root: Path) -> dict:
     """Return what a page shows of a notebook."""
     repository, ref = notebook_files.address(root)
+    folder = "notebooks" if current() == "en" else f"notebooks/{current()}"
     body = _book_body(notebook, notebooks)
     goals = [_inline(notebook, goal) for goal in notebook_files.goals(notebook)]
     return {
@@ -101,7 +140,8 @@ def _notebook_chapter(stem: str, notebook, notebooks: dict, root: Path) -> dict:
         "body": body,
         "contents": contents_of(body),
         "footer": footer(notebook),
-        "colab": f"{notebook_files.BADGE_LINK}/{repository}/blob/{ref}/notebooks/{stem}.ipynb",
+        "colab": f"{notebook_files.BADGE_LINK}/{repository}/blob/{ref}/{folder}/{stem}.ipynb",
+        "language": current(),
     }
 
 
@@ -125,14 +165,16 @@ def _document_chapter(path: Path, root: Path) -> dict:
     text = re.sub(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)", resolved, text)
     body = _wide_tables(cells_as_html(empty, [new_markdown_cell(text)]))
     contents = contents_of(body)
+    language = current() if path.stem.endswith(f".{current()}") else "en"
     return {
-        "file": f"{path.stem}.html",
-        "title": heading,
+        "file": f"{path.name.partition('.')[0]}.html",
+        "title": heading if language == current() else tr("{title} (in English)", title=heading),
         "goals": [title for _, title in contents],
         "body": f"<h1>{_inline(empty, heading)}</h1>{body}",
         "contents": contents,
         "footer": "",
         "colab": "",
+        "language": language,
     }
 
 
@@ -148,9 +190,12 @@ def contents_of(body: str) -> list[tuple[str, str]]:
 
 
 def _book_body(notebook, chapters) -> str:
-    """Render the cells of one page; the badge, which would load a picture, becomes a link."""
+    """Render the cells of one page.
+
+    The badge, which would load a picture, becomes a link; the link to the other language is left out, because a book is of one.
+    """
     cells = copy.deepcopy(notebook.cells)
-    cells[0].source = notebook_files.BADGE.sub("", cells[0].source)
+    cells[0].source = notebook_files.BADGE.sub("", notebook_files.without_switch(cells[0].source))
     names = "|".join(chapters)
     for cell in cells:
         if cell.cell_type == "markdown":
@@ -161,7 +206,7 @@ def _book_body(notebook, chapters) -> str:
     before, set_up, after = (
         cells_as_html(notebook, part) for part in (cells[:place], [cells[place]], cells[place + 1 :])
     )
-    return _wide_tables(f"{before}<details><summary>The set-up cell</summary>{set_up}</details>{after}")
+    return _wide_tables(f"{before}<details><summary>{tr('The set-up cell')}</summary>{set_up}</details>{after}")
 
 
 def _wide_tables(page: str) -> str:
@@ -187,7 +232,7 @@ def slides_of(notebook) -> list[list[Slide]]:
     for cell, after in zip(notebook.cells[1:], [*notebook.cells[2:], None], strict=True):
         if cell.cell_type == "markdown":
             for heading, text in re.findall(r"^## (.+)\n+((?:(?!^## ).*\n?)*)", cell.source + "\n", re.MULTILINE):
-                skipped = heading.endswith(".0 Set-up") or heading in SKIPPED
+                skipped = re.match(r"\d+\.0 ", heading) is not None or heading in map(tr, SKIPPED)
                 if not skipped:
                     columns.append([Slide(heading, _points(text))])
         elif not skipped and cell.get("outputs"):
@@ -213,7 +258,7 @@ def _first_sentence(text: str) -> str:
     """Return the first sentence of the first paragraph of prose."""
     for paragraph in text.split("\n\n"):
         plain = " ".join(paragraph.split())
-        if plain and not plain.startswith(("#", "```", "<", "|", "**Next")):
+        if plain and not plain.startswith(("#", "```", "<", "|", tr(NEXT))):
             return re.match(r".+?[.?!](?=\s|$)|.+", plain)[0]
     return ""
 
@@ -231,22 +276,30 @@ def _cut(line: str) -> str:
     return line if len(line) <= SHOWN_COLUMNS else line[: SHOWN_COLUMNS - 1] + "…"
 
 
-def write_slides(folder: Path, reveal: str = REVEAL, root: Path = notebook_files.ROOT) -> list[Path]:
-    """Write one deck a notebook; return their paths. reveal: address or folder of reveal.js."""
+def write_slides(
+    folder: Path, reveal: str = REVEAL, root: Path = notebook_files.ROOT, language: str = "en"
+) -> list[Path]:
+    """Write one deck a notebook; return their paths.
+
+    reveal: address or folder of reveal.js. Raises CourseError for an unknown language.
+    """
+    written, paths = [], notebook_files.notebook_paths(root, language)
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for path in notebook_files.notebook_paths(root):
-        notebook = notebook_files.read(path)
-        columns = [[_rendered(notebook, slide) for slide in column] for column in slides_of(notebook)]
-        deck = _template("deck.html.jinja").render(
-            title=notebook_files.title(notebook),
-            columns=columns,
-            reveal=reveal,
-            style=_style(),
-            footer=footer(notebook),
-        )
-        written.append(folder / f"{path.stem}.html")
-        write_text(written[-1], deck)
+    with using(language):
+        for path in paths:
+            notebook = notebook_files.read(path)
+            columns = [[_rendered(notebook, slide) for slide in column] for column in slides_of(notebook)]
+            deck = _template("deck.html.jinja").render(
+                language=language,
+                t=page_texts(),
+                title=notebook_files.title(notebook),
+                columns=columns,
+                reveal=reveal,
+                style=_style(),
+                footer=footer(notebook),
+            )
+            written.append(folder / f"{path.stem}.html")
+            write_text(written[-1], deck)
     return written
 
 

@@ -1,7 +1,7 @@
 """Write editions of the notebooks: for students without solutions and outputs, for instructors with rubric and common errors.
 
-`ftlib course student --out students/`, `ftlib course instructor --out instructor/`. What an instructor looks for is in
-`instructor.yaml`, by exercise.
+`ftlib course student --out students/`, `ftlib course instructor --out instructor/`, with `--lang pt-BR` in Portuguese. What
+an instructor looks for is in `instructor.yaml` and `instructor.pt-BR.yaml`, by exercise.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from pathlib import Path
 import nbformat
 
 from ftlib.reporting import notebook_files
+from ftlib.runtime.language import current, tr, using
 
-PROMISE = re.compile(r" *Solutions are folded at the end of the notebook\.")  # taken out where they are not
+PROMISE = re.compile(  # taken out where they are not
+    r"\s*(?:Solutions\s+are\s+folded\s+at\s+the\s+end\s+of\s+the\s+notebook"
+    r"|As\s+soluções\s+estão\s+recolhidas\s+no\s+fim\s+do\s+notebook)\."
+)
 EXERCISE = re.compile(r"^exercises\.ex_(\d_\d)\(", re.MULTILINE)
 
 
@@ -32,11 +36,12 @@ def without_solutions(notebook):
 
 
 @lru_cache
-def instructions() -> dict[str, dict]:
+def instructions(language: str) -> dict[str, dict]:
     """Return {exercise, as in `2.1`: its minutes, rubric and common errors}."""
     import yaml
 
-    return yaml.safe_load((resources.files("ftlib.course") / "instructor.yaml").read_text(encoding="utf-8"))
+    name = "instructor.yaml" if language == "en" else f"instructor.{language}.yaml"
+    return yaml.safe_load((resources.files("ftlib.course") / name).read_text(encoding="utf-8"))
 
 
 def for_instructors(notebook):
@@ -55,21 +60,44 @@ def for_instructors(notebook):
 
 
 def _instruction(exercise: str) -> str:
-    """Render an exercise's part of `instructor.yaml` as Markdown."""
-    notes = instructions()[exercise]
-    rubric = "\n".join(f"- {points} of {notes['points']}: {text}" for text, points in notes["rubric"].items())
-    errors = "\n".join(f"- {text}" for text in notes["errors"])
-    return (
-        f"**For the instructor, exercise {exercise}** ({notes['minutes']} minutes, {notes['points']} points)\n\n"
-        f"{rubric}\n\nCommon errors:\n\n{errors}"
+    """Render an exercise's part of `instructor.yaml` as Markdown, in the current language."""
+    notes = instructions(current())[exercise]
+    heading = tr(
+        "**For the instructor, exercise {exercise}** ({minutes} minutes, {points} points)",
+        exercise=exercise,
+        minutes=notes["minutes"],
+        points=notes["points"],
     )
+    rubric = "\n".join(
+        tr("- {points} of {total}: {text}", points=points, total=notes["points"], text=text)
+        for text, points in notes["rubric"].items()
+    )
+    errors = "\n".join(f"- {text}" for text in notes["errors"])
+    return f"{heading}\n\n{rubric}\n\n{tr('Common errors:')}\n\n{errors}"
 
 
-def write_copies(folder: Path, root: Path = notebook_files.ROOT, edition=without_solutions) -> list[Path]:
-    """Write a copy of every notebook into `folder`; return their paths. edition: what a copy keeps of a notebook."""
+def write_copies(
+    folder: Path, root: Path = notebook_files.ROOT, edition=without_solutions, language: str = "en"
+) -> list[Path]:
+    """Write a copy of every notebook into `folder`; return their paths.
+
+    The copies do not link to the other language, which is not beside them.
+
+    Args:
+        folder: to write to.
+        root: of the repository.
+        edition: what a copy keeps of a notebook.
+        language: one of LANGUAGES.
+
+    Raises:
+        CourseError: an unknown language.
+    """
+    written, paths = [], notebook_files.notebook_paths(root, language)
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for path in notebook_files.notebook_paths(root):
-        notebook_files.write(edition(notebook_files.read(path)), folder / path.name)
-        written.append(folder / path.name)
+    with using(language):
+        for path in paths:
+            notebook = notebook_files.read(path)
+            notebook.cells[0].source = notebook_files.without_switch(notebook.cells[0].source)
+            notebook_files.write(edition(notebook), folder / path.name)
+            written.append(folder / path.name)
     return written

@@ -1,9 +1,11 @@
 """Render the notebooks in another language, from blocks beside the English source that are keyed by cell.
 
 `notebooks/i18n/LANGUAGE/NAME.md` holds one block for each Markdown cell: `<!-- cell: ID HASH -->`, then the text. The hash is
-that of the English text which was translated, so a change of the English cell makes its block stale. Code cells, ids and
-outputs are those of the English notebook; only the line LANGUAGE of the set-up cell differs. `ftlib course translate` writes
-`notebooks/LANGUAGE/`; with `--accept ID` a block that was updated gets the hash of its cell, one at a time.
+that of the English text which was translated, so a change of the English cell makes its block stale. Code cells and ids
+are those of the English notebook; only the line LANGUAGE of the set-up cell differs. Outputs are the translated notebook's
+own, kept from `ftlib course record --lang LANGUAGE`. `ftlib course translate` writes `notebooks/LANGUAGE/` and, into the
+first cell of both, the link to the other; with `--accept ID` a block that was updated gets the hash of its cell, one at a
+time.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ from pathlib import Path
 
 from ftlib.course import record
 from ftlib.reporting import notebook_files
-from ftlib.reporting.notebook_files import STUDIES, TAKES, CourseError
+from ftlib.reporting.notebook_files import STUDIES, TAKES, CourseError, with_switch, without_switch
+from ftlib.runtime import language as languages
 from ftlib.runtime.files import write_text
 
-LANGUAGES = ("pt-BR",)
+LANGUAGES = tuple(each for each in languages.LANGUAGES if each != "en")
 BLOCK = re.compile(r"(?m)^<!-- cell: (\S+) ([0-9a-f]{8}) -->\n")
 SAME = "<!-- same as English -->"  # a block that needs no translation
 LANGUAGE_LINE = 'LANGUAGE = "{}"'
+OF_RECORDING = ("recorded", "kernelspec", "language_info")  # metadata that a recording writes
 FENCE = re.compile(r"```.*?```", re.DOTALL)
 LETTERS = 60  # from so many letters on, a block that equals the English text is not translated
 
@@ -53,8 +57,8 @@ def translated_path(folder: Path, stem: str, language: str) -> Path:
 
 
 def without_generated(source: str) -> str:
-    """Return a cell's text without the address of the course and the blocks that commands fill in."""
-    source = notebook_files.with_address(source, notebook_files.PLACEHOLDER, "REF")
+    """Return a cell's text without the address of the course and what commands fill in."""
+    source = without_switch(notebook_files.with_address(source, notebook_files.PLACEHOLDER, "REF"))
     for markers in (TAKES, STUDIES):
         if markers[0] in source:
             source = notebook_files.between(source, markers, "\n")
@@ -77,14 +81,28 @@ def read_blocks(path: Path) -> dict[str, tuple[str, str]]:
     return blocks
 
 
-def render(notebook, blocks: dict[str, tuple[str, str]], language: str, stem: str, root: Path = notebook_files.ROOT):
-    """Return the notebook in another language. Cells without a block stay English; `problems` names them."""
+def render(
+    notebook,
+    blocks: dict[str, tuple[str, str]],
+    language: str,
+    stem: str,
+    root: Path = notebook_files.ROOT,
+    recorded=None,
+):
+    """Return the notebook in another language. Cells without a block stay English; `problems` names them.
+
+    recorded: the translated notebook as it is: its stamp is kept, and the outputs of cells whose code is the same.
+    """
     rendered, times = copy.deepcopy(notebook), notebook_files.times(root)
     repository, ref = notebook_files.address(root)
+    outputs = {cell.id: cell for cell in recorded.cells if cell.cell_type == "code"} if recorded else {}
     for cell in rendered.cells:
         if cell.cell_type == "code":
             if notebook_files.is_set_up(cell):
                 cell.source = cell.source.replace(LANGUAGE_LINE.format("en"), LANGUAGE_LINE.format(language))
+            own = outputs.get(cell.id)
+            kept = own is not None and own.source == cell.source
+            cell.outputs, cell.execution_count = (own.outputs, own.execution_count) if kept else ([], None)
             continue
         english, (_, text) = cell.source, blocks.get(cell.id, ("", cell.source))
         text = notebook_files.with_address(text, repository, ref).replace(
@@ -95,8 +113,10 @@ def render(notebook, blocks: dict[str, tuple[str, str]], language: str, stem: st
             text = notebook_files.between(text, TAKES, record.takes(stem, times, language))
         if STUDIES[0] in english:
             text = notebook_files.between(text, STUDIES, english.partition(STUDIES[0])[2].partition(STUDIES[1])[0])
-        cell.source = text
+        cell.source = text if cell is not rendered.cells[0] else with_switch(text, stem, language)
     rendered.metadata["language"] = language
+    rendered.metadata.pop("recorded", None)
+    rendered.metadata |= {key: recorded.metadata[key] for key in OF_RECORDING if recorded and key in recorded.metadata}
     return rendered
 
 
@@ -122,9 +142,11 @@ def problems(stem: str, language: str, root: Path = notebook_files.ROOT) -> list
     messages += [
         f"{stem}, cell {cell_id}: the notebook has no such cell; remove its block" for cell_id in blocks.keys() - cells
     ]
-    if not messages and (
-        not path.exists() or notebook_files.read(path) != render(notebook, blocks, language, stem, root)
-    ):
+    if messages:
+        return messages
+    existing = notebook_files.read(path) if path.exists() else None
+    linked = notebook.cells[0].source == with_switch(notebook.cells[0].source, stem, "en")
+    if not linked or existing != render(notebook, blocks, language, stem, root, existing):
         messages.append(
             f"{path.relative_to(root).as_posix()} is not what its sources render: run `ftlib course translate`"
         )
@@ -158,10 +180,16 @@ def write(language: str, accept: str | None = None, root: Path = notebook_files.
     for path in notebook_files.notebook_paths(root):
         source = source_of(root, path.stem, language)
         if source.exists():
-            rendered = render(notebook_files.read(path), read_blocks(source), language, path.stem, root)
-            written.append(translated_path(root, path.stem, language))
-            written[-1].parent.mkdir(parents=True, exist_ok=True)
-            notebook_files.write(rendered, written[-1])
+            notebook, target = notebook_files.read(path), translated_path(root, path.stem, language)
+            existing = notebook_files.read(target) if target.exists() else None
+            rendered = render(notebook, read_blocks(source), language, path.stem, root, existing)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            notebook_files.write(rendered, target)
+            linked = with_switch(notebook.cells[0].source, path.stem, "en")
+            if linked != notebook.cells[0].source:
+                notebook.cells[0].source = linked
+                notebook_files.write(notebook, path)
+            written.append(target)
     return written
 
 

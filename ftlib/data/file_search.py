@@ -17,6 +17,7 @@ from ftlib.data import hub_rows
 from ftlib.data.archives import DATA_NAME
 from ftlib.data.sample import FAQ_PATH, SAMPLE_PATH
 from ftlib.runtime.files import home_path
+from ftlib.runtime.language import tr
 
 SYNTHETIC = {"sample": SAMPLE_PATH, "faq": FAQ_PATH}  # data sets that ship with the course
 FILE_NAMES = ("trn.json", "trn.json.gz", "LF-Amazon-1.3M.raw.zip")  # names as distributed, which are preferred
@@ -132,13 +133,18 @@ def describe(cfg: Config, prepared: dict | None = None) -> str:
     path = result.path or data_path(cfg)
     same_setting = prepared and prepared["config"].get("data", {}).get("path") == cfg.data.path
     if same_setting and not prepared["sample"] and (path == SAMPLE_PATH or not os.path.exists(path)):
-        return f"data {prepared['file']} (prepared earlier; the file itself is gone)"
+        return tr("data {file} (prepared earlier; the file itself is gone)", file=prepared["file"])
     synthetic = {
-        SAMPLE_PATH: "data: the synthetic sample that ships with the course, no real products",
-        FAQ_PATH: "data: the synthetic questions and answers that ship with the course (Portuguese, no real store)",
+        SAMPLE_PATH: tr("data: the synthetic sample that ships with the course, no real products"),
+        FAQ_PATH: tr("data: the synthetic questions and answers that ship with the course (Portuguese, no real store)"),
     }
-    text = synthetic.get(path) or f"data {cfg.data.path if hub_rows.is_address(cfg.data.path) else path}"
-    if result.others:
-        more = f" and {len(result.others) - SHOWN} more" if len(result.others) > SHOWN else ""
-        text += f" (not used: {', '.join(map(str, result.others[:SHOWN]))}{more}; name one with --data to use it)"
-    return text
+    file = cfg.data.path if hub_rows.is_address(cfg.data.path) else path
+    text = synthetic.get(path) or tr("data {file}", file=file)
+    if not result.others:
+        return text
+    files, more = ", ".join(map(str, result.others[:SHOWN])), len(result.others) - SHOWN
+    if more > 0:
+        unused = tr("(not used: {files} and {more} more; name one with --data to use it)", files=files, more=more)
+    else:
+        unused = tr("(not used: {files}; name one with --data to use it)", files=files)
+    return f"{text} {unused}"

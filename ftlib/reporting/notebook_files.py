@@ -1,9 +1,9 @@
 """Find, read and write the notebooks, and define which parts of them a command fills in.
 
 Recording, slides, book, badges, student copies and the tests must use the same notebooks and cells. Filled in by
-commands are the badge and the set-up cell (from pyproject.toml and SET_UP_CELL), the line of measured times and
-memory (from results/course.json), and the studies' tables (from results/studies/); they do not count as the notebook's
-source.
+commands are the badge and the set-up cell (from pyproject.toml and SET_UP_CELL), the link to the same notebook in the
+other language, the line of measured times and memory (from results/course.json), and the studies' tables (from
+results/studies/); they do not count as the notebook's source.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import json
 import re
 import tomllib
 from pathlib import Path
-
-import nbformat
+from typing import TYPE_CHECKING
 
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_json, replacing
+from ftlib.runtime.language import LANGUAGES
+
+if TYPE_CHECKING:  # its schema checker takes more than a second to import, and most callers only need addresses
+    import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = Path("results") / "course.json"
@@ -35,21 +38,28 @@ class CourseError(FtlibError):
     """The notebooks or the files they depend on are invalid; the message says what to do."""
 
 
-def notebook_paths(root: Path = ROOT) -> list[Path]:
-    """Return the six notebooks in their order. Raises CourseError outside a checkout."""
-    paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+def notebook_paths(root: Path = ROOT, language: str = "en") -> list[Path]:
+    """Return the six notebooks of a language in their order. Raises CourseError for an unknown one, or outside a checkout."""
+    if language not in LANGUAGES:
+        raise CourseError(f"--lang {language}: allowed are {', '.join(LANGUAGES)}")
+    folder = root / "notebooks" if language == "en" else root / "notebooks" / language
+    paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not paths:
-        raise CourseError(f"{root / 'notebooks'} has no notebooks: run this in a clone of the repository")
+        raise CourseError(f"{folder} has no notebooks: run this in a clone of the repository")
     return paths
 
 
 def read(path: Path) -> nbformat.NotebookNode:
     """Read a notebook."""
+    import nbformat
+
     return nbformat.read(path, as_version=4)
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook that readers can open. Raises nbformat's ValidationError otherwise."""
+    import nbformat
+
     nbformat.validate(notebook)
     with replacing(path) as partial:
         nbformat.write(notebook, partial)
@@ -86,6 +96,24 @@ def with_address(source: str, repository: str, ref: str) -> str:
     return SET_UP.sub(f'REPOSITORY, REF = "https://github.com/{repository}", "{ref}"', source)
 
 
+NAMES = {"en": "English", "pt-BR": "Português"}  # of the languages, in themselves
+_CHOICE = rf"(?:\[(?:{'|'.join(NAMES.values())})\]\([^)\s]+\.ipynb\)|\*\*(?:{'|'.join(NAMES.values())})\*\*)"
+SWITCH = re.compile(rf"\A{_CHOICE}(?: · {_CHOICE})+\n+")
+
+
+def with_switch(source: str, stem: str, language: str) -> str:
+    """Begin a notebook's first cell with the link to the same notebook in the other language."""
+    up = "" if language == "en" else "../"
+    folders = {each: up if each == "en" else f"{up}{each}/" for each in LANGUAGES if each != language}
+    links = [f"[{NAMES[each]}]({folder}{stem}.ipynb)" for each, folder in folders.items()]
+    return f"{' · '.join([*links, f'**{NAMES[language]}**'])}\n\n{without_switch(source)}"
+
+
+def without_switch(source: str) -> str:
+    """Return a cell's source without the link to the other language."""
+    return SWITCH.sub("", source)
+
+
 def set_up_cell(repository: str, ref: str) -> str:
     """Return the source of the set-up cell."""
     return with_address((ROOT / SET_UP_CELL).read_text(encoding="utf-8").strip(), repository, ref)
@@ -110,7 +138,7 @@ def source_hash(notebook: nbformat.NotebookNode) -> str:
     """Hash the cells as written by hand: type and source, without the parts that a command fills in."""
     cells = []
     for cell in notebook.cells:
-        source = "set-up" if is_set_up(cell) else with_address(cell.source, PLACEHOLDER, "REF")
+        source = "set-up" if is_set_up(cell) else without_switch(with_address(cell.source, PLACEHOLDER, "REF"))
         for markers in (TAKES, STUDIES):
             if markers[0] in source:
                 source = between(source, markers, "")
@@ -118,16 +146,22 @@ def source_hash(notebook: nbformat.NotebookNode) -> str:
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:16]
 
 
+def record_command(notebook: nbformat.NotebookNode, name: str) -> str:
+    """Return the command that records a notebook. name: of its file, or of one of its cells."""
+    language = notebook.metadata.get("language", "en")
+    return f"ftlib course record {name[:2]}" + (f" --lang {language}" if language != "en" else "")
+
+
 def title(notebook: nbformat.NotebookNode) -> str:
     """Return the notebook's first heading, without its mark."""
-    return notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+    return without_switch(notebook.cells[0].source).splitlines()[0].removeprefix("# ")
 
 
 def goals(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return the bullets under "You will learn"."""
-    cell = next(cell for cell in notebook.cells if cell.source.startswith("**You will learn**"))
-    bullets = cell.source.partition("**What it takes.**")[0].splitlines()
-    return [line.removeprefix("- ") for line in bullets if line.startswith("- ")]
+    """Return the bullets under "You will learn", in any language: the first cell that begins with a bold line and a list."""
+    cell = next(cell for cell in notebook.cells if re.match(r"\*\*[^*\n]+\*\*\n\n- ", cell.source))
+    bullets = re.findall(r"(?m)^- (.+(?:\n +\S.*)*)", cell.source.partition("\n**")[0])
+    return [" ".join(bullet.split()) for bullet in bullets]
 
 
 def times(root: Path = ROOT) -> dict:

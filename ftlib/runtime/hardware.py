@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from ftlib.runtime.errors import FtlibError
+from ftlib.runtime.language import tr
 
 
 def cuda_capability() -> tuple[int, int] | None:
@@ -53,6 +54,14 @@ def device_name() -> str:
         ]
         name = names[0] if names else name
     return f"{name}, {usable_cores()} cores"
+
+
+def describe_device() -> str:
+    """Return `device_name` for a reader, in the reader's language."""
+    name, _, cores = device_name().rpartition(", ")
+    if cores != f"{usable_cores()} cores":
+        return device_name()
+    return tr("{name}, {cores} cores", name=name, cores=usable_cores())
 
 
 def usable_cores() -> int:
@@ -154,9 +163,10 @@ def free_memory() -> str:
     import psutil
 
     memory = psutil.virtual_memory()
-    text = f"memory: {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
-    free = free_gpu_gib()
-    return f"{text}; GPU: {free:.1f} GiB free" if free else text
+    ram = {"free": memory.available / 2**30, "total": memory.total / 2**30}
+    if gpu := free_gpu_gib():
+        return tr("memory: {free:.1f} of {total:.1f} GiB free; GPU: {gpu:.1f} GiB free", gpu=gpu, **ram)
+    return tr("memory: {free:.1f} of {total:.1f} GiB free", **ram)
 
 
 def use_one_gpu() -> str | None:
@@ -173,7 +183,11 @@ def use_one_gpu() -> str | None:
         return None
     first = (visible or "0").split(",")[0]
     os.environ["CUDA_VISIBLE_DEVICES"] = first
-    return f"{count} GPUs are visible and no launcher was used: GPU {first} is used, the others are hidden"
+    return tr(
+        "{count} GPUs are visible and no launcher was used: GPU {first} is used, the others are hidden",
+        count=count,
+        first=first,
+    )
 
 
 def _count_gpus() -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from ftlib.runtime import distributed
-from ftlib.training.dry_run import plan
-from ftlib.training.trainer import ExamplesTrainer
+
+if TYPE_CHECKING:  # the trainer takes seconds to import, and a notebook that reads the uids does not train
+    from ftlib.training.trainer import ExamplesTrainer
 
 TRAINED_UIDS = "trained_uids.txt"  # in the adapter stage: the rows that its weights were trained on, in split order
 
@@ -23,6 +23,10 @@ def times_trained(trainer: ExamplesTrainer, rows: int) -> list[int]:
 
     Steps after the best checkpoint do not count: their weights were dropped.
     """
+    import torch
+
+    from ftlib.training.dry_run import plan
+
     last = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
     times = torch.zeros(rows)
     for step in plan(trainer)[: last or trainer.state.global_step]:

@@ -8,14 +8,17 @@ import warnings
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from portuguese import english_words
 
-from ftlib.course import badges, record, site, student
+from ftlib.cli import main
+from ftlib.course import badges, record, site, student, translation
 from ftlib.course.notebook_lint import WORKED, problems, typed_numbers
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import expected
 from ftlib.reporting import notebook_files
 from ftlib.reporting.notebook_files import CourseError
 from ftlib.runtime.files import read_json, write_json
+from ftlib.runtime.language import LANGUAGES
 
 CODE = "import os\nprint(os.getcwd(), os.listdir())\n6 * 7"
 
@@ -186,9 +189,15 @@ def test_each_fault_of_a_recording_is_found(stamped, tmp_path, change):
     assert BROKEN[change] in " ".join(problems(path))
 
 
-@pytest.mark.parametrize("path", notebook_files.notebook_paths(), ids=lambda path: path.stem)
+PATHS = [path for language in LANGUAGES for path in notebook_files.notebook_paths(language=language)]
+languages = pytest.mark.parametrize("language", LANGUAGES)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_outputs_in_the_repository_belong_to_the_cells_above_them(path):
     """A reader on GitHub takes outputs for facts."""
+    if not any("recorded" in notebook_files.read(each).metadata for each in path.parent.glob("*.ipynb")):
+        pytest.skip("no notebook of this language is recorded")
     assert problems(path) == []
     if notebook_files.read(path).metadata["recorded"]["ftlib"] != record.ftlib_hash():
         warnings.warn(f"{path.name} was recorded with other code of ftlib", stacklevel=1)
@@ -255,31 +264,87 @@ def test_an_address_that_cannot_be_one_is_refused(tree, address):
         badges.rewrite(*address, root=tree)
 
 
-def test_student_copies_have_neither_solutions_nor_outputs(tmp_path):
+@languages
+def test_student_copies_have_neither_solutions_nor_outputs(tmp_path, language):
     """A solution that slips through ends the exercise for the whole class."""
-    written = student.write_copies(tmp_path)
+    written = student.write_copies(tmp_path, language=language)
     assert len(written) == len(notebook_files.notebook_paths())
+    promised = (
+        r"<summary>Solu(tion|ção)|^## Solu(tions|ções)|Solutions\s+are|soluções\s+estão|\*\*English\*\*|\*\*Português"
+    )
     for path in written:
         notebook = notebook_files.read(path)
-        assert not re.search(
-            r"<summary>Solution|^## Solutions|Solutions are", "\n".join(cell.source for cell in notebook.cells), re.M
-        )
+        assert not re.search(promised, "\n".join(cell.source for cell in notebook.cells), re.M)
         assert any("exercise" in cell.metadata.get("tags", []) for cell in notebook.cells)
         assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
-def test_instructors_copies_show_answers_rubric_and_common_errors(tmp_path):
+@languages
+def test_instructors_copies_show_answers_rubric_and_common_errors(tmp_path, language):
     """A substitute teacher has no time to unfold forty answers."""
-    for path in student.write_copies(tmp_path, edition=student.for_instructors):
+    errors = {"en": "Common errors", "pt-BR": "Erros comuns"}[language]
+    for path in student.write_copies(tmp_path, edition=student.for_instructors, language=language):
         cells = notebook_files.read(path).cells
         exercises = [place for place, cell in enumerate(cells) if student.EXERCISE.search(cell.source)]
-        assert exercises and all("Common errors" in cells[place + 1].source for place in exercises)
+        assert exercises and all(errors in cells[place + 1].source for place in exercises)
         assert "<details>" not in "".join(cell.source for cell in cells)
+        notes = [cells[place + 1].source for place in exercises]
+        assert language == "en" or [english_words(note) for note in notes] == [[]] * len(notes)
 
 
-def test_the_book_holds_every_page_with_its_outputs_and_loads_nothing(tmp_path):
+def test_instructors_of_all_languages_give_the_same_points():
+    """Two teachers of one school who grade by different rubrics explain it to every parent."""
+    english, portuguese = (student.instructions(language) for language in LANGUAGES)
+    assert list(english) == list(portuguese)
+    for exercise, notes in english.items():
+        own = portuguese[exercise]
+        assert [notes[key] for key in ("minutes", "points")] == [own[key] for key in ("minutes", "points")], exercise
+        assert list(notes["rubric"].values()) == list(own["rubric"].values()), exercise
+        assert len(notes["rubric"]) == len(own["rubric"]) and len(notes["errors"]) == len(own["errors"]), exercise
+        assert sum(own["rubric"].values()) == own["points"] and not {*notes["errors"]} & {*own["errors"]}
+
+
+def test_an_unknown_language_names_those_that_there_are(tmp_path, capsys):
+    """A typo in --lang must not write a folder of English pages under another name."""
+    for command in ("slides", "book", "student", "instructor"):
+        assert main(["course", command, "--lang", "pt", "--out", str(tmp_path / "out")]) == 2
+        assert "--lang pt: allowed are en, pt-BR" in capsys.readouterr().err
+    assert main(["course", "record", "--lang", "pt"]) == 2 and not (tmp_path / "out").exists()
+
+
+def test_the_portuguese_notebooks_are_recorded_with_outputs_of_their_own(tree):
+    """An English recording must not be overwritten by it, nor the times that plan a lesson."""
+    source = translation.source_of(tree, "01_page", "pt-BR")
+    source.parent.mkdir(parents=True)
+    notebook = notebook_files.read(tree / "notebooks" / "01_page.ipynb")
+    notebook.cells[3].source = "import os\nprint(os.environ.get('FTLIB_LANGUAGE'))\n6 * 7"
+    notebook_files.write(notebook, tree / "notebooks" / "01_page.ipynb")
+    blocks = [
+        f"<!-- cell: {cell.id} {translation.english_hash(cell.source)} -->\n{translation.SAME}\n{cell.source}\n"
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+    ]
+    source.write_text("\n".join(blocks), encoding="utf-8")
+    translation.write("pt-BR", root=tree)
+    english, own = tree / "notebooks" / "01_page.ipynb", translation.translated_path(tree, "01_page", "pt-BR")
+    before, readme = english.read_bytes(), (tree / "README.md").read_bytes()
+    record.record([], root=tree, language="pt-BR")
+    assert problems(own) == [] and translation.problems("01_page", "pt-BR", tree) == []
+    assert notebook_files.read(own).cells[3].outputs[1].data["text/plain"] == "42"
+    assert english.read_bytes() == before and (tree / "README.md").read_bytes() == readme
+    assert not (tree / notebook_files.TIMES).exists()
+    edit = notebook_files.read(own)
+    edit.cells[2].source += " Mais."
+    notebook_files.write(edit, own)
+    assert "edited after its outputs were recorded: run `ftlib course record 01 --lang pt-BR`" in problems(own)[0]
+    with pytest.raises(CourseError, match="--rebuild --lang pt-BR"):
+        record.record([], rebuild=True, root=tree, language="pt-BR")
+
+
+@languages
+def test_the_book_holds_every_page_with_its_outputs_and_loads_nothing(tmp_path, language):
     """A book that needs the net is empty on the train; one without alternative texts is empty for some readers."""
-    written = site.write_book(tmp_path)
+    written = site.write_book(tmp_path, language=language)
     assert {path.name for path in written} == {
         "index.html",
         *(f"{p.stem}.html" for p in notebook_files.notebook_paths()),
@@ -295,8 +360,13 @@ def test_the_book_holds_every_page_with_its_outputs_and_loads_nothing(tmp_path):
         assert not re.search(r"<img(?![^>]*alt=\"[^\"]{20})", text), path.name
         for anchor in re.findall(r'<li><a href="#([^"]+)">', text):
             assert f'id="{anchor}"' in text, anchor
-        assert path.name in ("index.html", "bibliography.html") or "On this page" in text
-    assert "image/png;base64" in (tmp_path / "03_qlora_training.html").read_text(encoding="utf-8")
+        contents = {"en": "On this page", "pt-BR": "Nesta página"}[language]
+        assert path.name in ("index.html", "bibliography.html") or contents in text
+        assert f'<html lang="{language}">' in text and "**English**" not in text
+    recorded = "recorded" in notebook_files.read(notebook_files.notebook_paths(language=language)[2]).metadata
+    assert not recorded or "image/png;base64" in (tmp_path / "03_qlora_training.html").read_text(encoding="utf-8")
+    results = (tmp_path / "results.html").read_text(encoding="utf-8")
+    assert ('<div lang="en">' in results and "(em inglês)" in results) is (language != "en")
     assert "`" not in re.sub(
         r"<(code|pre|style)[^>]*>.*?</\1>", "", written[-1].read_text(encoding="utf-8"), flags=re.S
     )
@@ -315,6 +385,20 @@ def test_slides_have_headings_points_and_results_from_the_same_source(tree, page
     notebook_files.write(notebook, page)
     deck = site.write_slides(tree / "slides", "reveal", tree)[0].read_text(encoding="utf-8")
     assert 'src="reveal/dist/reveal.js"' in deck and "<details><summary>code</summary>" in deck
+
+
+@languages
+def test_slides_of_a_language_are_in_it(tmp_path, language):
+    """A set-up cell or an exercise on the projector, because its heading was looked for in English, wastes the lesson."""
+    for path in site.write_slides(tmp_path, "reveal", language=language):
+        deck = path.read_text(encoding="utf-8")
+        skipped = {"en": ("Set-up", "Exercises", "Solutions"), "pt-BR": ("Preparação", "Exercícios", "Soluções")}[
+            language
+        ]
+        assert f'<html lang="{language}">' in deck and not [
+            name for name in skipped if re.search(rf"<h2>[^<]*{name}<", deck)
+        ]
+        assert language == "en" or ("Gravado em" in deck or "Sem gravação" in deck) and "<summary>code<" not in deck
 
 
 def test_settings_are_refused_for_the_committed_profile_and_noted_for_others(tree, page):

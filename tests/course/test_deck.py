@@ -4,12 +4,14 @@ import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from portuguese import english_words
 
 from ftlib.cli import main
 from ftlib.course import deck, printing
 from ftlib.course.deck import plan_names, read_plan, shown_cell, write_deck
 from ftlib.reporting import notebook_files
 from ftlib.reporting.notebook_files import CourseError
+from ftlib.runtime.language import LANGUAGES
 
 LIMIT = 600  # seconds: the challenge's video is ten minutes
 
@@ -78,11 +80,77 @@ def test_an_unknown_plan_names_those_that_exist(tree, capsys):
     assert main(["course", "slides", "--deck", "tlak"]) == 2 and "challenge" in capsys.readouterr().err
 
 
+@pytest.fixture
+def translated(tree):
+    """The same repository with the plan and the notebook in Portuguese."""
+    english = [dict(slide) for slide in deck._read_yaml(tree / deck.FOLDER / "talk.yaml")["slides"]]
+    own = [{"english": deck.slide_hash(slide), "headline": "Um *título*", "notes": "Diga."} for slide in english]
+    own[1]["caption"] = "Leia."
+    write_translation(tree, own)
+    (tree / "notebooks" / "pt-BR").mkdir()
+    nbformat.write(
+        new_notebook(cells=[code("01-01", "uma resposta\n")]), tree / "notebooks" / "pt-BR" / "01_page.ipynb"
+    )
+    return tree, own
+
+
+def write_translation(root, slides):
+    path = root / deck.FOLDER / "pt-BR" / "talk.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump({"title": "Uma palestra", "slides": slides}), encoding="utf-8")
+
+
+def test_a_translated_deck_has_its_own_texts_and_results_and_the_english_order(translated, tmp_path, monkeypatch):
+    """Seconds and cells that are kept twice differ after the first rehearsal."""
+    tree, _ = translated
+    monkeypatch.setattr(printing, "find_browser", lambda: None)
+    (page,) = write_deck("talk", tmp_path / "out", "reveal", tree, language="pt-BR")
+    text = page.read_text(encoding="utf-8")
+    assert '<html lang="pt-BR">' in text and "<em>título</em>" in text and "uma resposta" in text and "Leia." in text
+    assert 'data-timing="40"' in text and "an answer" not in text and "Say hello" not in text
+    assert "Sem gravação" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda own: own.pop(), "has 1 slides; talk.yaml has 2"),
+        (lambda own: own[0].update(english="00000000"), "slide 1: changed; update it, then write english: "),
+        (lambda own: own[1].pop("caption"), "slide 2: write english, caption, headline, notes"),
+        (lambda own: own[0].update(seconds=3), "slide 1: write english, headline, notes"),
+        (lambda own: own[0].update(points=["um"]), "slide 1: write english, headline, notes"),
+    ],
+)
+def test_a_translated_plan_that_drifted_is_refused(translated, tmp_path, change, message):
+    """A slide that was changed in English only would be presented as it was last year."""
+    tree, own = translated
+    assert deck.translation_problems("talk", "pt-BR", tree) == []
+    change(own)
+    write_translation(tree, own)
+    with pytest.raises(CourseError, match=message):
+        write_deck("talk", tmp_path / "out", "reveal", tree, language="pt-BR")
+
+
 @pytest.mark.parametrize("name", plan_names())
-def test_the_decks_of_the_course_can_be_shown(name):
+def test_the_decks_of_the_course_are_translated(name):
+    """Brazilian students present the talk in Portuguese."""
+    assert deck.translation_problems(name, "pt-BR") == []
+    _, english = read_plan(name)
+    _, own = read_plan(name, language="pt-BR")
+    assert [(s.cell, s.picture, s.seconds) for s in english] == [(s.cell, s.picture, s.seconds) for s in own]
+    assert not [s.headline for s, other in zip(english, own, strict=True) if s.headline == other.headline]
+    texts = [" ".join([screen.headline, *screen.points, screen.caption, screen.notes]) for screen in own]
+    assert [english_words(text) for text in texts] == [[]] * len(texts)
+
+
+@pytest.mark.parametrize("name", plan_names())
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_decks_of_the_course_can_be_shown(name, language):
     """Every slide has a cell that exists and fits, the talk fits into the video, and no slide lacks its notes."""
-    _, screens = read_plan(name)
-    notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(notebook_files.ROOT)}
+    _, screens = read_plan(name, language=language)
+    notebooks = {path.stem: notebook_files.read(path) for path in notebook_files.notebook_paths(language=language)}
+    if not any("recorded" in notebook.metadata for notebook in notebooks.values()):
+        pytest.skip("no notebook of this language is recorded")
     for screen in screens:
         assert screen.notes and (screen.cell or screen.picture or screen.points)
         assert not screen.picture or (notebook_files.ROOT / screen.picture).exists()

@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from ftlib.course import translation
 from ftlib.course.translation import english_hash, problems, read_blocks, write
@@ -137,6 +137,42 @@ def test_the_rendered_notebook_differs_in_text_badge_links_and_one_line(tree):
     assert all(a.source.replace('LANGUAGE = "en"', 'LANGUAGE = "pt-BR"') == b.source for a, b in pairs)
     text = "\n".join(cell.source for cell in rendered.cells)
     assert "/notebooks/pt-BR/01_page.ipynb" in text and "](../../docs/guide.md)" in text and "Leia" in text
+
+
+def test_each_notebook_begins_with_a_link_to_the_other(tree):
+    """A student who lands on the wrong language on GitHub sees no other way; no source and no hash has to hold the link."""
+    english, portuguese = tree / "notebooks" / f"{STEM}.ipynb", translation.translated_path(tree, STEM, LANGUAGE)
+    first = [notebook_files.read(path).cells[0].source.splitlines()[0] for path in (english, portuguese)]
+    assert first == [
+        "[Português](pt-BR/01_page.ipynb) · **English**",
+        "[English](../01_page.ipynb) · **Português**",
+    ]
+    assert notebook_files.title(notebook_files.read(portuguese)) == "1. Uma página"
+    assert "Português" not in translation.source_of(tree, STEM, LANGUAGE).read_text(encoding="utf-8")
+    before = english.read_bytes(), portuguese.read_bytes()
+    write(LANGUAGE, root=tree)
+    assert before == (english.read_bytes(), portuguese.read_bytes())
+    edit(english, "[Português](pt-BR/01_page.ipynb) · **English**\\n", "")
+    assert any("run `ftlib course translate`" in message for message in problems(STEM, LANGUAGE, tree))
+
+
+def test_outputs_are_those_of_the_translated_notebook(tree):
+    """Outputs that are copied from the English notebook are English sentences below Portuguese questions."""
+    path = translation.translated_path(tree, STEM, LANGUAGE)
+    notebook = notebook_files.read(path)
+    assert notebook.cells[4].execution_count is None and "recorded" not in notebook.metadata
+    notebook.cells[4].outputs = [new_output("stream", text="dois")]
+    notebook.cells[4].execution_count = 2
+    notebook.metadata["recorded"] = {"profile": "cpu"}
+    notebook_files.write(notebook, path)
+    edit_source(tree, "um ponto", "um item")  # the translator improves a sentence
+    write(LANGUAGE, root=tree)
+    kept = notebook_files.read(path)
+    assert problems(STEM, LANGUAGE, tree) == []
+    assert kept.cells[4].outputs[0].text == "dois" and kept.metadata["recorded"] == {"profile": "cpu"}
+    edit_english(tree, "1 + 1", "1 + 2")
+    write(LANGUAGE, root=tree)
+    assert notebook_files.read(path).cells[4].outputs == []
 
 
 def test_new_times_are_no_drift(tree):

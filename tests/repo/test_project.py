@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import render_results
@@ -166,7 +167,7 @@ def test_files_named_in_the_docs_exist():
     for path in [ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         text = path.read_text(encoding="utf-8")
         folders = ("ftlib", "tests", "benchmarks", "results", "studies", "docs")
-        named = re.findall(rf"`((?:{'|'.join(folders)})/[\w/.]+\.\w+)", text)
+        named = re.findall(rf"`((?:{'|'.join(folders)})/[\w/.-]+\.\w+)", text)
         if path.stem == "architecture":
             named += [f"ftlib/{name}" for name in re.findall(r"`(\w+/\w+\.py)`", text)]
         assert not [name for name in named if "NAME" not in name and not (ROOT / name).exists()], path
@@ -250,3 +251,12 @@ def test_no_path_of_a_machine_and_no_unsafe_loading_is_in_the_repository(tracked
             assert not home.search(text), path
             if path != Path(__file__):
                 assert "trust_remote_code=" + "True" not in text, path
+
+
+def test_translated_notebooks_run_last_and_in_every_run(pytestconfig):
+    """Before the English ones they would build every stage; left out, a translation that breaks a cell is found in class."""
+    hook = pytestconfig.pluginmanager.get_plugin(str(ROOT / "conftest.py")).pytest_collection_modifyitems
+    names = ["notebooks/pt-BR/01_a.ipynb", "notebooks/01_a.ipynb", "tests/test_a.py", "notebooks/pt-BR/02_b.ipynb"]
+    items = [SimpleNamespace(path=ROOT / name) for name in names]
+    hook(items)
+    assert [item.path for item in items] == [ROOT / names[place] for place in (1, 2, 0, 3)]

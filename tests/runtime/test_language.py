@@ -1,6 +1,7 @@
 """Printed texts have a translation: every literal, with the same placeholders, and no entry without a literal."""
 
 import ast
+import re
 import string
 from pathlib import Path
 
@@ -17,7 +18,10 @@ FREE = {"tr"}  # may get a variable: a text that was to_translate elsewhere
 
 def literals() -> tuple[dict[str, str], list[str]]:
     """Return {text: where} of all literals in the code, and the calls that no translation can be found for."""
-    texts, faults = {}, []
+    # a profile describes itself in its file, and `profile_description` translates it
+    profiles = sorted((ROOT / "ftlib" / "config" / "profiles").glob("*.yaml"))
+    described = {path: re.search(r"(?m)^description: (.+)$", path.read_text(encoding="utf-8")) for path in profiles}
+    texts, faults = {match[1]: path.name for path, match in described.items() if match}, []
     for path in sorted((ROOT / "ftlib").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = getattr(node.func, "id", None) if isinstance(node, ast.Call) else None
