@@ -35,7 +35,7 @@ from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import IGNORED, encode_answer, encode_rows
 from ftlib.prompts.templates import PREFIX, Passages
 from ftlib.retrieval.bm25_index import Index
-from ftlib.runtime import distributed, hardware
+from ftlib.runtime import distributed, hardware, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.files import write_json
 
@@ -144,11 +144,13 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> E
     for note in notes:
         log.info(f"  note: {note}")
     dtype, reason = hardware.compute_dtype()
-    passages = passages_for(cfg, inputs.index, rows) if cfg.with_retrieval else {}
+    with timeline.phase("retrieval"):
+        passages = passages_for(cfg, inputs.index, rows) if cfg.with_retrieval else {}
     store = answer_all(cfg, inputs, rows, passages, folder, dtype)
     if not distributed.first():
         return None
-    metrics, per_row = score_all(cfg, store, rows, passages, inputs)
+    with timeline.phase("metrics"):
+        metrics, per_row = score_all(cfg, store, rows, passages, inputs)
     metrics["retention"] = retention.summarize_retention(retention.read_sums(folder), cfg.evaluation.bootstrap)
     metrics["settings"] = run_settings | {
         "base_and_tuned_precision": f"{dtype}: {reason}",
@@ -187,14 +189,16 @@ def answer_all(
         load = functools.cache(functools.partial(_load, origin, dtype))
         answer_missing(store, system_inputs, cfg, load)
         if system in retention_keys:
-            retention.add_missing(folder, system, retention_keys[system], cfg, load)
+            with timeline.phase("retention"):
+                retention.add_missing(folder, system, retention_keys[system], cfg, load)
         load.cache_clear()  # the next model needs the memory
         gc.collect()
     distributed.wait()
     if distributed.first():
         if distributed.world() > 1:
             store = AnswerStore.open(folder, keys)  # with the answers of the others
-        add_baselines(store, rows, inputs.dataset)
+        with timeline.phase("baselines"):
+            add_baselines(store, rows, inputs.dataset)
     return store
 
 
@@ -222,12 +226,13 @@ def score_all(
         uids = [row["uid"] for row in split_rows]
         blocks = {split: np.arange(len(uids))} | (subsets(uids, inputs.duplicates) if split == "unseen" else {})
         for block, indices in blocks.items():
-            summary = summarize(
-                values_at(values, indices),
-                values_at(likelihoods, indices),
-                values_at(references, indices),
-                cfg.evaluation.bootstrap,
-            )
+            with timeline.phase("intervals"):
+                summary = summarize(
+                    values_at(values, indices),
+                    values_at(likelihoods, indices),
+                    values_at(references, indices),
+                    cfg.evaluation.bootstrap,
+                )
             metrics[block] = {"n": len(indices)} | summary
             mark_forced(metrics[block], cfg.generation.model_dump())
         if passages:
@@ -242,7 +247,8 @@ def of_system(system: str, passages: Mapping[str, Passages]) -> Mapping[str, Pas
 
 def _load(origin: str, dtype: str):
     """Load a model by its name or folder."""
-    return load_plain(fetch(origin), dtype)
+    with timeline.phase("load models"):
+        return load_plain(fetch(origin), dtype)
 
 
 def reference_rows(

@@ -21,7 +21,7 @@ from transformers import SchedulerType, Trainer, TrainerCallback, TrainingArgume
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
-from ftlib.runtime import distributed
+from ftlib.runtime import distributed, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.files import read_jsonl, write_text
 
@@ -98,7 +98,8 @@ class ExamplesTrainer(Trainer):
     def evaluate(self, *_, **__):
         """Compute nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
         started = time.perf_counter()
-        sums, counts = self.score(distributed.mine(self.validation))
+        with timeline.phase("validation"):
+            sums, counts = self.score(distributed.mine(self.validation))
         metrics = {"eval_loss": mean_nll(*([total] for total in distributed.total([sum(sums), sum(counts)])))}
         self.paused += time.perf_counter() - started
         self.log(metrics)
