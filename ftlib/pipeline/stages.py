@@ -18,7 +18,7 @@ from ftlib.config.settings import Config, flatten
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage, StageKey
 from ftlib.prompts.templates import PREFIX
-from ftlib.runtime import distributed, timeline
+from ftlib.runtime import distributed, processes, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, large_file_fingerprint, read_jsonl, runs_root
 
@@ -130,6 +130,7 @@ def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stag
 
 def _check(name: str, cfg: Config, run: Run) -> None:
     """Refuse what the machine, the model and the settings reveal before any work is done; see `preflight`."""
+    processes.start_server_early()
     from ftlib.models.loading import check_model, precision
     from ftlib.pipeline.preflight import check_run
 
