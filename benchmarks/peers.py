@@ -161,8 +161,8 @@ def _run_peer(dataset, model, base, examples, setting, folder, system, accumulat
         output_dir=str(folder / "work"), max_steps=WARM + STEPS, per_device_train_batch_size=max(1, batch // accumulation),
         gradient_accumulation_steps=accumulation, learning_rate=RATE, lr_scheduler_type="constant", optim="adamw_torch_fused",
         bf16=True, gradient_checkpointing=False, packing=setting == "packed", padding_free=setting == "padding-free",
-        max_length=ROW if setting == "packed" else None, logging_steps=1000, save_strategy="no", report_to="none", disable_tqdm=True,
-        use_liger_kernel=system == "liger",
+        max_length=ROW if setting == "packed" else None, logging_steps=1000, save_strategy="no", report_to="none",
+        disable_tqdm=True, use_liger_kernel=system == "liger",
     )  # fmt: skip
     trainer = SFTTrainer(
         model=loaded, args=arguments, train_dataset=rows, processing_class=tokenizer, peft_config=adapter
