@@ -1,10 +1,10 @@
 """Training speed beside what people would use: Unsloth, TRL and TRL with Liger, on the same rows, model and rank, in one run.
 
 What: TinyLlama-1.1B's shape, LoRA of rank 32 on all linears, loss on the answer, no dropout, no activation checkpointing, a base
-in 16 bits or NF4, at about 3k, 12k and 25k tokens a step. Each peer is measured padded, padding-free and packed, as its trainer
-offers it; where a batch does not fit it is halved and accumulated. Counted are real tokens, not padding. `loss` is the NLL of the
-same validation rows with the adapter after the run, computed by one program for all. Every system runs in a process of its own,
-because Unsloth and Liger change transformers for the whole process.
+in 16 bits or NF4, at about 3k, 12k and 25k tokens a step. Each peer is measured padded and packed, and with the smallest batch
+padding-free, as its trainer offers it; where a batch does not fit it is halved and accumulated. Counted are real tokens, not
+padding. `loss` is the NLL of the same validation rows with the adapter after the run, computed by one program for all. Every
+system runs in a process of its own, because Unsloth and Liger change transformers for the whole process.
 How: python benchmarks/peers.py --data trn_real.json.gz --base bf16, then --base nf4 (5 minutes each on a GPU; it needs unsloth,
 trl and liger-kernel). It writes results/peers.json.
 """
@@ -29,8 +29,11 @@ from shapes import model_of, rows_of
 RESULT = Path(__file__).resolve().parent.parent / "results" / "peers.json"
 SHAPE, ROW, RATE, RANK = "tinyllama-1.1b", 512, 3e-4, 32
 SIZES = (16, 64, 128)  # examples a step
-SETTINGS = ("padded", "padding-free", "packed")
-WARM, STEPS = 5, 12
+SETTINGS = ("packed", "padded", "padding-free")
+ONLY_SMALLEST = "padding-free"  # without flash-attention it masks the square of a batch's tokens
+WARM, STEPS = 4, 10
+SECONDS = 170  # of a system; what it has measured by then is kept
+LINES = "lines.jsonl"
 SYSTEMS = ("ftlib", "unsloth", "trl", "liger")
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -182,6 +185,8 @@ def worker(system: str, base: str, sizes: list[int], dataset: Path, model: str, 
 
     for examples in sizes:
         for setting in SETTINGS if system != "ftlib" else ("compiled step",):
+            if setting == ONLY_SMALLEST and examples != min(sizes):
+                continue
             gc.collect()
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
@@ -195,11 +200,12 @@ def worker(system: str, base: str, sizes: list[int], dataset: Path, model: str, 
                 line["adapter"] = str(place)
             except Exception as error:  # a setting that a peer does not support is a result too
                 line["error"] = f"{type(error).__name__}: {error}"[:300]
-            print("LINE " + json.dumps(line), flush=True)
+            with open(folder / LINES, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
 
 
 def losses(lines: list[dict], base: str, dataset: Path, model: str) -> None:
-    """Replace `adapter` by `loss`: the NLL of the same validation rows under each adapter."""
+    """Replace `adapter` by `loss`, the NLL of the same validation rows, in the fastest setting of each system and size."""
     import torch
     from peft import PeftModel
 
@@ -207,8 +213,10 @@ def losses(lines: list[dict], base: str, dataset: Path, model: str) -> None:
     from ftlib.models.loading import load_nf4, load_plain, load_tokenizer
 
     tokenizer, rows = load_tokenizer(model), encoded_rows(dataset, model, "validation")
+    best = {(line["system"], line["examples"]): line for line in sorted(lines, key=lambda x: x.get("tokens_per_s", 0))}
     for line in lines:
-        if "adapter" not in line:
+        if line is not best[line["system"], line["examples"]] or "adapter" not in line:
+            line.pop("adapter", None)
             continue
         loaded = (load_nf4 if base == "nf4" else load_plain)(model, "bfloat16")
         loaded.config.use_cache = False
@@ -221,6 +229,8 @@ def losses(lines: list[dict], base: str, dataset: Path, model: str) -> None:
 
 def measure(base: str, data: str, systems: list[str], sizes: list[int]) -> list[dict]:
     """One process a system, then the losses of all adapters."""
+    from ftlib.runtime.files import read_jsonl
+
     lines: list[dict] = []
     prepared = rows_of(data, 3000)
     with tempfile.TemporaryDirectory(prefix="ftlib-peers-") as folder:
@@ -241,11 +251,18 @@ def measure(base: str, data: str, systems: list[str], sizes: list[int]) -> list[
             ]
             command += ["--sizes", *map(str, sizes)]
             environment = os.environ | {"UNSLOTH_DISABLE_STATISTICS": "1"}
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
-            found = [json.loads(line[5:]) for line in done.stdout.splitlines() if line.startswith("LINE ")]
+            with open(Path(folder) / f"{system}.log", "w", encoding="utf-8") as log:
+                try:
+                    subprocess.run(command, stdout=log, stderr=log, env=environment, cwd=folder, timeout=SECONDS)
+                except subprocess.TimeoutExpired:
+                    print(f"{system}: ended after {SECONDS} s", flush=True)
+            found = read_jsonl(Path(folder) / LINES)[len(lines) :]
             print(*found, sep="\n", flush=True)
             if not found:
-                print(f"{system}: no result\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}", flush=True)
+                print(
+                    f"{system}: no result\n{(Path(folder) / f'{system}.log').read_text(encoding='utf-8')[-1500:]}",
+                    flush=True,
+                )
             lines += found
         losses(lines, base, dataset, model)
     return lines

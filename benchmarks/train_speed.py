@@ -151,7 +151,7 @@ def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
     model = model_of("tinyllama-1.1b", rows_of(data, 2000), Path(tempfile.gettempdir()) / "ftlib-shapes")
     command = [sys.executable, "-m", "ftlib"]
     size = 8500
-    options = ["--profile", profile, "--data", data, "--run", str(folder)]
+    options = ["--profile", profile, "--data", data, "--run", str(folder), "--set", "data.validation_size=400"]
     for setting in (
         f"model.name={model}",
         f"data.train_size={size}",
@@ -165,7 +165,9 @@ def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
     subprocess.run([*command, "train", *options], check=True)
     seconds = time.perf_counter() - begun
     manifest = read_json(folder / "adapter" / "manifest.json")
-    kept = "steps tokens tokens_per_s train_seconds expected_seconds precision padding_efficiency peak_gib".split()
+    kept = (
+        "phases steps tokens tokens_per_s train_seconds expected_seconds precision padding_efficiency peak_gib".split()
+    )
     found = {"profile": profile, "extra": extra, "examples": JOB_EXAMPLES, "seconds": round(seconds, 1)}
     return found | {key: manifest[key] for key in kept}
 

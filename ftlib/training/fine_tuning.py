@@ -258,6 +258,11 @@ def train(
         record_smaller(cfg, trainer, record, folder / CHECKPOINTS)
         del trainer
         free()
+    if done == 0 and trainer.skipped == trainer.state.global_step:
+        raise TrainingFailed(
+            f"float16 overflowed in all {trainer.skipped} steps, so nothing was trained: set train.bf16=true on a GPU that has "
+            "it, or model.dtype=float32 and train.fp16=false"
+        )
     seconds, peak = time.perf_counter() - started, hardware.peak_gib()
     log.info(f"took: {format_duration(seconds)}, {format_peak(peak)}")
     times = times_trained(trainer, record["examples"])
@@ -277,6 +282,7 @@ def train(
         "trained_rows": sum(map(bool, times)),
         "trained_epochs": round(sum(times) / len(times), 2),
         "validation_loss": round(best, 4) if best is not None else None,
+        "skipped_steps": trainer.skipped,
         "train_seconds": round(seconds, 2),
         "peak_gib": peak,
         "processes": distributed.world(),
