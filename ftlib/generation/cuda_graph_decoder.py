@@ -178,7 +178,7 @@ class Decoder:
         if generation.no_repeat_ngram:
             self.history = torch.full((slots, self.length), -1, dtype=torch.long, device=device)
         self.prompt_lengths = torch.zeros(slots, dtype=torch.long, device=device)  # of each slot, in tokens
-        self.end_ids = torch.tensor(sorted(self.ends), device=device)
+        self.end_ids = torch.tensor(sorted(self.ends), dtype=torch.long, device=device)
         self.ring, self.lock = None, Lock()
         self.fused = fused_layers.fused_layers(model) if self.graph_wanted and fused_layers.fits(model) else None
         self.narrowed = torch.compile(narrow, dynamic=False) if self.graph_wanted and generation.do_sample else None
