@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -36,16 +37,18 @@ SHAPE = "tinyllama-1.1b"
 LINES = [
     ("reference: NF4, generate", 1, 2), ("16-bit, generate", 1, 3), ("16-bit, generate", 32, 32), ("16-bit, generate", 256, 256),
     ("ours", 1, 8), ("ours", 8, 32), ("ours", 32, 128), ("ours", 128, 512), ("ours", 256, 1000), ("ours", None, 1000),
+    ("transformers, generate_batch", None, 1000),
 ]  # fmt: skip
 
 
-def speed(data: str, only: list[int] | None) -> list[dict]:
-    """One line for each of LINES, in examples/s and tokens/s, recording of the step included."""
+def speed(data: str, only: list[int] | None) -> tuple[list[dict], float]:
+    """Return one line for each of LINES, capture of the step included, and the device's copy bandwidth in TB/s."""
     import torch
 
     dataset = rows_of(data, 3000)
     name = model_of(SHAPE, dataset, Path(tempfile.gettempdir()) / "ftlib-shapes")
-    tokenizer, lines = load_tokenizer(name), []
+    tokenizer, lines, copy = load_tokenizer(name), [], copy_bytes_per_s()
+    print(f"copy: {copy / 1e12:.2f} TB/s", flush=True)
     wanted = Config.load("gpu", env={}, **{"generation.max_new_tokens": NEW_TOKENS}).generation
     prompts = [encode_prompt(tokenizer, text) for text in dataset["train"][:1000]["input_text"]]
     for number, (method, batch, count) in enumerate(LINES):
@@ -55,10 +58,26 @@ def speed(data: str, only: list[int] | None) -> list[dict]:
         taken = prompts[:count]
         if method != "ours":  # libraries load their kernels at the first call
             _tokens(method, batch, model, tokenizer, taken[:batch], wanted.model_copy(update={"max_new_tokens": 4}))
+        if method == "ours":  # its kernels are compiled at the first call
+            _tokens(method, 1, model, tokenizer, taken[:1], wanted.model_copy(update={"max_new_tokens": 4}))
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         begun = time.perf_counter()
-        tokens = _tokens(method, batch, model, tokenizer, taken, wanted)
+        try:
+            tokens = _tokens(method, batch, model, tokenizer, taken, wanted)
+        except Exception as error:  # what transformers cannot do here is a result too
+            if method == "ours":
+                raise
+            lines.append(
+                {
+                    "shape": SHAPE,
+                    "method": method,
+                    "prompts": len(taken),
+                    "error": f"{type(error).__name__}: {error}"[:300],
+                }
+            )
+            print(lines[-1], flush=True)
+            continue
         torch.cuda.synchronize()
         seconds = time.perf_counter() - begun
         lines.append({
@@ -68,16 +87,50 @@ def speed(data: str, only: list[int] | None) -> list[dict]:
             "step_ms": round(1000 * seconds / tokens * min(batch, len(taken)), 2) if batch else None,
             "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
         })  # fmt: skip
+        if method == "ours" and batch:
+            lines[-1]["mbu"] = round(step_bytes(model, batch, taken) / (seconds / tokens * batch) / copy, 3)
         print(" | ".join(f"{key} {value}" for key, value in lines[-1].items() if key != "shape"), flush=True)
         del model
         gc.collect()
         torch.cuda.empty_cache()
-    return lines
+    return lines, round(copy / 1e12, 2)
+
+
+def step_bytes(model, slots: int, prompts: list[list[int]]) -> float:
+    """Return the bytes that a decoding step reads: all weights, and keys and values of `slots` answers at half their length."""
+    config = model.config
+    a_token = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 2
+    context = sum(map(len, prompts)) / len(prompts) + NEW_TOKENS / 2
+    weights = sum(weight.numel() for weight in model.parameters()) - model.get_input_embeddings().weight.numel()
+    return 2 * weights + slots * context * a_token
+
+
+def copy_bytes_per_s() -> float:
+    """Measure the device's copy bandwidth, bytes read and written, the best of ten."""
+    import torch
+
+    source = torch.empty(2**30, dtype=torch.uint8, device="cuda").random_()
+    target, seconds = torch.empty_like(source), []
+    for _ in range(11):
+        torch.cuda.synchronize()
+        begun = time.perf_counter()
+        target.copy_(source)
+        torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begun)
+    return 2 * source.numel() / min(seconds[1:])
 
 
 def _tokens(method: str, batch: int | None, model, tokenizer, encoded: list[list[int]], wanted) -> int:
     """Answer the prompts by one method; how many tokens that were."""
     counts: list[int] = []
+    if method == "transformers, generate_batch":
+        from transformers import GenerationConfig
+
+        model.set_attn_implementation("paged|sdpa")
+        options = GenerationConfig(max_new_tokens=NEW_TOKENS, do_sample=False, eos_token_id=tokenizer.eos_token_id,
+                                   pad_token_id=tokenizer.pad_token_id)  # fmt: skip
+        answers = model.generate_batch(inputs=encoded, generation_config=options, progress_bar=False)
+        return sum(len(answer.generated_tokens) for answer in answers.values())
     if method != "ours":
         for start in range(0, len(encoded), batch):
             counts += [a.n_tokens for a in generate_batch(model, tokenizer, encoded[start : start + batch], wanted)]
@@ -134,7 +187,7 @@ def agreement(data: str, count: int) -> dict:
     return found
 
 
-def evaluation(run: str, rows: int) -> dict:
+def evaluation(run: str, rows: int, extra: tuple[str, ...] = ()) -> dict:
     """Seconds of a whole `ftlib evaluate`, from process start to the report: base and tuned on `rows` unseen rows.
 
     run: folder of a trained run, for example of `train_speed.py --job gpu --run FOLDER`.
@@ -143,16 +196,22 @@ def evaluation(run: str, rows: int) -> dict:
     for setting in (f"generation.max_new_tokens={NEW_TOKENS}", f"evaluation.rows={rows}", "evaluation.seen_rows=0"):
         options += ["--set", setting]
     subprocess.run([sys.executable, "-m", "ftlib", "merge", *options], check=True)
+    options += extra
+    shutil.rmtree(Path(run) / "evaluation", ignore_errors=True)  # stored answers would not be generated again
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-m", "ftlib", "evaluate", *options], check=True)
     seconds = round(time.perf_counter() - begun, 1)
-    about = read_json(Path(run) / "evaluation" / "metrics.json")["settings"]
+    metrics = read_json(Path(run) / "evaluation" / "metrics.json")
+    about = metrics["settings"]
+    answering = [name for name in metrics["unseen"]["systems"] if name not in ("copy_title", "nearest")]
+    phases = read_json(Path(run) / "evaluation" / "manifest.json")["phases"]
     found = {
         "model": Path(about["model"]).name,
         "rows": rows,
-        "systems": 2,
+        "systems": len(answering),
         "new_tokens": NEW_TOKENS,
         "seconds": seconds,
+        "phases": phases,
     }
     print(found, flush=True)
     return found
@@ -170,12 +229,15 @@ if __name__ == "__main__":
     args = parser.parse_args()
     found = read_json(RESULT) if RESULT.exists() else {}
     if args.speed:
-        lines = speed(args.data, args.lines)
+        lines, found["copy_tb_per_s"] = speed(args.data, args.lines)
         slow = lines[0]["tokens_per_s"]
-        found["rows"] = [line | {"ratio": round(line["tokens_per_s"] / slow, 1)} for line in lines]
+        found["rows"] = [
+            line if "error" in line else line | {"ratio": round(line["tokens_per_s"] / slow, 1)} for line in lines
+        ]
     if args.agreement:
         found["agreement"] = agreement(args.data, args.prompts)
     if args.evaluation:
         found["evaluation"] = evaluation(args.evaluation, args.rows)
+        found["evaluation_with_retrieval"] = evaluation(args.evaluation, args.rows, ("--open-book",))
     found |= {"device": hardware.device_name(), "versions": provenance.versions(), "finished": provenance.now()}
     write_json(RESULT, found)

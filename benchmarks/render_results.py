@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import render_performance
 from shapes import JOB_EXAMPLES, SHAPES
 
 from ftlib.evaluation.bootstrap import SMALL
@@ -65,6 +66,7 @@ METRICS = ("nll", "format", "stops", "rouge1", "rougeL", "chrf", "title_coverage
 SPEED = "train_speed.json"
 PICTURE, HEADLINE_PICTURE = Path("docs") / "train_speed.png", Path("docs") / "headline.png"
 PAGE, RELIABILITY = Path("docs") / "results.md", Path("docs") / "reliability.md"
+PERFORMANCE = Path("docs") / "performance.md"
 MEASURED = {  # files that are shown as they are, a table for each part
     "generate_speed": "Answering prompts",
     "equal_quality": "Does the faster recipe learn as well?",
@@ -283,6 +285,8 @@ def write(root: Path = ROOT) -> list[Path]:
     """Write the pages under `root` and the speed plot from its `results/`; returns the pages."""
     results = root / "results"
     parts = {root / PAGE: (BEGIN, END, render(results)), root / RELIABILITY: (BEGIN, END, render_reliability(results))}
+    performance = (render_performance.BEGIN, render_performance.END, render_performance.render(results))
+    parts[root / PERFORMANCE] = performance
     if (results / SPEED).exists():
         found = read_json(results / SPEED)
         parts[root / "README.md"] = (SPEED_BEGIN, SPEED_END, render_short_speed(found))

@@ -29,6 +29,7 @@ from ftlib.training.fine_tuning import build_trainer
 RANK = ("lora.r=32", "lora.alpha=64")  # the reference's, whatever the profile has
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "train_speed.json"
+PHASES = ROOT / "results" / "job_phases.json"
 WARM, STEPS = 8, 24
 
 # (name, settings that change against the line above, how the fixed step is made: compiled, graph, join). The first is the seed
@@ -146,16 +147,16 @@ def ladder(shape: str, data: str, wanted: list[int] | None, rows: int, trace: bo
             keep({"rows": [line]})
 
 
-def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
+def job(profile: str, data: str, extra: list[str], folder: Path, examples: int = JOB_EXAMPLES) -> dict:
     """Seconds of a whole `ftlib train` on the reference's number of examples, from process start to saved adapter."""
     model = model_of("tinyllama-1.1b", rows_of(data, 2000), Path(tempfile.gettempdir()) / "ftlib-shapes")
     command = [sys.executable, "-m", "ftlib"]
     size = 8500
-    options = ["--profile", profile, "--data", data, "--run", str(folder)]
+    options = ["--profile", profile, "--data", data, "--run", str(folder), "--set", "data.validation_size=400"]
     for setting in (
         f"model.name={model}",
         f"data.train_size={size}",
-        f"train.epochs={JOB_EXAMPLES / size}",
+        f"train.epochs={examples / size}",
         *RANK,
         *extra,
     ):
@@ -165,9 +166,19 @@ def job(profile: str, data: str, extra: list[str], folder: Path) -> dict:
     subprocess.run([*command, "train", *options], check=True)
     seconds = time.perf_counter() - begun
     manifest = read_json(folder / "adapter" / "manifest.json")
-    kept = "steps tokens tokens_per_s train_seconds expected_seconds precision padding_efficiency peak_gib".split()
-    found = {"profile": profile, "extra": extra, "examples": JOB_EXAMPLES, "seconds": round(seconds, 1)}
+    kept = (
+        "phases steps tokens tokens_per_s train_seconds expected_seconds precision padding_efficiency peak_gib".split()
+    )
+    found = {"profile": profile, "extra": extra, "examples": examples, "seconds": round(seconds, 1)}
     return found | {key: manifest[key] for key in kept}
+
+
+def keep_phases(line: dict) -> None:
+    """Append a job's seconds by phase to results/job_phases.json: run it twice, the first time fills the compile cache."""
+    found = read_json(PHASES) if PHASES.exists() else {"rows": []}
+    line = {name: line[name] for name in ("profile", "examples", "seconds", "phases")}
+    found["rows"].append({"compile_cache": "warm" if found["rows"] else "cold", **line})
+    write_json(PHASES, found | {"device": hardware.device_name(), "finished": provenance.now()})
 
 
 def keep(change: dict) -> None:
@@ -192,6 +203,9 @@ if __name__ == "__main__":
         "--trace", action="store_true", help="print the GPU's kernels by time (the figures are then slower)"
     )
     parser.add_argument("--job", help="profile whose whole job is measured")
+    parser.add_argument(
+        "--examples", type=int, help="of the job; fewer show where its fixed time goes: results/job_phases.json"
+    )
     parser.add_argument("--run", type=Path, help="folder of the job's run, to use it further; a temporary one without")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the job")
     args = parser.parse_args()
@@ -199,4 +213,7 @@ if __name__ == "__main__":
         ladder(args.shape, args.data, args.recipes, args.rows, args.trace)
     if args.job:
         run = args.run or Path(tempfile.mkdtemp(prefix="ftlib-job-"))
-        keep({"jobs": [job(args.job, args.data, args.set, run)]})
+        if args.examples:
+            keep_phases(job(args.job, args.data, args.set, run, args.examples))
+        else:
+            keep({"jobs": [job(args.job, args.data, args.set, run)]})

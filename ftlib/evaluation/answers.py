@@ -18,7 +18,7 @@ from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.prompts.parallel_encoding import encode_on_all_cores
 from ftlib.prompts.templates import PREFIX, Passages, Turns
 from ftlib.retrieval.bm25_index import Nearest
-from ftlib.runtime import distributed
+from ftlib.runtime import distributed, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, read_json, read_jsonl, write_json, write_text
 
@@ -158,10 +158,12 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
     questions = distributed.mine(questions)
     tokenizer, model = load_tokenizer(cfg.model.name), load()
     rows = [question.row for question in questions]
-    examples = encode_on_all_cores(
-        tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages, cfg.prompt_format
-    )
-    scored = score_references(model, tokenizer, inputs.system, questions, examples, cfg)
+    with timeline.phase("encode rows"):
+        examples = encode_on_all_cores(
+            tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages, cfg.prompt_format
+        )
+    with timeline.phase("likelihood"):
+        scored = score_references(model, tokenizer, inputs.system, questions, examples, cfg)
     store.add(record for record, question in zip(scored, questions, strict=True) if not question.generated)
     to_generate = [index for index, question in enumerate(questions) if question.generated]
 
@@ -170,7 +172,8 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
         store.add(replace(r, text=a.text, n_tokens=a.n_tokens, stopped=a.stopped) for r, a in pairs)
 
     prompts = [examples[index]["input_ids"][: examples[index]["prompt_tokens"]] for index in to_generate]
-    answer_encoded(model, tokenizer, prompts, cfg.generation, f"{inputs.system}: answers", on_batch)
+    with timeline.phase("answers"):
+        answer_encoded(model, tokenizer, prompts, cfg.generation, f"{inputs.system}: answers", on_batch)
     del model
     gc.collect()
 

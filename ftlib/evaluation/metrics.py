@@ -10,28 +10,18 @@ a finite number; where a metric is undefined (an empty answer, say) its class st
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 import datasets
 import evaluate
 import numpy as np
-from nltk.stem.porter import PorterStemmer
-from rouge_score import rouge_scorer, tokenize, tokenizers
-from sacrebleu.metrics import CHRF
 
 from ftlib.data.lexical import FUNCTION_WORDS, unsupported, words
+from ftlib.evaluation import text_scores
 from ftlib.evaluation.metric_table import _ROUGE, GRAM, LONG_GRAM
 from ftlib.prompts.templates import PREFIX, Passages, strip_prefix
-from ftlib.runtime.processes import in_processes
-
-SHARE = 125  # rows a process should score at least; two or three processes save less than they cost to start
 
 Rows = dict[str, list[float]]
-
-
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
 
 
 class RowMetric(evaluate.Metric):
@@ -82,7 +72,7 @@ class Rouge(RowMetric):
 
     def rows(self, answers, references):
         """Compute ROUGE of each row."""
-        scores = in_processes(_rouge, list(zip(answers, references, strict=True)), SHARE, least=4)
+        scores = text_scores.rouge(list(zip(answers, references, strict=True)))
         fields = {"": "fmeasure", "_p": "precision", "_r": "recall"}
         return {
             name + end: [float(getattr(score[name], field)) for score in scores]
@@ -91,33 +81,12 @@ class Rouge(RowMetric):
         }
 
 
-def _rouge(pairs: list[tuple[str, str]]) -> list[dict]:
-    """Compute rouge_score's scores of (answer, reference) pairs."""
-    scorer = rouge_scorer.RougeScorer(list(_ROUGE), tokenizer=_StemTokenizer())
-    return [scorer.score(_lines(reference), _lines(answer)) for answer, reference in pairs]
-
-
-class _StemTokenizer(tokenizers.Tokenizer):
-    """rouge_score's own tokenizer with stemming, but each word is stemmed once, which halves the time."""
-
-    def __init__(self):
-        self.stem = lru_cache(maxsize=2**16)(PorterStemmer().stem)
-
-    def tokenize(self, text):
-        return tokenize.tokenize(text, self)
-
-
-def _lines(text: str) -> str:
-    return _SENTENCE_END.sub("\n", text)
-
-
 class Chrf(RowMetric):
     """chrF2 of each answer (Popović 2015) as the library sacrebleu computes it, 0 to 100; an empty text scores 0.0."""
 
     def rows(self, answers, references):
         """Compute chrF of each row."""
-        chrf = CHRF()
-        return {"chrf": [chrf.sentence_score(ans, [ref]).score for ans, ref in zip(answers, references, strict=True)]}
+        return {"chrf": text_scores.chrf(list(zip(answers, references, strict=True)))}
 
 
 class Form(RowMetric):
@@ -206,25 +175,8 @@ class Context(RowMetric):
         numbers = [float(len(unsupported(ans, text))) for ans, text in zip(answers, texts, strict=True)]
         results = {"numbers_not_in_context": numbers}
         if any(passages):
-            results["copied_passage"] = [
-                _longest_run(words(answer), [words(content) for _, content in row_passages])
-                for answer, row_passages in zip(answers, passages, strict=True)
-            ]
+            results["copied_passage"] = text_scores.copied_share(list(zip(answers, passages, strict=True)))
         return results
-
-
-def _longest_run(answer: list[str], texts: Sequence[list[str]]) -> float:
-    """Return the length of the longest run of words that the answer shares with a text / the answer's words."""
-    vocabulary: dict[str, int] = {}
-    ids = np.array([vocabulary.setdefault(word, len(vocabulary)) for word in answer])
-    longest = 0
-    for text in texts:
-        runs = np.zeros(len(text) + 1, dtype=np.int64)  # of the answer's previous word, by position in the text
-        text_ids = np.array([vocabulary.get(word, -1) for word in text])
-        for word_id in ids:
-            runs[1:] = np.where(text_ids == word_id, runs[:-1] + 1, 0)
-            longest = max(longest, int(runs.max()))
-    return longest / len(answer) if answer else 0.0
 
 
 class Verbatim(RowMetric):

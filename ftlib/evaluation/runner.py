@@ -13,6 +13,7 @@ import functools
 import gc
 import math
 from collections.abc import Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +36,7 @@ from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import IGNORED, encode_answer, encode_rows
 from ftlib.prompts.templates import PREFIX, Passages
 from ftlib.retrieval.bm25_index import Index
-from ftlib.runtime import distributed, hardware
+from ftlib.runtime import distributed, hardware, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.files import write_json
 
@@ -144,11 +145,14 @@ def evaluate(cfg: Config, inputs: Inputs, folder: Path, run_settings: dict) -> E
     for note in notes:
         log.info(f"  note: {note}")
     dtype, reason = hardware.compute_dtype()
-    passages = passages_for(cfg, inputs.index, rows) if cfg.with_retrieval else {}
-    store = answer_all(cfg, inputs, rows, passages, folder, dtype)
-    if not distributed.first():
-        return None
-    metrics, per_row = score_all(cfg, store, rows, passages, inputs)
+    with timeline.phase("retrieval"):
+        passages = passages_for(cfg, inputs.index, rows) if cfg.with_retrieval else {}
+    with Scorer(cfg, rows, passages, inputs) as scorer:
+        store = answer_all(cfg, inputs, rows, passages, folder, dtype, scorer)
+        if not distributed.first():
+            return None
+        with timeline.phase("metrics"):
+            metrics, per_row = score_all(cfg, store, rows, passages, inputs, scorer)
     metrics["retention"] = retention.summarize_retention(retention.read_sums(folder), cfg.evaluation.bootstrap)
     metrics["settings"] = run_settings | {
         "base_and_tuned_precision": f"{dtype}: {reason}",
@@ -171,15 +175,20 @@ def answer_all(
     passages: Mapping[str, Passages],
     folder: Path,
     dtype: str,
+    scorer: Scorer,
 ) -> AnswerStore:
     """Generate the missing answers of every system; several processes share the rows.
 
-    A model that is loaded for them also scores the text of `retention`.
+    A model that is loaded for them also scores the text of `retention`. A system's metrics are computed by `scorer` while the
+    next system answers.
     """
     retention_keys = retention.retention_keys(cfg, inputs.merged_key, dtype)
     keys = answer_keys(cfg, inputs.data_key, inputs.merged_key, dtype)
     stored = AnswerStore.open(folder, keys).records if distributed.first() else None
     store = AnswerStore(folder, distributed.agree(stored))
+    if distributed.first():
+        with timeline.phase("baselines"):
+            add_baselines(store, rows, inputs.dataset)
     for system in answering(cfg):
         origin = cfg.model.name if system in untuned(cfg) else str(inputs.merged)
         few_shot = few_shot_for(system, inputs.dataset, rows)
@@ -187,47 +196,89 @@ def answer_all(
         load = functools.cache(functools.partial(_load, origin, dtype))
         answer_missing(store, system_inputs, cfg, load)
         if system in retention_keys:
-            retention.add_missing(folder, system, retention_keys[system], cfg, load)
+            with timeline.phase("retention"):
+                retention.add_missing(folder, system, retention_keys[system], cfg, load)
         load.cache_clear()  # the next model needs the memory
         gc.collect()
+        if distributed.world() == 1:
+            scorer.start(system, store)
     distributed.wait()
-    if distributed.first():
-        if distributed.world() > 1:
-            store = AnswerStore.open(folder, keys)  # with the answers of the others
-        add_baselines(store, rows, inputs.dataset)
+    if distributed.first() and distributed.world() > 1:
+        store = AnswerStore.open(folder, keys)  # with the answers of the others
     return store
 
 
+class Scorer:
+    """Compute the row values of systems in a background thread, in the order of `start`."""
+
+    def __init__(self, cfg: Config, rows: dict[str, list[dict]], passages: Mapping[str, Passages], inputs: Inputs):
+        """Begin with what all systems need. The arguments are those of `score_all`."""
+        self.rows, self.passages, self.prefix = rows, passages, cfg.prompt.prefix
+        self._thread = ThreadPoolExecutor(1)
+        self._values: dict[tuple[str, str], Future] = {}
+        self.cosine = embedding_similarity.cosine(cfg.prompt.prefix) if distributed.first() else None
+        contents = list(inputs.dataset["train"]["content"])
+        self._copied = self._thread.submit(CopiedRun, contents, cfg.prompt.prefix) if distributed.first() else None
+
+    def __enter__(self) -> Scorer:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    @property
+    def copied(self) -> CopiedRun:
+        """The index of the training descriptions."""
+        return self._copied.result()
+
+    def start(self, system: str, store: AnswerStore) -> None:
+        """Score a system whose answers are complete."""
+        for split, rows in self.rows.items():
+            records = store.of(split, system, rows)
+            self._values[split, system] = self._thread.submit(self._score, rows, records, system)
+
+    def of(self, split: str, system: str, store: AnswerStore) -> dict[str, list[float]]:
+        """Return the row values of a system."""
+        if (split, system) not in self._values:
+            self.start(system, store)
+        return self._values[split, system].result()
+
+    def _score(self, rows: list[dict], records: list[Record], system: str) -> dict[str, list[float]]:
+        return row_values(rows, records, self.copied, self.cosine, of_system(system, self.passages), self.prefix)
+
+
 def score_all(
-    cfg: Config, store: AnswerStore, rows: dict[str, list[dict]], passages: Mapping[str, Passages], inputs: Inputs
+    cfg: Config,
+    store: AnswerStore,
+    rows: dict[str, list[dict]],
+    passages: Mapping[str, Passages],
+    inputs: Inputs,
+    scorer: Scorer,
 ) -> tuple[dict, dict]:
     """Return ({block: content} of metrics.json, {split: {system: {metric: row values}}}).
 
     The unseen rows have further blocks, by their similarity to the training split (see `subsets`).
     """
-    tokenizer = load_tokenizer(cfg.model.name)
-    prefix, cosine = cfg.prompt.prefix, embedding_similarity.cosine(cfg.prompt.prefix)
-    copied = CopiedRun(list(inputs.dataset["train"]["content"]), prefix)
+    tokenizer, prefix = load_tokenizer(cfg.model.name), cfg.prompt.prefix
     metrics: dict = {}
     per_row: dict = {}
     for split, split_rows in rows.items():
         records = {system: store.of(split, system, split_rows) for system in systems_of(cfg)}
-        values = per_row[split] = {
-            system: row_values(split_rows, records[system], copied, cosine, of_system(system, passages), prefix)
-            for system in records
-        }
+        values = per_row[split] = {system: scorer.of(split, system, store) for system in records}
         sizes = scored_bytes(tokenizer, cfg, split_rows)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
-        references = reference_rows(split_rows, ends_in_time(tokenizer, cfg, split_rows), copied, passages, prefix)
+        ends = ends_in_time(tokenizer, cfg, split_rows)
+        references = reference_rows(split_rows, ends, scorer.copied, passages, prefix)
         uids = [row["uid"] for row in split_rows]
         blocks = {split: np.arange(len(uids))} | (subsets(uids, inputs.duplicates) if split == "unseen" else {})
         for block, indices in blocks.items():
-            summary = summarize(
-                values_at(values, indices),
-                values_at(likelihoods, indices),
-                values_at(references, indices),
-                cfg.evaluation.bootstrap,
-            )
+            with timeline.phase("intervals"):
+                summary = summarize(
+                    values_at(values, indices),
+                    values_at(likelihoods, indices),
+                    values_at(references, indices),
+                    cfg.evaluation.bootstrap,
+                )
             metrics[block] = {"n": len(indices)} | summary
             mark_forced(metrics[block], cfg.generation.model_dump())
         if passages:
@@ -242,7 +293,8 @@ def of_system(system: str, passages: Mapping[str, Passages]) -> Mapping[str, Pas
 
 def _load(origin: str, dtype: str):
     """Load a model by its name or folder."""
-    return load_plain(fetch(origin), dtype)
+    with timeline.phase("load models"):
+        return load_plain(fetch(origin), dtype)
 
 
 def reference_rows(

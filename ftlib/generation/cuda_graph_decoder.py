@@ -17,7 +17,7 @@ from threading import Lock
 import torch
 from torch.nn import functional
 
-from ftlib.generation import ring_attention
+from ftlib.generation import fused_layers, ring_attention
 
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")  # full attention with rotary embeddings
 ATTENTION = "ftlib_ring"  # the name of `grouped_attention` in transformers' registry
@@ -178,8 +178,9 @@ class Decoder:
         if generation.no_repeat_ngram:
             self.history = torch.full((slots, self.length), -1, dtype=torch.long, device=device)
         self.prompt_lengths = torch.zeros(slots, dtype=torch.long, device=device)  # of each slot, in tokens
-        self.end_ids = torch.tensor(sorted(self.ends), device=device)
+        self.end_ids = torch.tensor(sorted(self.ends), dtype=torch.long, device=device)
         self.ring, self.lock = None, Lock()
+        self.fused = fused_layers.fused_layers(model) if self.graph_wanted and fused_layers.fits(model) else None
         self.narrowed = torch.compile(narrow, dynamic=False) if self.graph_wanted and generation.do_sample else None
 
     @torch.no_grad()
@@ -342,14 +343,7 @@ class Decoder:
         self.mask.index_fill_(3, self.ring.cursor, 0.0)
         if self.seen is not None:
             self.seen.scatter_(1, self.tokens[:, None], True)
-        original, self.model.config._attn_implementation = self.model.config._attn_implementation, ATTENTION
-        try:
-            logits = self.model(
-                input_ids=self.tokens[:, None], attention_mask=self.mask, position_ids=self.positions[:, None],
-                past_key_values=self.ring, use_cache=True,
-            ).logits[:, -1]  # fmt: skip
-        finally:
-            self.model.config._attn_implementation = original
+        logits = self._logits()
         if self.history is not None:
             positions = self.positions.clamp(max=self.length - 1)  # those of an idle slot grow without bound
             self.history.scatter_(1, positions[:, None], self.tokens[:, None])
@@ -357,6 +351,19 @@ class Decoder:
         self.tokens.copy_(self._choose(logits, slice(None), self.narrowed))
         self.ring.cursor.add_(1).remainder_(self.length)
         self.tick.add_(1).remainder_(self.chunk)
+
+    def _logits(self) -> torch.Tensor:
+        """Return the logits after the slots' current tokens, (slots, vocabulary), and write their keys and values."""
+        if self.fused:
+            return self.fused(self.tokens, self.positions, self.ring, self.mask)
+        original, self.model.config._attn_implementation = self.model.config._attn_implementation, ATTENTION
+        try:
+            return self.model(
+                input_ids=self.tokens[:, None], attention_mask=self.mask, position_ids=self.positions[:, None],
+                past_key_values=self.ring, use_cache=True,
+            ).logits[:, -1]  # fmt: skip
+        finally:
+            self.model.config._attn_implementation = original
 
     def _choose(self, logits: torch.Tensor, rows, narrowed: Callable | None = None) -> torch.Tensor:
         """Choose the next token of some slots.

@@ -18,7 +18,7 @@ from ftlib.config.settings import Config, flatten
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage, StageKey
 from ftlib.prompts.templates import PREFIX
-from ftlib.runtime import distributed
+from ftlib.runtime import distributed, processes, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint, large_file_fingerprint, read_jsonl, runs_root
 from ftlib.runtime.language import using
@@ -131,6 +131,7 @@ def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stag
 
 def _check(name: str, cfg: Config, run: Run) -> None:
     """Refuse what the machine, the model and the settings reveal before any work is done; see `preflight`."""
+    processes.start_server_early()
     from ftlib.models.loading import check_model, precision
     from ftlib.pipeline.preflight import check_run
 
@@ -174,6 +175,7 @@ def _build(stage: Stage, key: StageKey, stale: str, cfg: Config, run: Run) -> No
     log.info(f"{stage.name}: {state} ({stale}){expected(stage.name, cfg.profile)}")
     with stage.writing(key, cfg.profile, KEPT.get(stage.name, ())) as result:
         result |= BUILDERS[stage.name](cfg, run, stage.path)
+        result["phases"] = timeline.take()
 
 
 def expected(name: str, profile: str) -> str:
@@ -228,9 +230,10 @@ def _index(cfg: Config, run: Run, folder: Path) -> dict:
 
 
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
-    from ftlib.reporting.plots import loss_plot
-    from ftlib.retrieval.passages import training_passages
-    from ftlib.training.fine_tuning import train
+    with timeline.phase("imports"):
+        from ftlib.reporting.plots import loss_plot
+        from ftlib.retrieval.passages import training_passages
+        from ftlib.training.fine_tuning import train
 
     dataset, cached = load_dataset(run), run.stage("dataset").path
     passages = training_passages(cfg, dataset, run.stage("index").path, cached / "passages")
@@ -258,11 +261,12 @@ def _merge(cfg: Config, run: Run, folder: Path) -> dict:
 
 
 def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
-    from ftlib.data import near_duplicates
-    from ftlib.evaluation.runner import Inputs, evaluate
-    from ftlib.reporting.html_report import write_files
-    from ftlib.retrieval.bm25_index import Index
-    from ftlib.training.trained_rows import trained_uids
+    with timeline.phase("imports"):
+        from ftlib.data import near_duplicates
+        from ftlib.evaluation.runner import Inputs, evaluate
+        from ftlib.reporting.html_report import write_files
+        from ftlib.retrieval.bm25_index import Index
+        from ftlib.training.trained_rows import trained_uids
 
     manifests = run.manifests()
     data, adapter = manifests["dataset"], manifests["adapter"]
@@ -295,7 +299,8 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
     results = evaluate(cfg, inputs, folder, run_settings)
     if results is None:  # only rank 0 scores
         return {}
-    write_files(folder, *results)
+    with timeline.phase("report"):
+        write_files(folder, *results)
     return {"rows": {split: results.metrics[split]["n"] for split in ("unseen", "seen") if split in results.metrics}}
 
 

@@ -273,9 +273,15 @@ def has_bos(tokenizer) -> bool:
 
     SmolLM2's `bos_token` is `<|im_start|>`, which starts each turn: the template writes it, and no second one is added.
     """
-    if tokenizer.bos_token_id is None:
+    return _has_bos(tokenizer, tokenizer.bos_token_id, tokenizer.chat_template)
+
+
+@functools.lru_cache(maxsize=8)
+def _has_bos(tokenizer, bos: int | None, chat_template: str) -> bool:
+    """See `has_bos`; computed once for each state of a tokenizer, not for each row."""
+    if bos is None:
         return False
-    if tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]:
+    if tokenizer("a")["input_ids"][:1] == [bos]:
         return True
     rendered = tokenizer.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False)
     return rendered.startswith(tokenizer.bos_token)
@@ -288,12 +294,18 @@ def end_of_turn_id(tokenizer) -> int | None:
     and its EOS is another token. None if the template writes none and the tokenizer has no EOS
     (`models.checks` rejects such a model).
     """
+    return _end_of_turn_id(tokenizer, tokenizer.eos_token_id, tokenizer.chat_template)
+
+
+@functools.lru_cache(maxsize=8)
+def _end_of_turn_id(tokenizer, eos: int | None, chat_template: str) -> int | None:
+    """See `end_of_turn_id`; computed once for each state of a tokenizer, not for each row."""
     mark = "answer"
     rendered = tokenizer.apply_chat_template(_exchange("question", mark), tokenize=False)
     tail = tokenizer(rendered.rpartition(mark)[2].strip(), add_special_tokens=False)["input_ids"]
     if tail and (tail[0] in tokenizer.added_tokens_decoder or tail[0] in tokenizer.all_special_ids):
         return tail[0]
-    return tokenizer.eos_token_id
+    return eos
 
 
 def end_ids(tokenizer, model=None) -> list[int]:

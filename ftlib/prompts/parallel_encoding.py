@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
+# The server of the worker processes imports this module, so that each of them need not import a tokenizer's class (no torch).
+from transformers import PreTrainedTokenizerFast  # noqa: F401
+
 from ftlib.prompts import encoding
 from ftlib.prompts.templates import DEFAULT_FORMAT, Passages, PromptFormat, Turns
 from ftlib.runtime.processes import in_processes
 
-ROWS_PER_PROCESS = 250  # starting a process takes as long as encoding some hundred rows with passages
-LEAST_PROCESSES = 4  # with fewer, importing transformers in each takes as long as they save
+ROWS_PER_PROCESS = 250  # a process takes as long to start as some hundred rows take to encode
+LEAST_PROCESSES = 2
 
 
 def encode_on_all_cores(

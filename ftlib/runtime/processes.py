@@ -10,6 +10,29 @@ from tqdm import tqdm
 
 from ftlib.runtime import hardware
 
+# What the server of the worker processes imports once; they are its copies. Modules without torch, which takes seconds to import.
+PRELOADED = ["ftlib.prompts.parallel_encoding", "ftlib.evaluation.text_scores"]
+
+
+# no plain fork: this process may hold a GPU and threads
+METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+SERVER_CORES = 4  # from which on the server is started before it is needed; with fewer it takes time from this process
+
+
+def start_server() -> None:
+    """Start the server of the worker processes, so that it imports PRELOADED while this process does other things."""
+    if METHOD == "forkserver":
+        from multiprocessing import forkserver  # not on Windows
+
+        multiprocessing.set_forkserver_preload(PRELOADED)
+        forkserver.ensure_running()
+
+
+def start_server_early() -> None:
+    """Start the server now if there are cores to spare."""
+    if hardware.usable_cores() >= SERVER_CORES:
+        start_server()
+
 
 def in_processes(
     work: Callable[[list], list], items: list, share: int, least: int = 2, chunks: int = 1, progress: str | None = None
@@ -41,10 +64,7 @@ def in_processes(
         if count < least:
             collect(map(work, parts))
             return results
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        context = multiprocessing.get_context(method)  # no plain fork: this process may hold a GPU and threads
-        if method == "forkserver":
-            context.set_forkserver_preload([getattr(work, "func", work).__module__])
-        with ProcessPoolExecutor(count, mp_context=context) as pool:
+        start_server()
+        with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context(METHOD)) as pool:
             collect(pool.map(work, parts))
     return results

@@ -28,7 +28,7 @@ from ftlib.models.loading import Precision, check_model, load_base, load_tokeniz
 from ftlib.prompts.encoding import Example
 from ftlib.prompts.packing import Flat, make_collator
 from ftlib.prompts.templates import Passages
-from ftlib.runtime import distributed, hardware
+from ftlib.runtime import distributed, hardware, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_jsonl, write_text
@@ -154,9 +154,11 @@ def build_trainer(
     same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
     started = time.perf_counter()
-    examples, validation = encode_splits(cfg, tokenizer, dataset, cache_folder, passages)
+    with timeline.phase("encode rows"):
+        examples, validation = encode_splits(cfg, tokenizer, dataset, cache_folder, passages)
     encode_seconds = time.perf_counter() - started
-    base = load_base(cfg, chosen)
+    with timeline.phase("load the base"):
+        base = load_base(cfg, chosen)
     base_bytes = weight_bytes(base)
     model = add_adapter(base, cfg)
     fast = can_compile(cfg, chosen, model)
@@ -241,7 +243,8 @@ def train(
         hardware.forget_peak()
         started = time.perf_counter()
         try:
-            resume(trainer, checkpoint, record["steps"])
+            with timeline.phase("steps"):
+                resume(trainer, checkpoint, record["steps"])
             break
         except Diverged as error:
             raise not_a_number(error, cfg, trainer, dataset) from error
@@ -255,11 +258,17 @@ def train(
         record_smaller(cfg, trainer, record, folder / CHECKPOINTS)
         del trainer
         free()
+    if done == 0 and trainer.skipped == trainer.state.global_step:
+        raise TrainingFailed(
+            f"float16 overflowed in all {trainer.skipped} steps, so nothing was trained: set train.bf16=true on a GPU that has "
+            "it, or model.dtype=float32 and train.fp16=false"
+        )
     seconds, peak = time.perf_counter() - started, hardware.peak_gib()
     log.info(f"took: {format_duration(seconds)}, {format_peak(peak)}")
     times = times_trained(trainer, record["examples"])
     if distributed.first():
-        save_adapter(trainer, cfg, folder)
+        with timeline.phase("save"):
+            save_adapter(trainer, cfg, folder)
         uids = (uid for uid, count in zip(dataset["train"]["uid"], times, strict=True) if count)
         write_text(folder / TRAINED_UIDS, "".join(f"{uid}\n" for uid in uids))
     distributed.wait()  # a checkpoint may still be read by another process
@@ -273,6 +282,7 @@ def train(
         "trained_rows": sum(map(bool, times)),
         "trained_epochs": round(sum(times) / len(times), 2),
         "validation_loss": round(best, 4) if best is not None else None,
+        "skipped_steps": trainer.skipped,
         "train_seconds": round(seconds, 2),
         "peak_gib": peak,
         "processes": distributed.world(),

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from ftlib.config.settings import Config
-from ftlib.runtime import distributed, hardware
+from ftlib.runtime import distributed, hardware, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_json, write_json
@@ -94,7 +94,8 @@ def _dry_run(trainer: ExamplesTrainer, done: int) -> tuple[bool, dict | None]:
     if trainer.args.max_steps - done < ENOUGH:
         return True, None
     try:
-        return True, probe(trainer, done)
+        with timeline.phase("dry run"):
+            return True, probe(trainer, done)
     except torch.OutOfMemoryError:
         return False, None
 

@@ -21,7 +21,7 @@ from transformers import SchedulerType, Trainer, TrainerCallback, TrainingArgume
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
-from ftlib.runtime import distributed
+from ftlib.runtime import distributed, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.files import read_jsonl, write_text
 
@@ -38,6 +38,11 @@ def _loss(outputs, labels, num_items_in_batch=None):
     return answer_loss(outputs.logits, labels, num_items_in_batch)
 
 
+# The scale of losses in float16 at the start. PyTorch's 65,536 overflows in the first steps of most models, each of which is then
+# skipped: a training of a few steps would change nothing.
+FP16_SCALE = 4096.0
+
+
 class ExamplesTrainer(Trainer):
     """The Trainer with our loss, our validation (the NLL that evaluation reports) and a count of real tokens."""
 
@@ -45,7 +50,9 @@ class ExamplesTrainer(Trainer):
         super().__init__(*args, compute_loss_func=_loss, **kwargs)
         self.warmup_from = warmup_from
         self.validation, self.pad_id, self.row_length = validation, pad_id, row_length
-        self.counted, self.slots, self.paused = None, 0, 0.0
+        self.counted, self.slots, self.paused, self.skipped = None, 0, 0.0, 0
+        if scaler := getattr(self.accelerator, "scaler", None):
+            scaler.load_state_dict(scaler.state_dict() | {"scale": FP16_SCALE})
 
     def count_tokens(self, inputs) -> None:
         """Add a batch's tokens and slots. The sum stays on the device: reading it would make the GPU wait for Python."""
@@ -98,7 +105,8 @@ class ExamplesTrainer(Trainer):
     def evaluate(self, *_, **__):
         """Compute nats per answer token of the validation rows; the Trainer keeps the checkpoint where it is lowest."""
         started = time.perf_counter()
-        sums, counts = self.score(distributed.mine(self.validation))
+        with timeline.phase("validation"):
+            sums, counts = self.score(distributed.mine(self.validation))
         metrics = {"eval_loss": mean_nll(*([total] for total in distributed.total([sum(sums), sum(counts)])))}
         self.paused += time.perf_counter() - started
         self.log(metrics)
@@ -177,6 +185,7 @@ class Progress(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         """Advance the bar; have the last step validated and saved, so that the last weights can win."""
+        self.trainer.skipped += self.trainer.accelerator.optimizer_step_was_skipped
         if self.bar:
             self.bar.update(1)
         if state.global_step >= state.max_steps and args.eval_strategy != "no":

@@ -247,7 +247,7 @@ def test_scores_shared_out_over_processes_are_the_same_in_the_same_order(monkeyp
     answers = [f"{a} {n}" for n in range(7) for a in ANSWERS]
     references = [f"{r} {n}" for n in range(7) for r in REFERENCES]
     alone = Rouge().compute(predictions=answers, references=references, per_row=True)
-    monkeypatch.setattr("ftlib.evaluation.metrics.SHARE", 5)
+    monkeypatch.setattr("ftlib.evaluation.text_scores.SHARE", 5)
     monkeypatch.setattr("ftlib.runtime.hardware.usable_cores", lambda: 4)
     assert Rouge().compute(predictions=answers, references=references, per_row=True) == alone
 

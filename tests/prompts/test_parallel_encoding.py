@@ -1,10 +1,13 @@
 """Rows that several processes encode are those that one process encodes."""
 
+import subprocess
+import sys
+
 import pytest
 import smoke
 
 from ftlib.prompts import encoding, parallel_encoding
-from ftlib.runtime import hardware
+from ftlib.runtime import hardware, processes
 
 
 @pytest.mark.slow
@@ -17,3 +20,11 @@ def test_several_processes_encode_what_one_does(monkeypatch):
     train, passages = smoke.config().train, {row["uid"]: [(row["title"], row["content"])] for row in [*rows][::3]}
     found = parallel_encoding.encode_on_all_cores(smoke.tokenizer(), rows, train, passages=passages)
     assert found == encoding.encode_rows(smoke.tokenizer(), rows, train, passages=passages)
+
+
+def test_workers_import_no_torch():
+    """On a machine with many cores sixteen processes would each take seconds to import what they do not use."""
+    check = (
+        "import sys\n" + "".join(f"import {name}\n" for name in processes.PRELOADED) + "print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stdout.strip() == "False"

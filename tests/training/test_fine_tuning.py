@@ -272,3 +272,10 @@ def test_epochs_are_counted_in_whole_steps(settings):
     """1.1 epochs of 10 steps become 12 steps."""
     cfg = settings(**{"train.epochs": 1.1, "train.max_steps": None, "train.examples_per_step": 16})
     assert fine_tuning.count_steps(cfg, 160) == 11 and fine_tuning.count_steps(cfg, 161) == 13
+
+
+def test_a_training_that_skipped_all_steps_is_refused(tmp_path, monkeypatch):
+    """In float16 every step of a short run may overflow: the adapter is then the untrained one, and no error says so."""
+    monkeypatch.setattr("accelerate.Accelerator.optimizer_step_was_skipped", True)
+    with pytest.raises(fine_tuning.TrainingFailed, match="overflowed in all 4 steps"):
+        fine_tuning.train(smoke.config(**smoke.FAST), smoke.dataset(), tmp_path)
