@@ -53,7 +53,7 @@ def render(results: Path) -> str:
     for name, part in parts:
         if (results / name).exists():
             lines += part(read_json(results / name))
-    return "\n".join(lines)
+    return "\n".join(["\n", *lines])
 
 
 def best_by_system(rows: list[dict]) -> dict[tuple[str, int], dict[str, dict]]:
@@ -92,11 +92,7 @@ def render_peers(found: dict) -> list[str]:
         if ours / fastest < TIMES:
             sentences.append(f"{base}, {examples} examples: {ours / fastest:.1f}")
     attention = [name for name, there in found["attention"].items() if not there]
-    without = (
-        f" The peers ran without {' and '.join(attention)}, which {found['device']} had not installed."
-        if attention
-        else ""
-    )
+    without = f" The peers ran without {' and '.join(attention)}, which were not installed." if attention else ""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines = [f"**Training speed beside peers**, tokens/s without padding, on {found['device']}.{without}", ""]
     lines += Table.of_columns(columns).markdown()

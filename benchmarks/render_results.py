@@ -285,8 +285,9 @@ def write(root: Path = ROOT) -> list[Path]:
     """Write the pages under `root` and the speed plot from its `results/`; returns the pages."""
     results = root / "results"
     parts = {root / PAGE: (BEGIN, END, render(results)), root / RELIABILITY: (BEGIN, END, render_reliability(results))}
-    performance = (render_performance.BEGIN, render_performance.END, render_performance.render(results))
-    parts[root / PERFORMANCE] = performance
+    if (root / PERFORMANCE).exists():
+        part = (render_performance.BEGIN, render_performance.END, render_performance.render(results))
+        parts[root / PERFORMANCE] = part
     if (results / SPEED).exists():
         found = read_json(results / SPEED)
         parts[root / "README.md"] = (SPEED_BEGIN, SPEED_END, render_short_speed(found))

@@ -18,7 +18,8 @@ class Timeline:
     """Seconds by phase since `began` (of time.time)."""
 
     def __init__(self, began: float):
-        self.began, self.first, self.seconds = began, None, {}
+        self.began, self.first = began, 0.0
+        self.seconds: dict[str, float] = {}
         self._open: list[str] = []
         self._since = began
 

@@ -1,0 +1,42 @@
+"""The derived figures of docs/performance.md: what a token costs, and who is compared with whom."""
+
+import pytest
+import render_performance
+
+SMALL = {"hidden_size": 4, "intermediate_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
+         "num_key_value_heads": 1, "vocab_size": 10}  # fmt: skip
+
+
+def row(system: str, setting: str, rate: int, **more) -> dict:
+    return {"base": "bf16", "examples": 16, "system": system, "setting": setting, "tokens_per_s": rate,
+            "tokens_per_step": 3000} | more  # fmt: skip
+
+
+def test_flops_of_a_frozen_base():
+    """6 FLOP a weight, as for full training, would report half as much again as the GPU did."""
+    weights = 2 * (2 * 16 + 2 * 4 * 2 + 3 * 32) + 40
+    assert render_performance.matmul_weights(SMALL) == weights
+    assert render_performance.flops_per_token(SMALL, mean_tokens=6) == 4 * weights + 12 * 2 * 4 * 3
+
+
+def test_tinyllama_has_the_weights_of_its_publication():
+    """1.1 billion, of which 65 million are an input embedding that nothing is multiplied with."""
+    assert render_performance.matmul_weights() + 32_000 * 2048 == pytest.approx(1.1e9, rel=0.01)
+
+
+def test_each_peer_is_shown_in_its_fastest_setting():
+    """Ours against a peer's slow setting would be a comparison with a straw man."""
+    rows = [row("ftlib", "compiled step", 900, loss=2.0), row("trl", "packed", 100), row("trl", "padded", 300, loss=2.01),
+            row("unsloth", "packed", 450, loss=2.02), row("liger", "padded", 1) | {"error": "x"}]  # fmt: skip
+    found = {
+        "rows": rows,
+        "attention": {"flash_attn": False, "xformers": True},
+        "device": "a GPU",
+        "versions": {"trl": "1"},
+    }
+    page = "\n".join(render_performance.render_peers(found))
+    assert "| bf16 | 16 | 3,000 | 900 | 450 (packed) | 300 (padded) |" in page and "| 2.0 | 2.00, 2.02, 2.01 |" in page
+    assert (
+        "without flash_attn, which were" in page and "Below 2.5 times the fastest peer: bf16, 16 examples: 2.0." in page
+    )
+    assert "Unsloth padded at 16 (bf16)" in page
