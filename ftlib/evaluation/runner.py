@@ -209,7 +209,10 @@ def answer_all(
 
 
 class Scorer:
-    """Compute the row values of systems in a background thread, in the order of `start`."""
+    """Compute the row values of systems in a background thread, in the order of `start`.
+
+    All metrics are computed there, because an `evaluate.Metric` is not thread-safe.
+    """
 
     def __init__(self, cfg: Config, rows: dict[str, list[dict]], passages: Mapping[str, Passages], inputs: Inputs):
         """Begin with what all systems need. The arguments are those of `score_all`."""
@@ -226,11 +229,6 @@ class Scorer:
     def __exit__(self, *_) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    @property
-    def copied(self) -> CopiedRun:
-        """The index of the training descriptions."""
-        return self._copied.result()
-
     def start(self, system: str, store: AnswerStore) -> None:
         """Score a system whose answers are complete."""
         for split, rows in self.rows.items():
@@ -243,8 +241,13 @@ class Scorer:
             self.start(system, store)
         return self._values[split, system].result()
 
+    def references(self, rows: list[dict], ends: list[bool]) -> dict[str, list[float]]:
+        """Return the row values of the references themselves, see `reference_rows`."""
+        copied = self._copied.result()
+        return self._thread.submit(reference_rows, rows, ends, copied, self.passages, self.prefix).result()
+
     def _score(self, rows: list[dict], records: list[Record], system: str) -> dict[str, list[float]]:
-        return row_values(rows, records, self.copied, self.cosine, of_system(system, self.passages), self.prefix)
+        return row_values(rows, records, self._copied.result(), self.cosine, of_system(system, self.passages), self.prefix)
 
 
 def score_all(
@@ -259,7 +262,7 @@ def score_all(
 
     The unseen rows have further blocks, by their similarity to the training split (see `subsets`).
     """
-    tokenizer, prefix = load_tokenizer(cfg.model.name), cfg.prompt.prefix
+    tokenizer = load_tokenizer(cfg.model.name)
     metrics: dict = {}
     per_row: dict = {}
     for split, split_rows in rows.items():
@@ -268,7 +271,7 @@ def score_all(
         sizes = scored_bytes(tokenizer, cfg, split_rows)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
         ends = ends_in_time(tokenizer, cfg, split_rows)
-        references = reference_rows(split_rows, ends, scorer.copied, passages, prefix)
+        references = scorer.references(split_rows, ends)
         uids = [row["uid"] for row in split_rows]
         blocks = {split: np.arange(len(uids))} | (subsets(uids, inputs.duplicates) if split == "unseen" else {})
         for block, indices in blocks.items():

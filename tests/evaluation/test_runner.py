@@ -321,6 +321,7 @@ def test_the_range_of_the_seeds_stands_beside_an_interval_over_rows():
     assert significance.seed_range(split | {"seeds": {}}, "stops") is None
 
 
+@pytest.mark.slow
 def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
     """What one example in the prompt already gives would be counted as a gain of the training."""
     asked, honest = [], answers.encode_on_all_cores

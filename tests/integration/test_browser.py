@@ -187,7 +187,7 @@ def test_a_field_takes_no_more_than_can_be_asked(visit):
     "title",
     [
         "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>",
-        "${window.hacked = 1} {{7*7}}",
+        pytest.param("${window.hacked = 1} {{7*7}}", marks=pytest.mark.slow),
         "不锈钢水壶 чайник 🫖",
     ],
 )
@@ -210,6 +210,7 @@ def test_two_tabs_do_not_mix(visit, smoke_run):
         assert tab.locator("#sources a").first.inner_text().startswith(row["uid"])
 
 
+@pytest.mark.slow
 def test_a_closed_tab_does_not_hold_up_the_next_visitor(visit, smoke_run):
     """Somebody asks and leaves; without care the others wait for an answer that nobody reads, or for ever."""
     gone = visit()

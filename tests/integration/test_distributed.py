@@ -80,6 +80,7 @@ def test_two_processes_make_the_run_that_one_makes(tmp_path, smoke_run):
     assert set(Run(two).manifests()) == {"dataset", "index", "adapter", "merged", "evaluation"}
 
 
+@pytest.mark.slow
 def test_a_finished_command_leaves_the_group(tmp_path):
     """gloo's threads meet a Python that is gone, the process ends with SIGABRT, and a finished run counts as failed."""
     script = tmp_path / "script.py"

@@ -249,7 +249,7 @@ def test_sampling_values_without_sampling_do_not_stop_the_merge(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "family", [pytest.param(f, marks=() if f in ("phi3", "gemma3") else pytest.mark.slow) for f in SHAPES]
+    "family", [pytest.param(f, marks=() if f == "phi3" else pytest.mark.slow) for f in SHAPES]
 )
 def test_a_family_goes_from_prepare_to_ask(tmp_path, capsys, family):
     """A base of a well-known family is what a reader tries first after the course's own."""

@@ -207,6 +207,7 @@ def everything(folder) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_result_is_removed_only_when_the_new_one_is_whole(smoke_run, tmp_path, capsys):
     """Other settings tried on a disk that fills up must not cost the adapter of the night before."""
     run = Run(shutil.copytree(smoke_run.path, tmp_path / "run"))
@@ -222,6 +223,7 @@ def test_a_result_is_removed_only_when_the_new_one_is_whole(smoke_run, tmp_path,
     assert sorted(path.name for path in run.path.iterdir() if path.is_dir()) == sorted(STAGES)
 
 
+@pytest.mark.slow
 def test_bytes_after_a_full_disk(smoke_run, tmp_path):
     """A stage that could not be written must not leave the disk fuller at each attempt."""
     run = Run(shutil.copytree(smoke_run.path, tmp_path / "run"))

@@ -221,6 +221,7 @@ def test_a_copied_work_folder_is_scored_without_weights_and_without_the_file(mad
     assert again.metrics == results_of(made.results).metrics
 
 
+@pytest.mark.slow
 def test_what_is_recorded_is_not_trained_again_on_a_fresh_machine(made, tmp_path, trainings, capsys):
     """On a fresh GPU machine there are the repository's results and an empty disk."""
     results = shutil.copytree(made.results, tmp_path / "results")

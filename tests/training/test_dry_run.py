@@ -138,6 +138,7 @@ def test_the_ladder_goes_down_until_the_step_fits_and_says_why(tmp_path, small_m
     assert all(torch.isfinite(weight).all() for weight in weights.values())
 
 
+@pytest.mark.slow
 def test_the_fast_step_is_dropped_first_and_activations_are_recomputed_last(tmp_path, small_memory, monkeypatch):
     """Recomputing costs more time than smaller passes, and those more than a plain step."""
 

@@ -109,6 +109,7 @@ def test_more_samples_than_validation_rows_are_all_of_them(tmp_path):
     assert len(samples[0].prompts) == 4
 
 
+@pytest.mark.slow
 def test_time_of_samples_is_no_training_time(tmp_path, monkeypatch):
     """Tokens/s would fall with every sample, and trainings with and without them could not be compared."""
     honest = samples.generate_batch

@@ -105,6 +105,7 @@ def test_rows_that_do_not_say_what_they_are_are_encoded_every_time(tmp_path, cou
     assert len(count) == 2 and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_they_lie_beside_the_data_set_and_go_with_it(tmp_path, count, settings):
     """Rows kept elsewhere would outlive their data set, and a data set that they disturb would be rebuilt every time."""
     run = Run(tmp_path / "run")
@@ -123,6 +124,7 @@ def test_they_lie_beside_the_data_set_and_go_with_it(tmp_path, count, settings):
     assert not run.path.exists()
 
 
+@pytest.mark.slow
 def test_two_trainings_take_the_same_steps_with_and_without_it(tmp_path):
     """The kept rows are for speed alone."""
     cfg = smoke.config(**{"train.max_steps": 2, "train.eval_steps": None, "train.batching": "grouped"})
