@@ -247,7 +247,9 @@ class Scorer:
         return self._thread.submit(reference_rows, rows, ends, copied, self.passages, self.prefix).result()
 
     def _score(self, rows: list[dict], records: list[Record], system: str) -> dict[str, list[float]]:
-        return row_values(rows, records, self._copied.result(), self.cosine, of_system(system, self.passages), self.prefix)
+        return row_values(
+            rows, records, self._copied.result(), self.cosine, of_system(system, self.passages), self.prefix
+        )
 
 
 def score_all(

@@ -248,9 +248,7 @@ def test_sampling_values_without_sampling_do_not_stop_the_merge(tiny, tmp_path):
     assert read_json(tmp_path / "sampled" / "generation_config.json")["temperature"] == 0.9
 
 
-@pytest.mark.parametrize(
-    "family", [pytest.param(f, marks=() if f == "phi3" else pytest.mark.slow) for f in SHAPES]
-)
+@pytest.mark.parametrize("family", [pytest.param(f, marks=() if f == "phi3" else pytest.mark.slow) for f in SHAPES])
 def test_a_family_goes_from_prepare_to_ask(tmp_path, capsys, family):
     """A base of a well-known family is what a reader tries first after the course's own."""
     options = ["--profile", "smoke", "--run", str(tmp_path / "run"), *sets(SHORT)]
