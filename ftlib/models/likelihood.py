@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
+from ftlib.models.packed_attention import example_by_example
 from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.prompts.packing import PackingCollator, pack
 from ftlib.prompts.templates import PREFIX
@@ -116,9 +117,9 @@ def _batch_losses(model, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, 
     Both have shape (labeled tokens,) and are on the CPU. `use_cache=False` is required: with a cache transformers skips the
     block-diagonal mask, and the segments of a row attend to each other.
     """
-    labels, inputs = batch["labels"], {name: batch[name] for name in ("input_ids", "position_ids")}
-    with logits_only_at(model, predicting(labels)):
-        losses = _cross_entropy(model(**inputs, use_cache=False).logits, labels, "none")
+    with example_by_example(model, batch) as packed, logits_only_at(model, predicting(packed["labels"])):
+        inputs = {name: packed[name] for name in ("input_ids", "position_ids")}
+        losses = _cross_entropy(model(**inputs, use_cache=False).logits, packed["labels"], "none")
     return losses.cpu(), batch["owners"][:, 1:][batch["labels"][:, 1:] != IGNORED].cpu()
 
 
