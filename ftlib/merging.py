@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from peft import PeftModel
@@ -74,9 +75,10 @@ def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
     device = hardware.device()
 
     adapted = _trained(cfg, adapter)
-    reference = _outputs(adapted, prompts, device), _greedy(adapted, prompts, device, end)
+    completions = _greedy(adapted, prompts, device, end)
+    reference = _outputs(adapted, prompts, completions, device)
     merged = adapted.merge_and_unload(safe_merge=True) if cfg.lora.r else adapted
-    against_adapter = compare(reference, (_outputs(merged, prompts, device), _greedy(merged, prompts, device, end)))
+    against_adapter = compare(reference, _outputs(merged, prompts, completions, device))
 
     tied_in_base = bool(getattr(merged.config, "tie_word_embeddings", False))
     merged.to(getattr(torch, cfg.merge.dtype))
@@ -96,12 +98,14 @@ def merge(cfg: Config, dataset, adapter: Path, folder: Path) -> dict:
         "saved_weights_are_the_cast_weights": same and set(cast) == set(reloaded.state_dict()),
         "all_finite": finite,
         "tie_flag_right": tie_right,
-        f"after_cast_to_{cfg.merge.dtype}": _measure(reference, reloaded.float(), prompts, device, end),
+        f"after_cast_to_{cfg.merge.dtype}": compare(
+            reference, _outputs(reloaded.float(), prompts, completions, device)
+        ),
     }
     del reloaded
     if precision(cfg).quantization == "nf4":
         on_nf4 = load_adapter(load_nf4(fetch(cfg.model.name), precision(cfg).dtype), adapter)
-        proof["adapter_on_nf4"] = _measure(reference, on_nf4, prompts, device, end)
+        proof["adapter_on_nf4"] = compare(reference, _outputs(on_nf4, prompts, completions, device))
     check_proof(proof, cfg)
     write_json(folder / "proof.json", proof)
     return proof
@@ -179,12 +183,12 @@ def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24, input_text
     examples = encode_rows(tokenizer, held_out, cfg.train.as_measured(), prompt_format=cfg.prompt_format)
     comparison, trained = {}, None
     for name, model in three_ways(cfg, adapter):
-        outputs = _outputs(model, prompts, hardware.device())
+        outputs = _outputs(model, prompts, [[] for _ in prompts], hardware.device())
         trained = trained or outputs
-        gaps = [(x - y).abs() for x, y in zip(trained, outputs, strict=True)]
+        gaps = compare(trained, outputs)
         comparison[name] = {
-            "largest": max(float(gap.max()) for gap in gaps),
-            "mean": sum(float(gap.mean()) for gap in gaps) / len(gaps),
+            "largest": gaps["largest"],
+            "mean": gaps["mean"],
             "nll": mean_nll(*answer_nll(model, examples, tokenizer.pad_token_id, cfg.train.max_length)),
         }
         for ids in _greedy(model, asked, hardware.device(), end_of_turn_id(tokenizer)):
@@ -192,42 +196,62 @@ def compare_ways(cfg: Config, dataset, adapter: Path, rows: int = 24, input_text
     return comparison
 
 
+class Outputs(NamedTuple):
+    """What a model computes for some prompts.
+
+    Attributes:
+        logits: of each prompt, (length, vocabulary) in float32.
+        tokens: the most likely token after the prompt and after each token of the completion that was given.
+    """
+
+    logits: list[torch.Tensor]
+    tokens: list[list[int]]
+
+
 @torch.no_grad()
-def _outputs(model, prompts: list[list[int]], device: str) -> list[torch.Tensor]:
-    """Compute logits of each prompt, (length, vocabulary) in float32; one by one, without padding."""
-    return [model(torch.tensor([ids], device=device), use_cache=False).logits[0].float().cpu() for ids in prompts]
+def _outputs(model, prompts: list[list[int]], completions: list[list[int]], device: str) -> Outputs:
+    """Compute logits and most likely tokens, one prompt at a time, without padding.
+
+    A model writes a completion greedily exactly if each of its tokens is the most likely one after those before it, so one
+    forward pass over the completion replaces a decoding step for each of its tokens.
+    """
+    logits, tokens = [], []
+    for prompt, completion in zip(prompts, completions, strict=True):
+        ids = torch.tensor([prompt + completion[:-1]], device=device)
+        row = model(ids, use_cache=False).logits[0].float().cpu()  # (length, vocabulary)
+        logits.append(row[: len(prompt)])
+        tokens.append(row[len(prompt) - 1 :].argmax(-1).tolist())
+    return Outputs(logits, tokens)
 
 
 @torch.no_grad()
 def _greedy(model, prompts: list[list[int]], device: str, end: int) -> list[list[int]]:
-    """Generate the first greedy tokens after each prompt."""
-    answers = []
-    for ids in prompts:
-        batch = torch.tensor([ids], device=device)
-        out = model.generate(
-            input_ids=batch,
-            attention_mask=torch.ones_like(batch),
-            max_new_tokens=PROOF_TOKENS,
-            do_sample=False,
-            eos_token_id=end,
-            pad_token_id=end,
-            use_cache=True,
-        )
-        answers.append(out[0, len(ids) :].tolist())
-    return answers
+    """Generate the first greedy tokens after each prompt, in one batch padded on the left."""
+    if not prompts:
+        return []
+    longest = max(map(len, prompts))
+    batch = torch.tensor([[end] * (longest - len(ids)) + ids for ids in prompts], device=device)  # (prompts, longest)
+    mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts], device=device)
+    out = model.generate(
+        input_ids=batch,
+        attention_mask=mask,
+        max_new_tokens=PROOF_TOKENS,
+        do_sample=False,
+        eos_token_id=end,
+        pad_token_id=end,
+        use_cache=True,
+    )
+    completions = out[:, longest:].tolist()
+    return [ids[: ids.index(end) + 1] if end in ids else ids for ids in completions]
 
 
-def _measure(reference, model, prompts, device, end) -> dict:
-    return compare(reference, (_outputs(model, prompts, device), _greedy(model, prompts, device, end)))
-
-
-def compare(a: tuple[list, list], b: tuple[list, list]) -> dict:
-    """Return largest and mean absolute logit difference, and on how many prompts the greedy tokens are equal."""
-    gaps = [(x - y).abs() for x, y in zip(a[0], b[0], strict=True)]
+def compare(a: Outputs, b: Outputs) -> dict:
+    """Return largest and mean absolute logit difference, and on how many prompts the most likely tokens are equal."""
+    gaps = [(x - y).abs() for x, y in zip(a.logits, b.logits, strict=True)]
     return {
         "largest": max(float(gap.max()) for gap in gaps),
         "mean": sum(float(gap.mean()) for gap in gaps) / len(gaps),
-        "greedy_equal": sum(x == y for x, y in zip(a[1], b[1], strict=True)),
+        "greedy_equal": sum(x == y for x, y in zip(a.tokens, b.tokens, strict=True)),
     }
 
 

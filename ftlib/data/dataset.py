@@ -1,9 +1,10 @@
 """Prepare a raw product file: clean, deduplicate, split, and account for every dropped row.
 
-The file is read twice, because a random choice across the whole file needs all rows, and keeping all texts needs gigabytes. The
-first pass (`ftlib.data.scan`, on all cores) cleans and filters every row and keeps only its offset and hashes; the second reads
-the rows that the splits are drawn from. Splits are drawn by group, because editions of one book share a description, or most of
-it: near-duplicates across splits would reward memorization. Run it with `ftlib prepare --data trn.json.gz`; load the result with
+A random choice across the whole file needs all rows, and keeping all texts needs gigabytes. So the first pass
+(`ftlib.data.scan`, on all cores) cleans and filters every row and keeps only its offset and hashes; the second reads the rows
+that the splits are drawn from. Of a packed file, which cannot be read from an offset, the first pass also keeps their lines
+(`kept_lines`). Splits are drawn by group, because editions of one book share a description, or most of it: near-duplicates
+across splits would reward memorization. Run it with `ftlib prepare --data trn.json.gz`; load the result with
 `datasets.load_from_disk("runs/NAME/dataset")`.
 """
 
@@ -14,7 +15,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ from ftlib.data.cleaning import steps_of
 from ftlib.data.columns import Columns
 from ftlib.data.file_search import data_path, on_sample, present_path
 from ftlib.data.funnel import Funnel, KeptRows, clean_rows
+from ftlib.data.kept_lines import KeptLines
 from ftlib.data.raw_reader import DataError, Row, check_file, decoded, lines_at
 from ftlib.data.scan import scan
-from ftlib.data.splits import choose
+from ftlib.data.splits import candidate_count, choose
 from ftlib.prompts.templates import build_prompt, build_target, question_for
 from ftlib.runtime import hardware
 from ftlib.runtime.files import write_json
@@ -37,14 +39,14 @@ BATCH = 1_000  # rows that are cleaned together
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99, 100)
 
 
-def first_pass(cfg: Config, funnel: Funnel) -> KeptRows:
-    """Scan the whole file: clean, filter and deduplicate; keep offsets and hashes only.
+def first_pass(cfg: Config, funnel: Funnel, kept_lines: KeptLines | None = None) -> KeptRows:
+    """Scan the whole file: clean, filter and deduplicate; keep offsets and hashes, and of a packed file lines in `kept_lines`.
 
     Raises:
         DataError: the file cannot be used.
     """
     check_file(present_path(cfg), cfg.data.use_damaged, Columns.of(cfg))
-    kept = scan(cfg, data_path(cfg), funnel)
+    kept = scan(cfg, data_path(cfg), funnel, kept_lines)
     check_complete(cfg, funnel)
     funnel.rows_in += funnel.malformed.total
     check_readable(cfg, funnel, len(kept))
@@ -106,9 +108,13 @@ def rows_at(cfg: Config, offsets: np.ndarray) -> Iterator[Row]:
     Raises:
         DataError: the file was changed since the first pass.
     """
-    path, steps, columns = data_path(cfg), steps_of(cfg.data.clean), Columns.of(cfg)
-    lines = lines_at(path, sorted(offsets.tolist()))
-    while rows := [decoded(line, columns) for line in itertools.islice(lines, BATCH)]:
+    yield from _cleaned(cfg, lines_at(data_path(cfg), sorted(offsets.tolist())))
+
+
+def _cleaned(cfg: Config, lines: Iterable[bytes]) -> Iterator[Row]:
+    """Yield the cleaned rows of lines that the first pass found usable. Raises DataError if they are not."""
+    path, steps, columns, remaining = data_path(cfg), steps_of(cfg.data.clean), Columns.of(cfg), iter(lines)
+    while rows := [decoded(line, columns) for line in itertools.islice(remaining, BATCH)]:
         if not all(row and row.title and row.content for row in rows):
             raise DataError(f"{path} was changed while it was read: run the same command again")
         clean_rows(rows, steps)
@@ -118,15 +124,23 @@ def rows_at(cfg: Config, offsets: np.ndarray) -> Iterator[Row]:
 class SecondPass:
     """Read rows of the file again, each once, although the splits are drawn from more rows than they hold."""
 
-    def __init__(self, cfg: Config, kept: KeptRows):
-        self._cfg, self._kept = cfg, kept
+    def __init__(self, cfg: Config, kept: KeptRows, lines: Mapping[int, bytes] | None = None):
+        """lines: {offset: line} of rows that need no reading."""
+        self._cfg, self._kept, self._lines = cfg, kept, lines or {}
         self._rows: dict[int, Row] = {}
 
     def read(self, indices: np.ndarray) -> list[Row]:
         """Return the cleaned rows at sorted indices into the usable rows."""
-        if missing := [index for index in indices.tolist() if index not in self._rows]:
+        missing = [index for index in indices.tolist() if index not in self._rows]
+        held = [index for index in missing if self._offset(index) in self._lines]
+        held_rows = _cleaned(self._cfg, (self._lines[self._offset(index)] for index in held))
+        self._rows.update(zip(held, held_rows, strict=True))
+        if missing := [index for index in missing if index not in self._rows]:
             self._rows.update(zip(missing, rows_at(self._cfg, self._kept.offset[missing]), strict=True))
         return [self._rows[index] for index in indices.tolist()]
+
+    def _offset(self, index: int) -> int:
+        return int(self._kept.offset[index])
 
     def splits(self, chosen: dict[str, list[int]]) -> dict[str, list[dict]]:
         """Return the chosen rows with their prompts.
@@ -173,16 +187,17 @@ def prepare(cfg: Config, folder: Path) -> dict:
         DataError: the file cannot be used, or has too few rows.
     """
     started, funnel = time.perf_counter(), Funnel()
-    kept = first_pass(cfg, funnel)
+    kept_lines = KeptLines(candidate_count(cfg))
+    kept = first_pass(cfg, funnel, kept_lines)
     reading = time.perf_counter() - started
     # `save` needs datasets; its import takes half a second and overlaps with the second pass
     threading.Thread(target=importlib.import_module, args=("datasets",), daemon=True).start()
-    second_pass = SecondPass(cfg, kept)
+    second_pass = SecondPass(cfg, kept, kept_lines.by_offset())
     choice = choose(cfg, kept, second_pass.read, funnel.notes)
     rows = second_pass.splits(choice.splits)
     chars = {"title": percentiles(kept.title_chars), "content": percentiles(kept.content_chars)}
     count, sizes = len(kept), {split: len(rows[split]) for split in SPLITS}
-    del kept, second_pass  # 100 MB for a large file
+    del kept, kept_lines, second_pass  # 100 MB for a large file
     save(rows, folder)
     near_duplicates.write(folder, columns_of(rows))
     report = {

@@ -29,6 +29,7 @@ from ftlib.config.settings import Config
 from ftlib.data.cleaning import steps_of
 from ftlib.data.columns import Columns
 from ftlib.data.funnel import TYPES, Funnel, KeptRows, clean_rows, hashes64, why_dropped
+from ftlib.data.kept_lines import KeptLines
 from ftlib.data.raw_reader import Malformed, Row, blocks, is_packed, open_raw, rows_in
 from ftlib.runtime import hardware
 
@@ -126,8 +127,14 @@ def keep(rows: list[Row], cfg: Config, funnel: Funnel) -> KeptRows:
     return KeptRows(*map(np.array, columns, TYPES))
 
 
-def scan(cfg: Config, path: Path, funnel: Funnel) -> KeptRows:
+def scan(cfg: Config, path: Path, funnel: Funnel, kept_lines: KeptLines | None = None) -> KeptRows:
     """Return the usable rows of a file, duplicates included, and add all counts to `funnel`.
+
+    Args:
+        cfg: the configuration.
+        path: of the file.
+        funnel: receives the counts.
+        kept_lines: receives lines of a packed file.
 
     Raises:
         DataError: the file does not contain rows.
@@ -135,6 +142,8 @@ def scan(cfg: Config, path: Path, funnel: Funnel) -> KeptRows:
     kept_parts = []
     with open_raw(path) as file, _Progress(path, file) as progress:
         for part, (kept, part_funnel) in _in_order(cfg, parts(path, file, funnel.malformed), _processes(path)):
+            if kept_lines is not None and part.lines is not None:
+                kept_lines.add(kept, part.lines, part.start)
             kept.offset += part.start
             kept.row_idx += funnel.rows_in
             kept_parts.append(kept)

@@ -96,6 +96,12 @@ def _or_split(cfg: Config) -> str:
     return f"; {similar}: --set data.split=group" if cfg.data.split == "near" else ""
 
 
+def candidate_count(cfg: Config) -> int:
+    """Return the number of rows among which near-duplicates are looked for, unless they leave too few groups."""
+    sizes = sum(cfg.get(f"data.{split}_size") for split in ("train", "validation", "test"))
+    return max(int(MARGIN * sizes) + SPARE, CANDIDATES)
+
+
 def choose(cfg: Config, kept: KeptRows, read: Callable[[np.ndarray], list[Row]], notes: list[str]) -> Choice:
     """Draw the splits: at random across the whole file, the same on every machine.
 
@@ -112,7 +118,7 @@ def choose(cfg: Config, kept: KeptRows, read: Callable[[np.ndarray], list[Row]],
     if cfg.data.split != "near":
         return draw(cfg, kept.order, exact, notes)._replace(split=cfg.data.split)
     choice = draw(cfg, kept.order, exact, [])  # refuses impossible sizes before any text is read
-    count = max(int(MARGIN * sum(cfg.get(f"data.{split}_size") for split in choice.splits)) + SPARE, CANDIDATES)
+    count = candidate_count(cfg)
     while True:
         candidates = np.sort(smallest(kept.order, count))
         complete, count = len(candidates) == len(kept), 2 * count

@@ -7,15 +7,48 @@ all tokens equally. Rows are packed; a test compares them with rows computed one
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch.nn import functional
 from tqdm import tqdm
 
+from ftlib.models.packed_attention import example_by_example
 from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.prompts.packing import PackingCollator, pack
 from ftlib.prompts.templates import PREFIX
 
 ROWS_PER_BATCH = 8  # packed rows per forward pass
+
+
+def predicting(labels: torch.Tensor) -> torch.Tensor:
+    """Return a mask of the positions whose next token is labeled. labels: (rows, length), not shifted."""
+    return functional.pad(labels[:, 1:] != IGNORED, (0, 1))
+
+
+@contextlib.contextmanager
+def logits_only_at(model, positions: torch.Tensor) -> Iterator[None]:
+    """Have a model compute logits at some positions only: (positions, vocabulary) instead of (rows, length, vocabulary).
+
+    The product with a vocabulary of 50,000 is a fifth of a small model's forward pass, and no loss reads the logits of a prompt.
+    `logits_to_keep` of transformers takes the same positions of every row, which packed rows do not have.
+
+    Args:
+        model: a causal language model.
+        positions: mask, (rows, length).
+    """
+    head = model.get_output_embeddings()
+
+    def select(_, inputs: tuple) -> tuple:
+        return (inputs[0][positions],)  # (positions, width)
+
+    handle = head.register_forward_pre_hook(select) if head is not None else None
+    try:
+        yield
+    finally:
+        if handle:
+            handle.remove()
 
 
 def answer_loss(logits: torch.Tensor, labels: torch.Tensor, count=None) -> torch.Tensor:
@@ -24,14 +57,18 @@ def answer_loss(logits: torch.Tensor, labels: torch.Tensor, count=None) -> torch
     Only labeled positions are converted to float32, which saves most of the memory of a large vocabulary's logits.
 
     Args:
-        logits: (rows, length, vocabulary).
+        logits: (rows, length, vocabulary), or (labeled tokens, vocabulary) as with `logits_only_at`.
         labels: (rows, length), not shifted.
         count: divisor of the sum; None divides by the number of labeled tokens.
     """
-    targets = labels[:, 1:]  # (rows, length - 1)
-    labeled = targets != IGNORED
-    loss_sum = functional.cross_entropy(logits[:, :-1][labeled].float(), targets[labeled], reduction="sum")
-    return loss_sum / (labeled.sum().clamp(min=1) if count is None else count)
+    losses = _cross_entropy(logits, labels, "sum")
+    return losses / (predicting(labels).sum().clamp(min=1) if count is None else count)
+
+
+def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor, reduction: str) -> torch.Tensor:
+    """Compute the cross entropy of the labeled tokens; arguments as in `answer_loss`."""
+    selected = logits if logits.dim() == 2 else logits[predicting(labels)]
+    return functional.cross_entropy(selected.float(), labels[:, 1:][labels[:, 1:] != IGNORED], reduction=reduction)
 
 
 @torch.no_grad()
@@ -80,11 +117,10 @@ def _batch_losses(model, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, 
     Both have shape (labeled tokens,) and are on the CPU. `use_cache=False` is required: with a cache transformers skips the
     block-diagonal mask, and the segments of a row attend to each other.
     """
-    owners, labels = batch["owners"][:, 1:], batch["labels"][:, 1:]  # (rows, length - 1)
-    logits = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
-    labeled = labels != IGNORED
-    losses = functional.cross_entropy(logits[:, :-1][labeled].float(), labels[labeled], reduction="none")
-    return losses.cpu(), owners[labeled].cpu()
+    with example_by_example(model, batch) as packed, logits_only_at(model, predicting(packed["labels"])):
+        inputs = {name: packed[name] for name in ("input_ids", "position_ids")}
+        losses = _cross_entropy(model(**inputs, use_cache=False).logits, packed["labels"], "none")
+    return losses.cpu(), batch["owners"][:, 1:][batch["labels"][:, 1:] != IGNORED].cpu()
 
 
 def answer_nll(

@@ -239,8 +239,12 @@ def load_nf4(path: str, dtype: str, device: str | None = None):
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, dtype),
     )
-    model = _load(path, dtype, quantization_config=quantization, device_map={"": _device(device)})
-    keep_nf4_on_cpu(model)
+    device = _device(device)
+    model = _load(path, dtype, quantization_config=quantization, device_map={"": device})
+    if device == "cpu":
+        from ftlib.models.nf4_on_cpu import dequantize_once
+
+        dequantize_once(model)
     return model.eval()
 
 
@@ -285,19 +289,6 @@ def drop_unused_sampling(generation_config) -> None:
         for name in ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"):
             if hasattr(generation_config, name):
                 setattr(generation_config, name, None)
-
-
-def keep_nf4_on_cpu(model) -> None:
-    """Prevent bitsandbytes from repacking NF4 weights in evaluation mode on a CPU with AVX512-BF16.
-
-    The repacking is lossy: after the first evaluation, training would continue on a different base, and a resumed run would
-    differ from an uninterrupted one.
-    """
-    import bitsandbytes as bnb
-
-    for module in model.modules():
-        if isinstance(module, bnb.nn.Linear4bit):
-            module.support_avx512bf16_for_cpu = False
 
 
 def load_base(cfg: Config, chosen: Precision):

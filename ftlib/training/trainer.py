@@ -20,7 +20,8 @@ from tqdm import tqdm
 from transformers import SchedulerType, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
+from ftlib.models.likelihood import answer_loss, answer_nll, logits_only_at, mean_nll, predicting
+from ftlib.models.packed_attention import example_by_example
 from ftlib.runtime import distributed, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.files import read_jsonl, write_text
@@ -96,7 +97,8 @@ class ExamplesTrainer(Trainer):
     def compute_loss(self, model, inputs, *args, **kwargs):
         """Compute the loss of a batch and count its tokens."""
         self.count_tokens(inputs)
-        return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "owners"}, *args, **kwargs)
+        with example_by_example(self.model, inputs) as batch, logits_only_at(self.model, predicting(batch["labels"])):
+            return super().compute_loss(model, {k: v for k, v in batch.items() if k != "owners"}, *args, **kwargs)
 
     def score(self, examples: list) -> tuple[list[float], list[int]]:
         """Return (nats, labeled tokens) of each example under the current weights."""

@@ -339,3 +339,59 @@ def test_rows_of_one_template_are_split_by_equal_texts(tmp_path):
     assert any("data.split is group instead of near" in note and "1 group(s)" in note for note in report["notes"])
     with pytest.raises(DataError, match="1 different product.*--set data.split=group"):
         prepare(Config.load("smoke", **{"data.path": str(path), "data.split": "near"}), tmp_path / "asked")
+
+
+def test_a_packed_file_is_unpacked_once(prepared, products, monkeypatch):
+    """Unpacking two gigabytes a second time, on one core, took longer than counting all rows."""
+    from ftlib.data import dataset
+
+    rows = products(60)
+    plain = prepared(rows, **SIZES)
+    monkeypatch.setattr(dataset, "lines_at", lambda *_: pytest.fail("the file was read again"))
+    for size in (2**18, 400):  # 400 bytes: many parts, so that offsets count from the start of the file
+        monkeypatch.setattr("ftlib.data.scan.UNPACKED_PART", size)
+        packed = prepared(rows, "rows.jsonl.gz", **SIZES)
+        assert packed.uids == plain.uids
+        assert [packed.data[s][:] for s in SPLITS] == [plain.data[s][:] for s in SPLITS]
+
+
+@pytest.mark.parametrize("split", ["near", "group", "random"])
+@pytest.mark.parametrize(("count", "size"), [(1, 2**26), (7, 2**26), (7, 500), (7, 1)])
+def test_lines_that_are_not_kept_are_read_again(prepared, products, monkeypatch, split, count, size):
+    """The bound of the memory decides how long it takes, never which rows are used."""
+    from ftlib.data import dataset, kept_lines, scan
+
+    rows, settings = products(60) + products(4), SIZES | {"data.split": split}
+    plain = prepared(rows, **settings)
+    monkeypatch.setattr(dataset, "candidate_count", lambda cfg: count)
+    monkeypatch.setattr(kept_lines, "MAX_BYTES", size)
+    monkeypatch.setattr(scan, "UNPACKED_PART", 1000)
+    packed = prepared(rows, "rows.jsonl.gz", **settings)
+    assert [packed.data[s][:] for s in SPLITS] == [plain.data[s][:] for s in SPLITS]
+    machine = ("file", "seconds", "rows_per_s", "peak_mb")
+    assert {k: v for k, v in packed.funnel.items() if k not in machine} == {
+        k: v for k, v in plain.funnel.items() if k not in machine
+    }
+
+
+def test_kept_lines_are_those_with_the_lowest_order(tmp_path):
+    """With others the file is read again, as it was before."""
+    import numpy as np
+
+    from ftlib.data.funnel import KeptRows
+    from ftlib.data.kept_lines import KeptLines
+
+    draw, lines, start, all_rows = np.random.default_rng(0), KeptLines(5), 0, []
+    for _ in range(20):
+        texts = [b"line %d" % draw.integers(10**6) for _ in range(8)]
+        order = draw.integers(-50, 50, 8)
+        offsets = np.cumsum([0, *(len(text) + 1 for text in texts)])[:-1]
+        lines.add(KeptRows(offsets, *[order] * 7), b"\n".join(texts), start)
+        all_rows += zip(order.tolist(), (start + offsets).tolist(), texts, strict=True)
+        start += sum(map(len, texts)) + 8
+    first = {}
+    for value, offset, text in all_rows:
+        first.setdefault(value, (offset, text))
+    lowest = [first[value] for value in sorted(first)[:5]]
+    kept = lines.by_offset()
+    assert len(kept) <= 10 and all(kept[offset] == text for offset, text in lowest)
