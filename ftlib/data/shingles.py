@@ -6,14 +6,18 @@ scipy is imported where it is needed, because `ftlib --help` must not wait for i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from ftlib.data.cleaning import normalize
+from ftlib.runtime import hardware
 
 SHINGLE = 5  # words
-PRODUCTS = 2**21  # multiplications of one block, an upper bound of the nonzero values of its result
+PRODUCTS = 2**20  # multiplications of one block, an upper bound of the nonzero values of its result
+MAX_THREADS = 4  # each holds a block
 
 
 def shingle_matrix(texts: Sequence[str]):
@@ -55,15 +59,29 @@ def _mixed(values: np.ndarray) -> np.ndarray:
 
 
 def similarities(left, right) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield (rows of `left`, rows of `right`, Jaccard) of all pairs that share a shingle, in blocks of bounded memory."""
+    """Yield (rows of `left`, rows of `right`, Jaccard) of all pairs that share a shingle, in blocks of bounded memory.
+
+    The blocks are computed in threads: scipy multiplies without holding Python's lock.
+    """
     if not left.shape[0] or not right.shape[0]:
         return
     transposed, sizes = right.T.tocsr(), np.diff(right.indptr)
     cost = np.cumsum(left @ np.diff(transposed.indptr))
     blocks = np.searchsorted(cost, np.arange(PRODUCTS, cost[-1], PRODUCTS), side="right")
     starts = np.unique([0, *blocks, len(cost)])
-    for start, stop in zip(starts[:-1], starts[1:], strict=True):
+
+    def of_block(start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         block = left[start:stop]
         shared = (block @ transposed).tocoo()
         union = np.diff(block.indptr)[shared.row] + sizes[shared.col] - shared.data
-        yield start + shared.row, shared.col, shared.data / union
+        return start + shared.row, shared.col, shared.data / union
+
+    threads = min(hardware.usable_cores(), MAX_THREADS)
+    submitted: deque[Future] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for start, stop in zip(starts[:-1], starts[1:], strict=True):
+            submitted.append(pool.submit(of_block, start, stop))
+            if len(submitted) > threads:
+                yield submitted.popleft().result()
+        while submitted:
+            yield submitted.popleft().result()
