@@ -3,7 +3,7 @@
 What: tokens/s and examples/s at several batch sizes in the TinyLlama-1.1B shape (random weights: they hardly ever end an answer
 by themselves, so every answer has its full length), prompts of the real rows; `--agreement` counts, on SmolLM2-135M in float32,
 how many batched answers equal those of one prompt at a time, and how near the two best tokens are where they do not;
-`--evaluation RUN` times `ftlib evaluate` on 1,000 rows of a trained run (of `train_speed.py --job gpu --run RUN`).
+`--evaluation RUN` times `ftlib evaluate` on 900 rows of a trained run (of `train_speed.py --job gpu --run RUN`).
 How: python benchmarks/generate_speed.py --data trn_real.json.gz --speed --agreement (minutes on a GPU). It writes
 results/generate_speed.json.
 """
@@ -182,6 +182,7 @@ def agreement(data: str, count: int) -> dict:
         "equal": equal,
         "share": equal / count,
         "differences": gaps,
+        "finished": provenance.now(),
     }
     print(found, flush=True)
     return found
@@ -212,6 +213,7 @@ def evaluation(run: str, rows: int, extra: tuple[str, ...] = ()) -> dict:
         "new_tokens": NEW_TOKENS,
         "seconds": seconds,
         "phases": phases,
+        "finished": provenance.now(),
     }
     print(found, flush=True)
     return found
@@ -225,7 +227,9 @@ if __name__ == "__main__":
     parser.add_argument("--agreement", action="store_true")
     parser.add_argument("--evaluation", metavar="RUN", help="folder of a trained run")
     parser.add_argument("--prompts", type=int, default=128, help="of the agreement")
-    parser.add_argument("--rows", type=int, default=1000, help="of the evaluation")
+    parser.add_argument(
+        "--rows", type=int, default=900, help="of the evaluation; the run's test split must have as many"
+    )
     args = parser.parse_args()
     found = read_json(RESULT) if RESULT.exists() else {}
     if args.speed:

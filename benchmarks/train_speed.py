@@ -152,7 +152,7 @@ def job(profile: str, data: str, extra: list[str], folder: Path, examples: int =
     model = model_of("tinyllama-1.1b", rows_of(data, 2000), Path(tempfile.gettempdir()) / "ftlib-shapes")
     command = [sys.executable, "-m", "ftlib"]
     size = 8500
-    options = ["--profile", profile, "--data", data, "--run", str(folder), "--set", "data.validation_size=400"]
+    options = ["--profile", profile, "--data", data, "--run", str(folder)]
     for setting in (
         f"model.name={model}",
         f"data.train_size={size}",
