@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
+from ftlib.models.kept import kept_with
 from ftlib.prompts.encoding import encode_prompt, end_ids
 
 CACHED_DECODERS = 4  # per model: one for each combination of decoding settings and prompt length
@@ -276,7 +277,7 @@ def _stream_with_decoder(model, tokenizer, ids: list[int], generation) -> Iterat
 def _single_prompt_decoder(model, tokenizer, generation, longest: int) -> Decoder:
     """Return a decoder for one prompt, cached on the model, because capturing its CUDA graph is slow."""
     longest = -(-longest // 256) * 256
-    decoders = vars(model).setdefault("_ftlib_decoders", {})
+    decoders = kept_with(model).setdefault("decoders", {})
     key = (generation.model_dump_json(), longest)
     if key not in decoders:
         if len(decoders) == CACHED_DECODERS:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from ftlib.generation import ring_attention
+from ftlib.models.kept import kept_with
 
 try:
     import triton
@@ -45,9 +46,10 @@ def fits(model) -> bool:
 
 def fused_layers(model) -> FusedLayers:
     """Return the model's fused layers; they are made once, because its weights become views of theirs."""
-    if "_ftlib_fused" not in vars(model):
-        vars(model)["_ftlib_fused"] = FusedLayers(model)
-    return vars(model)["_ftlib_fused"]
+    kept = kept_with(model)
+    if "fused layers" not in kept:
+        kept["fused layers"] = FusedLayers(model)
+    return kept["fused layers"]
 
 
 def _join(linears: list[nn.Linear]) -> tuple[torch.Tensor, torch.Tensor | None]:

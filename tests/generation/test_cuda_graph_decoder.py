@@ -1,5 +1,7 @@
 """The fast decode gives, token by token, what transformers.generate gives for one prompt at a time."""
 
+import copy
+
 import pytest
 import smoke
 import torch
@@ -9,6 +11,7 @@ from ftlib.generation import batched as generation_module
 from ftlib.generation.batched import answer_prompts, generate_batch, stream_answer, to_answer
 from ftlib.generation.batched import settings as arguments_of
 from ftlib.generation.cuda_graph_decoder import Decoder, sampled_from
+from ftlib.models.kept import kept_with
 from ftlib.prompts.encoding import encode_prompt
 from ftlib.prompts.templates import build_prompt
 
@@ -96,6 +99,25 @@ def test_both_ways_of_answering_and_streaming_agree(model, monkeypatch):
     for _ in range(2):  # the second time with the decoder that was kept
         pieces = list(stream_answer(model, tok, few[3], settings()))
         assert len(pieces) > 1 and "".join(pieces) == slow_stream
+
+
+def test_a_model_that_has_streamed_can_be_copied_and_saved_and_its_decoder_is_kept(monkeypatch, tmp_path):
+    """Decoders hold locks and refer to their model: a copy of the model must not try to take them along."""
+    monkeypatch.setattr(generation_module, "is_supported", lambda model, generation: True)
+    model = copy.deepcopy(smoke.sharp_model())
+
+    def streamed(by) -> str:
+        return "".join(stream_answer(by, smoke.tokenizer(), PROMPTS[0], settings()))
+
+    text = streamed(model)
+    (decoder,) = kept_with(model)["decoders"].values()
+    copied = copy.deepcopy(model)
+    torch.save(model, tmp_path / "model.pt")
+    loaded = torch.load(tmp_path / "model.pt", weights_only=False)
+    assert not kept_with(copied) and not kept_with(loaded)
+    assert streamed(model) == streamed(copied) == streamed(loaded) == text
+    assert list(kept_with(model)["decoders"].values()) == [decoder]
+    assert list(kept_with(copied)["decoders"].values()) != [decoder]
 
 
 def test_sampling_repeats_with_its_seed_and_differs_with_another(model, monkeypatch):
