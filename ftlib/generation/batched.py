@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
-from ftlib.models.kept import kept_with
+from ftlib.generation.kept import kept_with
 from ftlib.prompts.encoding import encode_prompt, end_ids
 
 CACHED_DECODERS = 4  # per model: one for each combination of decoding settings and prompt length

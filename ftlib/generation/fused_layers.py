@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from ftlib.generation import ring_attention
-from ftlib.models.kept import kept_with
+from ftlib.generation.kept import kept_with
 
 try:
     import triton
