@@ -1,5 +1,6 @@
 """What all tests share: a folder of their own for runs and caches, the smoke profile, no network."""
 
+import gc
 import gzip
 import json
 import os
@@ -16,6 +17,18 @@ for name in [name for name in os.environ if name.startswith("FTLIB_") and "__" i
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 os.environ |= {"FTLIB_RUNS": str(FOLDER / "runs"), "FTLIB_PROFILE": "smoke", "HF_HUB_OFFLINE": "1"}
 os.environ.setdefault("FTLIB_CACHE", str(FOLDER / "cache"))
+
+
+def pytest_sessionstart():
+    """Import the libraries without garbage collections, which would look at each of their million objects again and again."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Leave what was imported out of all later collections: evaluations collect after each model that they release."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure():

@@ -37,8 +37,8 @@ def held_versions() -> list[str]:
 
 def _installed() -> dict[str, str]:
     """Return the version of each installed package, by its name in lower case."""
-    found = [(each.metadata["Name"], each.version) for each in metadata.distributions()]
-    return {name.lower(): version for name, version in found if name}
+    found = [each.metadata for each in metadata.distributions()]
+    return {each["Name"].lower(): each["Version"] for each in found if each["Name"]}
 
 
 def requirements(root: Path) -> list[str]:

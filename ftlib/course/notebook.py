@@ -17,7 +17,7 @@ from ftlib.config.settings import Config, profile_description
 from ftlib.data.file_search import describe
 from ftlib.pipeline.stage import Run
 from ftlib.pipeline.stages import default_run, ensure
-from ftlib.runtime import hardware, provenance
+from ftlib.runtime import environment, hardware, provenance
 from ftlib.runtime.language import tr
 
 SHOWN = ("python", "torch", "transformers", "peft", "bitsandbytes")
@@ -28,6 +28,7 @@ def report_environment(keep_on_drive: bool = False) -> Config:
 
     keep_on_drive: on Colab, keep runs on Google Drive; if it cannot be mounted, they stay on the local disk and a line says so.
     """
+    environment.collect_less_often()
     gpu_note = hardware.use_one_gpu()
     if gpu_note:
         print(gpu_note)

@@ -12,12 +12,12 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-from ftlib.evaluation.answers import ANSWERS, ROWS, Record
+from ftlib.evaluation import text_scores
+from ftlib.evaluation.answer_store import ANSWERS, ROWS, Record
 from ftlib.evaluation.bootstrap import mean_interval
 from ftlib.evaluation.metric_table import METRICS
-from ftlib.evaluation.metrics import Rouge
 from ftlib.evaluation.significance import has_verdict, seeds_agree, verdict_of
-from ftlib.prompts.templates import PREFIX
+from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.runtime.files import read_json, read_jsonl
 from ftlib.runtime.language import tr
 
@@ -35,12 +35,11 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
         uids = read_json(folder / ROWS).get(split, [])
     by_uid = {row["uid"]: row for part in dataset.values() for row in part if row["uid"] in set(uids)}
     rows = [by_uid[uid] for uid in uids]
-    references, scores = [row["content"] for row in rows], {}
+    references, scores = [strip_prefix(row["content"], prefix) for row in rows], {}
     for system in metrics["systems"] if rows else ():
-        texts = [records[split, system, uid].text for uid in uids]
-        scores[system] = {
-            "rougeL": Rouge(prefix).compute(predictions=texts, references=references, per_row=True)["rougeL"]
-        }
+        texts = [strip_prefix(records[split, system, uid].text or "", prefix) for uid in uids]
+        pairs = list(zip(texts, references, strict=True))
+        scores[system] = {"rougeL": [score["rougeL"].fmeasure for score in text_scores.rouge(pairs)]}
     return side_by_side({split: rows}, records, {split: scores}) if rows else []
 
 

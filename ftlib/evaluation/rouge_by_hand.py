@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ftlib.evaluation.metrics import Rouge
+from ftlib.evaluation import text_scores
 from ftlib.prompts.templates import strip_prefix
 from ftlib.runtime.language import tr
 
@@ -31,12 +31,13 @@ def by_hand(reference: str, answer: str) -> dict[str, dict]:
 
     The inner keys are in the reader's language, because a notebook shows them as the columns of a table.
     """
-    expected, written = (tokens(strip_prefix(text)) for text in (reference, answer))
+    reference, answer = strip_prefix(reference), strip_prefix(answer)
+    expected, written = tokens(reference), tokens(answer)
     shared = {
         "rouge1": sorted((Counter(expected) & Counter(written)).elements(), key=expected.index),
         "rougeL": longest_subsequence(expected, written),
     }
-    library, steps = Rouge().compute(predictions=[answer], references=[reference]), {}
+    library, steps = text_scores.rouge([(answer, reference)])[0], {}
     for name, words in shared.items():
         precision, recall = (len(words) / max(len(each), 1) for each in (written, expected))
         f1 = 2 * precision * recall / (precision + recall) if words else 0.0
@@ -45,6 +46,6 @@ def by_hand(reference: str, answer: str) -> dict[str, dict]:
             tr("precision"): f"{len(words)} / {len(written)} = {precision:.3f}",
             tr("recall"): f"{len(words)} / {len(expected)} = {recall:.3f}",
             "F1": round(f1, 3),
-            "rouge_score": round(float(library[name]), 3),
+            "rouge_score": round(library[name].fmeasure, 3),
         }
     return steps

@@ -24,7 +24,8 @@ from ftlib.config.settings import Config
 from ftlib.data.near_duplicates import Duplicate
 from ftlib.evaluation import embedding_similarity, retention
 from ftlib.evaluation.analysis import row_likelihoods, side_by_side
-from ftlib.evaluation.answers import ROWS, AnswerStore, Record, SystemInputs, add_baselines, answer_keys, answer_missing
+from ftlib.evaluation.answer_store import ROWS, AnswerStore, Record, SystemInputs
+from ftlib.evaluation.answers import add_baselines, answer_keys, answer_missing
 from ftlib.evaluation.bootstrap import Values
 from ftlib.evaluation.embedding_similarity import Cosine
 from ftlib.evaluation.metrics import Context, CopiedRun, Grounding, Shape, score_rows

@@ -24,7 +24,8 @@ from ftlib.config.neutral import effective
 from ftlib.config.settings import Config, flatten
 from ftlib.data import near_duplicates
 from ftlib.data.near_duplicates import Duplicate, compare
-from ftlib.evaluation.answers import ANSWERS, AnswerStore, SystemInputs, answer_missing
+from ftlib.evaluation.answer_store import ANSWERS, AnswerStore, SystemInputs
+from ftlib.evaluation.answers import answer_missing
 from ftlib.evaluation.retention import retention_sums
 from ftlib.evaluation.runner import ends_in_time, of_system, scored_bytes
 from ftlib.evaluation.systems import answering, choose_rows, few_shot_for, passages_for, untuned
@@ -84,6 +85,7 @@ class Work:
         self._passages: dict[str, dict[str, Passages]] = {}
         self._indexes: dict[Path, Stage] = {}
         self._datasets: dict[str, Run] = {}  # data sets that were checked, so that each is checked and logged once
+        self._rows: dict[Job, dict[str, list[dict]]] = {}
 
     # data sets
 
@@ -198,6 +200,11 @@ class Work:
 
     def rows(self, job: Job) -> dict[str, list[dict]]:
         """Return {'unseen': ..., 'seen': ...}: the rows that a job is asked, with the questions that it is asked."""
+        if job not in self._rows:
+            self._rows[job] = self._choose_rows(job)
+        return self._rows[job]
+
+    def _choose_rows(self, job: Job) -> dict[str, list[dict]]:
         dataset = self.dataset(job)
         if job.study.evaluate_on == "unused":
             from datasets import Dataset

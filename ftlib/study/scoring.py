@@ -16,7 +16,8 @@ from filelock import FileLock
 
 from ftlib.config.settings import flatten
 from ftlib.evaluation import embedding_similarity
-from ftlib.evaluation.answers import ANSWERS, Record, baseline_records
+from ftlib.evaluation.answer_store import ANSWERS, Record
+from ftlib.evaluation.answers import baseline_records
 from ftlib.evaluation.metric_table import DEFINITIONS
 from ftlib.evaluation.metrics import CopiedRun
 from ftlib.evaluation.retention import METRIC as NLL_PER_BYTE

@@ -8,8 +8,8 @@ import pytest
 import smoke
 
 from ftlib.cli.entry import main
-from ftlib.evaluation import answers, runner, significance, summary, systems
-from ftlib.evaluation.answers import Record
+from ftlib.evaluation import answer_store, answers, runner, significance, summary, systems
+from ftlib.evaluation.answer_store import Record
 from ftlib.evaluation.embedding_similarity import model_folder
 from ftlib.evaluation.metric_table import METRICS
 from ftlib.generation import batched as generation
@@ -111,10 +111,10 @@ def test_answers_of_another_model_or_setting_do_not_count(tmp_path):
     """After a new training, the old model's answers in the table would be a lie."""
     record = Record("1", "unseen", "tuned", "a", 1, True, 1.0, 1)
     (tmp_path / "answers.jsonl").write_text(
-        "".join(answers._line(r) for r in (record, Record("1", "unseen", "nearest", "b")))
+        "".join(answer_store._line(r) for r in (record, Record("1", "unseen", "nearest", "b")))
     )
     (tmp_path / "answers.keys.json").write_text(json.dumps({"tuned": "old", "nearest": "same"}))
-    found = answers.AnswerStore.open(tmp_path, {"tuned": "new", "nearest": "same"})
+    found = answer_store.AnswerStore.open(tmp_path, {"tuned": "new", "nearest": "same"})
     assert list(found.records) == [("unseen", "nearest", "1")]
     cfg, other = smoke.config(), smoke.config(generation__max_new_tokens=5)
     keys, changed = (answers.answer_keys(c, "data", "merged", "float32") for c in (cfg, other))
