@@ -30,6 +30,15 @@ def batch():
     return batch
 
 
+def alike(batch) -> int:
+    """The tokens with which all examples of a batch begin; they end in the title."""
+    owners = [owner for owner in batch["owners"].unique().tolist() if owner >= 0]
+    examples = [batch["input_ids"][batch["owners"] == owner].tolist() for owner in owners]
+    count = next(n for n, tokens in enumerate(zip(*examples, strict=False)) if len(set(tokens)) > 1)
+    assert 20 < count < min(map(len, examples))
+    return count
+
+
 def loss_and_gradients(model, batch, labeled_only: bool = False):
     """Loss of a batch and the gradient of each trained weight."""
     model.zero_grad()
@@ -43,12 +52,16 @@ def loss_and_gradients(model, batch, labeled_only: bool = False):
 
 
 @pytest.mark.parametrize("short", [512, 0])
-def test_example_by_example_gives_loss_and_gradients_of_the_masked_rows(model, batch, monkeypatch, short):
+@pytest.mark.parametrize("begin", ["alike", "differently"])
+def test_example_by_example_gives_loss_and_gradients_of_the_masked_rows(model, batch, monkeypatch, short, begin):
     """A faster attention that lets examples see each other, or forgets some, would train another model."""
     monkeypatch.setattr(packed_attention, "SHORT", short)  # 0: all examples count as long
+    if begin == "differently":
+        batch["input_ids"][batch["position_ids"] == 0] += batch["owners"][batch["position_ids"] == 0].clamp(min=0)
     expected, expected_gradients = loss_and_gradients(model, batch)
     with packed_attention.example_by_example(model, batch) as one_row:
-        assert one_row["input_ids"].shape == (1, int((batch["owners"] >= 0).sum()))
+        saved = int((batch["owners"] >= 0).sum()) - one_row["input_ids"].shape[1]
+        assert saved == (8 * alike(batch) if begin == "alike" else 0)  # of nine examples
         assert model.config._attn_implementation == packed_attention.ATTENTION
         loss, gradients = loss_and_gradients(model, one_row, labeled_only=True)
     assert model.config._attn_implementation == "sdpa"
@@ -56,6 +69,25 @@ def test_example_by_example_gives_loss_and_gradients_of_the_masked_rows(model, b
     for name, gradient in expected_gradients.items():
         assert gradient.abs().max() > 0
         assert (gradients[name] - gradient).abs().max() < 1e-4 * gradient.abs().max(), name
+
+
+def test_tokens_are_shared_up_to_the_last_one_before_a_label():
+    """The first label of an example is predicted from its own last token; from a shared one it would be lost."""
+    assert packed_attention.shared_tokens([[1, 2, 3, 4], [1, 2, 3, 5]], [3, 3]) == 2
+    assert packed_attention.shared_tokens([[1, 2, 3, 4, 6], [1, 2, 5, 4, 6]], [4, 4]) == 2
+    assert packed_attention.shared_tokens([[1, 2, 3], [1, 2, 3]], [0, 2]) == 0  # trained on every token
+    assert packed_attention.shared_tokens([[1, 2, 3]], [2]) == 0 and packed_attention.shared_tokens([], []) == 0
+
+
+def test_examples_that_are_trained_with_dropout_share_nothing(model, batch):
+    """They would share the tokens that are dropped, too."""
+    layer = next(module for module in model.modules() if hasattr(module, "lora_dropout"))
+    layer.lora_dropout["default"] = torch.nn.Dropout(0.1)
+    tokens = int((batch["owners"] >= 0).sum())
+    with packed_attention.example_by_example(model.train(), batch) as row:
+        assert row["input_ids"].shape == (1, tokens)
+    with packed_attention.example_by_example(model.eval(), batch) as row:
+        assert row["input_ids"].shape[1] < tokens
 
 
 def test_logits_at_labeled_positions_are_those_of_all_positions(model, batch):
