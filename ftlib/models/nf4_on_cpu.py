@@ -23,13 +23,17 @@ class DequantizedOnce(bnb.nn.Linear4bit):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute x W^T + b. x: (..., inputs)."""
         dtype = self.compute_dtype or x.dtype
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return functional.linear(x.to(dtype), self.weight_in(dtype), bias).to(x.dtype)
+
+    def weight_in(self, dtype: torch.dtype) -> torch.Tensor:
+        """Return the dequantized weight, (outputs, inputs)."""
         # PEFT replaces the weight when it merges into 4 bits
         if vars(self).get("source") is not self.weight or self.dense.dtype != dtype:
             dense = bnb.functional.dequantize_4bit(self.weight.data, self.weight.quant_state).to(dtype)
             # not registered: the copy is neither saved nor counted as a weight
             vars(self).update(source=self.weight, dense=dense)
-        bias = None if self.bias is None else self.bias.to(dtype)
-        return functional.linear(x.to(dtype), self.dense, bias).to(x.dtype)
+        return self.dense
 
 
 def dequantize_once(model) -> None:

@@ -59,6 +59,10 @@ def add_adapter(model, cfg: Config):
     for weight in adapted.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
+    if model.device.type == "cpu" and getattr(model, "is_loaded_in_4bit", False):
+        from ftlib.models.lora_on_cpu import compute_at_once
+
+        compute_at_once(adapted)
     return adapted
 
 
