@@ -180,8 +180,8 @@ def answer_all(
 ) -> AnswerStore:
     """Generate the missing answers of every system; several processes share the rows.
 
-    A model that is loaded for them also scores the text of `retention`. A system's metrics are computed by `scorer` while the
-    next system answers.
+    A model that is loaded for them also scores the text of `retention`. On a GPU a system's metrics are computed by
+    `scorer` while the next system answers.
     """
     retention_keys = retention.retention_keys(cfg, inputs.merged_key, dtype)
     keys = answer_keys(cfg, inputs.data_key, inputs.merged_key, dtype)
@@ -201,7 +201,7 @@ def answer_all(
                 retention.add_missing(folder, system, retention_keys[system], cfg, load)
         load.cache_clear()  # the next model needs the memory
         gc.collect()
-        if distributed.world() == 1:
+        if scorer.ahead and distributed.world() == 1:
             scorer.start(system, store)
     distributed.wait()
     if distributed.first() and distributed.world() > 1:
@@ -212,7 +212,8 @@ def answer_all(
 class Scorer:
     """Compute the row values of systems in a background thread, in the order of `start`.
 
-    All metrics are computed there, because an `evaluate.Metric` is not thread-safe.
+    All metrics are computed there, because an `evaluate.Metric` is not thread-safe. Nothing is begun before `of` asks for it on a
+    machine whose models answer on the CPU: they need all cores, and a core that two share holds up the others.
     """
 
     def __init__(self, cfg: Config, rows: dict[str, list[dict]], passages: Mapping[str, Passages], inputs: Inputs):
@@ -221,8 +222,11 @@ class Scorer:
         self._thread = ThreadPoolExecutor(1)
         self._values: dict[tuple[str, str], Future] = {}
         self.cosine = embedding_similarity.cosine(cfg.prompt.prefix) if distributed.first() else None
-        contents = list(inputs.dataset["train"]["content"])
-        self._copied = self._thread.submit(CopiedRun, contents, cfg.prompt.prefix) if distributed.first() else None
+        self._copied: Future | None = None
+        self._contents = inputs.dataset["train"]["content"]
+        self.ahead = distributed.first() and hardware.cuda_capability() is not None
+        if self.ahead:
+            self._index_contents()
 
     def __enter__(self) -> Scorer:
         return self
@@ -230,8 +234,15 @@ class Scorer:
     def __exit__(self, *_) -> None:
         self._thread.shutdown(cancel_futures=True)
 
+    def _index_contents(self) -> Future:
+        """Begin what finds copied training texts, once."""
+        if self._copied is None:
+            self._copied = self._thread.submit(CopiedRun, list(self._contents), self.prefix)
+        return self._copied
+
     def start(self, system: str, store: AnswerStore) -> None:
         """Score a system whose answers are complete."""
+        self._index_contents()
         for split, rows in self.rows.items():
             records = store.of(split, system, rows)
             self._values[split, system] = self._thread.submit(self._score, rows, records, system)
@@ -244,12 +255,12 @@ class Scorer:
 
     def references(self, rows: list[dict], ends: list[bool]) -> dict[str, list[float]]:
         """Return the row values of the references themselves, see `reference_rows`."""
-        copied = self._copied.result()
+        copied = self._index_contents().result()
         return self._thread.submit(reference_rows, rows, ends, copied, self.passages, self.prefix).result()
 
     def _score(self, rows: list[dict], records: list[Record], system: str) -> dict[str, list[float]]:
         return row_values(
-            rows, records, self._copied.result(), self.cosine, of_system(system, self.passages), self.prefix
+            rows, records, self._index_contents().result(), self.cosine, of_system(system, self.passages), self.prefix
         )
 
 

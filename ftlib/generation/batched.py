@@ -7,6 +7,7 @@ right, between prompt and completion, changes the output of a decoder-only model
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from transformers import (
     TextStreamer,
 )
 
-from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
+from ftlib.generation.cuda_graph_decoder import Decoder, is_plain_attention, is_supported
 from ftlib.generation.kept import kept_with
 from ftlib.prompts.encoding import encode_prompt, end_ids
 
@@ -223,17 +224,36 @@ def _generate_with_decoder(model, tokenizer, encoded: list[list[int]], generatio
 
 @torch.no_grad()
 def generate_batch(model, tokenizer, encoded: list[list[int]], generation) -> list[Answer]:
-    """Generate completions for one batch of encoded prompts, padded on the left to the longest."""
-    longest = max(len(ids) for ids in encoded)
+    """Generate completions for one batch of encoded prompts.
+
+    The tokens with which all prompts begin are read once; shorter prompts are padded behind them, to the longest.
+    """
+    longest, shared = max(map(len, encoded)), _shared_tokens(model, encoded, generation)
     device = next(model.parameters()).device
     input_ids = torch.full((len(encoded), longest), tokenizer.pad_token_id)  # (prompts, longest)
     mask = torch.zeros_like(input_ids)
     for row, ids in enumerate(encoded):
-        input_ids[row, longest - len(ids) :] = torch.tensor(ids)
-        mask[row, longest - len(ids) :] = 1
+        for part, begin in ((ids[:shared], 0), (ids[shared:], longest - len(ids) + shared)):
+            input_ids[row, begin : begin + len(part)] = torch.tensor(part)
+            mask[row, begin : begin + len(part)] = 1
     arguments = settings(tokenizer, generation, model, longest)
+    if shared:
+        read = model(input_ids=input_ids[:1, :shared].to(device), use_cache=True, logits_to_keep=1)
+        read.past_key_values.batch_repeat_interleave(len(encoded))
+        arguments["past_key_values"] = read.past_key_values
     out = model.generate(input_ids=input_ids.to(device), attention_mask=mask.to(device), **arguments)
     return [to_answer(ids, tokenizer, arguments["eos_token_id"]) for ids in out[:, longest:].tolist()]
+
+
+def _shared_tokens(model, encoded: list[list[int]], generation) -> int:
+    """Count the tokens that all prompts begin with and that are read once: 0 where a gap behind them would change the answers.
+
+    Beams reorder the cache, a window counts its columns, and n-grams of the prompt would be cut by the gap.
+    """
+    cut = generation.no_repeat_ngram and generation.penalize_prompt
+    if len(encoded) == 1 or generation.beams > 1 or cut or not is_plain_attention(model.config):
+        return 0
+    return min(len(os.path.commonprefix(encoded)), min(map(len, encoded)) - 1)
 
 
 def to_answer(ids: list[int], tokenizer, ends: list[int]) -> Answer:

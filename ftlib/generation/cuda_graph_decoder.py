@@ -34,10 +34,14 @@ def is_supported(model, generation) -> bool:
     """
     if generation.beams > 1:
         return False
-    config = model.config
-    sliding = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     plain = not getattr(model, "is_quantized", False) and not hasattr(model, "peft_config")
-    return plain and next(model.parameters()).is_cuda and config.model_type in MODEL_TYPES and sliding is None
+    return plain and next(model.parameters()).is_cuda and is_plain_attention(model.config)
+
+
+def is_plain_attention(config) -> bool:
+    """Return whether a model of this configuration is one of MODEL_TYPES and attends to all tokens, without a window."""
+    sliding = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    return config.model_type in MODEL_TYPES and sliding is None
 
 
 def grouped_attention(module, query, key, value, attention_mask, scaling=None, **_):

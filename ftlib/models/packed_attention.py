@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ftlib.generation.cuda_graph_decoder import MODEL_TYPES
+from ftlib.generation.cuda_graph_decoder import is_plain_attention
 from ftlib.prompts.encoding import IGNORED
 
 ATTENTION = "ftlib_examples"  # the name of `example_attention` in transformers' registry
@@ -101,17 +101,10 @@ def fits(model) -> bool:
 
     Activation checkpointing repeats the forward pass in the backward pass, where the attention has been switched back.
     """
-    config = model.config
-    sliding = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     checkpointing = model.training and getattr(model, "is_gradient_checkpointing", False)
     on_cpu = next(model.parameters()).device.type == "cpu"
-    return (
-        on_cpu
-        and config.model_type in MODEL_TYPES
-        and sliding is None
-        and not checkpointing
-        and config._attn_implementation == "sdpa"
-    )
+    sdpa = model.config._attn_implementation == "sdpa"
+    return on_cpu and is_plain_attention(model.config) and not checkpointing and sdpa
 
 
 def has_dropout(model) -> bool:

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import smoke
@@ -418,3 +419,16 @@ def test_how_much_was_trained_on_is_said_where_results_are_shown(smoke_run, caps
     assert said in tables.table(metrics, "seen") and said in (smoke_run.path / "evaluation" / "report.html").read_text()
     old = {key: value for key, value in metrics["settings"].items() if not key.startswith("trained_")}
     assert tables.trained_on(old) == "6 steps of 16 examples, drawn from 200 training rows"
+
+
+@pytest.mark.parametrize(("capability", "begun"), [(None, False), ((9, 0), True)])
+def test_metrics_are_computed_beside_the_answers_of_a_gpu_only(monkeypatch, capability, begun):
+    """On a CPU a core that two share holds up the others: the evaluation took half as long again."""
+    monkeypatch.setattr(runner.hardware, "cuda_capability", lambda: capability)
+    rows = smoke.rows(2)
+    dataset = {"train": {"content": [row["content"] for row in rows]}}
+    with runner.Scorer(smoke.config(), {"unseen": rows}, {}, SimpleNamespace(dataset=dataset)) as scorer:
+        assert (scorer._copied is not None) == begun
+        records = [Record(row["uid"], "unseen", "copy_title", row["title"], stopped=True) for row in rows]
+        store = SimpleNamespace(of=lambda *_: records)
+        assert len(scorer.of("unseen", "copy_title", store)["rougeL"]) == 2

@@ -1,5 +1,7 @@
 """Batched generation gives what one prompt at a time gives, in the order that was asked."""
 
+import functools
+
 import pytest
 import smoke
 
@@ -28,6 +30,35 @@ def test_batched_answers_equal_single_answers_in_the_order_asked(model):
     assert answer_prompts(model, tok, PROMPTS, settings()) == alone
     assert answer_prompts(model, tok, PROMPTS, settings(batch_tokens=256)) == alone
     assert len({answer.text for answer in alone}) > 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"repetition_penalty": 1.5}, {"no_repeat_ngram": 2, "penalize_prompt": False}])
+def test_what_all_prompts_begin_with_is_read_once_and_changes_no_answer(model, monkeypatch, changes):
+    """The template and the question are two thirds of a prompt; a wrong position behind them would change every answer."""
+    tok, read = smoke.tokenizer(), []
+    encoded = [encode_prompt(tok, prompt) for prompt in PROMPTS]
+    alone = [generate_batch(model, tok, [ids], settings(**changes))[0] for ids in encoded]
+    forward = type(model).forward
+
+    @functools.wraps(forward)  # transformers looks at the names of its arguments
+    def watched(*args, input_ids, **others):
+        read.append(tuple(input_ids.shape))
+        return forward(*args, input_ids=input_ids, **others)
+
+    monkeypatch.setattr(type(model), "forward", watched)
+    together = generate_batch(model, tok, encoded, settings(**changes))
+    assert together == alone
+    (once, shared), (prompts, others) = read[:2]
+    assert (once, prompts, shared + others) == (1, len(encoded), max(map(len, encoded))) and shared > 20
+
+
+def test_prompts_that_must_stay_whole_are_read_whole(model):
+    """A gap in the prompt would cut its n-grams, beams reorder the cache, and a single prompt shares nothing."""
+    encoded = [encode_prompt(smoke.tokenizer(), prompt) for prompt in PROMPTS]
+    for changes in ({"beams": 2}, {"no_repeat_ngram": 2, "penalize_prompt": True}):
+        assert batched._shared_tokens(model, encoded, settings(**changes)) == 0
+    assert batched._shared_tokens(model, encoded[:1], settings()) == 0
+    assert batched._shared_tokens(model, [[1, 2, 3], [1, 2, 3]], settings()) == 2  # each keeps a token of its own
 
 
 def test_batches_stay_within_the_token_budget():
