@@ -4,8 +4,10 @@ What: training from padded float32 steps to packed ones in NF4, then what is don
 time in float32 to batches in 16 bits; scoring the references' NLL from padded float32 batches to packed rows in 16 bits. Counted
 are real tokens: of the answers, and of the rows that are scored. Why: students without a GPU train on two cores, where a factor
 of two is the difference between a coffee and a lunch.
-How: python benchmarks/cpu_speed.py --data trn_real.json.gz (minutes, on a quiet machine), or --only train or evaluate; the other
-part is kept as it was recorded. Result: results/cpu_speed.json. To try it: --prompts 4 --new-tokens 8 --rows 8 --out FILE
+Last, README's first command on the sample, stage by stage.
+How: python benchmarks/cpu_speed.py --data trn_real.json.gz (a quarter of an hour, on a quiet machine), or --only with one of the
+parts; the others are kept as they were recorded. Result: results/cpu_speed.json. To try it: --prompts 4 --new-tokens 8 --rows 8
+--profile smoke --out FILE
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -40,6 +45,7 @@ RECIPES = [
     ("what all prompts begin with, once", {}, (AT_ONCE,)),
     ("base and adapter in one function: the cpu profile", {}, ()),
 ]  # fmt: skip
+STAGES = ("dataset", "index", "adapter", "merged", "evaluation")
 PADDED_ROWS = 8  # of a batch, transformers' own default
 
 
@@ -135,22 +141,41 @@ def padded_nll(model, examples: list, pad_id: int) -> float:
     return total
 
 
+def first_command(profile: str) -> list[dict]:
+    """One line for each stage of `ftlib run` on the sample, and one for the whole command, from its start to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        command = [sys.executable, "-m", "ftlib", "run", "--profile", profile]
+        subprocess.run(command, env=os.environ | {"FTLIB_RUNS": folder}, check=True)
+        whole = time.perf_counter() - begun
+        manifests = [read_json(Path(folder) / profile / stage / "manifest.json") for stage in STAGES]
+    lines = [
+        {"stage": stage, "seconds": round(manifest["seconds"], 1)}
+        for stage, manifest in zip(STAGES, manifests, strict=True)
+    ]
+    rest = whole - sum(line["seconds"] for line in lines)
+    return [*lines, {"stage": "start", "seconds": round(rest, 1)}, {"stage": "all", "seconds": round(whole, 1)}]
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
-    parser.add_argument("--only", choices=("train", "evaluate"))
+    parser.add_argument("--only", choices=("train", "evaluate", "command"))
     parser.add_argument("--prompts", type=int, default=24)
     parser.add_argument("--new-tokens", type=int, default=48)
     parser.add_argument("--rows", type=int, default=64, help="whose references are scored")
+    parser.add_argument("--profile", default="cpu", help="of the command")
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
     device = hardware.device_name()
     found = read_json(args.out) if args.out.exists() else {}
     if found.get("device") != device:
         found = {}  # figures of two machines do not belong into one table
-    if args.only != "evaluate":
+    if args.only in (None, "train"):
         found |= {"steps": STEPS, "model": SMOLLM2, "rows": training(args.data)}
-    if args.only != "train":
+    if args.only in (None, "evaluate"):
         found |= {"model": SMOLLM2, "evaluation": evaluation(args.data, args.prompts, args.new_tokens, args.rows)}
+    if args.only in (None, "command"):
+        found["first command"] = first_command(args.profile)
     found |= {"device": device, "versions": provenance.versions(), "finished": provenance.now()}
     write_json(args.out, found)
