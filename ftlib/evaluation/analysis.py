@@ -37,7 +37,7 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
     rows = [by_uid[uid] for uid in uids]
     references, scores = [strip_prefix(row["content"], prefix) for row in rows], {}
     for system in metrics["systems"] if rows else ():
-        texts = [strip_prefix(records[split, system, uid].text or "", prefix) for uid in uids]
+        texts = [strip_prefix(records[split, system, uid].text, prefix) for uid in uids]
         pairs = list(zip(texts, references, strict=True))
         scores[system] = {"rougeL": [score["rougeL"].fmeasure for score in text_scores.rouge(pairs)]}
     return side_by_side({split: rows}, records, {split: scores}) if rows else []
