@@ -111,7 +111,7 @@ def run_ftlib(dataset: Path, model: str, base: str, examples: int, setting: str,
     trainer.add_callback(callback_of(marks, lambda: trainer.tokens))
     trainer.train()
     save_adapter(trainer, cfg, folder)
-    return marks.measured()
+    return marks.measured() | {"computed_share": round(1 - int(trainer.spared) / trainer.tokens, 4)}
 
 
 def run_peer(dataset: Path, model: str, base: str, examples: int, setting: str, folder: Path, system: str) -> dict:

@@ -94,7 +94,13 @@ def render_peers(found: dict) -> list[str]:
     attention = [name for name, there in found["attention"].items() if not there]
     without = f" The peers ran without {' and '.join(attention)}, which were not installed." if attention else ""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    lines = [f"**Training speed beside peers**, tokens/s without padding, on {found['device']}.{without}", ""]
+    shares = [systems["ftlib"].get("computed_share", 1.0) for systems in best.values()]
+    once = (
+        f" Ours computes what all prompts begin with once a step: {min(shares):.0%} to {max(shares):.0%} of the tokens are left."
+        if min(shares) < 1
+        else ""
+    )
+    lines = [f"**Training speed beside peers**, tokens/s without padding, on {found['device']}.{without}{once}", ""]
     lines += Table.of_columns(columns).markdown()
     lines += [
         f"Versions: {versions}. File: [`results/peers.json`](../results/peers.json), with every setting that was tried.",
@@ -121,7 +127,7 @@ def render_utilization(found: dict) -> list[str]:
     flops, columns = flops_per_token(), {}
     rows = [row for row in found["rows"] if row["shape"] == "tinyllama-1.1b"]
     for row in rows:
-        measured = row["tokens_per_s"] * flops / 1e12
+        measured = row.get("computed_tokens_per_s", row["tokens_per_s"]) * flops / 1e12
         columns.setdefault("recipe", []).append(row["recipe"])
         columns.setdefault("tokens/s", []).append(f"{row['tokens_per_s']:,}")
         columns.setdefault("TFLOP/s", []).append(f"{measured:.1f}")

@@ -1,8 +1,9 @@
 """From the reference recipe's speed to ours, one change at a time, on one GPU; and the whole job from process start to adapter.
 
 What: each recipe trains some steps by the product's own code (`ftlib.training.build_trainer`) after a warm-up, and is measured
-by a callback. Counted are real tokens, not padding. The roof is a large matrix product in the same run; training a LoRA on a
-frozen base needs about 4 floating point operations a weight and token (forward 2, backward to the inputs 2).
+by a callback. Counted are real tokens, not padding; `computed_tokens_per_s` counts what all prompts begin with once a step. The
+roof is a large matrix product in the same run; training a LoRA on a frozen base needs about 4 floating point operations a weight
+and token (forward 2, backward to the inputs 2).
 How: python benchmarks/train_speed.py --data trn_real.json.gz --shape tinyllama-1.1b (minutes on a GPU), then with
 --shape smollm2-135m, then with --job gpu (the whole job). It writes results/train_speed.json.
 """
@@ -32,8 +33,8 @@ RESULT = ROOT / "results" / "train_speed.json"
 PHASES = ROOT / "results" / "job_phases.json"
 WARM, STEPS = 8, 24
 
-# (name, settings that change against the line above, how the fixed step is made: compiled, graph, join). The first is the seed
-# profile; the last ones are side branches.
+# (name, settings that change against the line above, how the fixed step is made: compiled, graph, join, share). The first is the
+# seed profile; the last ones are side branches.
 RECIPES = [
     ("the reference", {}, None),
     ("loss on the answer, rows packed", {"train.batching": "packed", "train.loss_on": "answer", "train.label_eos": True}, None),
@@ -43,14 +44,15 @@ RECIPES = [
     ("fused AdamW", {"train.optimizer": "adamw_torch_fused"}, None),
     ("bfloat16 for float16", {"model.dtype": "bfloat16", "train.fp16": False, "train.bf16": True}, None),
     ("16-bit base for NF4", {"model.quantization": "none"}, None),
-    ("fixed rows, logits at labels only", {"train.compile": True}, (False, False, False)),
-    ("layers compiled", {}, (True, False, False)),
-    ("CUDA graph", {}, (True, True, False)),
-    ("LoRA joined to the base, attention without mask", {}, (True, True, True)),
-    ("no LoRA dropout", {"lora.dropout": 0.0}, (True, True, True)),
-    ("64 examples a step", {"train.examples_per_step": 64}, (True, True, True)),
-    ("128 examples a step", {"train.examples_per_step": 128}, (True, True, True)),
-    ("NF4, 16 examples", {"model.quantization": "nf4", "train.examples_per_step": 16}, (True, True, True)),
+    ("fixed rows, logits at labels only", {"train.compile": True}, (False, False, False, False)),
+    ("layers compiled", {}, (True, False, False, False)),
+    ("CUDA graph", {}, (True, True, False, False)),
+    ("LoRA joined to the base, attention without mask", {}, (True, True, True, False)),
+    ("no LoRA dropout", {"lora.dropout": 0.0}, (True, True, True, False)),
+    ("the beginning of all prompts once", {}, (True, True, True, True)),
+    ("64 examples a step", {"train.examples_per_step": 64}, (True, True, True, True)),
+    ("128 examples a step", {"train.examples_per_step": 128}, (True, True, True, True)),
+    ("NF4, 16 examples", {"model.quantization": "nf4", "train.examples_per_step": 16}, (True, True, True, True)),
     ("16-bit, eager, Liger kernels", {"model.quantization": "none", "train.compile": False, "lora.dropout": 0.05}, None),
 ]  # fmt: skip
 
@@ -67,7 +69,8 @@ class Stopwatch(TrainerCallback):
 
         if state.global_step in (self.warm, state.max_steps):
             torch.cuda.synchronize()
-            self.marks.append((time.perf_counter(), self.trainer.tokens, self.trainer.slots))
+            trainer = self.trainer
+            self.marks.append((time.perf_counter(), trainer.tokens, trainer.slots, int(trainer.spared)))
         if self.trace and state.global_step == self.warm:
             self.profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA])
             self.profiler.start()
@@ -76,12 +79,13 @@ class Stopwatch(TrainerCallback):
             print(self.profiler.key_averages().table(sort_by="cuda_time_total", row_limit=28, max_name_column_width=90))
 
     def measured(self, steps: int) -> dict:
-        (begin, tokens, slots), (end, all_tokens, all_slots) = self.marks
-        seconds, count = end - begin, all_tokens - tokens
+        (begin, *first), (end, *last) = self.marks
+        seconds, (count, slots, spared) = end - begin, (b - a for a, b in zip(first, last, strict=True))
         return {
             "tokens_per_s": round(count / seconds),
+            "computed_tokens_per_s": round((count - spared) / seconds),
             "step_s": round(seconds / steps, 5),
-            "padding_share": round(1 - count / (all_slots - slots), 4),
+            "padding_share": round(1 - (count - spared) / slots, 4),
             "seconds_to_warm": round(begin - self.started, 1),
         }
 
@@ -96,9 +100,11 @@ def measure(
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     torch._dynamo.reset()
-    watch, made = Stopwatch(trace), compiled_step.FixedStep
+    watch, made, shared = Stopwatch(trace), compiled_step.FixedStep, compiled_step.shared_beginning
     if fixed is not None:
-        compiled_step.FixedStep = lambda model, dtype, *_, **__: made(model, dtype, *fixed)
+        *parts, share = fixed
+        compiled_step.FixedStep = lambda model, dtype, *_, **__: made(model, dtype, *parts)
+        compiled_step.shared_beginning = shared if share else lambda *_: 0
     if "Liger" in name:  # it changes transformers for the whole process, so it comes last
         from liger_kernel.transformers import apply_liger_kernel_to_llama
 
@@ -110,10 +116,10 @@ def measure(
             watch.trainer, watch.warm = trainer, cfg.train.max_steps - steps
             trainer.train()
     finally:
-        compiled_step.FixedStep = made
+        compiled_step.FixedStep, compiled_step.shared_beginning = made, shared
     found = watch.measured(steps)
     mean = about["mean_tokens"]
-    flops = 4 * weights * found["tokens_per_s"]
+    flops = 4 * weights * found["computed_tokens_per_s"]
     return {
         "recipe": name, "examples_per_s": round(found["tokens_per_s"] / mean, 1), **found,
         "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2), "roof_share": round(flops / roof / 1e12, 4),

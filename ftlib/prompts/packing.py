@@ -8,6 +8,7 @@ compares the packed loss with the unpacked one. Sources: Krell et al. 2021 (arXi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ import torch
 from ftlib.prompts.encoding import IGNORED, Example
 
 LOOK_AHEAD = 32  # examples that may be deferred to the next step; a larger value leaves less padding
+TILE = 128  # tokens; a GPU's matrix products compute whole tiles, so a row of another length computes padding
+LEAST_SHARED = 16  # tokens; computing fewer once saves less time than gathering the keys takes
 
 
 def pack(lengths: list[int], row_length: int) -> list[list[int]]:
@@ -98,6 +101,20 @@ def rows_for(lengths: list[int], examples_per_step: int, row_length: int) -> int
     return min(means, key=lambda rows: abs(means[rows] - examples_per_step))
 
 
+def row_length_for(lengths: list[int], examples: float, shared: int) -> int:
+    """Return the length of one row for which a planned epoch averages closest to `examples` a row.
+
+    lengths: of the examples without shared tokens. shared: tokens before the row, with which it fills whole tiles.
+    """
+    tiles = int((shared + examples * sum(lengths) / len(lengths)) / TILE)
+    least = math.ceil((shared + max(lengths)) / TILE)
+    order, means = list(range(len(lengths))), dict[int, float]()
+    for count in {max(tiles, least), max(tiles + 1, least)}:
+        row_length = count * TILE - shared
+        means[row_length] = len(lengths) / len(plan_steps(lengths, order, 1, row_length))
+    return min(means, key=lambda row_length: abs(means[row_length] - examples))
+
+
 @dataclass
 class Flat:
     """Encoded examples as concatenated arrays; a sequence of `Example` without Python work per token.
@@ -158,10 +175,17 @@ class PackedSteps(torch.utils.data.Dataset):
     Item k holds share k % processes of the rows of step k // processes, so that processes that take items in turn share each
     step. Tensors of an item, where capacity and segments are maxima over all items:
 
-        input_ids, position_ids, labels, owners: (rows, row_length), as in `PackingCollator`.
+        input_ids, position_ids, labels, owners: (rows, shared + row_length), as in `PackingCollator`.
         where: (capacity,), flat positions whose next token is labeled, padded with 0.
         targets: (capacity,), that next token, padded with IGNORED.
         starts: (segments + 1,), int32, flat positions where segments start, padded with the end of the last one.
+
+    With `shared`, the tokens with which all examples begin are the first segment of an item's only row, owned by no example, and
+    the others begin after them; so their positions do. Attention then needs the keys that each segment sees, and an item has:
+
+        keys: (seen,), flat positions: the shared ones and then a segment's own, segment after segment, padded with 0.
+        key_starts: (segments + 1,), int32, where segments start in `keys`, padded with the end of the last one.
+        places: (row_length,), where in `keys` the tokens that are not shared are.
     """
 
     def __init__(
@@ -171,9 +195,23 @@ class PackedSteps(torch.utils.data.Dataset):
         row_length: int,
         pad_id: int,
         processes: int = 1,
+        shared: int = 0,
+        longest: int | None = None,
     ):
+        """Prepare the items.
+
+        Args:
+            examples: all of them.
+            steps: as from `plan_steps`, for lengths without shared tokens.
+            row_length: tokens of a row, without shared ones.
+            pad_id: the token of padding.
+            processes: that share a step.
+            shared: tokens with which all examples begin, to be computed once for an item; one row for each process then.
+            longest: most tokens of a segment, its shared ones included; longer padding is several segments.
+        """
         self.steps, self.row_length, self.pad_id, self.processes = steps, row_length, pad_id, processes
-        self.rows = len(steps[0]) // processes
+        self.rows, self.shared = len(steps[0]) // processes, shared
+        self.padding = (longest or shared + row_length) - shared  # most tokens of a segment of padding
         flat = to_flat(examples)
         self.starts, self.ids, self.labels = flat.starts, flat.ids, flat.labels.copy()
         self.labels[self.starts[:-1]] = IGNORED  # no logits predict the first token
@@ -181,8 +219,7 @@ class PackedSteps(torch.utils.data.Dataset):
         self.capacity = max(
             sum(int(labeled[index]) for row in self.share(item) for index in row) for item in range(len(self))
         )
-        # the padding at the end of each row is a segment too
-        self.max_segments = max(sum(map(len, self.share(item))) for item in range(len(self))) + self.rows
+        self.max_segments = max(self._segments(self.share(item)) for item in range(len(self))) + bool(shared)
 
     def __len__(self) -> int:
         return len(self.steps) * self.processes
@@ -192,32 +229,55 @@ class PackedSteps(torch.utils.data.Dataset):
         first = item % self.processes * self.rows
         return self.steps[item // self.processes][first : first + self.rows]
 
+    def _segments(self, rows: list[list[int]]) -> int:
+        """Return the segments of some rows, those of padding included."""
+        return sum(len(row) + math.ceil(self._padding_of(row) / self.padding) for row in rows)
+
+    def _padding_of(self, row: list[int]) -> int:
+        return self.row_length - sum(int(self.starts[i + 1] - self.starts[i]) - self.shared for i in row)
+
     def examples_in(self, step: int) -> int:
         """Return the number of examples in a step."""
         return sum(map(len, self.steps[step]))
 
     def __getitem__(self, item: int) -> dict[str, torch.Tensor]:
-        shape = (self.rows, self.row_length)
+        shape, shared = (self.rows, self.shared + self.row_length), self.shared
         input_ids, labels = np.full(shape, self.pad_id), np.full(shape, IGNORED)
         position_ids, owners = np.zeros(shape, dtype=np.int64), np.full(shape, -1)
+        input_ids[:, :shared], position_ids[:, :shared] = self.ids[:shared], np.arange(shared)
         for row, indices in enumerate(self.share(item)):
-            column = 0
+            column = shared
             for index in indices:
-                first, end = self.starts[index], self.starts[index + 1]
+                first, end = self.starts[index] + shared, self.starts[index + 1]
                 segment = slice(column, column + end - first)
                 input_ids[row, segment], labels[row, segment] = self.ids[first:end], self.labels[first:end]
-                position_ids[row, segment], owners[row, segment] = np.arange(end - first), index
+                position_ids[row, segment], owners[row, segment] = shared + np.arange(end - first), index
                 column = segment.stop
-            position_ids[row, column:] = np.arange(self.row_length - column)  # the padding is a segment of its own
+            # the padding is a segment of its own
+            position_ids[row, column:] = shared + np.arange(shape[1] - column) % self.padding
         labeled = np.flatnonzero(labels.reshape(-1) != IGNORED)  # (labeled tokens,), flat positions
         where, targets = np.zeros(self.capacity, dtype=np.int64), np.full(self.capacity, IGNORED)
         where[: len(labeled)], targets[: len(labeled)] = labeled - 1, labels.reshape(-1)[labeled]
-        segment_starts = np.flatnonzero(position_ids.reshape(-1) == 0)
+        segment_starts = np.flatnonzero(np.isin(position_ids.reshape(-1), (0, shared)))
         starts = np.full(self.max_segments + 1, position_ids.size, dtype=np.int32)
         starts[: len(segment_starts)] = segment_starts
         arrays: dict[str, np.ndarray] = {"input_ids": input_ids, "position_ids": position_ids, "labels": labels}
         arrays |= {"owners": owners, "where": where, "targets": targets, "starts": starts}
+        if shared:
+            arrays |= self._keys(starts, len(segment_starts))
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def _keys(self, starts: np.ndarray, segments: int) -> dict[str, np.ndarray]:
+        """Return `keys`, `key_starts` and `places`. segments: of this item, the shared one included."""
+        numbers = np.minimum(np.arange(self.max_segments + 1), segments)
+        key_starts = starts + self.shared * np.maximum(numbers - 1, 0)  # each segment before has the shared keys too
+        key_starts[0] = 0
+        tokens = np.arange(self.shared, self.shared + self.row_length)
+        places = tokens + self.shared * (np.searchsorted(starts, tokens, side="right") - 1)
+        keys = np.zeros(self.shared * self.max_segments + self.row_length, dtype=np.int64)
+        keys[key_starts[:segments, None] + np.arange(self.shared)] = np.arange(self.shared)
+        keys[places] = tokens
+        return {"keys": keys, "key_starts": key_starts.astype(np.int32), "places": places}
 
 
 @dataclass

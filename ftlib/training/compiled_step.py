@@ -17,23 +17,27 @@ import importlib.util
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch.nn import functional
 from torch.utils.data import SequentialSampler
 
 from ftlib.config.settings import Config, ConfigError
+from ftlib.generation.cuda_graph_decoder import is_plain_attention
 from ftlib.models.loading import Precision
+from ftlib.models.packed_attention import has_dropout, shared_tokens
 from ftlib.prompts.encoding import IGNORED
-from ftlib.prompts.packing import PackedSteps, plan_steps, rows_for
+from ftlib.prompts.packing import LEAST_SHARED, Flat, PackedSteps, plan_steps, row_length_for, rows_for, to_flat
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.console import log
 from ftlib.training import fused_lora
+from ftlib.training.segment_attention import ATTENTION, can_varlen, layer_attention, segments_of
 from ftlib.training.trainer import ExamplesTrainer
 
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 WARM_UP = 3  # warm-up passes before the capture, as the CUDA notes require; the first one compiles
-GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts")
+GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts", "key_starts", "keys", "places")
 
 
 def can_compile(cfg: Config, precision: Precision, model) -> bool:
@@ -69,12 +73,16 @@ def has_adapted_head(model) -> bool:
     return hasattr(model, "peft_config") and isinstance(base_of(model).get_output_embeddings(), LoraLayer)
 
 
-def block_mask(position_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return the additive attention mask, (rows, 1, length, length): causal within each packed example."""
-    example_ids = (position_ids == 0).cumsum(1)
+def block_mask(position_ids: torch.Tensor, dtype: torch.dtype, shared: int = 0) -> torch.Tensor:
+    """Return the additive attention mask, (rows, 1, length, length): causal within each packed example.
+
+    shared: tokens at the start of each row that every example sees; positions of the examples begin after them.
+    """
+    segment_ids = (position_ids == shared).cumsum(1)  # 0 for shared tokens
     length = position_ids.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool, device=position_ids.device).tril()
-    visible = (example_ids[:, None, :, None] == example_ids[:, None, None, :]) & causal
+    keys = segment_ids[:, None, None, :]
+    visible = ((segment_ids[:, None, :, None] == keys) | (keys == 0)) & causal
     return torch.zeros((), dtype=dtype, device=position_ids.device).where(visible, torch.finfo(dtype).min)
 
 
@@ -98,10 +106,12 @@ def base_of(model):
 class PlainLayers:
     """transformers' own decoder with PEFT's layers, in autocast: for quantized bases and every supported family."""
 
-    def __init__(self, model, dtype: torch.dtype | None, compiled: bool):
+    def __init__(self, model, dtype: torch.dtype | None, compiled: bool, longest: int):
         base = base_of(model)
-        self.decoder, self.dtype = base.get_decoder(), dtype
+        self.decoder, self.dtype, self.longest = base.get_decoder(), dtype, longest
         self.mask_dtype = dtype or base.get_output_embeddings().weight.dtype
+        if is_plain_attention(self.decoder.config) and can_varlen(self.decoder.embed_tokens.weight.device, dtype):
+            self.mask_dtype = None
         for module in model.modules():
             if hasattr(module, "cast_input_dtype_enabled"):
                 # autocast casts them, without a float32 copy of every input
@@ -110,11 +120,31 @@ class PlainLayers:
             for layer in self.decoder.layers:
                 layer.compile(dynamic=False)
 
-    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return hidden states after the last norm, (rows * length, width)."""
-        with torch.autocast(embedded.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
-            out = self.decoder(inputs_embeds=embedded, position_ids=position_ids, attention_mask=mask, use_cache=False)
+    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, segments) -> torch.Tensor:
+        """Return hidden states after the last norm, (rows * length, width). segments: a mask where `mask_dtype` is set."""
+        if self.mask_dtype is None:
+            attention = {"attention_mask": None, "segments": segments, "longest": self.longest}
+        else:
+            attention = {"attention_mask": segments}
+        with (
+            torch.autocast(embedded.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False),
+            segment_attention(self.decoder.config) if self.mask_dtype is None else contextlib.nullcontext(),
+        ):
+            out = self.decoder(inputs_embeds=embedded, position_ids=position_ids, use_cache=False, **attention)
         return out.last_hidden_state.flatten(0, 1)
+
+
+@contextlib.contextmanager
+def segment_attention(config) -> Iterator[None]:
+    """Have the layers of transformers attend within the segments of a step."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(ATTENTION, layer_attention)
+    original, config._attn_implementation = config._attn_implementation, ATTENTION
+    try:
+        yield
+    finally:
+        config._attn_implementation = original
 
 
 class FlatWeights:
@@ -175,7 +205,7 @@ class FixedStep:
         if join and fused_lora.fits(model, dtype):
             self.layers = fused_lora.FusedLayers(model, compiled, longest)
         else:
-            self.layers = PlainLayers(model, dtype, compiled)
+            self.layers = PlainLayers(model, dtype, compiled, longest)
         self.dtype = dtype or self.head.weight.dtype
         self.loss_function = torch.compile(labeled_loss, dynamic=False) if compiled else labeled_loss
 
@@ -183,8 +213,11 @@ class FixedStep:
         """Compute the nats over the labeled tokens of the batch, divided by `count`."""
         # with (unused) gradients of the embeddings the first layer compiles like the others: one compilation less
         embedded = self.embeddings(batch["input_ids"]).requires_grad_()
-        mask_dtype = self.layers.mask_dtype
-        segments = batch["starts"] if mask_dtype is None else block_mask(batch["position_ids"], mask_dtype)
+        if (mask_dtype := self.layers.mask_dtype) is None:
+            segments = segments_of(batch)
+        else:
+            shared = batch["position_ids"].numel() - batch["places"].numel() if "places" in batch else 0
+            segments = block_mask(batch["position_ids"], mask_dtype, shared)
         hidden = self.layers(embedded, batch["position_ids"], segments)
         return self.loss_function(hidden, self.head.weight, batch["where"], batch["targets"], self.dtype) / count
 
@@ -194,8 +227,8 @@ class FixedStep:
             return self._compute(batch, count)
         if self.graph is None:
             self._record(batch, count)
-        for name in GRAPH_INPUTS:
-            self.inputs[name].copy_(batch[name], non_blocking=True)
+        for name, recorded in self.inputs.items():
+            recorded.copy_(batch[name], non_blocking=True)
         self.count.copy_(count, non_blocking=True)
         self.graph.replay()
         return self.recorded_loss.clone()
@@ -207,7 +240,7 @@ class FixedStep:
         return loss.detach()
 
     def _record(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> None:
-        self.inputs = {name: batch[name].clone() for name in GRAPH_INPUTS}
+        self.inputs = {name: batch[name].clone() for name in GRAPH_INPUTS if name in batch}
         self.count = count.clone()
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
@@ -246,6 +279,14 @@ class FixedTrainer(ExamplesTrainer):
         # No DistributedDataParallel: gradients are summed below, and its hooks run on another stream, which breaks the capture
         self.accelerator.prepare_model = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
         self.model.zero_grad = lambda *_, **__: None  # nothing to do: every step overwrites its gradient
+
+    def count_tokens(self, inputs) -> None:
+        """Add an item's tokens and slots; shared tokens count for each example, though they are computed once."""
+        super().count_tokens(inputs)
+        if shared := self.train_dataset.shared:
+            starts = (inputs["owners"] >= 0) & (inputs["position_ids"] == shared)
+            self.counted += shared * starts.sum()
+            self.spared = self.spared + shared * (starts.sum() - 1)
 
     def example_indices(self, step):
         """Return the positions of the rows in a step's items, each of which is a process's share of the step."""
@@ -307,9 +348,12 @@ def only(items: list):
     return items[0]
 
 
-def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]]]:
-    """Plan steps of `rows` rows for `train.max_steps` or `train.epochs`; every epoch has its own order, drawn from the seed."""
-    t, order = cfg.train, []
+def step_plan(cfg: Config, lengths: list[int], rows: int, row_length: int | None = None) -> list[list[list[int]]]:
+    """Plan steps of `rows` rows for `train.max_steps` or `train.epochs`; every epoch has its own order, drawn from the seed.
+
+    row_length: `train.row_length` without.
+    """
+    t, order, row_length = cfg.train, list[int](), row_length or cfg.train.row_length
     generator = torch.Generator().manual_seed(t.seed)
 
     def more(count: int) -> None:
@@ -320,24 +364,45 @@ def step_plan(cfg: Config, lengths: list[int], rows: int) -> list[list[list[int]
         while remaining > 0:
             more(remaining)
             remaining -= len(lengths)
-        return plan_steps(lengths, order, rows, t.row_length)
+        return plan_steps(lengths, order, rows, row_length)
     steps: list = []
     while len(steps) <= t.max_steps:  # the last step of a plan may be incomplete
         more(len(lengths))
-        steps = plan_steps(lengths, order, rows, t.row_length)
+        steps = plan_steps(lengths, order, rows, row_length)
     return steps[: t.max_steps]
+
+
+def shared_beginning(model, examples: Flat) -> int:
+    """Return the tokens with which all examples begin, where computing them once is the same training and saves time."""
+    if has_dropout(model):
+        return 0
+    labeled = [np.flatnonzero(example["labels"] != IGNORED)[:1] for example in examples]
+    before = [
+        int(first[0]) if len(first) else example["prompt_tokens"]
+        for first, example in zip(labeled, examples, strict=True)
+    ]
+    shared = shared_tokens([example["input_ids"][: min(before)].tolist() for example in examples], before)
+    return shared if shared >= LEAST_SHARED else 0
 
 
 def fixed_parts(cfg: Config, precision: Precision, model, examples: list, pad_id: int) -> dict:
     """Return the arguments of `FixedTrainer` beyond the Trainer's: data set, collator and step."""
-    lengths = [len(example["input_ids"]) for example in examples]
-    processes = distributed.world()
-    rows = math.ceil(rows_for(lengths, cfg.train.examples_per_step, cfg.train.row_length) / processes) * processes
+    flat, processes, longest = to_flat(examples), distributed.world(), cfg.train.row_length
     dtype = torch.bfloat16 if precision.bf16 else None
     on_gpu = hardware.cuda_capability() is not None
+    step = FixedStep(model, dtype, on_gpu, on_gpu, longest=longest)
+    per_step, row_length, shared = cfg.train.examples_per_step, longest, 0
+    if step.layers.mask_dtype is None:  # attention of any segments: one long row has less padding than many short ones
+        shared = shared_beginning(model, flat)
+        lengths = (flat.lengths - shared).tolist()
+        rows, row_length = processes, row_length_for(lengths, per_step / processes, shared)
+    else:
+        lengths = flat.lengths.tolist()
+        rows = math.ceil(rows_for(lengths, per_step, row_length) / processes) * processes
+    steps = step_plan(cfg, lengths, rows, row_length)
     return {
-        "train_dataset": PackedSteps(examples, step_plan(cfg, lengths, rows), cfg.train.row_length, pad_id, processes),
+        "train_dataset": PackedSteps(flat, steps, row_length, pad_id, processes, shared, longest),
         "data_collator": only,
-        "step_function": FixedStep(model, dtype, on_gpu, on_gpu, longest=cfg.train.row_length),
+        "step_function": step,
         "max_norm": cfg.train.max_grad_norm,
     }

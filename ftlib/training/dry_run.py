@@ -59,7 +59,7 @@ def choose(trainer: ExamplesTrainer, steps: list) -> tuple[list, list]:
 @contextlib.contextmanager
 def put_back(trainer: ExamplesTrainer) -> Iterator:
     """Yield the model as training calls it (in mixed precision), then restore weights, random state and counters."""
-    model, counters = trainer.model, (trainer.counted, trainer.slots)
+    model, counters = trainer.model, (trainer.counted, trainer.slots, trainer.spared)
     weights_before = [
         (weight, weight.detach().to("cpu", copy=True)) for weight in model.parameters() if weight.requires_grad
     ]
@@ -78,7 +78,7 @@ def put_back(trainer: ExamplesTrainer) -> Iterator:
                     weight.copy_(before)
                 weight.grad = None
             model.train(training)
-            trainer.counted, trainer.slots = counters
+            trainer.counted, trainer.slots, trainer.spared = counters
             if isinstance(trainer, FixedTrainer):
                 trainer.norm = None  # as before its first step
 

@@ -292,7 +292,7 @@ def train(
         "processes": distributed.world(),
         "tokens": tokens,
         "tokens_per_s": round(tokens / trainer.progress.step_seconds) if tokens else last_rate(folder),
-        "padding_efficiency": round(trainer.tokens / trainer.slots, 4) if tokens else None,  # no step was taken here
+        "padding_efficiency": trainer.padding_efficiency if tokens else None,  # no step was taken here
     }
 
 

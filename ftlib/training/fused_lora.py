@@ -5,19 +5,18 @@ thin that they are bound by kernel launches, not by arithmetic. Here the linears
 value; gate and up) are one product, and B is concatenated to W in one matrix: y = [x, x A^T] [W, s B]^T. The values are
 those of PEFT's layers (a test compares loss and every gradient); LoRA's dropout is drawn once for the linears that
 share an input. Attention runs over packed examples without a mask where PyTorch has a kernel for it
-(`torch.nn.attention.varlen`). The base weights become views of the joined matrices, so nothing is stored twice.
+(see `segment_attention`). The base weights become views of the joined matrices, so nothing is stored twice.
 
 Sources: Hu et al. 2021 for LoRA; Touvron et al. 2023 for the layer.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
-
 import torch
 from torch import nn
 from torch.nn import functional
+
+from ftlib.training.segment_attention import Segments, attend_to_segments, can_varlen
 
 GROUPS = (("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), ("self_attn.o_proj",),
           ("mlp.gate_proj", "mlp.up_proj"), ("mlp.down_proj",))  # fmt: skip
@@ -117,34 +116,17 @@ def rotate(x, cos, sin):
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
-def attend(q, k, v, segments: torch.Tensor, longest: int):
-    """Compute causal attention within each packed example. q, k, v: (tokens, heads, size)."""
-    if segments.dim() == 1:
-        return varlen(q, k, v, segments, longest)
+def attend(q, k, v, segments, longest: int):
+    """Compute causal attention within each packed example.
+
+    q, k, v: (tokens, heads, size). segments: `Segments`, or an additive mask, (rows, 1, length, length).
+    """
+    if isinstance(segments, Segments):
+        return attend_to_segments(q, k, v, segments, longest)
     rows = segments.shape[0]
     q, k, v = (each.unflatten(0, (rows, -1)).transpose(1, 2) for each in (q, k, v))
     k, v = (each.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for each in (k, v))
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=segments).transpose(1, 2).flatten(0, 1)
-
-
-def varlen(q, k, v, starts: torch.Tensor, longest: int):
-    """Run PyTorch's FlashAttention over concatenated examples, (tokens, heads, size)."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    known = inspect.signature(varlen_attn).parameters
-    causal = {"window_size": (-1, 0)} if "window_size" in known else {"is_causal": True}
-    if "enable_gqa" in known:
-        causal["enable_gqa"] = q.shape[1] != k.shape[1]
-    return varlen_attn(q, k, v, starts, starts, longest, longest, **causal)
-
-
-def can_varlen(device: torch.device, dtype: torch.dtype) -> bool:
-    """Return True if `varlen` runs here: PyTorch 2.10 or later, compute capability 8.0 or more, 16 bits."""
-    if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
-        return False
-    if importlib.util.find_spec("torch.nn.attention.varlen") is None:
-        return False
-    return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def decoder_layer(hidden, cos, sin, segments, norms, weights, a, b, shape):
@@ -176,14 +158,13 @@ class FusedLayers:
         self.shape = (config.num_attention_heads, config.num_key_value_heads, size, config.rms_norm_eps, longest,
                       tuple(group.scale for group in first), tuple(group.dropout for group in first))  # fmt: skip
         weight = first[0].weight
-        # None: attention needs no mask
         self.mask_dtype = None if can_varlen(weight.device, weight.dtype) else weight.dtype
         self.layer, self.renew = decoder_layer, put_b_beside_w
         if compiled:
             self.layer = torch.compile(decoder_layer, dynamic=False)
             self.renew = torch.compile(put_b_beside_w, dynamic=False)
 
-    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
+    def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, segments) -> torch.Tensor:
         """Return hidden states after the last norm, (rows * length, width). embedded: (rows, length, width)."""
         for layer in self.groups:
             slots = [slot for group in layer for slot in group.slots]

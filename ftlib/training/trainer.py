@@ -51,7 +51,7 @@ class ExamplesTrainer(Trainer):
         super().__init__(*args, compute_loss_func=_loss, **kwargs)
         self.warmup_from = warmup_from
         self.validation, self.pad_id, self.row_length = validation, pad_id, row_length
-        self.counted, self.slots, self.paused, self.skipped = None, 0, 0.0, 0
+        self.counted, self.slots, self.spared, self.paused, self.skipped = None, 0, 0, 0.0, 0
         if scaler := getattr(self.accelerator, "scaler", None):
             scaler.load_state_dict(scaler.state_dict() | {"scale": FP16_SCALE})
 
@@ -65,6 +65,11 @@ class ExamplesTrainer(Trainer):
     def tokens(self) -> int:
         """Return the real tokens that this process has trained on so far, padding left out."""
         return 0 if self.counted is None else int(self.counted)
+
+    @property
+    def padding_efficiency(self) -> float:
+        """Return the share of the computed tokens that are not padding."""
+        return round((self.tokens - int(self.spared)) / self.slots, 4)
 
     def example_indices(self, step: list[list[int]]) -> list[int]:
         """Return the positions of a step's training rows. step: batches of items, as `dry_run.plan` lists them."""

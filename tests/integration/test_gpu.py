@@ -9,10 +9,10 @@ from ftlib.generation.batched import generate_batch, settings, to_answer
 from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
 from ftlib.models.loading import load_base, precision
 from ftlib.prompts.encoding import IGNORED, encode_prompt
-from ftlib.prompts.packing import PackedSteps, plan_steps
+from ftlib.prompts.packing import PackedSteps, plan_steps, to_flat
 from ftlib.prompts.templates import build_prompt
 from ftlib.training import fine_tuning
-from ftlib.training.compiled_step import FixedStep
+from ftlib.training.compiled_step import FixedStep, shared_beginning
 from ftlib.training.fine_tuning import add_adapter
 
 pytestmark = [
@@ -31,19 +31,32 @@ def test_recorded_step_trains_what_the_plain_step_trains(variant, quantization):
                           "lora.variant": variant})  # fmt: skip
     examples = smoke.examples(24)
     lengths = [len(example["input_ids"]) for example in examples]
-    batches = PackedSteps(examples, plan_steps(lengths, list(range(24)), 4, ROW), ROW, pad_id=0)
+    plan = plan_steps(lengths, list(range(24)), 4, ROW)
+    rows = PackedSteps(examples, plan, ROW, pad_id=0)
+    one_row = [[[index for row in step for index in row]] for step in plan]
     results = []
-    for compiled, graph, join in ((False, False, False), (True, True, True)):
+    for compiled, graph, join, share in (
+        (False, False, False, False),
+        (True, True, True, False),
+        (True, True, True, True),
+    ):
         model = add_adapter(load_base(cfg, precision(cfg)), cfg)
         step = FixedStep(model, torch.bfloat16, compiled, graph, join, ROW)
+        if not compiled:
+            step.layers.mask_dtype = torch.bfloat16
+        shared = shared_beginning(model.eval(), to_flat(examples)) if share else 0
+        assert bool(shared) == share
+        batches = PackedSteps(examples, one_row, 4 * ROW, 0, shared=shared, longest=ROW) if share else rows
         optimizer, losses = torch.optim.AdamW([step.flat.vector], lr=5e-3), []
         for round_ in range(12):
             batch = {name: tensor.cuda() for name, tensor in batches[round_ % (len(batches) - 1)].items()}
             losses.append(step(batch, (batch["labels"] != IGNORED).sum()).item())
             optimizer.step()
         results.append(losses)
-    plain, fast = results
-    assert fast == pytest.approx(plain, abs=0.02) and plain[-1] < plain[0] - 0.05
+    plain, *fast = results
+    assert plain[-1] < plain[0] - 0.05
+    for losses in fast:
+        assert losses == pytest.approx(plain, abs=0.02)
 
 
 def test_samples_leave_a_recorded_training_as_it_is(tmp_path):

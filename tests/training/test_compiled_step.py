@@ -13,8 +13,24 @@ from ftlib.config.settings import Config, ConfigError
 from ftlib.models.likelihood import answer_loss
 from ftlib.models.loading import Precision, load_base, precision
 from ftlib.prompts.encoding import IGNORED
-from ftlib.prompts.packing import PackedSteps, PackingCollator, plan_steps, rows_for
-from ftlib.training.compiled_step import FixedStep, PlainLayers, block_mask, can_compile, step_plan
+from ftlib.prompts.packing import (
+    LEAST_SHARED,
+    PackedSteps,
+    PackingCollator,
+    plan_steps,
+    row_length_for,
+    rows_for,
+    to_flat,
+)
+from ftlib.training import segment_attention
+from ftlib.training.compiled_step import (
+    FixedStep,
+    PlainLayers,
+    block_mask,
+    can_compile,
+    shared_beginning,
+    step_plan,
+)
 from ftlib.training.fine_tuning import add_adapter
 from ftlib.training.fused_lora import FusedLayers
 
@@ -55,13 +71,19 @@ def test_loss_and_gradients_are_those_of_the_plain_step(model, join, compiled, m
     check_step(step, model)
 
 
-def check_step(step: FixedStep, model) -> None:
+def items_of(examples: list, shared: int) -> PackedSteps:
+    """One step of all examples: rows of their own, or one long row after the tokens that they share."""
+    lengths = [len(example["input_ids"]) - shared for example in examples]
+    rows, row_length = (1, sum(lengths) + 300) if shared else (9, ROW)
+    steps = plan_steps(lengths, list(range(len(examples))), rows, row_length)
+    assert len(steps) == 1
+    return PackedSteps(examples, steps, row_length, 0, shared=shared, longest=ROW)
+
+
+def check_step(step: FixedStep, model, shared: int = 0) -> None:
     """Loss and every gradient of a step on a copy of the model are those of PEFT's layers in the plain step."""
     examples = smoke.examples(9)
-    lengths = [len(example["input_ids"]) for example in examples]
-    steps = PackedSteps(examples, plan_steps(lengths, list(range(9)), 9, ROW), ROW, pad_id=0)
-    assert len(steps) == 1
-    batch = steps[0]
+    batch = items_of(examples, shared)[0]
     count = (batch["labels"] != IGNORED).sum()
     fast = step(batch, count)
     names = [name for name, weight in step.model.named_parameters() if weight.requires_grad]
@@ -73,6 +95,79 @@ def check_step(step: FixedStep, model) -> None:
     of_plain = gradients(model)
     assert fast.item() == pytest.approx(loss.item(), rel=1e-5) and of_fast.keys() == of_plain.keys()
     assert all(torch.allclose(of_fast[name], of_plain[name], rtol=1e-3, atol=1e-6) for name in of_plain)
+
+
+def example_after_example(q, k, v, starts, key_starts, longest: int):
+    """What FlashAttention computes: queries are the last tokens of their keys. Beyond `longest` it computes nothing."""
+    outputs = []
+    bounds = zip(starts.tolist(), starts.tolist()[1:], key_starts.tolist(), key_starts.tolist()[1:], strict=False)
+    for first, end, first_key, end_key in bounds:
+        assert end_key - first_key <= longest
+        if end > first:
+            query = q[first:end].transpose(0, 1)
+            keys = (each[first_key:end_key].transpose(0, 1) for each in (k, v))
+            keys = (each.repeat_interleave(len(query) // len(each), 0) for each in keys)
+            mask = torch.ones(end - first, end_key - first_key, dtype=torch.bool).tril(
+                end_key - first_key - end + first
+            )
+            out = torch.nn.functional.scaled_dot_product_attention(query, *keys, attn_mask=mask)
+            outputs.append(out.transpose(0, 1))
+    return torch.cat(outputs)
+
+
+@pytest.mark.parametrize("attention", ["mask", "segments"])
+@pytest.mark.parametrize("join", [False, True], ids=["layers of transformers", "joined products"])
+def test_tokens_computed_once_give_the_gradients_of_tokens_computed_for_each_example(
+    model, join, attention, monkeypatch
+):
+    """A shared beginning that misses the gradient of an example, or sees another one, is another training."""
+    step = FixedStep(copy.deepcopy(model), None, False, graph=False, join=join, longest=ROW)
+    if attention == "segments":
+        monkeypatch.setattr(segment_attention, "varlen", example_after_example)
+        step.layers.mask_dtype = None
+        check_step(step, model)
+    shared = shared_beginning(model.eval(), to_flat(smoke.examples(9)))
+    assert shared >= LEAST_SHARED
+    check_step(step, model, shared)
+
+
+def test_gradients_of_keys_that_no_segment_uses_are_left_out():
+    """FlashAttention never writes them: what memory held before would be trained."""
+    shared, starts = 3, torch.tensor([0, 3, 5, 9, 9])  # the shared tokens, two segments, and none
+    key_starts = torch.tensor([0, 3, 8, 15, 15])
+    keys = torch.tensor([0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2, 5, 6, 7, 8, 0, 0, 0])
+    places = torch.tensor([6, 7, 11, 12, 13, 14])
+    x = torch.randn(starts[-1], 2, 4, dtype=torch.float64, requires_grad=True)
+    seen = segment_attention.SeenKeys.apply(x, key_starts, keys, places)
+    assert torch.equal(seen, x[keys])
+    weights = torch.randn_like(seen)
+    (wanted,) = torch.autograd.grad((x[keys[:15]] * weights[:15]).sum(), x)
+    weights[15:] = torch.nan
+    (found,) = torch.autograd.grad(seen, x, weights)
+    assert torch.allclose(found, wanted) and found[:shared].abs().sum() > 0
+
+
+def test_dropout_and_loss_on_the_prompt_share_nothing(model):
+    """One dropout for all examples, or a label of the prompt counted once, is another training."""
+    examples = to_flat(smoke.examples(9))
+    assert shared_beginning(model.eval(), examples)
+    dropout = copy.deepcopy(model).train()
+    dropout.get_submodule("base_model.model.lm_head").add_module("dropout", torch.nn.Dropout(0.1))
+    assert shared_beginning(dropout, examples) == 0
+    labeled = [example | {"labels": list(example["input_ids"])} for example in smoke.examples(9)]
+    assert shared_beginning(model.eval(), to_flat(labeled)) == 0
+
+
+def test_a_row_of_any_length_holds_the_asked_number_of_examples():
+    """A row that holds twice as many examples halves the steps; one that is no multiple of a tile computes padding."""
+    draw = random.Random(2)
+    lengths = [min(int(draw.lognormvariate(5.0, 0.6)), 466) for _ in range(3000)]
+    for wanted in (8, 16, 64):
+        row_length = row_length_for(lengths, wanted, 46)
+        steps = plan_steps(lengths, list(range(3000)), 1, row_length)
+        assert abs(3000 / len(steps) - wanted) <= 0.6 and (row_length + 46) % 128 == 0
+        assert sum(lengths) / len(steps) > 0.96 * row_length, "the rows are not full"
+    assert row_length_for([500, 20], 1, 0) == 512, "no row is shorter than an example"
 
 
 MLP = ["gate_proj", "up_proj", "down_proj"]
