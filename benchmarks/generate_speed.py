@@ -2,7 +2,7 @@
 
 What: tokens/s and examples/s at several batch sizes in the TinyLlama-1.1B shape (random weights: they hardly ever end an answer
 by themselves, so every answer has its full length), prompts of the real rows; `--agreement` counts, on SmolLM2-135M in float32,
-how many batched answers equal those of one prompt at a time, and how near the two best tokens are where they do not;
+how many answers equal those of `transformers.generate`, and how near the two best tokens are where they do not;
 `--evaluation RUN` times `ftlib evaluate` on 900 rows of a trained run (of `train_speed.py --job gpu --run RUN`).
 How: python benchmarks/generate_speed.py --data trn_real.json.gz --speed --agreement (minutes on a GPU). It writes
 results/generate_speed.json.
@@ -146,7 +146,10 @@ def _tokens(method: str, batch: int | None, model, tokenizer, encoded: list[list
 
 
 def agreement(data: str, count: int) -> dict:
-    """Batched against unbatched answers in float32; at each first difference, how far apart the two tokens' logits are."""
+    """Answers of our decoder against those of `transformers.generate`, in float32, prompts of one length at a time (no padding).
+
+    At each first difference: how far apart the two tokens' logits are. `unbatched`: answers that are the same one by one.
+    """
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -159,9 +162,15 @@ def agreement(data: str, count: int) -> dict:
     alone: dict = {}
     Decoder(model, wanted, ends, 128, longest).run(prompts, batched.update)
     Decoder(model, wanted, ends, 1, longest).run(prompts, alone.update)
+    generated = {}
+    for length in sorted(set(map(len, prompts))):
+        places = [place for place, prompt in enumerate(prompts) if len(prompt) == length]
+        ids = torch.tensor([prompts[place] for place in places], device=model.device)
+        out = model.generate(ids, attention_mask=torch.ones_like(ids), **settings(tokenizer, wanted, model, length))
+        generated |= dict(zip(places, out[:, length:].tolist(), strict=True))
     gaps = []
     for position, prompt in enumerate(prompts):
-        one, many = alone[position], batched[position]
+        one, many = up_to_end(generated[position], ends), up_to_end(batched[position], ends)
         if one == many:
             continue
         place = next(k for k in range(min(len(one), len(many))) if one[k] != many[k])
@@ -181,11 +190,17 @@ def agreement(data: str, count: int) -> dict:
         "new_tokens": wanted.max_new_tokens,
         "equal": equal,
         "share": equal / count,
+        "unbatched": sum(up_to_end(alone[place], ends) == up_to_end(batched[place], ends) for place in alone),
         "differences": gaps,
         "finished": provenance.now(),
     }
     print(found, flush=True)
     return found
+
+
+def up_to_end(ids: list[int], ends: list[int]) -> list[int]:
+    """Return an answer's ids before its first end token, behind which `generate` pads."""
+    return ids[: next((place for place, token in enumerate(ids) if token in ends), len(ids))]
 
 
 def evaluation(run: str, rows: int, extra: tuple[str, ...] = ()) -> dict:
@@ -234,10 +249,12 @@ if __name__ == "__main__":
     found = read_json(RESULT) if RESULT.exists() else {}
     if args.speed:
         lines, found["copy_tb_per_s"] = speed(args.data, args.lines)
-        slow = lines[0]["tokens_per_s"]
-        found["rows"] = [
-            line if "error" in line else line | {"ratio": round(line["tokens_per_s"] / slow, 1)} for line in lines
-        ]
+        rows = {(line["method"], line.get("batch")): line for line in [*found.get("rows", []), *lines]}
+        found["rows"] = [rows[method, batch] for method, batch, _ in LINES if (method, batch) in rows]
+        slow = found["rows"][0]["tokens_per_s"]
+        for line in found["rows"]:
+            if "error" not in line:
+                line["ratio"] = round(line["tokens_per_s"] / slow, 1)
     if args.agreement:
         found["agreement"] = agreement(args.data, args.prompts)
     if args.evaluation:

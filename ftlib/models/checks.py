@@ -13,6 +13,7 @@ from ftlib.models.loading import SUPPORTED, load_model_config, load_tokenizer, l
 from ftlib.prompts.encoding import encode_prompt, end_of_turn_id
 from ftlib.prompts.templates import build_prompt, questions_of
 
+_fitting: set[tuple[str, str]] = set()  # (model name, settings of `lora`) that `check_layers` has found to fit
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 
 
@@ -145,7 +146,9 @@ def check_layers(cfg: Config) -> None:
     from peft import get_peft_model
     from transformers.pytorch_utils import Conv1D
 
-    name = cfg.model.name
+    name, checked = cfg.model.name, (cfg.model.name, cfg.lora.model_dump_json())
+    if checked in _fitting:  # half a second for a large model, and a training checks twice
+        return
     shape = shape_of(name)
     names = [path for path, _ in shape.named_modules()]
     if any(isinstance(module, Conv1D) for module in shape.modules()):
@@ -170,6 +173,7 @@ def check_layers(cfg: Config) -> None:
         raise ConfigError(
             f"lora.target_modules = {cfg.lora.target_modules}: {reason} Linear layers of {name}: {', '.join(linear)}"
         ) from error
+    _fitting.add(checked)
 
 
 def check_lengths(cfg: Config, tokenizer, config) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import json
 import os
+import threading
 from importlib import resources
 from pathlib import Path
 
@@ -231,15 +233,18 @@ def _index(cfg: Config, run: Run, folder: Path) -> dict:
 
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
     with timeline.phase("imports"):
-        from ftlib.reporting.plots import loss_plot
         from ftlib.retrieval.passages import training_passages
         from ftlib.training.fine_tuning import train
 
+    # matplotlib is imported while other processes encode the rows; the plot is drawn last
+    threading.Thread(target=importlib.import_module, args=("ftlib.reporting.plots",), daemon=True).start()
     dataset, cached = load_dataset(run), run.stage("dataset").path
     passages = training_passages(cfg, dataset, run.stage("index").path, cached / "passages")
     score = functools.partial(rouge_l, prefix=cfg.prompt.prefix)
     result = train(cfg, dataset, folder, cached / "encoded", passages, score)
     if distributed.first():
+        from ftlib.reporting.plots import loss_plot
+
         with using("en"):  # a file of the run, the same in every language
             loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
     return result

@@ -376,12 +376,11 @@ def shared_beginning(model, examples: Flat) -> int:
     """Return the tokens with which all examples begin, where computing them once is the same training and saves time."""
     if has_dropout(model):
         return 0
-    labeled = [np.flatnonzero(example["labels"] != IGNORED)[:1] for example in examples]
-    before = [
-        int(first[0]) if len(first) else example["prompt_tokens"]
-        for first, example in zip(labeled, examples, strict=True)
-    ]
-    shared = shared_tokens([example["input_ids"][: min(before)].tolist() for example in examples], before)
+    position = np.arange(len(examples.ids)) - np.repeat(examples.starts[:-1], examples.lengths)
+    unlabeled = np.where(examples.labels == IGNORED, examples.lengths.max(), position)
+    before_labels = np.minimum(np.minimum.reduceat(unlabeled, examples.starts[:-1]), examples.lengths)
+    first = [row.tolist() for row in examples.ids[examples.starts[:-1, None] + np.arange(before_labels.min())]]
+    shared = shared_tokens(first, before_labels.tolist())
     return shared if shared >= LEAST_SHARED else 0
 
 
