@@ -177,15 +177,17 @@ def _run_peer(dataset, model, base, examples, setting, folder, system, accumulat
     return marks.measured() | ({"accumulation": accumulation} if accumulation > 1 else {})
 
 
-def worker(system: str, base: str, sizes: list[int], dataset: Path, model: str, folder: Path) -> None:
+def worker(
+    system: str, base: str, sizes: list[int], settings: list[str], dataset: Path, model: str, folder: Path
+) -> None:
     """Measure all settings of one system in this process; print one JSON line each."""
     if system == "unsloth":
         import unsloth  # noqa: F401 - first, because it changes what the others import
     import torch
 
     for examples in sizes:
-        for setting in SETTINGS if system != "ftlib" else ("compiled step",):
-            if setting == ONLY_SMALLEST and examples != min(sizes):
+        for setting in settings if system != "ftlib" else ("compiled step",):
+            if setting == ONLY_SMALLEST and examples != min(SIZES):
                 continue
             gc.collect()
             torch.cuda.empty_cache()
@@ -227,7 +229,7 @@ def losses(lines: list[dict], base: str, dataset: Path, model: str) -> None:
         torch.cuda.empty_cache()
 
 
-def measure(base: str, data: str, systems: list[str], sizes: list[int]) -> list[dict]:
+def measure(base: str, data: str, systems: list[str], sizes: list[int], settings: list[str]) -> list[dict]:
     """One process a system, then the losses of all adapters."""
     from ftlib.runtime.files import read_jsonl
 
@@ -249,7 +251,7 @@ def measure(base: str, data: str, systems: list[str], sizes: list[int]) -> list[
                 "--model",
                 model,
             ]
-            command += ["--sizes", *map(str, sizes)]
+            command += ["--sizes", *map(str, sizes), "--settings", *settings]
             environment = os.environ | {"UNSLOTH_DISABLE_STATISTICS": "1"}
             with open(Path(folder) / f"{system}.log", "w", encoding="utf-8") as log:
                 try:
@@ -290,11 +292,12 @@ if __name__ == "__main__":
     parser.add_argument("--base", choices=("bf16", "nf4"), required=True)
     parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), help="examples a step")
+    parser.add_argument("--settings", nargs="*", choices=SETTINGS, default=list(SETTINGS), help="of the peers")
     parser.add_argument("--worker", choices=SYSTEMS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        worker(args.worker, args.base, args.sizes, args.folder / "rows", args.model, args.folder)
+        worker(args.worker, args.base, args.sizes, args.settings, args.folder / "rows", args.model, args.folder)
     else:
-        keep(measure(args.base, args.data, args.systems, args.sizes))
+        keep(measure(args.base, args.data, args.systems, args.sizes, args.settings))

@@ -31,7 +31,7 @@ from ftlib.evaluation.embedding_similarity import Cosine
 from ftlib.evaluation.metrics import Context, CopiedRun, Grounding, Shape, score_rows
 from ftlib.evaluation.subsets import passage_counts, subsets, values_at
 from ftlib.evaluation.summary import mark_forced, summarize
-from ftlib.evaluation.systems import answering, choose_rows, few_shot_for, passages_for, systems_of, untuned
+from ftlib.evaluation.systems import BASELINES, answering, choose_rows, few_shot_for, passages_for, systems_of, untuned
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import IGNORED, encode_answer, encode_rows
@@ -190,6 +190,9 @@ def answer_all(
     if distributed.first():
         with timeline.phase("baselines"):
             add_baselines(store, rows, inputs.dataset)
+        if scorer.ahead and distributed.world() == 1:
+            for system in BASELINES:
+                scorer.start(system, store)
     for system in answering(cfg):
         origin = cfg.model.name if system in untuned(cfg) else str(inputs.merged)
         few_shot = few_shot_for(system, inputs.dataset, rows)

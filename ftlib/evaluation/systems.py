@@ -30,6 +30,9 @@ def row_counts(cfg: Config, sizes: Mapping[str, int], unseen: str = "test") -> t
     return counts, notes
 
 
+BASELINES = ("copy_title", "nearest")  # systems without a model
+
+
 def choose_rows(
     cfg: Config, dataset, trained: Collection[str], unseen: str = "test"
 ) -> tuple[dict[str, list[dict]], list[str]]:
@@ -65,7 +68,7 @@ def answering(cfg: Config) -> tuple[str, ...]:
 
 def systems_of(cfg: Config) -> tuple[str, ...]:
     """Return all systems that are compared, in the order of the tables."""
-    return (*answering(cfg), "copy_title", "nearest")
+    return (*answering(cfg), *BASELINES)
 
 
 def few_shot_for(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:

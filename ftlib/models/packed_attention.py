@@ -1,12 +1,12 @@
-"""Compute packed rows on a CPU without padding, their attention example by example, and a shared beginning once.
+"""Compute packed rows without padding, their attention example by example, and a shared beginning once.
 
 SDPA takes a mask for packed rows and multiplies every query with every key of its row, though the mask hides most of them: with
 three examples to a row that was a third of a training step. Here the examples of a batch are one row without padding, and
-attention is computed for each of them alone, causal and without a mask. All prompts begin alike, with the template and mostly
+attention is computed for each of them alone, causal and without a mask: on a CPU by small products, on a GPU by one kernel (see
+`segment_attention`). All prompts begin alike, with the template and mostly
 the question: a third of the tokens of short examples. What a causal model computes for them does not depend on what follows, so
 they are computed once for the batch, and every example attends to them. The values are the same up to rounding (a test compares
-losses and gradients). On a GPU one large product is faster than many small ones; its own way is `torch.nn.attention.varlen` in
-the compiled step.
+losses and gradients).
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from ftlib.generation.cuda_graph_decoder import is_plain_attention
+from ftlib.models import segment_attention
 from ftlib.prompts.encoding import IGNORED
+from ftlib.prompts.packing import keys_of_segments
 
 ATTENTION = "ftlib_examples"  # the name of `example_attention` in transformers' registry
 SHORT = 512  # tokens; beyond, the scores take more memory than they save time
@@ -97,14 +100,15 @@ def shared_tokens(ids: list[list[int]], unlabeled: list[int]) -> int:
 
 
 def fits(model) -> bool:
-    """Return whether packed rows of this model are computed example by example: full attention, on a CPU.
+    """Return whether packed rows of this model are computed example by example: full attention, on a CPU or in 16 bits.
 
     Activation checkpointing repeats the forward pass in the backward pass, where the attention has been switched back.
     """
     checkpointing = model.training and getattr(model, "is_gradient_checkpointing", False)
-    on_cpu = next(model.parameters()).device.type == "cpu"
+    weight = model.get_input_embeddings().weight
+    device_fits = weight.device.type == "cpu" or segment_attention.can_varlen(weight.device, weight.dtype)
     sdpa = model.config._attn_implementation == "sdpa"
-    return on_cpu and is_plain_attention(model.config) and not checkpointing and sdpa
+    return device_fits and is_plain_attention(model.config) and not checkpointing and sdpa
 
 
 def has_dropout(model) -> bool:
@@ -112,9 +116,29 @@ def has_dropout(model) -> bool:
     return model.training and any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
 
 
+def attention_of(model, sizes: list[int], shared: int) -> Callable:
+    """Return the attention of one row, in the form of transformers' interface. sizes, shared: as in `example_attention`."""
+    weight = model.get_input_embeddings().weight
+    if weight.device.type == "cpu":
+        return functools.partial(example_attention, sizes=sizes, shared=shared)
+    return one_kernel(weight, sizes, shared)
+
+
+def one_kernel(weight: torch.Tensor, sizes: list[int], shared: int) -> Callable:
+    """Return `attention_of` a GPU. weight: of the model, whose type and device are those of the attention."""
+    starts = np.cumsum([0, shared, *sizes] if shared else [0, *sizes]).astype(np.int32)
+    batch = {"starts": starts} | (keys_of_segments(starts, len(starts) - 1, shared) if shared else {})
+    segments = segment_attention.segments_of(
+        {name: torch.from_numpy(array).to(weight.device) for name, array in batch.items()}
+    )
+    return functools.partial(
+        segment_attention.layer_attention, segments=segments, longest=shared + max(sizes), dtype=weight.dtype
+    )
+
+
 @contextlib.contextmanager
 def example_by_example(model, batch: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
-    """Yield a packed batch as one row without padding, with attention switched to `example_attention`.
+    """Yield a packed batch as one row without padding, with the attention switched.
 
     The tokens with which all examples begin are there once, at the start. The first label of an example is ignored, so no
     example predicts the next one's. Where this does not fit, or the batch is not packed, it is yielded as it is.
@@ -138,7 +162,7 @@ def example_by_example(model, batch: dict[str, torch.Tensor]) -> Iterator[dict[s
         kept = row["position_ids"] >= shared
         kept[:shared] = True
         row, sizes = {name: values[kept] for name, values in row.items()}, [size - shared for size in sizes]
-    AttentionInterface.register(ATTENTION, functools.partial(example_attention, sizes=sizes, shared=shared))
+    AttentionInterface.register(ATTENTION, attention_of(model, sizes, shared))
     original, model.config._attn_implementation = model.config._attn_implementation, ATTENTION
     try:
         yield {name: values[None] for name, values in row.items()}

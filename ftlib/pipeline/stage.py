@@ -24,10 +24,10 @@ from ftlib.config.settings import differences
 from ftlib.runtime import hardware, provenance
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
-from ftlib.runtime.files import file_fingerprint, read_json, write_json
+from ftlib.runtime.files import PIECE, file_fingerprint, large_file_fingerprint, read_json, write_json
 
 STAGES = ("dataset", "index", "adapter", "merged", "evaluation")
-
+PIECES = "pieces:"  # before the checksum of a large file, which is hashed on all cores
 
 FORMAT = 2  # raise it when a stage's files change meaning: older stages are then rebuilt
 
@@ -45,6 +45,16 @@ class StageMissing(FtlibError):
 
 
 _VERIFIED: set[tuple[Path, str]] = set()  # stages that this process has verified
+
+
+def checksum(path: Path, in_pieces: bool | None = None) -> str:
+    """Return the checksum of a stage's file.
+
+    in_pieces: hash on all cores; as the file is large without. Manifests of earlier versions hash every file as a whole.
+    """
+    if in_pieces if in_pieces is not None else path.stat().st_size > PIECE:
+        return PIECES + large_file_fingerprint(path)
+    return file_fingerprint(path)
 
 
 class StageKey(NamedTuple):
@@ -108,7 +118,7 @@ class Stage:
                 path = self.path / name
                 if not path.is_file():
                     raise StageDamaged(f"{path} is missing; {self._way_out()}")
-                if file_fingerprint(path) != expected:
+                if checksum(path, in_pieces=expected.startswith(PIECES)) != expected:
                     raise StageDamaged(
                         f"{path}: checksum mismatch: the file was modified or corrupted; {self._way_out()}"
                     )
@@ -122,7 +132,7 @@ class Stage:
         """Return {name: fingerprint} of the files that were written."""
         excluded = {self._manifest_path, self._started_path}
         files = sorted(path for path in self.path.rglob("*") if path.is_file() and path not in excluded)
-        return {path.relative_to(self.path).as_posix(): file_fingerprint(path) for path in files}
+        return {path.relative_to(self.path).as_posix(): checksum(path) for path in files}
 
     def stale_reason(self, key: StageKey) -> str | None:
         """Return why the stage on disk must be (re)built to match `key`, or None if it matches."""

@@ -169,6 +169,29 @@ def to_flat(examples: list[Example] | Flat) -> Flat:
     )
 
 
+def keys_of_segments(starts: np.ndarray, used: int, shared: int) -> dict[str, np.ndarray]:
+    """Return which keys each segment of one row sees, where the first segment is what all others begin with.
+
+    Args:
+        starts: (segments + 1,), positions where segments start, padded with the end of the last one.
+        used: segments that are no padding of `starts`.
+        shared: tokens of the first segment.
+
+    Returns:
+        keys: (seen,), positions: the shared ones and then a segment's own, segment after segment, padded with 0.
+        key_starts: (segments + 1,), int32, where segments start in `keys`, padded with the end of the last one.
+        places: (tokens - shared,), where in `keys` the tokens that are not shared are.
+    """
+    numbers, tokens = np.minimum(np.arange(len(starts)), used), np.arange(shared, starts[-1])
+    key_starts = starts + shared * np.maximum(numbers - 1, 0)  # each segment before has the shared keys too
+    key_starts[0] = 0
+    places = tokens + shared * (np.searchsorted(starts, tokens, side="right") - 1)
+    keys = np.zeros(shared * (len(starts) - 1) + len(tokens), dtype=np.int64)
+    keys[key_starts[:used, None] + np.arange(shared)] = np.arange(shared)
+    keys[places] = tokens
+    return {"keys": keys, "key_starts": key_starts.astype(np.int32), "places": places}
+
+
 class PackedSteps(torch.utils.data.Dataset):
     """Dataset of packed steps that all have the same shape, built from flat arrays.
 
@@ -181,11 +204,7 @@ class PackedSteps(torch.utils.data.Dataset):
         starts: (segments + 1,), int32, flat positions where segments start, padded with the end of the last one.
 
     With `shared`, the tokens with which all examples begin are the first segment of an item's only row, owned by no example, and
-    the others begin after them; so their positions do. Attention then needs the keys that each segment sees, and an item has:
-
-        keys: (seen,), flat positions: the shared ones and then a segment's own, segment after segment, padded with 0.
-        key_starts: (segments + 1,), int32, where segments start in `keys`, padded with the end of the last one.
-        places: (row_length,), where in `keys` the tokens that are not shared are.
+    the others begin after them; so their positions do. An item then has what `keys_of_segments` returns, too.
     """
 
     def __init__(
@@ -264,20 +283,8 @@ class PackedSteps(torch.utils.data.Dataset):
         arrays: dict[str, np.ndarray] = {"input_ids": input_ids, "position_ids": position_ids, "labels": labels}
         arrays |= {"owners": owners, "where": where, "targets": targets, "starts": starts}
         if shared:
-            arrays |= self._keys(starts, len(segment_starts))
+            arrays |= keys_of_segments(starts, len(segment_starts), shared)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-    def _keys(self, starts: np.ndarray, segments: int) -> dict[str, np.ndarray]:
-        """Return `keys`, `key_starts` and `places`. segments: of this item, the shared one included."""
-        numbers = np.minimum(np.arange(self.max_segments + 1), segments)
-        key_starts = starts + self.shared * np.maximum(numbers - 1, 0)  # each segment before has the shared keys too
-        key_starts[0] = 0
-        tokens = np.arange(self.shared, self.shared + self.row_length)
-        places = tokens + self.shared * (np.searchsorted(starts, tokens, side="right") - 1)
-        keys = np.zeros(self.shared * self.max_segments + self.row_length, dtype=np.int64)
-        keys[key_starts[:segments, None] + np.arange(self.shared)] = np.arange(self.shared)
-        keys[places] = tokens
-        return {"keys": keys, "key_starts": key_starts.astype(np.int32), "places": places}
 
 
 @dataclass

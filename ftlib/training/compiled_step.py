@@ -26,12 +26,12 @@ from ftlib.config.settings import Config, ConfigError
 from ftlib.generation.cuda_graph_decoder import is_plain_attention
 from ftlib.models.loading import Precision
 from ftlib.models.packed_attention import has_dropout, shared_tokens
+from ftlib.models.segment_attention import ATTENTION, can_varlen, layer_attention, segments_of
 from ftlib.prompts.encoding import IGNORED
 from ftlib.prompts.packing import LEAST_SHARED, Flat, PackedSteps, plan_steps, row_length_for, rows_for, to_flat
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.console import log
 from ftlib.training import fused_lora
-from ftlib.training.segment_attention import ATTENTION, can_varlen, layer_attention, segments_of
 from ftlib.training.trainer import ExamplesTrainer
 
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
@@ -123,7 +123,7 @@ class PlainLayers:
     def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, segments) -> torch.Tensor:
         """Return hidden states after the last norm, (rows * length, width). segments: a mask where `mask_dtype` is set."""
         if self.mask_dtype is None:
-            attention = {"attention_mask": None, "segments": segments, "longest": self.longest}
+            attention = {"attention_mask": None, "segments": segments, "longest": self.longest, "dtype": self.dtype}
         else:
             attention = {"attention_mask": segments}
         with (

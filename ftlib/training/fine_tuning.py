@@ -10,13 +10,11 @@ teaches. A step counts examples, not rows: 16 by default, as in the reference, p
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -159,18 +157,14 @@ def build_trainer(
     check_model(cfg)
     same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
-
-    def timed() -> tuple[Flat, list[Example], float]:
-        started = time.perf_counter()
-        return *encode_splits(cfg, tokenizer, dataset, cache_folder, passages), time.perf_counter() - started
-
-    with meanwhile(timed) as encode:
-        with timeline.phase("load the base"):
-            base = load_base(cfg, chosen)
-            base_bytes = weight_bytes(base)
-            model = add_adapter(base, cfg)
-        with timeline.phase("encode rows"):
-            examples, validation, encode_seconds = encode()
+    started = time.perf_counter()
+    with timeline.phase("encode rows"):
+        examples, validation = encode_splits(cfg, tokenizer, dataset, cache_folder, passages)
+    encode_seconds = time.perf_counter() - started
+    with timeline.phase("load the base"):
+        base = load_base(cfg, chosen)
+        base_bytes = weight_bytes(base)
+        model = add_adapter(base, cfg)
     fast = can_compile(cfg, chosen, model)
     if fast:
         batches = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
@@ -213,20 +207,6 @@ def build_trainer(
         "encode_seconds": round(encode_seconds, 2),
         "steps": steps,
     }
-
-
-@contextlib.contextmanager
-def meanwhile(work: Callable) -> Iterator[Callable]:
-    """Start `work` in a thread and yield a function that returns its result.
-
-    Where it waits for other processes, this thread goes on. Several processes of one training wait for each other in the same
-    order only if each does one thing at a time; there the work is done when its result is asked for.
-    """
-    if distributed.world() > 1:
-        yield work
-        return
-    with ThreadPoolExecutor(1) as thread:
-        yield thread.submit(work).result
 
 
 def encode_splits(

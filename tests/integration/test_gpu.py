@@ -7,7 +7,10 @@ from safetensors.torch import load_file
 
 from ftlib.generation.batched import generate_batch, settings, to_answer
 from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
+from ftlib.models import packed_attention
+from ftlib.models.likelihood import answer_losses
 from ftlib.models.loading import load_base, precision
+from ftlib.models.segment_attention import layer_attention
 from ftlib.prompts.encoding import IGNORED, encode_prompt
 from ftlib.prompts.packing import PackedSteps, plan_steps, to_flat
 from ftlib.prompts.templates import build_prompt
@@ -57,6 +60,18 @@ def test_recorded_step_trains_what_the_plain_step_trains(variant, quantization):
     assert plain[-1] < plain[0] - 0.05
     for losses in fast:
         assert losses == pytest.approx(plain, abs=0.02)
+
+
+def test_likelihoods_of_one_kernel_are_those_of_masked_rows(monkeypatch):
+    """Validation and evaluation score with it: a leak between examples would flatter every model."""
+    cfg = smoke.config(**{"model.quantization": "none", "model.dtype": "bfloat16"})
+    model, examples = load_base(cfg, precision(cfg)), smoke.examples(24)
+    found = []
+    for fits in (packed_attention.fits, lambda _: False):
+        monkeypatch.setattr(packed_attention, "fits", fits)
+        found.append(torch.cat(answer_losses(model, examples, 0, ROW)))
+    assert packed_attention.attention_of(model, [1], 0).func is layer_attention
+    assert (found[0] - found[1]).abs().mean() < 0.01 and found[0].mean() == pytest.approx(found[1].mean(), rel=1e-3)
 
 
 def test_samples_leave_a_recorded_training_as_it_is(tmp_path):

@@ -2,11 +2,12 @@
 
 import copy
 
+import flash_attention
 import pytest
 import smoke
 import torch
 
-from ftlib.models import packed_attention
+from ftlib.models import packed_attention, segment_attention
 from ftlib.models.likelihood import answer_loss, logits_only_at, predicting
 from ftlib.prompts.packing import PackingCollator, PaddingCollator
 from ftlib.training.fine_tuning import add_adapter
@@ -51,11 +52,19 @@ def loss_and_gradients(model, batch, labeled_only: bool = False):
     return loss.item(), gradients
 
 
-@pytest.mark.parametrize("short", [512, 0])
+@pytest.mark.parametrize("short", [512, 0, "one kernel"])
 @pytest.mark.parametrize("begin", ["alike", "differently"])
 def test_example_by_example_gives_loss_and_gradients_of_the_masked_rows(model, batch, monkeypatch, short, begin):
     """A faster attention that lets examples see each other, or forgets some, would train another model."""
-    monkeypatch.setattr(packed_attention, "SHORT", short)  # 0: all examples count as long
+    if short == "one kernel":  # as on a GPU
+
+        def attention_of(model, sizes, shared):
+            return packed_attention.one_kernel(model.get_input_embeddings().weight, sizes, shared)
+
+        monkeypatch.setattr(packed_attention, "attention_of", attention_of)
+        monkeypatch.setattr(segment_attention, "varlen", flash_attention.example_after_example)
+    else:
+        monkeypatch.setattr(packed_attention, "SHORT", short)  # 0: all examples count as long
     if begin == "differently":
         batch["input_ids"][batch["position_ids"] == 0] += batch["owners"][batch["position_ids"] == 0].clamp(min=0)
     expected, expected_gradients = loss_and_gradients(model, batch)

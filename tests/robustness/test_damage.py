@@ -7,6 +7,7 @@ import pytest
 from ftlib.cli.entry import main
 from ftlib.pipeline import stage
 from ftlib.pipeline.stage import Run, StageDamaged
+from ftlib.runtime.files import write_json
 
 BROKEN = {  # stage: one of its files
     "dataset": "train/data-00000-of-00001.arrow",
@@ -39,6 +40,25 @@ def test_a_flipped_bit_is_named(copy, stage, capsys):
     assert main(["run", "--run", str(copy.path)]) == 2
     said = capsys.readouterr().err
     assert f"{path}: checksum mismatch" in said and f"delete {folder}" in said
+
+
+def test_a_large_file_is_hashed_in_pieces_and_one_of_earlier_versions_as_a_whole(copy, monkeypatch):
+    """Gigabytes hashed on one core would hold up each evaluation; a run of an earlier version would count as damaged."""
+    merged = copy.stage("merged")
+    merged.verified()
+    manifest = merged.manifest()
+    monkeypatch.setattr(stage, "PIECE", 1000)
+    sums = merged._sums()
+    large = [name for name in sums if (merged.path / name).stat().st_size > 1000]
+    assert "model.safetensors" in large and all(sums[name].startswith(stage.PIECES) == (name in large) for name in sums)
+    for recorded in (manifest["sums"], sums):
+        write_json(merged.path / "manifest.json", manifest | {"sums": recorded})
+        stage._VERIFIED.clear()
+        merged.verified()
+    flip(merged.path / "model.safetensors")
+    stage._VERIFIED.clear()
+    with pytest.raises(StageDamaged, match=r"model\.safetensors: checksum mismatch"):
+        merged.verified()
 
 
 def test_a_lost_file_is_named(copy, capsys):

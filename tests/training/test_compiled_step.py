@@ -5,11 +5,13 @@ import functools
 import random
 from types import SimpleNamespace
 
+import flash_attention
 import pytest
 import smoke
 import torch
 
 from ftlib.config.settings import Config, ConfigError
+from ftlib.models import segment_attention
 from ftlib.models.likelihood import answer_loss
 from ftlib.models.loading import Precision, load_base, precision
 from ftlib.prompts.encoding import IGNORED
@@ -22,7 +24,6 @@ from ftlib.prompts.packing import (
     rows_for,
     to_flat,
 )
-from ftlib.training import segment_attention
 from ftlib.training.compiled_step import (
     FixedStep,
     PlainLayers,
@@ -97,24 +98,6 @@ def check_step(step: FixedStep, model, shared: int = 0) -> None:
     assert all(torch.allclose(of_fast[name], of_plain[name], rtol=1e-3, atol=1e-6) for name in of_plain)
 
 
-def example_after_example(q, k, v, starts, key_starts, longest: int):
-    """What FlashAttention computes: queries are the last tokens of their keys. Beyond `longest` it computes nothing."""
-    outputs = []
-    bounds = zip(starts.tolist(), starts.tolist()[1:], key_starts.tolist(), key_starts.tolist()[1:], strict=False)
-    for first, end, first_key, end_key in bounds:
-        assert end_key - first_key <= longest
-        if end > first:
-            query = q[first:end].transpose(0, 1)
-            keys = (each[first_key:end_key].transpose(0, 1) for each in (k, v))
-            keys = (each.repeat_interleave(len(query) // len(each), 0) for each in keys)
-            mask = torch.ones(end - first, end_key - first_key, dtype=torch.bool).tril(
-                end_key - first_key - end + first
-            )
-            out = torch.nn.functional.scaled_dot_product_attention(query, *keys, attn_mask=mask)
-            outputs.append(out.transpose(0, 1))
-    return torch.cat(outputs)
-
-
 @pytest.mark.parametrize("attention", ["mask", "segments"])
 @pytest.mark.parametrize("join", [False, True], ids=["layers of transformers", "joined products"])
 def test_tokens_computed_once_give_the_gradients_of_tokens_computed_for_each_example(
@@ -123,8 +106,8 @@ def test_tokens_computed_once_give_the_gradients_of_tokens_computed_for_each_exa
     """A shared beginning that misses the gradient of an example, or sees another one, is another training."""
     step = FixedStep(copy.deepcopy(model), None, False, graph=False, join=join, longest=ROW)
     if attention == "segments":
-        monkeypatch.setattr(segment_attention, "varlen", example_after_example)
-        step.layers.mask_dtype = None
+        monkeypatch.setattr(segment_attention, "varlen", flash_attention.example_after_example)
+        step.layers.mask_dtype, step.layers.dtype = None, torch.float32
         check_step(step, model)
     shared = shared_beginning(model.eval(), to_flat(smoke.examples(9)))
     assert shared >= LEAST_SHARED

@@ -86,7 +86,7 @@ def can_varlen(device: torch.device, dtype: torch.dtype | None) -> bool:
     return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
-def layer_attention(module, query, key, value, attention_mask, scaling=None, *, segments, longest, **_):
+def layer_attention(module, query, key, value, attention_mask, scaling=None, *, segments, longest, dtype, **_):
     """Compute attention in the form of transformers' attention interface.
 
     Args:
@@ -96,10 +96,11 @@ def layer_attention(module, query, key, value, attention_mask, scaling=None, *, 
         attention_mask: None.
         scaling: of the scores, 1 / sqrt(size) in all supported families.
         segments, longest: as in `attend_to_segments`.
+        dtype: 16-bit, of the products; DoRA's layers return float32.
         **_: other arguments of the interface.
 
     Returns:
         The output, (rows, length, heads, size), and None for the attention weights.
     """
-    q, k, v = (each.transpose(1, 2).flatten(0, 1).to(value.dtype) for each in (query, key, value))
+    q, k, v = (each.transpose(1, 2).flatten(0, 1).to(dtype) for each in (query, key, value))
     return attend_to_segments(q, k, v, segments, longest).unflatten(0, (len(query), -1)), None
