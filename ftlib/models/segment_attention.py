@@ -78,8 +78,10 @@ def varlen(q, k, v, starts: torch.Tensor, key_starts: torch.Tensor, longest: int
 
 
 def can_varlen(device: torch.device, dtype: torch.dtype | None) -> bool:
-    """Return True if `varlen` runs here: PyTorch 2.10 or later, compute capability 8.0 or more, 16 bits."""
+    """Return True if `varlen` runs here: PyTorch 2.10 or later, compute capability 8.0 or more, 16 bits, Flash switched on."""
     if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
+        return False
+    if not torch.backends.cuda.flash_sdp_enabled():
         return False
     if importlib.util.find_spec("torch.nn.attention.varlen") is None:
         return False
