@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import json
 import os
-import threading
 from importlib import resources
 from pathlib import Path
 
@@ -236,8 +234,6 @@ def _train(cfg: Config, run: Run, folder: Path) -> dict:
         from ftlib.retrieval.passages import training_passages
         from ftlib.training.fine_tuning import train
 
-    # matplotlib is imported while other processes encode the rows; the plot is drawn last
-    threading.Thread(target=importlib.import_module, args=("ftlib.reporting.plots",), daemon=True).start()
     dataset, cached = load_dataset(run), run.stage("dataset").path
     passages = training_passages(cfg, dataset, run.stage("index").path, cached / "passages")
     score = functools.partial(rouge_l, prefix=cfg.prompt.prefix)

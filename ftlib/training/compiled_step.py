@@ -2,9 +2,9 @@
 
 On a fast GPU a step of 16 examples is bound by Python, which launches some thousand small kernels one by one. Compiling
 a decoder layer fuses most of them (all layers share the compiled code, so it takes seconds); a CUDA graph launches the
-rest with one call. Both need fixed shapes: a step has a fixed number of packed rows whose mean is
-`train.examples_per_step` examples (see `packing.PackedSteps`). Logits are computed at labeled positions only.
-`train.compile=true` turns it on.
+rest with one call. Both need fixed shapes: a step has a fixed number of packed rows, one long row where attention needs no
+mask, whose mean is `train.examples_per_step` examples (see `packing.PackedSteps`). Logits are computed at labeled
+positions only, and what all prompts begin with once a step (see `segment_attention`). `train.compile=true` turns it on.
 
 Sources: regional compilation in the PyTorch recipes; torch.cuda.graph in the PyTorch notes on CUDA.
 """

@@ -5,6 +5,7 @@ import smoke
 import torch
 from safetensors.torch import load_file
 
+from ftlib.course import record
 from ftlib.generation.batched import generate_batch, settings, to_answer
 from ftlib.generation.cuda_graph_decoder import Decoder, is_supported
 from ftlib.models import packed_attention
@@ -14,6 +15,7 @@ from ftlib.models.segment_attention import layer_attention
 from ftlib.prompts.encoding import IGNORED, encode_prompt
 from ftlib.prompts.packing import PackedSteps, plan_steps, to_flat
 from ftlib.prompts.templates import build_prompt
+from ftlib.reporting import notebook_files
 from ftlib.training import fine_tuning
 from ftlib.training.compiled_step import FixedStep, shared_beginning
 from ftlib.training.fine_tuning import add_adapter
@@ -95,3 +97,9 @@ def test_recorded_decode_gives_the_tokens_of_generate():
     Decoder(model, wanted, ends, 4, max(map(len, encoded)), chunk=4).run(encoded, found.update)
     for position, ids in enumerate(encoded):
         assert to_answer(found[position], tok, ends) == generate_batch(model, tok, [ids], wanted)[0]
+
+
+@pytest.mark.parametrize("path", notebook_files.notebook_paths(), ids=lambda path: path.stem)
+def test_every_notebook_runs_on_a_gpu(path, tmp_path):
+    """A reader on Colab has one: a tensor that stays on the CPU ends the notebook, and no machine without a GPU shows it."""
+    record.execute(notebook_files.read(path), tmp_path, "smoke", notebook_files.ROOT, {})
