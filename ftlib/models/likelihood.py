@@ -18,15 +18,8 @@ from ftlib.models.packed_attention import example_by_example
 from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.prompts.packing import PackingCollator, pack
 from ftlib.prompts.templates import PREFIX
-from ftlib.runtime import hardware
 
 ROWS_PER_BATCH = 8  # packed rows per forward pass
-ROWS_ON_LARGE_GPU, LARGE_GIB = 32, 40  # a small batch leaves a large GPU waiting for Python
-
-
-def rows_per_forward() -> int:
-    """Return the packed rows per forward pass on this machine."""
-    return ROWS_ON_LARGE_GPU if torch.cuda.is_available() and hardware.memory_gib() >= LARGE_GIB else ROWS_PER_BATCH
 
 
 def predicting(labels: torch.Tensor) -> torch.Tensor:
@@ -84,7 +77,7 @@ def answer_losses(
     examples: list[Example],
     pad_id: int,
     row_length: int,
-    rows_per_batch: int | None = None,
+    rows_per_batch: int = ROWS_PER_BATCH,
     progress: str | None = None,
 ) -> list[torch.Tensor]:
     """Compute the NLL of each labeled token of each example, in nats, in evaluation mode.
@@ -94,7 +87,7 @@ def answer_losses(
         examples: encoded rows.
         pad_id: token id of the padding.
         row_length: tokens of a packed row.
-        rows_per_batch: packed rows per forward pass; None: as fits the machine.
+        rows_per_batch: packed rows per forward pass.
         progress: label of a progress bar, None for no bar.
 
     Returns:
@@ -103,7 +96,7 @@ def answer_losses(
     collate, device = PackingCollator(pad_id, row_length), next(model.parameters()).device
     rows = pack([len(example["input_ids"]) for example in examples], row_length)
     losses_of: list = [None] * len(examples)
-    was_training, rows_per_batch = model.training, rows_per_batch or rows_per_forward()
+    was_training = model.training
     model.eval()
     batches = [rows[i : i + rows_per_batch] for i in range(0, len(rows), rows_per_batch)]
     for batch_rows in tqdm(batches, desc=progress, disable=None if progress else True, unit=" batches", leave=False):
@@ -135,7 +128,7 @@ def answer_nll(
     examples: list[Example],
     pad_id: int,
     row_length: int,
-    rows_per_batch: int | None = None,
+    rows_per_batch: int = ROWS_PER_BATCH,
     progress: str | None = None,
 ) -> tuple[list[float], list[int]]:
     """Return the NLL sums (in nats) and the labeled tokens of the examples; arguments as `answer_losses`."""

@@ -3,10 +3,9 @@
 SDPA takes a mask for packed rows and multiplies every query with every key of its row, though the mask hides most of them: with
 three examples to a row that was a third of a training step. Here the examples of a batch are one row without padding, and
 attention is computed for each of them alone, causal and without a mask: on a CPU by small products, on a GPU by one kernel (see
-`segment_attention`). All prompts begin alike, with the template and mostly
-the question: a third of the tokens of short examples. What a causal model computes for them does not depend on what follows, so
-they are computed once for the batch, and every example attends to them. The values are the same up to rounding (a test compares
-losses and gradients).
+`segment_attention`). All prompts begin alike, with the template and mostly the question: a third of the tokens of short
+examples. What a causal model computes for them does not depend on what follows, so they are computed once for the batch, and
+every example attends to them. The values are the same up to rounding (a test compares losses and gradients).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from ftlib.models.likelihood import rows_per_forward
+from ftlib.models.likelihood import ROWS_PER_BATCH
 from ftlib.prompts.packing import pack
 from ftlib.runtime import distributed, hardware
 from ftlib.training.compiled_step import FixedTrainer
@@ -195,9 +195,9 @@ def _validation(trainer: ExamplesTrainer) -> tuple[int, float]:
     examples = distributed.mine(trainer.validation)
     if trainer.args.eval_strategy == "no" or not examples:
         return 0, 0.0
-    rows, together = pack([len(example["input_ids"]) for example in examples], trainer.row_length), rows_per_forward()
-    batch = [examples[example_idx] for row in rows[:together] for example_idx in row]
-    return math.ceil(len(rows) / together), [_seconds(lambda: trainer.score(batch)) for _ in range(2)][1]
+    rows = pack([len(example["input_ids"]) for example in examples], trainer.row_length)
+    batch = [examples[example_idx] for row in rows[:ROWS_PER_BATCH] for example_idx in row]
+    return math.ceil(len(rows) / ROWS_PER_BATCH), [_seconds(lambda: trainer.score(batch)) for _ in range(2)][1]
 
 
 def _validations(args, done: int) -> int:
