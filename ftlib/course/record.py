@@ -218,12 +218,17 @@ def takes(name: str, times: dict, language: str = "en") -> str:
         else:
             memory = entry["peak_memory_mb"]
             gpu = on_gpu.format(gpu=memory["gpu"] / 1024) if memory.get("gpu") else ""
-            note = f", {entry['note']}" if "note" in entry else ""
+            note = f", {shown(entry['note'])}" if "note" in entry else ""
             size = of_memory.format(ram=memory["ram"] / 1024) + gpu
             lines.append(
                 f"- `{profile}`: {notebook_files.duration(entry['seconds'])}, {size} ({entry['device']}{note})"
             )
     return "\n".join(["\n", *lines, "\n"])
+
+
+def shown(note: str) -> str:
+    """Return the settings of a note without the folders and packages before a file's name."""
+    return re.sub(r"=\S*/", "=", note)
 
 
 MAP = ("<!-- course map: written by ftlib course record -->", "<!-- /course map -->")
@@ -255,7 +260,7 @@ def _measured_on(times: dict) -> str:
     for profile in ("cpu", "gpu"):
         entries = list(times.get(profile, {}).values())
         if entries:
-            note = f", {entries[0]['note']}" if "note" in entries[0] else ""
+            note = f", {shown(entries[0]['note'])}" if "note" in entries[0] else ""
             machines.append(f"{profile.upper()}: {entries[0]['device']}, profile `{profile}`{note}")
     if not machines:
         return ""

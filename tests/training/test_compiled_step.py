@@ -100,13 +100,18 @@ def check_step(step: FixedStep, model, shared: int = 0) -> None:
 
 @pytest.mark.parametrize("attention", ["mask", "segments"])
 @pytest.mark.parametrize("join", [False, True], ids=["layers of transformers", "joined products"])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_tokens_computed_once_give_the_gradients_of_tokens_computed_for_each_example(
-    model, join, attention, monkeypatch
+    model, join, attention, compiled, monkeypatch
 ):
     """A shared beginning that misses the gradient of an example, or sees another one, is another training."""
-    step = FixedStep(copy.deepcopy(model), None, False, graph=False, join=join, longest=ROW)
+    traced = functools.partial(torch.compile, backend="aot_eager")
+    monkeypatch.setattr(torch, "compile", traced)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: None)
+    step = FixedStep(copy.deepcopy(model), None, compiled, graph=False, join=join, longest=ROW)
     if attention == "segments":
-        monkeypatch.setattr(segment_attention, "varlen", flash_attention.example_after_example)
+        stand_in = torch.compiler.disable(flash_attention.example_after_example)
+        monkeypatch.setattr(segment_attention, "varlen", stand_in)
         step.layers.mask_dtype, step.layers.dtype = None, torch.float32
         check_step(step, model)
     shared = shared_beginning(model.eval(), to_flat(smoke.examples(9)))
