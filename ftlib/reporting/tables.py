@@ -289,6 +289,7 @@ RECIPES = (  # of results/train_speed.json
     to_translate("CUDA graph"),
     to_translate("LoRA joined to the base, attention without mask"),
     to_translate("no LoRA dropout"),
+    to_translate("the beginning of all prompts once"),
     to_translate("64 examples a step"),
     to_translate("128 examples a step"),
     to_translate("NF4, 16 examples"),
