@@ -266,6 +266,8 @@ def measure(base: str, data: str, systems: list[str], sizes: list[int], settings
                     flush=True,
                 )
             lines += found
+            # kept at once, without losses: a run that is ended later leaves what it has measured
+            keep([{name: value for name, value in line.items() if name != "adapter"} for line in found])
         losses(lines, base, dataset, model)
     return lines
 

@@ -117,6 +117,13 @@ def render_peers(found: dict) -> list[str]:
     ]
     if left_out:
         lines += [f"Not measured, because a system's time was over: {', '.join(left_out)}.", ""]
+    copied = [
+        f"{NAMES[row['system']]} {row['setting']} at {row['examples']} ({row['base']}): {row['source']}"
+        for row in found["rows"]
+        if "source" in row
+    ]
+    if copied:
+        lines += [f"Without NLL: {'; '.join(copied)}.", ""]
     if sentences:
         lines += [f"Below {TIMES} times the fastest peer: {'; '.join(sentences)}.", ""]
     return lines
