@@ -26,6 +26,8 @@ from ftlib.generation.batched import _generate_with_decoder, generate_batch, set
 from ftlib.generation.cuda_graph_decoder import Decoder
 from ftlib.models.base_models import fetch
 from ftlib.models.loading import load_nf4, load_plain, load_tokenizer
+from ftlib.pipeline.stage import Run
+from ftlib.pipeline.stages import ensure, recorded_settings
 from ftlib.prompts.encoding import encode_prompt
 from ftlib.runtime import hardware, provenance
 from ftlib.runtime.files import read_json, write_json
@@ -212,6 +214,9 @@ def evaluation(run: str, rows: int, extra: tuple[str, ...] = ()) -> dict:
     for setting in (f"generation.max_new_tokens={NEW_TOKENS}", f"evaluation.rows={rows}", "evaluation.seen_rows=0"):
         options += ["--set", setting]
     subprocess.run([sys.executable, "-m", "ftlib", "merge", *options], check=True)
+    if extra:  # `ftlib run` has the index by then too
+        of = Run(Path(run))
+        ensure("index", Config.load("gpu", env={}, inherited=recorded_settings(of, "index")), of)
     options += extra
     shutil.rmtree(Path(run) / "evaluation", ignore_errors=True)  # stored answers would not be generated again
     begun = time.perf_counter()

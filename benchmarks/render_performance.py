@@ -117,13 +117,14 @@ def render_peers(found: dict) -> list[str]:
     ]
     if left_out:
         lines += [f"Not measured, because a system's time was over: {', '.join(left_out)}.", ""]
-    copied = [
-        f"{NAMES[row['system']]} {row['setting']} at {row['examples']} ({row['base']}): {row['source']}"
-        for row in found["rows"]
-        if "source" in row
+    without_nll = [
+        f"{NAMES[name]} at {examples} ({base})"
+        for (base, examples), systems in best.items()
+        for name in NAMES
+        if name in systems and "loss" not in systems[name]
     ]
-    if copied:
-        lines += [f"Without NLL: {'; '.join(copied)}.", ""]
+    if without_nll:
+        lines += [f"Without NLL, because the run was ended before it was computed: {', '.join(without_nll)}.", ""]
     if sentences:
         lines += [f"Below {TIMES} times the fastest peer: {'; '.join(sentences)}.", ""]
     return lines

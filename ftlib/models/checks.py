@@ -12,8 +12,9 @@ from ftlib.models.base_models import ModelError, fetch
 from ftlib.models.loading import SUPPORTED, load_model_config, load_tokenizer, lora_config, shape_of
 from ftlib.prompts.encoding import encode_prompt, end_of_turn_id
 from ftlib.prompts.templates import build_prompt, questions_of
+from ftlib.runtime.files import fingerprint
 
-_fitting: set[tuple[str, str]] = set()  # (model name, settings of `lora`) that `check_layers` has found to fit
+_passed: set[str] = set()  # fingerprints of settings that `check_base` has found to fit their model
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 
 
@@ -36,6 +37,9 @@ def check_base(cfg: Config) -> None:
                 f"model.name = {name}: no tokenizer ({', '.join(TOKENIZER_FILES[:3])}) in that folder; copy the base model's "
                 "tokenizer files into it, or give a folder saved with tokenizer.save_pretrained"
             )
+    settings = fingerprint(cfg.to_dict())
+    if settings in _passed:  # what follows takes a second for a large model, and a training checks twice
+        return
     config, tokenizer = load_model_config(name), load_tokenizer(name)
     if getattr(config.get_text_config(), "attn_logit_softcapping", None):
         raise ModelError(
@@ -45,6 +49,7 @@ def check_base(cfg: Config) -> None:
     check_tokenizer(tokenizer, config, name)
     check_layers(cfg)
     check_lengths(cfg, tokenizer, config)
+    _passed.add(settings)
 
 
 def check_weight_files(folder: Path, name: str) -> None:
@@ -146,9 +151,7 @@ def check_layers(cfg: Config) -> None:
     from peft import get_peft_model
     from transformers.pytorch_utils import Conv1D
 
-    name, checked = cfg.model.name, (cfg.model.name, cfg.lora.model_dump_json())
-    if checked in _fitting:  # half a second for a large model, and a training checks twice
-        return
+    name = cfg.model.name
     shape = shape_of(name)
     names = [path for path, _ in shape.named_modules()]
     if any(isinstance(module, Conv1D) for module in shape.modules()):
@@ -173,7 +176,6 @@ def check_layers(cfg: Config) -> None:
         raise ConfigError(
             f"lora.target_modules = {cfg.lora.target_modules}: {reason} Linear layers of {name}: {', '.join(linear)}"
         ) from error
-    _fitting.add(checked)
 
 
 def check_lengths(cfg: Config, tokenizer, config) -> None:

@@ -20,6 +20,7 @@ from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage, StageKey
 from ftlib.prompts.templates import PREFIX
 from ftlib.runtime import distributed, processes, timeline
 from ftlib.runtime.console import log
+from ftlib.runtime.environment import importing
 from ftlib.runtime.files import fingerprint, large_file_fingerprint, read_jsonl, runs_root
 from ftlib.runtime.language import using
 
@@ -132,8 +133,9 @@ def ensure(name: str, cfg: Config, run: Run, also: tuple[str, ...] = ()) -> Stag
 def _check(name: str, cfg: Config, run: Run) -> None:
     """Refuse what the machine, the model and the settings reveal before any work is done; see `preflight`."""
     processes.start_server_early()
-    from ftlib.models.loading import check_model, precision
-    from ftlib.pipeline.preflight import check_run
+    with importing():
+        from ftlib.models.loading import check_model, precision
+        from ftlib.pipeline.preflight import check_run
 
     check_run(cfg, run.path, merges=name != "adapter")
     check_model(cfg)
@@ -230,7 +232,7 @@ def _index(cfg: Config, run: Run, folder: Path) -> dict:
 
 
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
-    with timeline.phase("imports"):
+    with timeline.phase("imports"), importing():
         from ftlib.retrieval.passages import training_passages
         from ftlib.training.fine_tuning import train
 
@@ -262,7 +264,7 @@ def _merge(cfg: Config, run: Run, folder: Path) -> dict:
 
 
 def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
-    with timeline.phase("imports"):
+    with timeline.phase("imports"), importing():
         from ftlib.data import near_duplicates
         from ftlib.evaluation.runner import Inputs, evaluate
         from ftlib.reporting.html_report import write_files

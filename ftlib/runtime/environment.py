@@ -7,10 +7,12 @@ UnicodeEncodeError. The command line calls `prepare()` before anything else.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import getpass
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 HOMELESS = ".cache"  # replaces the home folder; inside the runs folder, which is always writable
@@ -45,6 +47,24 @@ def collect_less_often() -> None:
     eighth of that time.
     """
     gc.set_threshold(10_000)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Import large libraries without collecting garbage.
+
+    In a process that did not have torch yet, collections leave out what was imported from then on too: a capture of a CUDA
+    graph, for example, begins with one.
+    """
+    first, enabled = "torch" not in sys.modules, gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if first:
+            gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 def home() -> Path | None:

@@ -321,11 +321,9 @@ class FixedTrainer(ExamplesTrainer):
         # the Trainer logs the mean over processes, but each process holds its part of the sum
         return loss * distributed.world()
 
-    def log(self, logs: dict, *args, **kwargs):
-        """Log as the Trainer does, with the norm of the gradient before clipping."""
-        if "loss" in logs and self.norm is not None:
-            logs["grad_norm"] = float(self.norm)
-        super().log(logs, *args, **kwargs)
+    def _get_grad_norm(self, *_, **__):
+        """Return the norm before clipping, which the Trainer logs; it would compute it again, from every weight."""
+        return self.norm
 
     def score(self, examples):
         """Compute likelihoods with uncompiled layers."""

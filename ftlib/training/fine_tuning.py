@@ -201,7 +201,7 @@ def build_trainer(
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "base_mib": round(base_bytes / 2**20, 1),
         "examples": len(examples),
-        "examples_with_passages": sum(uid in (passages or {}) for uid in dataset["train"]["uid"]),
+        "examples_with_passages": sum(uid in (passages or {}) for uid in dataset["train"]["uid"][:]),
         "cut_examples": int(examples.cut.sum()),
         "mean_tokens": round(len(examples.ids) / len(examples), 1),
         "encode_seconds": round(encode_seconds, 2),
@@ -273,7 +273,7 @@ def train(
     if distributed.first():
         with timeline.phase("save"):
             save_adapter(trainer, cfg, folder)
-        uids = (uid for uid, count in zip(dataset["train"]["uid"], times, strict=True) if count)
+        uids = (uid for uid, count in zip(dataset["train"]["uid"][:], times, strict=True) if count)
         write_text(folder / TRAINED_UIDS, "".join(f"{uid}\n" for uid in uids))
     distributed.wait()  # a checkpoint may still be read by another process
     if distributed.first():

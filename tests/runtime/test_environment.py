@@ -1,6 +1,9 @@
 """What a process gets before it imports the libraries."""
 
 import gc
+import sys
+
+import pytest
 
 from ftlib.runtime import environment
 
@@ -15,3 +18,22 @@ def test_new_objects_start_few_collections():
         assert len(kept) == 100_000 and gc.get_stats()[0]["collections"] - started <= 11
     finally:
         gc.set_threshold(*before)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_imports_are_not_searched_for_garbage(monkeypatch, first):
+    """Objects of a process that runs on, such as a notebook's old model, must still be collected afterwards."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    if first:
+        monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(gc.isenabled()))
+    frozen: list = []
+    with environment.importing():
+        assert not gc.isenabled()
+    assert gc.isenabled() and frozen == ([False] if first else [])
+
+
+def test_collections_start_again_after_a_failed_import():
+    with pytest.raises(ImportError), environment.importing():
+        raise ImportError("no such library")
+    assert gc.isenabled()
