@@ -149,8 +149,6 @@ def example_by_example(model, batch: dict[str, torch.Tensor]) -> Iterator[dict[s
     if "position_ids" not in batch or not fits(model):
         yield batch
         return
-    from transformers import AttentionInterface
-
     real = batch["owners"] >= 0  # (rows, length)
     row = {name: values[real] for name, values in batch.items()}  # each (tokens,)
     starts = (row["position_ids"] == 0).nonzero()[:, 0].tolist()
@@ -161,9 +159,5 @@ def example_by_example(model, batch: dict[str, torch.Tensor]) -> Iterator[dict[s
         kept = row["position_ids"] >= shared
         kept[:shared] = True
         row, sizes = {name: values[kept] for name, values in row.items()}, [size - shared for size in sizes]
-    AttentionInterface.register(ATTENTION, attention_of(model, sizes, shared))
-    original, model.config._attn_implementation = model.config._attn_implementation, ATTENTION
-    try:
+    with segment_attention.switched(model.config, ATTENTION, attention_of(model, sizes, shared)):
         yield {name: values[None] for name, values in row.items()}
-    finally:
-        model.config._attn_implementation = original

@@ -9,8 +9,10 @@ examples, in float32 and in a fixed order.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -106,3 +108,22 @@ def layer_attention(module, query, key, value, attention_mask, scaling=None, *, 
     """
     q, k, v = (each.transpose(1, 2).flatten(0, 1).to(dtype) for each in (query, key, value))
     return attend_to_segments(q, k, v, segments, longest).unflatten(0, (len(query), -1)), None
+
+
+@contextlib.contextmanager
+def switched(config, name: str, attention: Callable) -> Iterator[None]:
+    """Have the layers of a transformers model compute another attention.
+
+    Args:
+        config: of the model.
+        name: under which transformers registers it.
+        attention: in the form of transformers' attention interface, such as `layer_attention`.
+    """
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(name, attention)
+    original, config._attn_implementation = config._attn_implementation, name
+    try:
+        yield
+    finally:
+        config._attn_implementation = original

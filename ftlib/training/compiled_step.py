@@ -26,7 +26,7 @@ from ftlib.config.settings import Config, ConfigError
 from ftlib.generation.cuda_graph_decoder import is_plain_attention
 from ftlib.models.loading import Precision
 from ftlib.models.packed_attention import has_dropout, shared_tokens
-from ftlib.models.segment_attention import ATTENTION, can_varlen, layer_attention, segments_of
+from ftlib.models.segment_attention import ATTENTION, can_varlen, layer_attention, segments_of, switched
 from ftlib.prompts.encoding import IGNORED
 from ftlib.prompts.packing import LEAST_SHARED, Flat, PackedSteps, plan_steps, row_length_for, rows_for, to_flat
 from ftlib.runtime import distributed, hardware
@@ -128,23 +128,16 @@ class PlainLayers:
             attention = {"attention_mask": segments}
         with (
             torch.autocast(embedded.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False),
-            segment_attention(self.decoder.config) if self.mask_dtype is None else contextlib.nullcontext(),
+            self._attention(),
         ):
             out = self.decoder(inputs_embeds=embedded, position_ids=position_ids, use_cache=False, **attention)
         return out.last_hidden_state.flatten(0, 1)
 
-
-@contextlib.contextmanager
-def segment_attention(config) -> Iterator[None]:
-    """Have the layers of transformers attend within the segments of a step."""
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(ATTENTION, layer_attention)
-    original, config._attn_implementation = config._attn_implementation, ATTENTION
-    try:
-        yield
-    finally:
-        config._attn_implementation = original
+    def _attention(self) -> contextlib.AbstractContextManager:
+        """Return the context in which layers attend within segments; without a mask type only."""
+        if self.mask_dtype is not None:
+            return contextlib.nullcontext()
+        return switched(self.decoder.config, ATTENTION, layer_attention)
 
 
 class FlatWeights:
