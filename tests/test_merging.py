@@ -34,11 +34,13 @@ def test_merged_model_is_loaded_by_plain_transformers_and_answers_as_the_adapter
 
     Without a wish of the user that is the adapter on the NF4 base; on the 16-bit base it is another model, and said to be.
     """
-    proof = merging.merge(smoke.config(**{"merge.onto": onto}), smoke.dataset(), adapter, tmp_path)
+    in_float32 = {"model.dtype": "float32"}  # 16 bits, which some CPUs choose, blur the difference
+    proof = merging.merge(smoke.config(**{"merge.onto": onto} | in_float32), smoke.dataset(), adapter, tmp_path)
     assert json.loads((tmp_path / "proof.json").read_text()) == proof
     assert proof["merged_vs_adapter_float32"]["largest"] < merging.TOLERANCE
     assert proof["merged_vs_adapter_float32"]["greedy_equal"] == proof["prompts"] == 4
-    assert (proof["adapter_on_nf4"]["largest"] < 0.05) == (onto == "auto") == (proof["onto"] == "dequantized")
+    like_trained = proof["adapter_on_nf4"]["largest"] < merging.TOLERANCE
+    assert like_trained == (onto == "auto") == (proof["onto"] == "dequantized")
 
     tok, plain = AutoTokenizer.from_pretrained(tmp_path), AutoModelForCausalLM.from_pretrained(tmp_path)
     assert (

