@@ -13,6 +13,7 @@ from ftlib.prompts.templates import DEFAULT_FORMAT, Passages, PromptFormat, Turn
 from ftlib.runtime.processes import in_processes
 
 ROWS_PER_PROCESS = 250  # a process takes as long to start as some hundred rows take to encode
+ROWS_WITH_PASSAGES = 50  # a row with passages takes five times as long
 LEAST_PROCESSES = 2
 
 
@@ -30,7 +31,8 @@ def encode_on_all_cores(
         rows = rows.to_list()
     items = [(row, passages.get(row["uid"], ())) for row in rows]
     work = functools.partial(_encode, tokenizer, train_config, few_shot, prompt_format)
-    return in_processes(work, items, ROWS_PER_PROCESS, LEAST_PROCESSES)
+    share = ROWS_WITH_PASSAGES if passages else ROWS_PER_PROCESS
+    return in_processes(work, items, share, LEAST_PROCESSES)
 
 
 def _encode(

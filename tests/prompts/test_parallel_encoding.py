@@ -14,7 +14,7 @@ from ftlib.runtime import hardware, processes
 def test_several_processes_encode_what_one_does(monkeypatch):
     """A row whose passages came from its neighbor would be trained with another prompt."""
     monkeypatch.setattr(parallel_encoding, "LEAST_PROCESSES", 2)
-    monkeypatch.setattr(parallel_encoding, "ROWS_PER_PROCESS", 10)
+    monkeypatch.setattr(parallel_encoding, "ROWS_WITH_PASSAGES", 10)
     monkeypatch.setattr(hardware, "usable_cores", lambda: 2)
     rows = smoke.dataset()["train"]
     train, passages = smoke.config().train, {row["uid"]: [(row["title"], row["content"])] for row in [*rows][::3]}
