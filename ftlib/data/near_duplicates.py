@@ -143,8 +143,8 @@ def highest_jaccard(texts: Sequence[str], training_texts: Sequence[str]) -> np.n
 
 def compare(rows: Columns, training_rows: Columns) -> list[Duplicate]:
     """Compare rows with training rows; both are {column: values} with the columns title and content."""
-    trained = {title_variant_key(title) for title in training_rows["title"]} - {""}
-    highest = highest_jaccard(list(rows["content"]), list(training_rows["content"])).tolist()
+    trained = {title_variant_key(title) for title in training_rows["title"][:]} - {""}
+    highest = highest_jaccard(rows["content"][:], training_rows["content"][:]).tolist()
     variants = (title_variant_key(title) in trained for title in rows["title"])
     return list(map(Duplicate, highest, variants))
 

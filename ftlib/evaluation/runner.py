@@ -226,7 +226,7 @@ class Scorer:
         self._values: dict[tuple[str, str], Future] = {}
         self.cosine = embedding_similarity.cosine(cfg.prompt.prefix) if distributed.first() else None
         self._copied: Future | None = None
-        self._contents = inputs.dataset["train"]["content"]
+        self._contents = inputs.dataset["train"]["content"][:]
         self.ahead = distributed.first() and hardware.cuda_capability() is not None
         if self.ahead:
             self._index_contents()
@@ -240,7 +240,7 @@ class Scorer:
     def _index_contents(self) -> Future:
         """Begin what finds copied training texts, once."""
         if self._copied is None:
-            self._copied = self._thread.submit(CopiedRun, list(self._contents), self.prefix)
+            self._copied = self._thread.submit(CopiedRun, self._contents, self.prefix)
         return self._copied
 
     def start(self, system: str, store: AnswerStore) -> None:

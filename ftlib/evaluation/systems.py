@@ -45,7 +45,7 @@ def choose_rows(
     """
     counts, notes = row_counts(cfg, {name: len(split) for name, split in dataset.items()}, unseen)
     rows = {"unseen": list(dataset[unseen].select(range(counts["unseen"])))}
-    trained, uids = set(trained), dataset["train"]["uid"] if counts["seen"] else []
+    trained, uids = set(trained), dataset["train"]["uid"][:] if counts["seen"] else []
     row_indices = [row_idx for row_idx, uid in enumerate(uids) if uid in trained][: counts["seen"]]
     if len(row_indices) < counts["seen"]:
         notes.append(
@@ -79,10 +79,10 @@ def few_shot_for(system: str, dataset, rows: dict[str, list[dict]]) -> Turns:
     if system != "base_one_shot":
         return ()
     asked = {row["uid"] for split_rows in rows.values() for row in split_rows}
-    row_indices = {uid: row_idx for row_idx, uid in enumerate(dataset["train"]["uid"]) if uid not in asked}
+    row_indices = {uid: row_idx for row_idx, uid in enumerate(dataset["train"]["uid"][:]) if uid not in asked}
     if not row_indices:
         raise ConfigError("evaluation.one_shot = true: all training rows are asked; set a smaller evaluation.seen_rows")
-    lengths = list(map(len, dataset["train"]["content"]))
+    lengths = list(map(len, dataset["train"]["content"][:]))
     by_length = sorted(row_indices, key=lambda uid: (lengths[row_indices[uid]], uid))
     row = dataset["train"][row_indices[by_length[len(by_length) // 2]]]
     return ((row["input_text"], row["target_text"]),)

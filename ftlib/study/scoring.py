@@ -165,7 +165,7 @@ class Scorer:
     def _copied(self, job: Job) -> CopiedRun:
         key = self._data_key(job)
         if key not in self._copied_runs:
-            self._copied_runs[key] = CopiedRun(list(self.work.dataset(job)["train"]["content"]), job.cfg.prompt.prefix)
+            self._copied_runs[key] = CopiedRun(self.work.dataset(job)["train"]["content"][:], job.cfg.prompt.prefix)
         return self._copied_runs[key]
 
     def _data_key(self, job: Job) -> str:

@@ -122,22 +122,18 @@ class PlainLayers:
 
     def __call__(self, embedded: torch.Tensor, position_ids: torch.Tensor, segments) -> torch.Tensor:
         """Return hidden states after the last norm, (rows * length, width). segments: a mask where `mask_dtype` is set."""
+        switch: contextlib.AbstractContextManager = contextlib.nullcontext()
         if self.mask_dtype is None:
             attention = {"attention_mask": None, "segments": segments, "longest": self.longest, "dtype": self.dtype}
+            switch = switched(self.decoder.config, ATTENTION, layer_attention)
         else:
             attention = {"attention_mask": segments}
         with (
             torch.autocast(embedded.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False),
-            self._attention(),
+            switch,
         ):
             out = self.decoder(inputs_embeds=embedded, position_ids=position_ids, use_cache=False, **attention)
         return out.last_hidden_state.flatten(0, 1)
-
-    def _attention(self) -> contextlib.AbstractContextManager:
-        """Return the context in which layers attend within segments; without a mask type only."""
-        if self.mask_dtype is not None:
-            return contextlib.nullcontext()
-        return switched(self.decoder.config, ATTENTION, layer_attention)
 
 
 class FlatWeights:

@@ -163,6 +163,21 @@ def test_a_base_that_is_broken_is_refused_before_anything_is_built(tiny, spoil, 
     assert "\n" not in str(error.value)
 
 
+def test_a_base_that_fits_is_built_once_but_its_files_are_checked_each_time(tiny, monkeypatch):
+    """A training checks its base twice; weights that were damaged in between must not pass."""
+    from ftlib.models import checks
+
+    built, build = [], checks.check_layers
+    monkeypatch.setattr(checks, "check_layers", lambda cfg: built.append(1) or build(cfg))
+    for _ in range(2):
+        check_base(of(tiny))
+    check_base(of(tiny, **{"lora.r": 4}))
+    assert len(built) == 2, "once for each setting"
+    (tiny / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        check_base(of(tiny))
+
+
 def test_a_base_without_sdpa_or_linear_layers_is_refused(tmp_path):
     """GPT-2 trained, and failed when it was merged; Gemma 2 failed when it was loaded."""
     from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel

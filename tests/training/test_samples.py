@@ -50,6 +50,7 @@ def test_a_training_with_samples_ends_with_the_same_bits(tmp_path, change):
     assert not samples_of(log) and [line["step"] for line in samples_of(sampled_log)] == [0, 2, 4]
     figures = ("step", "loss", "validation_loss", "grad_norm")
     rest = [line for line in sampled_log if "samples" not in line]
+    assert any(line.get("grad_norm", 0) > 0 for line in log)
     assert [[line.get(name) for name in figures] for line in rest] == [
         [line.get(name) for name in figures] for line in log
     ]
