@@ -155,6 +155,8 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
         i: token["content"] for i, token in added.items()
     }
     merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
+    # transformers 5.17 sets byte_fallback for every BPE tokenizer that it reads from a GGUF file
+    sentencepiece = model["byte_fallback"] and "<0x00>" in model["vocab"]
     token_types, token_list = [], []
     for token_id in range(size):
         token = tokens.get(token_id)
@@ -162,7 +164,7 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
         if token is None:
             token_types.append(gguf.TokenType.UNUSED)
         elif token_id in added:
-            unknown = model["byte_fallback"] and token == tokenizer.unk_token
+            unknown = sentencepiece and token == tokenizer.unk_token
             token_types.append(
                 gguf.TokenType.UNKNOWN
                 if unknown
@@ -171,9 +173,9 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, size: int, ends: list[int]
                 else gguf.TokenType.USER_DEFINED
             )
         else:
-            is_byte = model["byte_fallback"] and len(token) == 6 and token.startswith("<0x")
+            is_byte = sentencepiece and len(token) == 6 and token.startswith("<0x")
             token_types.append(gguf.TokenType.BYTE if is_byte else gguf.TokenType.NORMAL)
-    if model["byte_fallback"]:  # SentencePiece: the scores hold the order of the merges
+    if sentencepiece:  # the scores hold the order of the merges
         rank = {merge.replace(" ", ""): -float(merge_rank) for merge_rank, merge in reversed(list(enumerate(merges)))}
         writer.add_tokenizer_model("llama")
         writer.add_token_list(token_list)

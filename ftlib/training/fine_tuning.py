@@ -15,6 +15,7 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -157,14 +158,16 @@ def build_trainer(
     check_model(cfg)
     same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
-    started = time.perf_counter()
-    with timeline.phase("encode rows"):
-        examples, validation = encode_splits(cfg, tokenizer, dataset, cache_folder, passages)
-    encode_seconds = time.perf_counter() - started
-    with timeline.phase("load the base"):
-        base = load_base(cfg, chosen)
-        base_bytes = weight_bytes(base)
-        model = add_adapter(base, cfg)
+    encode = functools.partial(encode_splits, cfg, tokenizer, dataset, cache_folder, passages)
+    with ThreadPoolExecutor(1) as background:
+        # worker processes encode while this one loads; with several ranks, rank 0 encodes and the others wait for it
+        encoding = background.submit(encode) if distributed.world() == 1 else None
+        with timeline.phase("load the base"):
+            base = load_base(cfg, chosen)
+            base_bytes = weight_bytes(base)
+            model = add_adapter(base, cfg)
+        with timeline.phase("encode rows"):
+            examples, validation, encode_seconds = encoding.result() if encoding else encode()
     fast = can_compile(cfg, chosen, model)
     if fast:
         batches = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)
@@ -211,12 +214,16 @@ def build_trainer(
 
 def encode_splits(
     cfg: Config, tokenizer, dataset, cache_folder: Path | None, passages: Mapping[str, Passages] | None = None
-) -> tuple[Flat, list[Example]]:
-    """Encode the training rows as configured, and the validation rows with the labels by which every recipe is measured."""
+) -> tuple[Flat, list[Example], float]:
+    """Encode the training rows as configured, and the validation rows with the labels by which every recipe is measured.
+
+    Returns both, and the seconds that it took.
+    """
+    started = time.perf_counter()
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
     examples = encoded(tokenizer, dataset["train"], cfg.train, cache_folder, passages, cfg.prompt_format)
     measured = encoded(tokenizer, held_out, cfg.train.as_measured(), cache_folder, passages, cfg.prompt_format)
-    return examples, list(measured)
+    return examples, list(measured), time.perf_counter() - started
 
 
 def train(

@@ -17,7 +17,7 @@ from ftlib.export.gguf import ExportError, add_tokenizer, ollama_template, pre_t
 from ftlib.generation.batched import Answer
 from ftlib.models.base_models import fetch
 from ftlib.models.checks import gguf_problem
-from ftlib.models.loading import load_plain
+from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.prompts.encoding import encode_prompt, end_ids
 from ftlib.prompts.templates import build_prompt
 from ftlib.runtime.files import read_json
@@ -97,18 +97,23 @@ def sentencepiece_like() -> PreTrainedTokenizerFast:
     return fast
 
 
-def test_a_sentencepiece_vocabulary_is_read_back_alike(tmp_path):
-    """TinyLlama's tokenizer has scores in the file where others have merges; wrong ones cut words elsewhere."""
-    tokenizer = sentencepiece_like()
+def file_of(tokenizer, folder) -> dict:
+    """Write a tokenizer without a model; return the file's fields."""
     config = load_plain(fetch("tiny:llama"), "float32").config
-    writer = gguf.GGUFWriter(str(tmp_path / "t.gguf"), "llama")
+    writer = gguf.GGUFWriter(str(folder / "t.gguf"), "llama")
     writer.add_context_length(config.max_position_embeddings)
     add_tokenizer(writer, tokenizer, len(tokenizer), [tokenizer.eos_token_id])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
-    fields = gguf.GGUFReader(tmp_path / "t.gguf").fields
-    tokens, scores, kinds = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "scores", "token_type"))
+    return {name: field.contents() for name, field in gguf.GGUFReader(folder / "t.gguf").fields.items()}
+
+
+def test_a_sentencepiece_vocabulary_is_read_back_alike(tmp_path):
+    """TinyLlama's tokenizer has scores in the file where others have merges; wrong ones cut words elsewhere."""
+    tokenizer = sentencepiece_like()
+    fields = file_of(tokenizer, tmp_path)
+    tokens, scores, kinds = (fields[f"tokenizer.ggml.{name}"] for name in ("tokens", "scores", "token_type"))
     assert scores[tokens.index("▁b")] > scores[tokens.index("▁blue")] > scores[tokens.index("a")]
     assert (
         kinds[tokens.index("<unk>")] == gguf.TokenType.UNKNOWN and kinds[tokens.index("<0x41>")] == gguf.TokenType.BYTE
@@ -119,6 +124,16 @@ def test_a_sentencepiece_vocabulary_is_read_back_alike(tmp_path):
         assert (
             read(text, add_special_tokens=False)["input_ids"] == tokenizer(text, add_special_tokens=False)["input_ids"]
         )
+
+
+def test_merges_are_written_for_a_vocabulary_without_bytes(tmp_path):
+    """transformers 5.17 sets byte_fallback for every BPE tokenizer that it reads from a GGUF file, without a byte in it."""
+    tokenizer = load_tokenizer("tiny:llama")
+    settings = json.loads(tokenizer.backend_tokenizer.to_str())
+    settings["model"]["byte_fallback"] = True
+    tokenizer._tokenizer = Tokenizer.from_str(json.dumps(settings))
+    fields = file_of(tokenizer, tmp_path)
+    assert fields["tokenizer.ggml.model"] == "gpt2" and fields["tokenizer.ggml.merges"]
 
 
 def test_llama_cpp_is_asked_where_it_is_installed(monkeypatch):
