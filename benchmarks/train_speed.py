@@ -179,12 +179,16 @@ def job(profile: str, data: str, extra: list[str], folder: Path, examples: int =
     return found | {key: manifest[key] for key in kept}
 
 
-def keep_phases(line: dict) -> None:
-    """Append a job's seconds by phase to results/job_phases.json: run it twice, the first time fills the compile cache."""
-    found = read_json(PHASES) if PHASES.exists() else {"rows": []}
+def keep_phases(line: dict, cold: bool) -> None:
+    """Add a job's seconds by phase to results/job_phases.json, in a machine of its own if `cold`, else in the last one's."""
+    found = read_json(PHASES) if PHASES.exists() else {"machines": []}
+    if cold:
+        found["machines"].append({"device": hardware.device_name(), "rows": []})
     line = {name: line[name] for name in ("profile", "examples", "seconds", "phases")}
-    found["rows"].append({"compile_cache": "warm" if found["rows"] else "cold", **line})
-    write_json(PHASES, found | {"device": hardware.device_name(), "finished": provenance.now()})
+    machine = found["machines"][-1]
+    machine["rows"].append({"compile_cache": "cold" if cold else "warm", **line})
+    machine["finished"] = provenance.now()
+    write_json(PHASES, found)
 
 
 def keep(change: dict) -> None:
@@ -212,6 +216,11 @@ if __name__ == "__main__":
     parser.add_argument(
         "--examples", type=int, help="of the job; fewer show where its fixed time goes: results/job_phases.json"
     )
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="with --examples: the first job of this machine, whose compile cache is empty",
+    )
     parser.add_argument("--run", type=Path, help="folder of the job's run, to use it further; a temporary one without")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the job")
     args = parser.parse_args()
@@ -220,6 +229,6 @@ if __name__ == "__main__":
     if args.job:
         run = args.run or Path(tempfile.mkdtemp(prefix="ftlib-job-"))
         if args.examples:
-            keep_phases(job(args.job, args.data, args.set, run, args.examples))
+            keep_phases(job(args.job, args.data, args.set, run, args.examples), args.cold)
         else:
             keep({"jobs": [job(args.job, args.data, args.set, run)]})

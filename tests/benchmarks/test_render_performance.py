@@ -40,3 +40,32 @@ def test_each_peer_is_shown_in_its_fastest_setting():
         "without flash_attn, which were" in page and "Below 2.5 times the fastest peer: bf16, 16 examples: 2.0." in page
     )
     assert "Unsloth padded at 16 (bf16)" in page
+
+
+def job(cache: str, seconds: float, steps: float = 4.0) -> dict:
+    return {"compile_cache": cache, "examples": 2000, "seconds": seconds, "phases": {"start": 7.0, "steps": steps}}
+
+
+def test_each_machine_shows_its_cold_job_and_its_median_warm_one():
+    """The fastest of several warm jobs would flatter a machine."""
+    first = {"device": "a GPU", "rows": [job("cold", 30.0), job("warm", 20.0)]}
+    second = {"device": "a GPU", "rows": [job("cold", 40.0), job("warm", 29.0), job("warm", 25.0), job("warm", 27.0)]}
+    page = "\n".join(render_performance.render_phases({"machines": [first, second]}))
+    assert "| phase, s | 1, cold | 1, warm | 2, cold | 2, warm |" in page and "on 2 machines" in page
+    assert "| outside the steps | 26.0 | 16.0 | 36.0 | 23.0 |" in page
+
+
+def test_a_peer_is_compared_with_ours_of_the_same_run():
+    """Our best rate comes from another machine, which would make the peer look slower than it is."""
+    rows = [
+        {"method": "ours", "batch": None, "prompts": 1000, "tokens_per_s": 70_000.0},
+        {
+            "method": "transformers, generate_batch",
+            "batch": None,
+            "prompts": 128,
+            "tokens_per_s": 1_000.0,
+            "ours_in_this_run": 45_000.0,
+        },
+    ]
+    page = "\n".join(render_performance.render_decoding({"device": "a GPU", "rows": rows}))
+    assert "ours reached 45,000 tokens/s, 45 times as many" in page
