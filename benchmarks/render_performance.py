@@ -162,7 +162,7 @@ def render_phases(found: dict) -> list[str]:
     devices = " and ".join(dict.fromkeys(machine["device"] for machine in found["machines"]))
     return [
         f"**Where a job's time goes**: `ftlib train` of {rows[0][1]['examples']:,} examples on {devices}, from the start of the "
-        f"process, with a cold and a warm compile cache, on {len(found['machines'])} machines with different processors. File: "
+        f"process, with a cold and a warm compile cache, on {len(found['machines'])} machines. File: "
         "[`results/job_phases.json`](../results/job_phases.json).",
         "",
         *Table.of_columns(columns).markdown(),
