@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "analysis": ["extremes", "growing_interval", "likelihoods_of", "rows_of", "small_draws", "verdicts"],
         "bootstrap": ["mean_interval", "paired_difference", "share_interval"],
         "metric_table": ["METRICS"],
-        "metrics": ["score_rows"],
+        "row_metrics": ["score_rows"],
         "systems": ["passages_for"],
     },
 )

@@ -12,12 +12,12 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-from ftlib.evaluation import text_scores
 from ftlib.evaluation.answer_store import ANSWERS, ROWS, Record
 from ftlib.evaluation.bootstrap import mean_interval
 from ftlib.evaluation.metric_table import METRICS
+from ftlib.evaluation.row_metrics import Rouge, compute_rows
 from ftlib.evaluation.significance import has_verdict, seeds_agree, verdict_of
-from ftlib.prompts.templates import PREFIX, strip_prefix
+from ftlib.prompts.templates import PREFIX
 from ftlib.runtime.files import read_json, read_jsonl
 from ftlib.runtime.language import tr
 
@@ -35,11 +35,10 @@ def rows_of(folder: Path, dataset, split: str = "unseen") -> list[dict]:
         uids = read_json(folder / ROWS).get(split, [])
     by_uid = {row["uid"]: row for part in dataset.values() for row in part if row["uid"] in set(uids)}
     rows = [by_uid[uid] for uid in uids]
-    references, scores = [strip_prefix(row["content"], prefix) for row in rows], {}
+    references, scores = [row["content"] for row in rows], {}
     for system in metrics["systems"] if rows else ():
-        texts = [strip_prefix(records[split, system, uid].text, prefix) for uid in uids]
-        pairs = list(zip(texts, references, strict=True))
-        scores[system] = {"rougeL": [score["rougeL"].fmeasure for score in text_scores.rouge(pairs)]}
+        texts = [records[split, system, uid].text for uid in uids]
+        scores[system] = {"rougeL": compute_rows([Rouge(prefix)], texts, references)["rougeL"]}
     return side_by_side({split: rows}, records, {split: scores}) if rows else []
 
 

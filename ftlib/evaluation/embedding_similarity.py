@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ftlib.evaluation.metrics import RowMetric
+from ftlib.evaluation.row_metrics import RowMetric
 from ftlib.prompts.templates import PREFIX
 from ftlib.runtime.console import log
 
@@ -45,8 +45,8 @@ class Cosine(RowMetric):
     Each text is embedded once, so references cost nothing for the second system.
     """
 
-    def __init__(self, folder: Path, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, folder: Path, prefix: str = PREFIX):
+        super().__init__(prefix)
         from transformers import AutoModel, AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(folder)

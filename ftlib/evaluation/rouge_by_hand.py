@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ftlib.evaluation import text_scores
+from ftlib.evaluation.row_metrics import Rouge, compute_rows
 from ftlib.prompts.templates import strip_prefix
 from ftlib.runtime.language import tr
 
@@ -37,7 +37,7 @@ def by_hand(reference: str, answer: str) -> dict[str, dict]:
         "rouge1": sorted((Counter(expected) & Counter(written)).elements(), key=expected.index),
         "rougeL": longest_subsequence(expected, written),
     }
-    library, steps = text_scores.rouge([(answer, reference)])[0], {}
+    library, steps = compute_rows([Rouge()], [answer], [reference]), {}
     for name, words in shared.items():
         precision, recall = (len(words) / max(len(each), 1) for each in (written, expected))
         f1 = 2 * precision * recall / (precision + recall) if words else 0.0
@@ -46,6 +46,6 @@ def by_hand(reference: str, answer: str) -> dict[str, dict]:
             tr("precision"): f"{len(words)} / {len(written)} = {precision:.3f}",
             tr("recall"): f"{len(words)} / {len(expected)} = {recall:.3f}",
             "F1": round(f1, 3),
-            "rouge_score": round(library[name].fmeasure, 3),
+            "rouge_score": round(library[name][0], 3),
         }
     return steps

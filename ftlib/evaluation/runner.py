@@ -27,8 +27,9 @@ from ftlib.evaluation.analysis import row_likelihoods, side_by_side
 from ftlib.evaluation.answer_store import ROWS, AnswerStore, Record, SystemInputs
 from ftlib.evaluation.answers import add_baselines, answer_keys, answer_missing
 from ftlib.evaluation.bootstrap import Values
+from ftlib.evaluation.copied_runs import CopiedRun
 from ftlib.evaluation.embedding_similarity import Cosine
-from ftlib.evaluation.metrics import Context, CopiedRun, Grounding, Shape, score_rows
+from ftlib.evaluation.row_metrics import Context, Grounding, Shape, compute_rows, score_rows
 from ftlib.evaluation.subsets import passage_counts, subsets, values_at
 from ftlib.evaluation.summary import mark_forced, summarize
 from ftlib.evaluation.systems import BASELINES, answering, choose_rows, few_shot_for, passages_for, systems_of, untuned
@@ -213,23 +214,25 @@ def answer_all(
 
 
 class Scorer:
-    """Compute the row values of systems in a background thread, in the order of `start`.
+    """Compute the row values of references and systems in the background, in the order of `start`.
 
-    All metrics are computed there, because an `evaluate.Metric` is not thread-safe. Nothing is begun before `of` asks for it on a
-    machine whose models answer on the CPU: they need all cores, and a core that two share holds up the others.
+    A thread hands the rows to worker processes (see `row_metrics`), so that this process has its Python for the model that
+    answers meanwhile. Nothing is begun before it is asked for on a machine whose models answer on the CPU: they need all cores,
+    and a core that two share holds up the others.
     """
 
     def __init__(self, cfg: Config, rows: dict[str, list[dict]], passages: Mapping[str, Passages], inputs: Inputs):
         """Begin with what all systems need. The arguments are those of `score_all`."""
-        self.rows, self.passages, self.prefix = rows, passages, cfg.prompt.prefix
+        self.cfg, self.rows, self.passages, self.prefix = cfg, rows, passages, cfg.prompt.prefix
         self._thread = ThreadPoolExecutor(1)
         self._values: dict[tuple[str, str], Future] = {}
+        self._references: dict[str, Future] = {}
         self.cosine = embedding_similarity.cosine(cfg.prompt.prefix) if distributed.first() else None
         self._copied: Future | None = None
         self._contents = inputs.dataset["train"]["content"][:]
         self.ahead = distributed.first() and hardware.cuda_capability() is not None
         if self.ahead:
-            self._index_contents()
+            self._start_references()
 
     def __enter__(self) -> Scorer:
         return self
@@ -243,9 +246,16 @@ class Scorer:
             self._copied = self._thread.submit(CopiedRun, self._contents, self.prefix)
         return self._copied
 
+    def _start_references(self) -> None:
+        """Score the references, once; the index of the training texts comes first."""
+        if not self._references:
+            self._index_contents()
+            for split, rows in self.rows.items():
+                self._references[split] = self._thread.submit(self._score_references, rows)
+
     def start(self, system: str, store: AnswerStore) -> None:
         """Score a system whose answers are complete."""
-        self._index_contents()
+        self._start_references()
         for split, rows in self.rows.items():
             records = store.of(split, system, rows)
             self._values[split, system] = self._thread.submit(self._score, rows, records, system)
@@ -256,10 +266,16 @@ class Scorer:
             self.start(system, store)
         return self._values[split, system].result()
 
-    def references(self, rows: list[dict], ends: list[bool]) -> dict[str, list[float]]:
-        """Return the row values of the references themselves, see `reference_rows`."""
-        copied = self._index_contents().result()
-        return self._thread.submit(reference_rows, rows, ends, copied, self.passages, self.prefix).result()
+    def references(self, split: str) -> tuple[dict[str, list[float]], list[int]]:
+        """Return the row values of the references themselves and their scored bytes, see `reference_rows`, `scored_bytes`."""
+        self._start_references()
+        return self._references[split].result()
+
+    def _score_references(self, rows: list[dict]) -> tuple[dict[str, list[float]], list[int]]:
+        tokenizer = load_tokenizer(self.cfg.model.name)  # its own: the one that encodes the prompts is not thread-safe
+        ends, copied = ends_in_time(tokenizer, self.cfg, rows), self._index_contents().result()
+        values = reference_rows(rows, ends, copied, self.passages, self.prefix)
+        return values, scored_bytes(tokenizer, self.cfg, rows)
 
     def _score(self, rows: list[dict], records: list[Record], system: str) -> dict[str, list[float]]:
         return row_values(
@@ -279,16 +295,13 @@ def score_all(
 
     The unseen rows have further blocks, by their similarity to the training split (see `subsets`).
     """
-    tokenizer = load_tokenizer(cfg.model.name)
     metrics: dict = {}
     per_row: dict = {}
     for split, split_rows in rows.items():
         records = {system: store.of(split, system, split_rows) for system in systems_of(cfg)}
         values = per_row[split] = {system: scorer.of(split, system, store) for system in records}
-        sizes = scored_bytes(tokenizer, cfg, split_rows)
+        references, sizes = scorer.references(split)
         likelihoods = {system: likelihood_sums(records[system], sizes) for system in answering(cfg)}
-        ends = ends_in_time(tokenizer, cfg, split_rows)
-        references = scorer.references(split_rows, ends)
         uids = [row["uid"] for row in split_rows]
         blocks = {split: np.arange(len(uids))} | (subsets(uids, inputs.duplicates) if split == "unseen" else {})
         for block, indices in blocks.items():
@@ -329,8 +342,7 @@ def reference_rows(
     ends: see `ends_in_time`. passages: {uid: passages in the prompts with retrieval}. prefix: `prompt.prefix`.
     """
     texts, titles = [row["content"] for row in rows], [row["title"] for row in rows]
-    pair = {"predictions": texts, "references": texts, "per_row": True}
-    values = Shape(prefix).compute(**pair) | Grounding(prefix).compute(**pair, titles=titles) | copied.compute(**pair)
-    in_prompts = [(passages or {}).get(row["uid"], ()) for row in rows]
-    values |= Context(prefix).compute(**pair, titles=titles, passages=in_prompts)
+    metrics = [Shape(prefix), Grounding(prefix), copied, Context(prefix)]
+    in_prompts = {"passages": [passages.get(row["uid"], ()) for row in rows]} if passages else {}
+    values = compute_rows(metrics, texts, texts, titles=titles, **in_prompts)
     return {"stops": list(map(float, ends))} | values

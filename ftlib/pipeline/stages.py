@@ -12,6 +12,7 @@ import json
 import os
 from importlib import resources
 from pathlib import Path
+from statistics import fmean
 
 from ftlib.config.neutral import effective
 from ftlib.config.settings import Config, flatten
@@ -250,9 +251,9 @@ def _train(cfg: Config, run: Run, folder: Path) -> dict:
 
 def rouge_l(answers: list[str], references: list[str], prefix: str = PREFIX) -> dict[str, float]:
     """Compute the mean ROUGE-L of samples during training, which imports no metric itself."""
-    from ftlib.evaluation.metrics import Rouge
+    from ftlib.evaluation.row_metrics import Rouge, compute_rows
 
-    return {"rougeL": Rouge(prefix).compute(predictions=answers, references=references)["rougeL"]}
+    return {"rougeL": fmean(compute_rows([Rouge(prefix)], answers, references)["rougeL"])}
 
 
 def _merge(cfg: Config, run: Run, folder: Path) -> dict:

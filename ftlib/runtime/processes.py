@@ -13,7 +13,12 @@ from tqdm import tqdm
 from ftlib.runtime import hardware
 
 # What the server of the worker processes imports once; they are its copies. Modules without torch, which takes seconds to import.
-PRELOADED = ["ftlib.prompts.parallel_encoding", "ftlib.evaluation.text_scores"]
+PRELOADED = [
+    "ftlib.prompts.parallel_encoding",
+    "ftlib.evaluation.copied_runs",
+    "rouge_score.rouge_scorer",
+    "sacrebleu.metrics.chrf",
+]
 
 
 # no plain fork: this process may hold a GPU and threads

@@ -18,8 +18,8 @@ from ftlib.config.settings import flatten
 from ftlib.evaluation import embedding_similarity
 from ftlib.evaluation.answer_store import ANSWERS, Record
 from ftlib.evaluation.answers import baseline_records
+from ftlib.evaluation.copied_runs import CopiedRun
 from ftlib.evaluation.metric_table import DEFINITIONS
-from ftlib.evaluation.metrics import CopiedRun
 from ftlib.evaluation.retention import METRIC as NLL_PER_BYTE
 from ftlib.evaluation.runner import likelihood_sums, of_system, reference_rows, row_values
 from ftlib.evaluation.subsets import SUBSETS, passage_counts, subsets

@@ -6,6 +6,7 @@ import smoke
 import torch
 
 from ftlib.evaluation import embedding_similarity
+from ftlib.evaluation.row_metrics import score_rows
 
 
 class Tiny(embedding_similarity.Cosine):
@@ -44,9 +45,9 @@ def test_each_row_is_compared_with_its_own_reference_and_an_empty_answer_scores_
 @pytest.mark.skipif(embedding_similarity.model_folder() is None, reason="the extra `semantic` is not installed")
 def test_the_packaged_weights_know_what_is_alike():
     """Weights that were not loaded give figures too, and nobody would see it in a table."""
-    values = embedding_similarity.cosine().compute(
-        predictions=["Description: a pot for boiling water", "a novel about the sea"],
-        references=["A kettle that heats water for tea"] * 2,
-        per_row=True,
-    )["cosine"]
+    answers, references = (
+        ["Description: a pot for boiling water", "a novel about the sea"],
+        ["A kettle that heats water for tea"] * 2,
+    )
+    values = score_rows(answers, references, ["Kettle"] * 2, None, cosine=embedding_similarity.cosine())["cosine"]
     assert values[0] > 0.5 > values[1] + 0.2

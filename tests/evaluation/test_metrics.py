@@ -9,8 +9,11 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu import sentence_chrf
 
 from ftlib.data.lexical import given_numbers, numbers, unsupported, words
+from ftlib.evaluation import metrics
+from ftlib.evaluation.copied_runs import CopiedRun
 from ftlib.evaluation.metric_table import METRICS
-from ftlib.evaluation.metrics import Chrf, CopiedRun, Form, Grounding, Rouge, Shape, Verbatim, score_rows
+from ftlib.evaluation.metrics import Chrf, Form, Grounding, Rouge, Shape, Verbatim
+from ftlib.evaluation.row_metrics import compute_rows, score_rows
 from ftlib.prompts.templates import strip_prefix
 
 ANSWERS = [
@@ -23,6 +26,16 @@ REFERENCES = [
     "Description: Steel kettle, holds 1.5 litres.\nStops when the water boils.",
     "Description: A game for two players.",
 ]
+INPUTS: dict[str, tuple[str, ...]] = {
+    "Rouge": (),
+    "Chrf": (),
+    "Form": ("stopped",),
+    "Verbatim": (),
+    "Shape": (),
+    "Grounding": ("titles",),
+    "Context": ("titles", "passages"),
+    "CopiedRun": (),
+}  # metric: what its `compute` needs
 TITLES = ["Cotton Shirt (3 colours)", "1.50L Steel Kettle", "Board Game"]
 
 
@@ -182,7 +195,7 @@ def test_copied_run_by_hand():
         "five six new eight nine ten",
         "",
     ]
-    assert rows_of(CopiedRun(texts), answers, answers)["copied_run"] == [0.0, 0.0, 5.0, 5.0, 0.0, 0.0]
+    assert compute_rows([CopiedRun(texts)], answers, answers)["copied_run"] == [0.0, 0.0, 5.0, 5.0, 0.0, 0.0]
 
 
 def test_copied_run_equals_the_slow_definition():
@@ -192,7 +205,7 @@ def test_copied_run_equals_the_slow_definition():
     answers = [" ".join(draw.choices("abcd", (9, 9, 9, 1), k=draw.randint(0, 40))) for _ in range(40)]
     expected = [longest_common_run(answer, texts) for answer in answers]
     assert len(set(expected)) > 4  # the cases differ
-    assert rows_of(CopiedRun(texts), answers, answers)["copied_run"] == expected
+    assert compute_rows([CopiedRun(texts)], answers, answers)["copied_run"] == expected
 
 
 def test_score_rows_gives_every_metric_and_no_nan():
@@ -234,7 +247,7 @@ def test_wrong_input_is_named():
     """Answers are scored against another row's title, or an empty split ends in a puzzling error of a library."""
     with pytest.raises(ValueError, match="titles has 1 entries for 3 answers"):
         score_rows(ANSWERS, REFERENCES, TITLES[:1], None)
-    with pytest.raises(ValueError, match=r"predictions \(3\) and references \(1\)"):
+    with pytest.raises(ValueError, match="references has 1 entries for 3 answers"):
         score_rows(ANSWERS, REFERENCES[:1], TITLES, None)
     with pytest.raises(ValueError, match="no answers to score"):
         score_rows([], [], [], [])
@@ -246,10 +259,30 @@ def test_scores_shared_out_over_processes_are_the_same_in_the_same_order(monkeyp
     """On a machine with many cores each answer would get another answer's score."""
     answers = [f"{a} {n}" for n in range(7) for a in ANSWERS]
     references = [f"{r} {n}" for n in range(7) for r in REFERENCES]
-    alone = Rouge().compute(predictions=answers, references=references, per_row=True)
-    monkeypatch.setattr("ftlib.evaluation.text_scores.SHARE", 5)
+    passages = [((title, reference),) for title, reference in zip(TITLES * 7, references, strict=True)]
+
+    def scores() -> dict:
+        copied = CopiedRun([*references, *answers[:4]])
+        return score_rows(answers, references, TITLES * 7, [True, False, True] * 7, copied, passages=passages)
+
+    alone = scores()
+    monkeypatch.setattr("ftlib.evaluation.row_metrics.SHARE", 5)
+    monkeypatch.setattr("ftlib.evaluation.copied_runs.TEXTS_SHARE", 5)
     monkeypatch.setattr("ftlib.runtime.hardware.usable_cores", lambda: 4)
-    assert Rouge().compute(predictions=answers, references=references, per_row=True) == alone
+    assert scores() == alone
+    assert len(set(alone["copied_run"])) > 1 and any(alone["copied_passage"])
+
+
+def test_an_evaluate_metric_gives_what_the_tables_hold():
+    """A reader who computes a metric with `evaluate` would get another value than `metrics.json`."""
+    extra = {"titles": TITLES, "stopped": [True] * 3, "passages": [(("Shirt", REFERENCES[0]),), (), ()]}
+    copied, passages = CopiedRun(REFERENCES), extra["passages"]
+    table = score_rows(ANSWERS, REFERENCES, TITLES, extra["stopped"], copied, passages=passages)
+    found = {}
+    for name, needs in INPUTS.items():
+        metric = getattr(metrics, name)(*([REFERENCES] if name == "CopiedRun" else []))
+        found |= rows_of(metric, ANSWERS, REFERENCES, **{need: extra[need] for need in needs})
+    assert found == table
 
 
 def test_words_that_come_back_exactly():

@@ -9,7 +9,7 @@ from ftlib.app.session import blinded
 from ftlib.config.settings import Config, ConfigError, parse_setting
 from ftlib.data.dataset import dataset_row
 from ftlib.data.raw_reader import Row
-from ftlib.evaluation.metrics import score_rows
+from ftlib.evaluation.row_metrics import score_rows
 from ftlib.export.gguf import prompt_note
 from ftlib.models.likelihood import prefix_tokens
 from ftlib.prompts.encoding import encode_prompt, encode_rows, text_ids
