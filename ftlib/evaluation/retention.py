@@ -16,8 +16,6 @@ from pathlib import Path
 from ftlib.config.settings import Config
 from ftlib.evaluation.bootstrap import RESAMPLES, paired_ratio_difference, ratio_interval
 from ftlib.evaluation.systems import untuned
-from ftlib.models.likelihood import answer_nll
-from ftlib.models.loading import load_tokenizer
 from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.runtime import distributed
 from ftlib.runtime.files import fingerprint, read_json, write_json
@@ -38,6 +36,8 @@ def retention_text() -> str:
 
 def retention_sums(model, tokenizer) -> Sums:
     """Return nats and bytes of the scored tokens of each window of the text, in order."""
+    from ftlib.models.likelihood import answer_nll  # imports torch, which a reader of the results does not need
+
     examples, sizes = windows(tokenizer, retention_text())
     nats, _ = answer_nll(model, examples, tokenizer.pad_token_id, WINDOW + 1, progress="general text: likelihood")
     return nats, sizes
@@ -75,6 +75,8 @@ def add_missing(folder: Path, system: str, key: str, cfg: Config, load: Callable
 
     load: returns the model; called only if something is missing.
     """
+    from ftlib.models.loading import load_tokenizer
+
     path = folder / FILE
     stored = read_json(path) if path.exists() else {}
     if not distributed.first() or stored.get(system, {}).get("key") == key:

@@ -242,11 +242,15 @@ def _train(cfg: Config, run: Run, folder: Path) -> dict:
     score = functools.partial(rouge_l, prefix=cfg.prompt.prefix)
     result = train(cfg, dataset, folder, cached / "encoded", passages, score)
     if distributed.first():
-        from ftlib.reporting.plots import loss_plot
-
-        with using("en"):  # a file of the run, the same in every language
-            loss_plot(read_jsonl(folder / "train_log.jsonl"), folder / "loss.png")
+        processes.in_another(_draw_loss, folder / "train_log.jsonl", folder / "loss.png")
     return result
+
+
+@using("en")  # a file of the run, the same in every language
+def _draw_loss(log: Path, picture: Path) -> None:
+    from ftlib.reporting.plots import loss_plot
+
+    loss_plot(read_jsonl(log), picture)
 
 
 def rouge_l(answers: list[str], references: list[str], prefix: str = PREFIX) -> dict[str, float]:
@@ -268,7 +272,6 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
     with timeline.phase("imports"), importing():
         from ftlib.data import near_duplicates
         from ftlib.evaluation.runner import Inputs, evaluate
-        from ftlib.reporting.html_report import write_files
         from ftlib.retrieval.bm25_index import Index
         from ftlib.training.trained_rows import trained_uids
 
@@ -304,8 +307,14 @@ def _evaluate(cfg: Config, run: Run, folder: Path) -> dict:
     if results is None:  # only rank 0 scores
         return {}
     with timeline.phase("report"):
-        write_files(folder, *results)
+        processes.in_another(_write_report, folder, *results)
     return {"rows": {split: results.metrics[split]["n"] for split in ("unseen", "seen") if split in results.metrics}}
+
+
+def _write_report(folder: Path, *results) -> None:
+    from ftlib.reporting.html_report import write_files
+
+    write_files(folder, *results)
 
 
 BUILDERS = {"dataset": _prepare, "index": _index, "adapter": _train, "merged": _merge, "evaluation": _evaluate}

@@ -19,6 +19,8 @@ PRELOADED = [
     "rouge_score.rouge_scorer",
     "sacrebleu.metrics.chrf",
 ]
+# And with cores to spare: what `in_another` calls, so that this process need not import matplotlib.
+PRELOADED_EARLY = [*PRELOADED, "ftlib.pipeline.stages", "ftlib.reporting.html_report"]
 
 
 # no plain fork: this process may hold a GPU and threads
@@ -26,19 +28,32 @@ METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods()
 SERVER_CORES = 4  # from which on the server is started before it is needed; with fewer it takes time from this process
 
 
-def start_server() -> None:
-    """Start the server of the worker processes, so that it imports PRELOADED while this process does other things."""
+def start_server(preloaded: list[str] = PRELOADED) -> None:
+    """Start the server of the worker processes, so that it imports modules while this process does other things."""
     if METHOD == "forkserver":
         from multiprocessing import forkserver  # not on Windows
 
-        multiprocessing.set_forkserver_preload(PRELOADED)
+        multiprocessing.set_forkserver_preload(preloaded)
         forkserver.ensure_running()
 
 
 def start_server_early() -> None:
     """Start the server now if there are cores to spare."""
     if hardware.usable_cores() >= SERVER_CORES:
-        start_server()
+        start_server(PRELOADED_EARLY)
+
+
+def in_another(work: Callable, *arguments) -> None:
+    """Call `work(*arguments)` in a worker process if there are cores to spare, else here; return when it is done.
+
+    It is for what imports libraries that this process has no other use for.
+    """
+    if hardware.usable_cores() < SERVER_CORES:
+        work(*arguments)
+        return
+    start_server()
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(METHOD)) as pool:
+        pool.submit(work, *arguments).result()
 
 
 def in_processes(

@@ -36,6 +36,7 @@ from ftlib.training.trainer import ExamplesTrainer
 
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+KEEPS_FUNCTIONS = "autograd_cache_allow_custom_autograd_functions"
 WARM_UP = 3  # warm-up passes before the capture, as the CUDA notes require; the first one compiles
 GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts", "key_starts", "keys", "places")
 
@@ -170,6 +171,18 @@ class FlatWeights:
             weight.grad = None
 
 
+def keep_traced_functions() -> None:
+    """Have PyTorch's compile cache take functions with an `autograd.Function` of ours too, which it leaves out by default.
+
+    Otherwise every training traces them again, which takes as long as the first steps. The key of an entry has the code of both
+    passes, so a changed function is compiled anew.
+    """
+    from torch._functorch import config
+
+    if hasattr(config, KEEPS_FUNCTIONS):  # not before PyTorch 2.8
+        setattr(config, KEEPS_FUNCTIONS, True)
+
+
 class FixedStep:
     """Loss and gradients of one fixed-shape step; on CUDA with `graph`, captured in the first call, then replayed."""
 
@@ -196,6 +209,8 @@ class FixedStep:
         else:
             self.layers = PlainLayers(model, dtype, compiled, longest)
         self.dtype = dtype or self.head.weight.dtype
+        if compiled:
+            keep_traced_functions()
         self.loss_function = torch.compile(labeled_loss, dynamic=False) if compiled else labeled_loss
 
     def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:

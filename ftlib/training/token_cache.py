@@ -31,13 +31,17 @@ def encoded(
     passages: {uid: catalog rows in its prompt}. prompt_format: `cfg.prompt_format`.
     """
     key = key_of(tokenizer, rows, train_config, passages, prompt_format) if cache_folder else None
+
+    def encode() -> Flat:
+        return to_flat(encode_on_all_cores(tokenizer, rows, train_config, (), passages, prompt_format, arrays=True))
+
     if key is None:
-        return to_flat(encode_on_all_cores(tokenizer, rows, train_config, (), passages, prompt_format))
+        return encode()
     folder = cache_folder / key
     if distributed.first():
         with build_once(folder) as partial:
             if partial:
-                save(encode_on_all_cores(tokenizer, rows, train_config, (), passages, prompt_format), partial)
+                save(encode(), partial)
     distributed.wait()
     return load(folder)
 
@@ -74,21 +78,21 @@ def key_of(
     )
 
 
-def save(examples: list[encoding.Example], folder: Path) -> None:
+def save(examples: Flat, folder: Path) -> None:
     """Write the examples into an empty folder."""
-    from datasets import Dataset, Features, List, Value, disable_progress_bars
+    import pyarrow as pa
+    from datasets import Dataset, disable_progress_bars
 
     disable_progress_bars()
-    tokens = List(Value("int32"))
-    kinds = {
-        "uid": Value("string"),
-        "input_ids": tokens,
-        "labels": tokens,
-        "prompt_tokens": Value("int32"),
-        "cut": Value("bool"),
+    starts = pa.array(examples.starts, pa.int32())
+    columns = {
+        "uid": pa.array(examples.uids, pa.string()),
+        "input_ids": pa.ListArray.from_arrays(starts, pa.array(examples.ids, pa.int32())),
+        "labels": pa.ListArray.from_arrays(starts, pa.array(examples.labels, pa.int32())),
+        "prompt_tokens": pa.array(examples.prompt_tokens, pa.int32()),
+        "cut": pa.array(examples.cut, pa.bool_()),
     }
-    columns = {name: [example[name] for example in examples] for name in kinds}
-    Dataset.from_dict(columns, features=Features(kinds)).save_to_disk(str(folder))
+    Dataset(pa.table(columns)).save_to_disk(str(folder))
 
 
 def load(folder: Path) -> Flat:

@@ -25,6 +25,8 @@ def test_several_processes_encode_what_one_does(monkeypatch):
 def test_workers_import_no_torch():
     """On a machine with many cores sixteen processes would each take seconds to import what they do not use."""
     check = (
-        "import sys\n" + "".join(f"import {name}\n" for name in processes.PRELOADED) + "print('torch' in sys.modules)"
+        "import sys\n"
+        + "".join(f"import {name}\n" for name in processes.PRELOADED_EARLY)
+        + "print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stdout.strip() == "False"

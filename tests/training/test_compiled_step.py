@@ -2,7 +2,12 @@
 
 import copy
 import functools
+import json
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import flash_attention
@@ -36,6 +41,7 @@ from ftlib.training.fine_tuning import add_adapter
 from ftlib.training.fused_lora import FusedLayers
 
 ROW = 256
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -280,3 +286,21 @@ def test_settings_that_a_fixed_step_cannot_have_are_refused(settings):
     """A micro-batch that is silently ignored runs out of memory where its user had made sure it would not."""
     with pytest.raises(ConfigError, match="train.batching = packed"):
         settings(**{"train.compile": True, "train.batching": "padded"})
+
+
+@pytest.mark.slow
+def test_the_compile_cache_keeps_our_functions_and_sees_a_change(tmp_path):
+    """Every training would trace them again; or one whose backward pass was corrected would still run the old one."""
+
+    def compiled(factor: int) -> dict:
+        script = Path(smoke.__file__).parent / "compile_twice.py"
+        cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, script, str(factor)], env=os.environ | cache, capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
+    first, again, changed = compiled(1), compiled(1), compiled(3)
+    assert (first["hits"], again["hits"], changed["hits"]) == (0, 1, 0)
+    assert again["gradient"] == first["gradient"]
+    assert changed["gradient"] == pytest.approx(3 * first["gradient"])
