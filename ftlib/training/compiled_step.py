@@ -183,6 +183,18 @@ def keep_traced_functions() -> None:
         setattr(config, KEEPS_FUNCTIONS, True)
 
 
+def hash_compiler() -> None:
+    """Compute what PyTorch keeps its compiled code by: the device, and half a second for Triton's files.
+
+    It waits for the disk, so that it is worth a thread of its own while rows are encoded and the base is loaded.
+    """
+    from torch._inductor import codecache
+
+    system = getattr(getattr(codecache, "CacheBase", None), "get_system", None)  # no public name
+    if system and importlib.util.find_spec("triton"):
+        system()
+
+
 class FixedStep:
     """Loss and gradients of one fixed-shape step; on CUDA with `graph`, captured in the first call, then replayed."""
 

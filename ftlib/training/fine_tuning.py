@@ -34,7 +34,7 @@ from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_jsonl, write_text
 from ftlib.training.checkpoints import CHECKPOINTS, last_checkpoint, resume
-from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
+from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts, hash_compiler
 from ftlib.training.dry_run import format_duration, format_peak, plan
 from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, record_smaller
 from ftlib.training.samples import Samples, Score
@@ -159,7 +159,8 @@ def build_trainer(
     same_bits = hardware.be_deterministic()
     chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
     encode = functools.partial(encode_splits, cfg, tokenizer, dataset, cache_folder, passages)
-    with ThreadPoolExecutor(1) as background:
+    with ThreadPoolExecutor(2) as background:
+        hashing = background.submit(hash_compiler) if cfg.train.compile and hardware.cuda_capability() else None
         # worker processes encode while this one loads; with several ranks, rank 0 encodes and the others wait for it
         encoding = background.submit(encode) if distributed.world() == 1 else None
         with timeline.phase("load the base"):
@@ -168,6 +169,8 @@ def build_trainer(
             model = add_adapter(base, cfg)
         with timeline.phase("encode rows"):
             examples, validation, encode_seconds = encoding.result() if encoding else encode()
+    if hashing:
+        hashing.result()
     fast = can_compile(cfg, chosen, model)
     if fast:
         batches = fixed_parts(cfg, chosen, model, examples, tokenizer.pad_token_id)

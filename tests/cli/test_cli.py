@@ -87,3 +87,16 @@ def test_doctor_answers(capsys):
     said = capsys.readouterr().out
     assert status in (0, 1) and "profile smoke" in said and "torch 2" in said
     assert ("PROBLEM" in said) == (status == 1)
+
+
+def test_a_command_leaves_with_its_status_after_everything_that_waits_for_the_end():
+    """A quick exit would lose the last lines of output, a tracker's upload or a thread that still writes."""
+    script = """if True:
+        import atexit, threading, time
+        from ftlib.cli.entry import leave
+        atexit.register(print, "at exit")
+        threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+        print("result")
+        leave(3)"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split("\n")) == (3, ["result", "thread", "at exit", ""]), done.stderr
