@@ -73,7 +73,8 @@ def test_likelihoods_of_one_kernel_are_those_of_masked_rows(monkeypatch):
         monkeypatch.setattr(packed_attention, "fits", fits)
         found.append(torch.cat(answer_losses(model, examples, 0, ROW)))
     assert packed_attention.attention_of(model, [1], 0).func is layer_attention
-    assert (found[0] - found[1]).abs().mean() < 0.01 and found[0].mean() == pytest.approx(found[1].mean(), rel=1e-3)
+    assert (found[0] - found[1]).abs().mean() < 0.01
+    assert found[0].mean().item() == pytest.approx(found[1].mean().item(), rel=1e-3)
 
 
 def test_samples_leave_a_recorded_training_as_it_is(tmp_path):
