@@ -182,6 +182,8 @@ def job(profile: str, data: str, extra: list[str], folder: Path, examples: int =
 def keep_phases(line: dict, cold: bool) -> None:
     """Add a job's seconds by phase to results/job_phases.json, in a machine of its own if `cold`, else in the last one's."""
     found = read_json(PHASES) if PHASES.exists() else {"machines": []}
+    if not cold and not found["machines"]:
+        raise SystemExit(f"{PHASES} has no machine yet: measure with --cold first, which begins one")
     if cold:
         found["machines"].append({"device": hardware.device_name(), "rows": []})
     line = {name: line[name] for name in ("profile", "examples", "seconds", "phases")}

@@ -108,11 +108,21 @@ def _failure(said: str) -> str:
     else:
         reasons = [line for line in said.splitlines() if line.startswith("ERROR")][-3:] or said.splitlines()[-3:]
         what, advice = "pip could not install the course's packages:", "if it stays, ask where you got the course."
-    lines = [line.strip().replace("The user requested (constraint)", "this runtime has") for line in reasons]
+    lines = [_whose(line.strip()) for line in reasons]
     lines = [line.replace("The user requested", "the course needs") for line in lines]
     shown = "\n  ".join(line if len(line) < 200 else line[:200] + " ..." for line in lines)
     restart = "Choose Runtime > Disconnect and delete runtime" if is_colab() else "Restart the session"
     return f"{what}\n  {shown}\n{restart} and run this cell again; {advice}"
+
+
+def _whose(line: str) -> str:
+    """Say of a constraint whether the runtime or the course set it."""
+    before, constraint, package = line.partition("The user requested (constraint) ")
+    if not constraint:
+        return line
+    preloaded = {held.partition("==")[0] for held in held_versions()}
+    owner = "this runtime" if package.partition("==")[0].lower() in preloaded else "constraints.txt"
+    return f"{before}{owner} has {package}"
 
 
 def is_colab() -> bool:

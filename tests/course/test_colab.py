@@ -186,24 +186,26 @@ The conflict is caused by:
     datasets 4.1.1 depends on pyarrow>=21.0.0
     datasets 4.1.0 depends on pyarrow>=21.0.0
     The user requested datasets>=4.1
-    The user requested (constraint) pyarrow==18.1.0
+    The user requested (constraint) {pin}
 
 To fix this you could try to:
 1. loosen the range of package versions you've specified
 """
 
 
-def test_a_conflict_stops_at_the_first_cell_and_names_both_sides(pip, request):
+@pytest.mark.parametrize(("pin", "owner"), [("numpy==2.0.2", "this runtime"), ("pyarrow==18.1.0", "constraints.txt")])
+def test_a_conflict_stops_at_the_first_cell_and_names_both_sides(pip, request, pin, owner):
     """'Cannot install datasets', without the preloaded package that it clashes with, is a riddle. Words of pip 24.1.2."""
     pip.returncode = 1
     pip.said = (
-        "ERROR: Cannot install datasets because these package versions have conflicting dependencies.\n" + CONFLICT
+        "ERROR: Cannot install datasets because these package versions have conflicting dependencies.\n"
+        + CONFLICT.format(pin=pin)
     )
     with pytest.raises(SystemExit) as stopped:
         colab.install(request.config.rootpath, [])
     said = str(stopped.value)
     assert "do not fit what this runtime has preloaded" in said and "choose another runtime version" in said
-    assert "the course needs datasets>=4.1\n  this runtime has pyarrow==18.1.0\n" in said
+    assert f"the course needs datasets>=4.1\n  {owner} has {pin}\n" in said
     assert "depends on pyarrow>=21.0.0" in said and "To fix this" not in said
     assert "-q" not in pip.commands[0] and "--quiet" not in pip.commands[0], "pip keeps the cause to itself then"
 
