@@ -6,6 +6,7 @@ import copy
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 from ftlib.config.settings import Config, ConfigError
 from ftlib.models.base_models import ModelError, fetch
@@ -14,15 +15,16 @@ from ftlib.prompts.encoding import encode_prompt, end_of_turn_id
 from ftlib.prompts.templates import build_prompt, questions_of
 from ftlib.runtime.files import fingerprint
 
-_passed: set[str] = set()  # fingerprints of settings that `check_base` has found to fit their model
+# {fingerprint of settings that `check_base` has found to fit their model: the tokenizer for whoever checks next}
+_passed: dict[str, Any] = {}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 
 
 LFS = b"version https://git-lfs"  # first bytes of a Git LFS pointer
 
 
-def check_base(cfg: Config) -> None:
-    """Check the base model's files, tokenizer, chat template and layers against the settings.
+def check_base(cfg: Config):
+    """Check the base model's files, tokenizer, chat template and layers against the settings; return the tokenizer.
 
     Raises:
         ModelError: the model is incomplete or unsupported.
@@ -39,7 +41,8 @@ def check_base(cfg: Config) -> None:
             )
     settings = fingerprint(cfg.to_dict())
     if settings in _passed:  # what follows takes a second for a large model, and a training checks twice
-        return
+        tokenizer, _passed[settings] = _passed[settings], None  # for one use: its files may change
+        return load_tokenizer(name) if tokenizer is None else tokenizer
     config, tokenizer = load_model_config(name), load_tokenizer(name)
     if getattr(config.get_text_config(), "attn_logit_softcapping", None):
         raise ModelError(
@@ -49,7 +52,8 @@ def check_base(cfg: Config) -> None:
     check_tokenizer(tokenizer, config, name)
     check_layers(cfg)
     check_lengths(cfg, tokenizer, config)
-    _passed.add(settings)
+    _passed[settings] = tokenizer
+    return tokenizer
 
 
 def check_weight_files(folder: Path, name: str) -> None:

@@ -21,7 +21,7 @@ from ftlib.pipeline.stage import FORMAT, STAGES, Run, Stage, StageKey
 from ftlib.prompts.templates import PREFIX
 from ftlib.runtime import distributed, processes, timeline
 from ftlib.runtime.console import log
-from ftlib.runtime.environment import importing
+from ftlib.runtime.environment import importing, short_turns
 from ftlib.runtime.files import fingerprint, large_file_fingerprint, read_jsonl, runs_root
 from ftlib.runtime.language import using
 
@@ -156,6 +156,7 @@ def bring_up_to_date(name: str, key: StageKey, cfg: Config, run: Run) -> Stage:
     """
     stage = run.stage(name)
     with contextlib.ExitStack() as held:
+        held.enter_context(short_turns())
         if distributed.first() and (stage.has_backup or stage.stale_reason(key) is not None):
             held.enter_context(stage.lock())
             if stage.has_backup and stage.restore(key.fingerprint):

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+TURN = 0.0005  # seconds, see `short_turns`
 HOMELESS = ".cache"  # replaces the home folder; inside the runs folder, which is always writable
 
 
@@ -65,6 +66,22 @@ def importing() -> Iterator[None]:
             gc.freeze()
         if enabled:
             gc.enable()
+
+
+@contextlib.contextmanager
+def short_turns() -> Iterator[None]:
+    """Let a thread that waits for Python's lock have it after half a millisecond instead of 5.
+
+    A thread gives the lock up in each call of PyTorch that computes or copies, and gets it back only when the turn of another
+    thread is over. Adding LoRA to a model, a thousand such calls, took 8 s instead of 0.6 s beside one busy thread, and 2.5 s
+    with short turns.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def home() -> Path | None:

@@ -25,7 +25,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from ftlib.config.settings import Config, ConfigError
 from ftlib.models.checks import check_base
-from ftlib.models.loading import Precision, check_model, load_base, load_tokenizer, lora_config, precision, weight_bytes
+from ftlib.models.loading import Precision, check_model, load_base, lora_config, precision, weight_bytes
 from ftlib.prompts.encoding import Example
 from ftlib.prompts.packing import Flat, make_collator
 from ftlib.prompts.templates import Passages
@@ -154,10 +154,9 @@ def build_trainer(
         The trainer, and what the manifest records of it.
     """
     check_trackers(cfg)
-    check_base(cfg)
+    tokenizer = check_base(cfg)
     check_model(cfg)
-    same_bits = hardware.be_deterministic()
-    chosen, tokenizer = precision(cfg), load_tokenizer(cfg.model.name)
+    same_bits, chosen = hardware.be_deterministic(), precision(cfg)
     encode = functools.partial(encode_splits, cfg, tokenizer, dataset, cache_folder, passages)
     with ThreadPoolExecutor(2) as background:
         hashing = background.submit(hash_compiler) if cfg.train.compile and hardware.cuda_capability() else None

@@ -178,6 +178,14 @@ def test_a_base_that_fits_is_built_once_but_its_files_are_checked_each_time(tiny
         check_base(of(tiny))
 
 
+def test_the_tokenizer_of_a_check_is_handed_on_once(tiny):
+    """Loading it takes a quarter of a second, and a training checks its base twice; a third check reads its files again."""
+    first, second, third = (check_base(of(tiny)) for _ in range(3))
+    assert first is second
+    assert third is not second
+    assert third("a title")["input_ids"] == first("a title")["input_ids"]
+
+
 def test_a_base_without_sdpa_or_linear_layers_is_refused(tmp_path):
     """GPT-2 trained, and failed when it was merged; Gemma 2 failed when it was loaded."""
     from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel

@@ -15,7 +15,7 @@ from ftlib.data.raw_reader import DataError
 from ftlib.pipeline import run_admin, stages
 from ftlib.pipeline import stage as stage_module
 from ftlib.pipeline.stage import STAGES, Run, StageBusy, StageKey, StageMissing
-from ftlib.runtime import files, hardware
+from ftlib.runtime import environment, files, hardware
 from ftlib.runtime.files import fingerprint, read_json, write_json, write_text
 
 CONFIG, READ = {"train": {"seed": 1, "epochs": 2.0}}, {"dataset": "abc"}
@@ -284,6 +284,14 @@ def build(run, cfg, built, stage="evaluation", also=()):
     built.clear()
     stages.ensure(stage, cfg, run, also)
     return list(built)
+
+
+def test_stages_are_built_in_short_turns(tmp_path, settings, built, monkeypatch):
+    """Threads encode rows and score answers beside the one that loads or answers, in a notebook as in a command."""
+    turns: list[float] = []
+    monkeypatch.setitem(stages.BUILDERS, "dataset", lambda *_: turns.append(sys.getswitchinterval()) or {})
+    stages.ensure("dataset", settings(), Run(tmp_path / "run"))
+    assert turns == [environment.TURN] and sys.getswitchinterval() > environment.TURN
 
 
 def test_second_run_reuses_everything(tmp_path, settings, built, capsys):

@@ -37,3 +37,11 @@ def test_collections_start_again_after_a_failed_import():
     with pytest.raises(ImportError), environment.importing():
         raise ImportError("no such library")
     assert gc.isenabled()
+
+
+def test_threads_take_short_turns_until_the_work_is_done():
+    before = sys.getswitchinterval()
+    with pytest.raises(RuntimeError), environment.short_turns():
+        assert sys.getswitchinterval() < before / 5
+        raise RuntimeError("the work fails")
+    assert sys.getswitchinterval() == before
