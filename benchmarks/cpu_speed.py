@@ -4,7 +4,7 @@ What: training from padded float32 steps to packed ones in NF4, then what is don
 time in float32 to batches in 16 bits; scoring the references' NLL from padded float32 batches to packed rows in 16 bits. Counted
 are real tokens: of the answers, and of the rows that are scored. Why: students without a GPU train on two cores, where a factor
 of two is the difference between a coffee and a lunch.
-Last, README's first command on the sample, stage by stage.
+Last, README's first command on the sample, stage by stage; other CPUs' lines are kept.
 How: python benchmarks/cpu_speed.py --data trn_real.json.gz (a quarter of an hour, on a quiet machine), or --only with one of the
 parts; the others are kept as they were recorded. Result: results/cpu_speed.json. To try it: --prompts 4 --new-tokens 8 --rows 8
 --profile smoke --out FILE
@@ -141,20 +141,35 @@ def padded_nll(model, examples: list, pad_id: int) -> float:
     return total
 
 
-def first_command(profile: str) -> list[dict]:
-    """One line for each stage of `ftlib run` on the sample, and one for the whole command, from its start to its end."""
+def first_command(profile: str) -> dict:
+    """Seconds of each stage of `ftlib run` on the sample, and of the whole command, from its start to its end, on this CPU."""
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         command = [sys.executable, "-m", "ftlib", "run", "--profile", profile]
         subprocess.run(command, env=os.environ | {"FTLIB_RUNS": folder}, check=True)
         whole = time.perf_counter() - begun
-        manifests = [read_json(Path(folder) / profile / stage / "manifest.json") for stage in STAGES]
-    lines = [
-        {"stage": stage, "seconds": round(manifest["seconds"], 1)}
-        for stage, manifest in zip(STAGES, manifests, strict=True)
-    ]
-    rest = whole - sum(line["seconds"] for line in lines)
-    return [*lines, {"stage": "start", "seconds": round(rest, 1)}, {"stage": "all", "seconds": round(whole, 1)}]
+        manifests = {stage: read_json(Path(folder) / profile / stage / "manifest.json") for stage in STAGES}
+    for stage, manifest in manifests.items():
+        print(stage, manifest["phases"], flush=True)
+    seconds = {stage: round(manifest["seconds"], 1) for stage, manifest in manifests.items()}
+    cpu = f"{hardware.device_name()}, {hardware.compute_dtype()[0]}"
+    rest = round(whole - sum(seconds.values()), 1)
+    return {"cpu": cpu, "torch": provenance.versions()["torch"], **seconds, "start": rest, "all": round(whole, 1)}
+
+
+def keep(found: dict, parts: dict) -> dict:
+    """Return the file's content with what was measured now; of the first command there is a line for each CPU.
+
+    Steps and evaluation are figures of one CPU: those of another one do not belong into their tables.
+    """
+    commands = {line["cpu"]: line for line in found.pop("first command", [])}
+    if command := parts.pop("first command", None):
+        commands[command["cpu"]] = command
+    if parts:
+        device = hardware.device_name()
+        found = (found if found.get("device") == device else {}) | parts
+        found |= {"device": device, "versions": provenance.versions(), "finished": provenance.now()}
+    return found | {"first command": list(commands.values())}
 
 
 if __name__ == "__main__":
@@ -167,15 +182,11 @@ if __name__ == "__main__":
     parser.add_argument("--profile", default="cpu", help="of the command")
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
-    device = hardware.device_name()
-    found = read_json(args.out) if args.out.exists() else {}
-    if found.get("device") != device:
-        found = {}  # figures of two machines do not belong into one table
+    parts: dict = {}
     if args.only in (None, "train"):
-        found |= {"steps": STEPS, "model": SMOLLM2, "rows": training(args.data)}
+        parts |= {"steps": STEPS, "model": SMOLLM2, "rows": training(args.data)}
     if args.only in (None, "evaluate"):
-        found |= {"model": SMOLLM2, "evaluation": evaluation(args.data, args.prompts, args.new_tokens, args.rows)}
+        parts |= {"model": SMOLLM2, "evaluation": evaluation(args.data, args.prompts, args.new_tokens, args.rows)}
     if args.only in (None, "command"):
-        found["first command"] = first_command(args.profile)
-    found |= {"device": device, "versions": provenance.versions(), "finished": provenance.now()}
-    write_json(args.out, found)
+        parts["first command"] = first_command(args.profile)
+    write_json(args.out, keep(read_json(args.out) if args.out.exists() else {}, parts))

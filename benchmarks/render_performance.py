@@ -46,6 +46,7 @@ def render(results: Path) -> str:
         ("peers.json", render_peers),
         ("train_speed.json", render_utilization),
         ("job_phases.json", render_phases),
+        ("cpu_speed.json", render_first_command),
         ("generate_speed.json", render_decoding),
         ("scaling.json", render_larger),
     )
@@ -175,6 +176,20 @@ def _two_rows(rows: list[dict]) -> list[dict]:
     warm = sorted((row for row in rows if row["compile_cache"] == "warm"), key=lambda row: row["seconds"])
     cold = [row for row in rows if row["compile_cache"] == "cold"]
     return cold + warm[len(warm) // 2 :][:1]
+
+
+def render_first_command(found: dict) -> list[str]:
+    """Render the seconds of README's first command, a column for each CPU and a row for each stage."""
+    lines = found["first command"]
+    names = [name for name in lines[0] if name not in ("cpu", "torch")]
+    columns = {"stage, s": names} | {line["cpu"]: [f"{line[name]:.0f}" for name in names] for line in lines}
+    return [
+        "**Without a GPU**: README's first command on the sample, after installation. The last word of a CPU's name is the type "
+        "that it computes in: `float32` has no bfloat16 instructions. File: [`results/cpu_speed.json`](../results/cpu_speed.json).",
+        "",
+        *Table.of_columns(columns).markdown(),
+        "",
+    ]
 
 
 def render_decoding(found: dict) -> list[str]:
