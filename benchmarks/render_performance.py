@@ -185,7 +185,8 @@ def render_first_command(found: dict) -> list[str]:
     columns = {"stage, s": names} | {line["cpu"]: [f"{line[name]:.0f}" for name in names] for line in lines}
     return [
         "**Without a GPU**: README's first command on the sample, after installation. The last word of a CPU's name is the type "
-        "that it computes in: `float32` has no bfloat16 instructions. File: [`results/cpu_speed.json`](../results/cpu_speed.json).",
+        "that it computes in; one with `float32` has no bfloat16 instructions. "
+        "File: [`results/cpu_speed.json`](../results/cpu_speed.json).",
         "",
         *Table.of_columns(columns).markdown(),
         "",
