@@ -50,13 +50,15 @@ def add_adapter(model, cfg: Config):
     """Add LoRA matrices to a base and freeze it; B starts at zero, so the first outputs are the base's.
 
     Trainable weights are kept in float32 for every type of the base: 16-bit updates of 1e-5 would round to nothing, and
-    fp16 training refuses to unscale fp16 gradients (peft#341 is this recipe). With `lora.r` = 0 there is no adapter:
-    the model itself is returned, with all its weights trainable and in float32.
+    fp16 training refuses to unscale fp16 gradients (peft#341 is this recipe). A is drawn on the base's device: hundreds of
+    small matrices take a second to be copied to a GPU one by one. With `lora.r` = 0 there is no adapter: the model itself
+    is returned, with all its weights trainable and in float32.
     """
     set_seed(cfg.train.seed)  # the random A matrices
     if cfg.lora.r == 0:
         return model.float().requires_grad_()
-    adapted = get_peft_model(model, lora_config(cfg, model))
+    with model.device:
+        adapted = get_peft_model(model, lora_config(cfg, model))
     for weight in adapted.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
