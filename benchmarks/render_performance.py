@@ -150,25 +150,38 @@ def render_utilization(found: dict) -> list[str]:
 
 
 def render_phases(found: dict) -> list[str]:
-    """Render where the time of a job goes, as a waterfall in a table: cold and warm for each machine."""
-    rows = [
-        (number, row) for number, machine in enumerate(found["machines"], start=1) for row in _two_rows(machine["rows"])
-    ]
-    names = list(dict.fromkeys(name for _, row in rows for name in row["phases"]))
-    columns = {"phase, s": [*names, "whole job", "outside the steps"]}
-    for number, row in rows:
+    """Render where the time of a job goes: phases on the latest machine, and the seconds outside the steps on all."""
+    machines = found["machines"]
+    latest = _two_rows(machines[-1]["rows"])
+    names = list(dict.fromkeys(name for row in latest for name in row["phases"]))
+    phases = {"phase, s": [*names, "end of the process", "whole job", "outside the steps"]}
+    for row in latest:
         seconds = [row["phases"].get(name, 0.0) for name in names]
-        outside = row["seconds"] - row["phases"]["steps"]
-        columns[f"{number}, {row['compile_cache']}"] = [f"{value:.1f}" for value in (*seconds, row["seconds"], outside)]
-    devices = " and ".join(dict.fromkeys(machine["device"] for machine in found["machines"]))
+        seconds.append(row["seconds"] - sum(seconds))
+        phases[row["compile_cache"]] = [f"{value:.1f}" for value in (*seconds, row["seconds"], _outside(row))]
+    devices = " and ".join(dict.fromkeys(machine["device"] for machine in machines))
+    numbers = [str(number) for number in range(1, len(machines) + 1)]
+    outside = {"machine": numbers, "measured": [machine["finished"].replace("T", " ")[:16] for machine in machines]}
+    for cache in ("cold", "warm"):
+        kept = [[row for row in machine["rows"] if row["compile_cache"] == cache] for machine in machines]
+        outside[f"{cache}, s"] = [", ".join(f"{_outside(row):.1f}" for row in rows) for rows in kept]
     return [
-        f"**Where a job's time goes**: `ftlib train` of {rows[0][1]['examples']:,} examples on {devices}, from the start of the "
-        f"process, with a cold and a warm compile cache, on {len(found['machines'])} machines. File: "
+        f"**Where a job's time goes**: `ftlib train` of {latest[0]['examples']:,} examples on {devices}, from the start of the "
+        "process to its end, with a cold and a warm compile cache, on the machine that was measured last. File: "
         "[`results/job_phases.json`](../results/job_phases.json).",
         "",
-        *Table.of_columns(columns).markdown(),
+        *Table.of_columns(phases).markdown(),
+        "",
+        f"The same job's seconds outside the steps, every run on {len(machines)} machines with this GPU, oldest first:",
+        "",
+        *Table.of_columns(outside).markdown(),
         "",
     ]
+
+
+def _outside(row: dict) -> float:
+    """Return the seconds of a job outside its steps."""
+    return row["seconds"] - row["phases"]["steps"]
 
 
 def _two_rows(rows: list[dict]) -> list[dict]:

@@ -268,13 +268,20 @@ def words(name: str) -> str:
 
 
 def shown(value) -> bool:
-    """Groups inside a row are left to the file, but for means with their intervals."""
-    return not isinstance(value, list | dict) or "ci95" in value
+    """Groups inside a row are left to the file, but for means with their intervals, and ranges."""
+    return not isinstance(value, list | dict) or "ci95" in value or is_range(value)
+
+
+def is_range(value) -> bool:
+    """Return whether a value is a pair of numbers, from and to."""
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
 
 
 def cell(value) -> str:
     if isinstance(value, dict):
         return interval(value)
+    if is_range(value):
+        return " to ".join(map(cell, value))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return DASH if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

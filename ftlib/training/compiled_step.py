@@ -15,6 +15,7 @@ import contextlib
 import functools
 import importlib.util
 import math
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -267,6 +268,26 @@ class FixedStep:
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.recorded_loss = self._compute(self.inputs, self.count)
+        end_compile_workers()
+
+
+def end_compile_workers() -> threading.Thread:
+    """End the processes that compile for PyTorch, in a thread, which is returned; a later compilation starts others.
+
+    PyTorch ends them when the program exits, and waits a second for them.
+    """
+    from torch._inductor import async_compile
+
+    pools = list(async_compile._pool_set)
+    async_compile.after_fork()  # forgets them, so that no later compilation is handed to one that ends
+
+    def end() -> None:
+        for pool in pools:
+            pool.shutdown()
+
+    thread = threading.Thread(target=end, daemon=True)
+    thread.start()
+    return thread
 
 
 @contextlib.contextmanager

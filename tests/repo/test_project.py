@@ -207,6 +207,7 @@ def test_measurements_reach_the_page_with_their_ratios(tmp_path):
     gain = {"mean": 0.25, "ci95": [0.125, 0.375]}
     methods = {
         "prompts": 9,
+        "seconds_estimated": [0.5, 0.75],
         "rows": [{"method": "ours", "tokens_per_s": 1234.5, "gain": gain}],
         "evaluation": {"base": 1.25},
     }
@@ -218,7 +219,7 @@ def test_measurements_reach_the_page_with_their_ratios(tmp_path):
     page = (tmp_path / render_results.PAGE).read_text(encoding="utf-8")
     assert "| ours | 10.4 | 50,000 | 25.0 | 1,500.0 | 20.2 | 1.2% | 25.0% |" in page and "old" not in page
     assert "| gpu | – | 100 | 20.0 | 9 | 40,000 |" in page  # 20,800 examples at 10.4 a second take 2,000 s
-    assert "\nprompts 9.\n" in page and "| ours | 1,234 | 0.250 [0.125, 0.375] |" in page
+    assert "\nprompts 9, seconds estimated 0.5 to 0.75.\n" in page and "| ours | 1,234 | 0.250 [0.125, 0.375] |" in page
     assert "| base |\n|---|\n| 1.25 |" in page
     assert (tmp_path / render_results.PICTURE).exists()
     assert "| tinyllama-1.1b | ours | 50,000 | 25.0 | 20.2 |" in (tmp_path / "README.md").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import flash_attention
 import pytest
 import smoke
 import torch
+from torch._inductor import async_compile
 
 from ftlib.config.settings import Config, ConfigError
 from ftlib.models import segment_attention
@@ -34,6 +36,7 @@ from ftlib.training.compiled_step import (
     PlainLayers,
     block_mask,
     can_compile,
+    end_compile_workers,
     shared_beginning,
     step_plan,
 )
@@ -286,6 +289,29 @@ def test_settings_that_a_fixed_step_cannot_have_are_refused(settings):
     """A micro-batch that is silently ignored runs out of memory where its user had made sure it would not."""
     with pytest.raises(ConfigError, match="train.batching = packed"):
         settings(**{"train.compile": True, "train.batching": "padded"})
+
+
+def test_compile_workers_end_without_anyone_waiting(monkeypatch):
+    """At the end of a training PyTorch waited a second for them; a compilation in that time must not be handed to them."""
+    release, ended = threading.Event(), []
+    pool = SimpleNamespace(shutdown=lambda: release.wait(60) and ended.append(True))
+    monkeypatch.setattr(async_compile, "_pool_set", [pool])
+    thread = end_compile_workers()
+    assert not ended and not async_compile._pool_set
+    release.set()
+    thread.join(60)
+    assert ended
+
+
+@pytest.mark.slow
+def test_compile_workers_are_started_again(monkeypatch):
+    """A second training of a notebook compiles too."""
+    monkeypatch.setattr(torch._inductor.config, "compile_threads", 2)
+    first = async_compile.AsyncCompile.process_pool()
+    end_compile_workers().join(120)
+    assert first.process.poll() is not None, "it still runs"
+    assert async_compile.AsyncCompile.process_pool() is not first
+    end_compile_workers().join(120)
 
 
 @pytest.mark.slow
