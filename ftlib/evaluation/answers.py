@@ -45,8 +45,8 @@ def answer_missing(store: AnswerStore, inputs: SystemInputs, cfg: Config, load: 
     tokenizer, model = load_tokenizer(cfg.model.name), load()
     rows = [question.row for question in questions]
     with timeline.phase("encode rows"):
-        examples = encode_on_all_cores(
-            tokenizer, rows, cfg.train.as_measured(), inputs.few_shot, inputs.passages, cfg.prompt_format
+        [examples] = encode_on_all_cores(
+            tokenizer, [(rows, cfg.train.as_measured())], inputs.few_shot, inputs.passages, cfg.prompt_format
         )
     with timeline.phase("likelihood"):
         scored = score_references(model, tokenizer, inputs.system, questions, examples, cfg)

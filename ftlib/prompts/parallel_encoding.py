@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,38 +23,51 @@ LEAST_PROCESSES = 2
 
 def encode_on_all_cores(
     tokenizer,
-    rows,
-    train_config,
+    splits: Sequence[tuple[Any, Any]],
     few_shot: Turns = (),
     passages: Mapping[str, Passages] | None = None,
     prompt_format: PromptFormat = DEFAULT_FORMAT,
     arrays: bool = False,
-) -> list[encoding.Example]:
-    """Encode rows as `encoding.encode_rows` does, in several processes where they save time; its arguments.
+) -> list[list[encoding.Example]]:
+    """Encode rows as `encoding.encode_rows` does, in several processes where they save time.
 
-    arrays: return ids and labels as int32 arrays. A process reads them fifteen times as fast from its workers as lists, and
-    while it reads, no other thread of it runs Python.
+    Args:
+        tokenizer: of the model.
+        splits: (rows, settings of the training), each encoded with its own settings; all of them share the processes.
+        few_shot, passages, prompt_format: as in `encoding.encode_rows`.
+        arrays: return ids and labels as int32 arrays. A process reads them fifteen times as fast from its workers as lists,
+            and while it reads, no other thread of it runs Python.
+
+    Returns:
+        The examples of each split.
     """
     passages = passages or {}
-    if hasattr(rows, "to_list"):  # a data set iterates row by row, which takes ten times as long
-        rows = rows.to_list()
-    items = [(row, passages.get(row["uid"], ())) for row in rows]
-    work = functools.partial(_encode, tokenizer, train_config, few_shot, prompt_format, arrays)
+    # a data set iterates row by row, which takes ten times as long
+    lists = [rows.to_list() if hasattr(rows, "to_list") else list(rows) for rows, _ in splits]
+    items = [(split, row, passages.get(row["uid"], ())) for split, rows in enumerate(lists) for row in rows]
+    work = functools.partial(_encode, tokenizer, [train for _, train in splits], few_shot, prompt_format, arrays)
     share = ROWS_WITH_PASSAGES if passages else ROWS_PER_PROCESS
-    return in_processes(work, items, share, LEAST_PROCESSES)
+    examples = iter(in_processes(work, items, share, LEAST_PROCESSES))
+    return [list(itertools.islice(examples, len(rows))) for rows in lists]
 
 
 def _encode(
     tokenizer,
-    train_config,
+    settings: list,
     few_shot: Turns,
     prompt_format: PromptFormat,
     arrays: bool,
-    items: list[tuple[dict, Passages]],
+    items: list[tuple[int, dict, Passages]],
 ) -> list[encoding.Example]:
-    rows, passages = [row for row, _ in items], {row["uid"]: each for row, each in items}
-    examples = encoding.encode_rows(tokenizer, rows, train_config, few_shot, passages, prompt_format)
+    """Encode (split, row, passages) with the settings of each split, in the order of the items."""
+    examples: list = [None] * len(items)
+    for split, train in enumerate(settings):
+        places = [place for place, item in enumerate(items) if item[0] == split]
+        rows, passages = [items[place][1] for place in places], {items[p][1]["uid"]: items[p][2] for p in places}
+        encoded = encoding.encode_rows(tokenizer, rows, train, few_shot, passages, prompt_format) if rows else []
+        for place, example in zip(places, encoded, strict=True):
+            examples[place] = example
     for example in examples if arrays else ():
-        example["input_ids"] = np.asarray(example["input_ids"], dtype=np.int32)  # type: ignore[typeddict-item]
-        example["labels"] = np.asarray(example["labels"], dtype=np.int32)  # type: ignore[typeddict-item]
+        example["input_ids"] = np.asarray(example["input_ids"], dtype=np.int32)
+        example["labels"] = np.asarray(example["labels"], dtype=np.int32)
     return examples

@@ -225,8 +225,8 @@ def encode_splits(
     """
     started = time.perf_counter()
     held_out = dataset["validation"].select(range(min(cfg.train.eval_rows, len(dataset["validation"]))))
-    examples = encoded(tokenizer, dataset["train"], cfg.train, cache_folder, passages, cfg.prompt_format)
-    measured = encoded(tokenizer, held_out, cfg.train.as_measured(), cache_folder, passages, cfg.prompt_format)
+    splits = [(dataset["train"], cfg.train), (held_out, cfg.train.as_measured())]
+    examples, measured = encoded(tokenizer, splits, cache_folder, passages, cfg.prompt_format)
     return examples, list(measured), time.perf_counter() - started
 
 

@@ -6,9 +6,11 @@ rows. `ftlib train` caches in `<run>/dataset/encoded/<key>/`, so the cache is re
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ftlib.prompts import encoding, templates
 from ftlib.prompts.packing import Flat, to_flat
@@ -20,30 +22,36 @@ from ftlib.runtime.files import build_once, file_fingerprint, fingerprint
 
 def encoded(
     tokenizer,
-    rows,
-    train_config,
+    splits: Sequence[tuple[Any, Any]],
     cache_folder: Path | None,
     passages: Mapping[str, Passages] | None = None,
     prompt_format: PromptFormat = DEFAULT_FORMAT,
-) -> Flat:
-    """Encode rows as `train_config` says, or read them from the cache in `cache_folder` (None: no cache). Rank 0 encodes.
+) -> list[Flat]:
+    """Encode the rows of some splits, or read them from the cache in `cache_folder` (None: no cache). Rank 0 encodes.
 
-    passages: {uid: catalog rows in its prompt}. prompt_format: `cfg.prompt_format`.
+    Args:
+        tokenizer: of the model.
+        splits: (rows, settings of the training); no two alike.
+        cache_folder: of the data set.
+        passages: {uid: catalog rows in its prompt}.
+        prompt_format: `cfg.prompt_format`.
     """
-    key = key_of(tokenizer, rows, train_config, passages, prompt_format) if cache_folder else None
-
-    def encode() -> Flat:
-        return to_flat(encode_on_all_cores(tokenizer, rows, train_config, (), passages, prompt_format, arrays=True))
-
-    if key is None:
-        return encode()
-    folder = cache_folder / key
-    if distributed.first():
-        with build_once(folder) as partial:
-            if partial:
-                save(encode(), partial)
-    distributed.wait()
-    return load(folder)
+    keys = [key_of(tokenizer, *split, passages, prompt_format) if cache_folder else None for split in splits]
+    flats: list = [None] * len(splits)
+    with contextlib.ExitStack() as building:
+        partials: dict[int, Path] = {}  # folders of the splits to encode
+        for index, key in enumerate(keys):
+            if key and distributed.first() and (partial := building.enter_context(build_once(cache_folder / key))):
+                partials[index] = partial
+        wanted = [index for index, key in enumerate(keys) if key is None or index in partials]
+        found = encode_on_all_cores(tokenizer, [splits[i] for i in wanted], (), passages, prompt_format, arrays=True)
+        for index, examples in zip(wanted, found, strict=True):
+            flats[index] = to_flat(examples)
+            if index in partials:
+                save(flats[index], partials[index])
+    if any(keys):
+        distributed.wait()
+    return [load(cache_folder / key) if key else flat for key, flat in zip(keys, flats, strict=True)]
 
 
 def key_of(

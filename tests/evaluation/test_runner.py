@@ -327,9 +327,9 @@ def test_the_base_model_is_also_asked_with_an_example(tmp_path, monkeypatch):
     """What one example in the prompt already gives would be counted as a gain of the training."""
     asked, honest = [], answers.encode_on_all_cores
 
-    def listen(tokenizer, rows, train, few_shot, *rest):
+    def listen(tokenizer, splits, few_shot, *rest):
         asked.append(few_shot)
-        return honest(tokenizer, rows, train, few_shot, *rest)
+        return honest(tokenizer, splits, few_shot, *rest)
 
     monkeypatch.setattr(answers, "encode_on_all_cores", listen)
     options = ["--profile", "smoke", "--data", "sample", "--run", str(tmp_path / "run")]

@@ -52,7 +52,7 @@ def test_a_share_of_the_prompts_carries_passages_and_the_answers_stay(run):
     passages = training_passages(cfg, dataset, run.stage("index").path, folder / "passages")
     rows = dataset["train"]
     flat = {
-        name: token_cache.encoded(smoke.tokenizer(), rows, cfg.train, folder / "encoded", shown)
+        name: token_cache.encoded(smoke.tokenizer(), [(rows, cfg.train)], folder / "encoded", shown)[0]
         for name, shown in (("with", passages), ("without", None))
     }
     answers = {

@@ -18,8 +18,9 @@ def test_several_processes_encode_what_one_does(monkeypatch):
     monkeypatch.setattr(hardware, "usable_cores", lambda: 2)
     rows = smoke.dataset()["train"]
     train, passages = smoke.config().train, {row["uid"]: [(row["title"], row["content"])] for row in [*rows][::3]}
-    found = parallel_encoding.encode_on_all_cores(smoke.tokenizer(), rows, train, passages=passages)
-    assert found == encoding.encode_rows(smoke.tokenizer(), rows, train, passages=passages)
+    splits = [(rows, train), (smoke.dataset()["validation"], train.as_measured())]
+    found = parallel_encoding.encode_on_all_cores(smoke.tokenizer(), splits, passages=passages)
+    assert found == [encoding.encode_rows(smoke.tokenizer(), *split, passages=passages) for split in splits]
 
 
 def test_workers_import_no_torch():

@@ -13,7 +13,6 @@ from ftlib.prompts import encoding
 from ftlib.prompts.packing import PackedSteps, PackingCollator, PaddingCollator, plan_steps, to_flat
 from ftlib.training import fine_tuning
 from ftlib.training import token_cache as module
-from ftlib.training.token_cache import encoded
 
 ARRAYS = ("ids", "labels", "lengths", "prompt_tokens", "cut")
 
@@ -24,6 +23,12 @@ def count(monkeypatch):
     calls, encode_rows = [], encoding.encode_rows
     monkeypatch.setattr(encoding, "encode_rows", lambda *args, **more: calls.append(1) or encode_rows(*args, **more))
     return calls
+
+
+def encoded(tokenizer, rows, train, folder):
+    """Encode one split."""
+    [flat] = module.encoded(tokenizer, [(rows, train)], folder)
+    return flat
 
 
 def rows():
@@ -79,6 +84,20 @@ def test_a_setting_that_does_not_change_the_rows_does_not_encode_them_again(tmp_
     for rate in (1e-3, 2e-3):
         encoded(smoke.tokenizer(), rows(), smoke.config(**{"train.learning_rate": rate}).train, tmp_path)
     assert len(count) == 1
+
+
+@pytest.mark.parametrize("cached", ["none", "training rows", "both"])
+def test_training_and_validation_rows_are_encoded_together(tmp_path, count, cached):
+    """Validation rows with the labels of the training, or in its place, would measure something else without a word."""
+    train, held_out = smoke.config(**{"train.loss_on": "all"}).train, smoke.dataset()["validation"]
+    splits = [(rows(), train), (held_out, train.as_measured())]
+    if cached != "none":
+        module.encoded(smoke.tokenizer(), splits[: 1 if cached == "training rows" else 2], tmp_path)
+    count.clear()
+    found = module.encoded(smoke.tokenizer(), splits, tmp_path)
+    assert len(count) == {"none": 2, "training rows": 1, "both": 0}[cached]
+    for flat, (which, settings) in zip(found, splits, strict=True):
+        assert same(flat, to_flat(encoding.encode_rows(smoke.tokenizer(), which, settings)))
 
 
 def test_half_written_rows_are_not_used(tmp_path, count, monkeypatch):
