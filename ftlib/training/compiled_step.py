@@ -15,7 +15,6 @@ import contextlib
 import functools
 import importlib.util
 import math
-import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,12 +31,11 @@ from ftlib.prompts.encoding import IGNORED
 from ftlib.prompts.packing import LEAST_SHARED, Flat, PackedSteps, plan_steps, row_length_for, rows_for, to_flat
 from ftlib.runtime import distributed, hardware
 from ftlib.runtime.console import log
-from ftlib.training import fused_lora
+from ftlib.training import compiler, fused_lora
 from ftlib.training.trainer import ExamplesTrainer
 
 # Families whose forward pass is: decoder, then output layer, and nothing after it (no scaling or capping of logits).
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-KEEPS_FUNCTIONS = "autograd_cache_allow_custom_autograd_functions"
 WARM_UP = 3  # warm-up passes before the capture, as the CUDA notes require; the first one compiles
 GRAPH_INPUTS = ("input_ids", "position_ids", "where", "targets", "starts", "key_starts", "keys", "places")
 
@@ -172,30 +170,6 @@ class FlatWeights:
             weight.grad = None
 
 
-def keep_traced_functions() -> None:
-    """Have PyTorch's compile cache take functions with an `autograd.Function` of ours too, which it leaves out by default.
-
-    Otherwise every training traces them again, which takes as long as the first steps. The key of an entry has the code of both
-    passes, so a changed function is compiled anew.
-    """
-    from torch._functorch import config
-
-    if hasattr(config, KEEPS_FUNCTIONS):  # not before PyTorch 2.8
-        setattr(config, KEEPS_FUNCTIONS, True)
-
-
-def hash_compiler() -> None:
-    """Compute what PyTorch keeps its compiled code by: the device, and half a second for Triton's files.
-
-    It waits for the disk, so that it is worth a thread of its own while rows are encoded and the base is loaded.
-    """
-    from torch._inductor import codecache
-
-    system = getattr(getattr(codecache, "CacheBase", None), "get_system", None)  # no public name
-    if system and importlib.util.find_spec("triton"):
-        system()
-
-
 class FixedStep:
     """Loss and gradients of one fixed-shape step; on CUDA with `graph`, captured in the first call, then replayed."""
 
@@ -223,7 +197,7 @@ class FixedStep:
             self.layers = PlainLayers(model, dtype, compiled, longest)
         self.dtype = dtype or self.head.weight.dtype
         if compiled:
-            keep_traced_functions()
+            compiler.keep_traced_functions()
         self.loss_function = torch.compile(labeled_loss, dynamic=False) if compiled else labeled_loss
 
     def loss(self, batch: dict[str, torch.Tensor], count: torch.Tensor) -> torch.Tensor:
@@ -268,26 +242,7 @@ class FixedStep:
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.recorded_loss = self._compute(self.inputs, self.count)
-        end_compile_workers()
-
-
-def end_compile_workers() -> threading.Thread:
-    """End the processes that compile for PyTorch, in a thread, which is returned; a later compilation starts others.
-
-    PyTorch ends them when the program exits, and waits a second for them.
-    """
-    from torch._inductor import async_compile
-
-    pools = list(async_compile._pool_set)
-    async_compile.after_fork()  # forgets them, so that no later compilation is handed to one that ends
-
-    def end() -> None:
-        for pool in pools:
-            pool.shutdown()
-
-    thread = threading.Thread(target=end, daemon=True)
-    thread.start()
-    return thread
+        compiler.end_workers()
 
 
 @contextlib.contextmanager

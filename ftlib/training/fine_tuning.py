@@ -33,8 +33,9 @@ from ftlib.runtime import distributed, hardware, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_jsonl, write_text
+from ftlib.training import compiler
 from ftlib.training.checkpoints import CHECKPOINTS, last_checkpoint, resume
-from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts, hash_compiler
+from ftlib.training.compiled_step import FixedTrainer, can_compile, fixed_parts
 from ftlib.training.dry_run import format_duration, format_peak, plan
 from ftlib.training.oom_fallback import OutOfMemory, advice, auto_batch, fit, free, record_smaller
 from ftlib.training.samples import Samples, Score
@@ -161,7 +162,7 @@ def build_trainer(
     same_bits, chosen = hardware.be_deterministic(), precision(cfg)
     encode = functools.partial(encode_splits, cfg, tokenizer, dataset, cache_folder, passages)
     with ThreadPoolExecutor(2) as background:
-        hashing = background.submit(hash_compiler) if cfg.train.compile and hardware.cuda_capability() else None
+        hashing = background.submit(compiler.hash_files) if cfg.train.compile and hardware.cuda_capability() else None
         # worker processes encode while this one loads; with several ranks, rank 0 encodes and the others wait for it
         encoding = background.submit(encode) if distributed.world() == 1 else None
         with timeline.phase("load the base"):

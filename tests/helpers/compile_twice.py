@@ -9,7 +9,7 @@ import sys
 import torch
 from torch._dynamo.utils import counters
 
-from ftlib.training.compiled_step import keep_traced_functions
+from ftlib.training.compiler import keep_traced_functions
 
 FACTOR = float(sys.argv[1])
 
