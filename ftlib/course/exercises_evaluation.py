@@ -1,68 +1,80 @@
-"""Checkers of the third exercises of notebooks 04 to 06; call them as `exercises.ex_4_3` and so on."""
+"""Checkers of the exercises of notebooks 05 and 06, see `exercises`."""
 
 from __future__ import annotations
 
-from ftlib.course.grading import LIST, NUMBER, TEXT, exercise
-from ftlib.runtime.language import to_translate, tr
+from ftlib.course.grading import LIST, NUMBER, TEXT, exercise, pair_of
+from ftlib.runtime.language import to_translate, tr, tr_n
 
 
 @exercise(
     to_translate(
-        "error = (weights.to(dtype).float() - weights).abs() / weights.abs(); take the max where weights != 0."
+        "Per row take tuned - base; draw row numbers with default_rng(seed).integers; np.percentile of the means at 2.5 and 97.5."
     )
 )
-def ex_4_3(answer):
-    """`largest_error(weights, dtype)`: the largest relative error of casting float32 weights to dtype; zeros do not count."""
-    import torch
+def ex_5_1(answer):
+    """`difference_interval(base, tuned, resamples, seed)`: (low, high) of mean(tuned - base), 95 %, rows drawn together."""
+    import numpy as np
 
-    generator = torch.Generator().manual_seed(43)
-    plain = torch.rand(40, generator=generator) + 0.5
-    zero, small = torch.cat([plain, torch.zeros(3)]), plain * 2.0**-10
-    for weights, rule in (
-        (plain, tr("the error of a weight is relative: divide by the size of the weight")),
-        (-plain, tr("the sign of a weight must not matter: divide by abs()")),
-        (small, tr("small weights have small absolute errors, so only the relative error can be compared")),
-        (zero, tr("a weight of 0 is exact in every type, and 0 / 0 is nan: leave zeros out")),
-    ):
-        for dtype in (torch.float16, torch.bfloat16):
-            before = weights.clone()
-            result = answer(weights, dtype, kind=NUMBER)
-            part = weights[weights != 0]
-            expected = float(((part.to(dtype).float() - part).abs() / part.abs()).max())
-            answer.must(result == result, f"{rule}.", expected)
-            answer.must(
-                result >= 0, tr("an error is not negative: take abs() of the difference before the max."), expected
-            )
-            answer.must(
-                torch.equal(weights, before), tr("the weights must stay as they are."), given=tr("changed weights")
-            )
-            answer.must(
-                result > 0, tr("the cast must be undone before you subtract, or the subtraction rounds too."), expected
-            )
-            answer.must(
-                abs(result - expected) < 1e-6 * (1 + expected), f"{rule}; {tr('take the LARGEST error.')}", expected
-            )
+    from ftlib.evaluation.bootstrap import paired_difference
 
-
-def try_guess(guess: str, largest_error, weights) -> str:
-    """Compare a guess of exercise 4.3 ('float16' or 'bfloat16' rounds more) with the reader's function on real weights."""
-    import torch
-
-    if not guess:
-        return tr("No guess yet: write float16 or bfloat16 into my_guess, then run both cells.")
-    if not ex_4_3(largest_error):
-        return tr("The guess is noted. It is compared as soon as the function above passes its check.")
-    errors = {str(kind)[6:]: largest_error(weights.float(), kind) for kind in (torch.float16, torch.bfloat16)}
-    found = max(errors, key=lambda name: errors[name])
-    figures = ", ".join(f"{name} {error:.1e}" for name, error in errors.items())
-    if guess == found:
-        return tr("On this layer {found} rounds more ({figures}), as you guessed.", found=found, figures=figures)
-    return tr(
-        "On this layer {found} rounds more ({figures}), and you guessed {guess}.",
-        found=found,
-        figures=figures,
-        guess=guess,
+    rng, resamples = np.random.default_rng(5), 4000
+    base = 3.5 + 0.8 * rng.normal(size=80)  # the rows differ far more than the two systems do
+    tuned = base - 0.3 + 0.1 * rng.normal(size=80)
+    right = paired_difference(tuned, base, resamples, 0)
+    other, again, (low, high) = (answer(base, tuned, resamples, s, kind=pair_of(NUMBER)) for s in (1, 0, 0))
+    answer.given = f"({low:.3f}, {high:.3f})"
+    wide = (high - low) / (right["ci95"][1] - right["ci95"][0])
+    answer.must(low < high, tr("low must come first and lie below high."))
+    mean = tr(
+        "it must contain the mean of tuned - base, {mean:.3f}. Its sign says which system is lower.",
+        mean=right["mean"],
     )
+    answer.must(low < right["mean"] < high, mean)
+    paired = tr(
+        "{wide:.1f} times as wide as the paired interval. Draw the SAME rows for both and take the mean of each resample.",
+        wide=wide,
+    )
+    answer.must(wide < 1.14, paired)
+    narrow = tr(
+        "only {wide:.2f} times as wide as the 95 % interval. "
+        "Draw as many rows as there are; take percentiles 2.5 and 97.5.",
+        wide=wide,
+    )
+    answer.must(wide > 0.88, narrow)
+    second = tr("{first} as low end, and {second} at the second call", first=low, second=again[0])
+    answer.must(
+        (low, high) == again, tr("the same seed must give the same interval, or nobody can check it."), given=second
+    )
+    answer.must(
+        (low, high) != other,
+        tr("and the same with seed 1: the seed is not used. Rows must be drawn at random, from it."),
+    )
+
+
+@exercise(to_translate("ftlib.data.numbers(text) gives the set of a text's numbers; sets can be subtracted."))
+def ex_5_2(answer):
+    """`invented(title, answer)`: the different numbers of the answer that the title does not give, as a list or set."""
+    from ftlib.data.lexical import numbers
+
+    for title, text, rule in (
+        ("Blue cup", "It holds 350 ml and is 9.5 cm high.", tr("every number that the title lacks must be found")),
+        ("Blue cup, 350 ml", "A cup of 350 ml.", tr("a number that the title gives is not invented")),
+        ("Cups, set of 12", "A set of 2 cups.", tr("numbers must be compared whole: 2 does not stand in 12")),
+        (
+            "Puzzle, 1,000 pieces, .5 m",
+            "It has 1000 pieces, 0.50 m wide.",
+            tr("the spelling of a number must not matter"),
+        ),
+        ("Music player", "It plays MP3 files.", tr("a digit inside a word is no number")),
+        ("Lamp", "12 months, yes, 12 months.", tr("a number said twice is invented once")),
+    ):
+        expected, result = numbers(text) - numbers(title), [str(item) for item in answer(title, text, kind=LIST)]
+        right = len(result) == len(expected) and {number for item in result for number in numbers(item)} == expected
+        answer.must(
+            right,
+            f"{rule}. {tr('A number that the model cannot know is a guess in the voice of a fact.')}",
+            sorted(expected),
+        )
 
 
 @exercise(
@@ -121,6 +133,73 @@ def try_choice(choose, runs: list[dict], allowed: tuple[float, ...] = (0.0, 0.02
         tr("noise {noise:g}: {name}, {size:,} trained weights", noise=noise, name=name, size=sizes[name])
         for noise, name in chosen
     )
+
+
+@exercise(
+    to_translate(
+        "names = list(answers); random.Random(seed).shuffle(names); then take the texts in the order of names."
+    )
+)
+def ex_6_1(answer):
+    """`blind(answers, seed)`: (shown, key), two texts in an order drawn from the seed, and the systems' names in that order."""
+    answers, first = {"base": "A cup.", "tuned": "Description: A blue cup."}, []
+    for texts in (answers, {"base": "Same.", "tuned": "Same."}):
+        for seed in range(100):
+            again, (shown, key) = (answer(dict(texts), seed, kind=pair_of(LIST)) for _ in range(2))
+            named = sorted(map(str, key)) == sorted(texts)
+            answer.must(
+                named, tr("the key must name each system once, also where both texts are equal, or a vote is lost.")
+            )
+            fits = shown == [texts[name] for name in key]
+            answer.must(
+                fits,
+                tr("the key must name the system of each text, in the same order. Else the wrong model gets the vote."),
+            )
+            answer.must(
+                (shown, key) == again,
+                tr("the same seed must give the same order, so that the key can be made again."),
+                again,
+            )
+            first.append(key[0])
+    share, answer.call = first[:100].count("base"), f"{answer.name}(answers, seed)"
+    rule = tr("both orders must occur about equally often. Whoever reads two texts tends to favor one place.")
+    answer.must(25 <= share <= 75, rule, given=tr("base first for {share} of the seeds 0 to 99", share=share))
+    for lag in range(1, 11):
+        changes = sum(a != b for a, b in zip(first[:100], first[lag:100], strict=False)) / (100 - lag)
+        rule = tr("the order must not follow a pattern in the seed. A reader who finds the pattern knows the author.")
+        given = tr_n(
+            "another order than {count} seed before in {changes:.0%} of the cases",
+            "another order than {count} seeds before in {changes:.0%} of the cases",
+            lag,
+            changes=changes,
+        )
+        answer.must(0.2 <= changes <= 0.8, rule, given=given)
+
+
+@exercise(
+    to_translate(
+        "Add math.comb(n, k) for k from 0 to min(wins, losses), divide by 2**n, double it, and take min(1, ...)."
+    )
+)
+def ex_6_2(answer):
+    """`p_value(wins, losses)`: two-sided exact sign test, the chance of a result at least as uneven if both were equally good."""
+    known = {(5, 0): 2 / 32, (8, 2): 112 / 1024, (10, 0): 2 / 1024, (9, 4): 2186 / 8192, (4, 4): 1.0, (0, 0): 1.0}
+    for (wins, losses), expected in known.items():
+        swapped, p = answer(losses, wins, kind=NUMBER), answer(wins, losses, kind=NUMBER)
+        answer.must(
+            0 <= p <= 1,
+            tr("a p-value lies between 0 and 1. Doubling counts the middle twice where wins equal losses."),
+            expected,
+        )
+        same, both = (
+            tr("it must be symmetrical. Nobody knew which model would win."),
+            tr("{p:.4g}, and {swapped:.4g} exchanged", p=p, swapped=swapped),
+        )
+        answer.must(abs(p - swapped) < 1e-9, same, given=both)
+        exact = tr(
+            "it must be exact and two-sided: add the chances of all results at least as uneven, in both directions."
+        )
+        answer.must(abs(p - expected) < 1e-9, exact, expected)
 
 
 @exercise(
