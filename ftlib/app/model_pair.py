@@ -24,7 +24,8 @@ from ftlib.pipeline.stages import load_dataset
 from ftlib.prompts.encoding import context_prompt, encode_example, encode_rows, truncate_title
 from ftlib.prompts.templates import DEFAULT_FORMAT, PREFIX, QUESTIONS, TEMPLATE, Passages, PromptFormat, build_prompt
 from ftlib.retrieval.attribution import _stem, mark, supporting_sentences
-from ftlib.retrieval.bm25_index import Index, Nearest, Source
+from ftlib.retrieval.bm25_index import Index, Source
+from ftlib.retrieval.nearest_title import Nearest
 from ftlib.runtime import hardware
 from ftlib.runtime.errors import FtlibError
 

@@ -16,7 +16,7 @@ from ftlib.models.loading import load_tokenizer
 from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.prompts.parallel_encoding import encode_on_all_cores
 from ftlib.prompts.templates import PREFIX
-from ftlib.retrieval.bm25_index import Nearest
+from ftlib.retrieval.nearest_title import Nearest
 from ftlib.runtime import distributed, timeline
 from ftlib.runtime.console import log
 from ftlib.runtime.files import fingerprint
