@@ -3,7 +3,7 @@
 `Index` searches titles and descriptions of all splits, for the sample as for a million rows. BM25 (Robertson and Zaragoza 2009,
 "The Probabilistic Relevance Framework: BM25 and Beyond") comes from bm25s (Lù 2024) with its numpy backend: no embedding model
 and no download, and the same result on every machine. Its arrays are memory-mapped, so a search reads only the postings of its
-words. `ftlib run` builds the stage `index/`, and `Index.open(dataset, folder).sources("blue cup", "how large is it?")` searches it.
+words. `ftlib run` builds the stage `index/`; `Index.open(dataset, folder).sources("blue cup", "how large is it?")` searches it.
 """
 
 from __future__ import annotations
