@@ -174,7 +174,7 @@ def keep(found: dict, parts: dict) -> dict:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True)
+    parser.add_argument("--data", help="rows to train on and to answer; the command takes the sample")
     parser.add_argument("--only", choices=("train", "evaluate", "command"))
     parser.add_argument("--prompts", type=int, default=24)
     parser.add_argument("--new-tokens", type=int, default=48)
@@ -182,6 +182,8 @@ if __name__ == "__main__":
     parser.add_argument("--profile", default="cpu", help="of the command")
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
+    if not args.data and args.only != "command":
+        parser.error("--data FILE is needed to train and to evaluate; --only command needs none")
     parts: dict = {}
     if args.only in (None, "train"):
         parts |= {"steps": STEPS, "model": SMOLLM2, "rows": training(args.data)}

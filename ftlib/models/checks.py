@@ -15,8 +15,9 @@ from ftlib.prompts.encoding import encode_prompt, end_of_turn_id
 from ftlib.prompts.templates import build_prompt, questions_of
 from ftlib.runtime.files import fingerprint
 
-# {fingerprint of settings that `check_base` has found to fit their model: the tokenizer for whoever checks next}
-_passed: dict[str, Any] = {}
+_passed: set[str] = set()  # fingerprints of settings that `check_base` has found to fit their model
+# {fingerprint: tokenizer} of the last one, for whoever checks next; one only, because a study checks dozens of settings
+_handed_on: dict[str, Any] = {}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 
 
@@ -41,7 +42,7 @@ def check_base(cfg: Config):
             )
     settings = fingerprint(cfg.to_dict())
     if settings in _passed:  # what follows takes a second for a large model, and a training checks twice
-        tokenizer, _passed[settings] = _passed[settings], None  # for one use: its files may change
+        tokenizer = _handed_on.pop(settings, None)  # for one use: its files may change
         return load_tokenizer(name) if tokenizer is None else tokenizer
     config, tokenizer = load_model_config(name), load_tokenizer(name)
     if getattr(config.get_text_config(), "attn_logit_softcapping", None):
@@ -52,7 +53,9 @@ def check_base(cfg: Config):
     check_tokenizer(tokenizer, config, name)
     check_layers(cfg)
     check_lengths(cfg, tokenizer, config)
-    _passed[settings] = tokenizer
+    _passed.add(settings)
+    _handed_on.clear()
+    _handed_on[settings] = tokenizer
     return tokenizer
 
 

@@ -64,7 +64,7 @@ def _encode(
     for split, train in enumerate(settings):
         places = [place for place, item in enumerate(items) if item[0] == split]
         rows, passages = [items[place][1] for place in places], {items[p][1]["uid"]: items[p][2] for p in places}
-        encoded = encoding.encode_rows(tokenizer, rows, train, few_shot, passages, prompt_format) if rows else []
+        encoded = encoding.encode_rows(tokenizer, rows, train, few_shot, passages, prompt_format)
         for place, example in zip(places, encoded, strict=True):
             examples[place] = example
     for example in examples if arrays else ():

@@ -186,6 +186,13 @@ def test_the_tokenizer_of_a_check_is_handed_on_once(tiny):
     assert third("a title")["input_ids"] == first("a title")["input_ids"]
 
 
+def test_only_the_last_tokenizer_is_kept(tiny):
+    """A study checks dozens of settings, and each tokenizer takes megabytes."""
+    first = check_base(of(tiny, **{"lora.r": 4}))
+    check_base(of(tiny, **{"lora.r": 8}))
+    assert check_base(of(tiny, **{"lora.r": 4})) is not first
+
+
 def test_a_base_without_sdpa_or_linear_layers_is_refused(tmp_path):
     """GPT-2 trained, and failed when it was merged; Gemma 2 failed when it was loaded."""
     from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
