@@ -162,6 +162,9 @@ def render_phases(found: dict) -> list[str]:
     devices = " and ".join(dict.fromkeys(machine["device"] for machine in machines))
     numbers = [str(number) for number in range(1, len(machines) + 1)]
     outside = {"machine": numbers, "measured": [machine["finished"].replace("T", " ")[:16] for machine in machines]}
+    outside["Python loop, s"] = [
+        f"{machine['python_seconds']:.2f}" if "python_seconds" in machine else "–" for machine in machines
+    ]
     for cache in ("cold", "warm"):
         kept = [[row for row in machine["rows"] if row["compile_cache"] == cache] for machine in machines]
         outside[f"{cache}, s"] = [", ".join(f"{_outside(row):.1f}" for row in rows) for rows in kept]
@@ -172,7 +175,8 @@ def render_phases(found: dict) -> list[str]:
         "",
         *Table.of_columns(phases).markdown(),
         "",
-        f"The same job's seconds outside the steps, every run on {len(machines)} machines with this GPU, oldest first:",
+        f"The same job's seconds outside the steps, every run on {len(machines)} machines with this GPU, oldest first. "
+        "The loop has ten million turns; it was not timed on the older ones.",
         "",
         *Table.of_columns(outside).markdown(),
         "",

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from pathlib import Path
 
 from shapes import JOB_EXAMPLES, SHAPES, model_of, roof_tflops, rows_of
@@ -179,13 +180,19 @@ def job(profile: str, data: str, extra: list[str], folder: Path, examples: int =
     return found | {key: manifest[key] for key in kept}
 
 
+def python_seconds() -> float:
+    """Return the seconds of ten million turns of a Python loop, the fastest of three: what imports depend on."""
+    return round(min(timeit.repeat("sum(i * i for i in range(10_000_000))", number=1, repeat=3)), 2)
+
+
 def keep_phases(line: dict, cold: bool) -> None:
     """Add a job's seconds by phase to results/job_phases.json, in a machine of its own if `cold`, else in the last one's."""
     found = read_json(PHASES) if PHASES.exists() else {"machines": []}
     if not cold and not found["machines"]:
         raise SystemExit(f"{PHASES} has no machine yet: measure with --cold first, which begins one")
     if cold:
-        found["machines"].append({"device": hardware.device_name(), "rows": []})
+        machine = {"device": hardware.device_name(), "python_seconds": python_seconds(), "rows": []}
+        found["machines"].append(machine)
     line = {name: line[name] for name in ("profile", "examples", "seconds", "phases")}
     machine = found["machines"][-1]
     machine["rows"].append({"compile_cache": "cold" if cold else "warm", **line})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+from concurrent.futures import Executor, Future
 
 KEEPS_FUNCTIONS = "autograd_cache_allow_custom_autograd_functions"
 
@@ -20,16 +21,16 @@ def keep_traced_functions() -> None:
         setattr(config, KEEPS_FUNCTIONS, True)
 
 
-def hash_files() -> None:
-    """Compute what PyTorch keeps its compiled code by: the device, and half a second for Triton's files.
+def hash_files(background: Executor) -> Future | None:
+    """Compute in a thread what PyTorch keeps its compiled code by: the device, and half a second for Triton's files.
 
-    It waits for the disk, so that it is worth a thread of its own while rows are encoded and the base is loaded.
+    That waits for the disk, and rows are encoded and the base is loaded meanwhile. The compiler is imported before, in this
+    thread: two threads that import parts of one library can meet a half-made module. Return None where there are no such files.
     """
-    from torch._inductor import codecache
+    from torch._inductor import codecache, compile_fx  # noqa: F401  (what the first compilation imports)
 
     system = getattr(getattr(codecache, "CacheBase", None), "get_system", None)  # no public name
-    if system and importlib.util.find_spec("triton"):
-        system()
+    return background.submit(system) if system and importlib.util.find_spec("triton") else None
 
 
 def end_workers() -> threading.Thread:

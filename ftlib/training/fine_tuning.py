@@ -162,7 +162,7 @@ def build_trainer(
     same_bits, chosen = hardware.be_deterministic(), precision(cfg)
     encode = functools.partial(encode_splits, cfg, tokenizer, dataset, cache_folder, passages)
     with ThreadPoolExecutor(2) as background:
-        hashing = background.submit(compiler.hash_files) if cfg.train.compile and hardware.cuda_capability() else None
+        hashing = compiler.hash_files(background) if cfg.train.compile and hardware.cuda_capability() else None
         # worker processes encode while this one loads; with several ranks, rank 0 encodes and the others wait for it
         encoding = background.submit(encode) if distributed.world() == 1 else None
         with timeline.phase("load the base"):

@@ -1,8 +1,13 @@
 """The derived figures of docs/performance.md: what a token costs, and who is compared with whom."""
 
+from pathlib import Path
+
 import pytest
 import render_performance
 
+from ftlib.runtime.files import read_json
+
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"hidden_size": 4, "intermediate_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
          "num_key_value_heads": 1, "vocab_size": 10}  # fmt: skip
 
@@ -51,13 +56,19 @@ def test_the_latest_machine_shows_its_median_warm_job_and_all_machines_every_run
     first = {"device": "a GPU", "rows": [job("cold", 30.0), job("warm", 20.0)], "finished": "2026-11-20T10:00:00Z"}
     warm = [job("warm", seconds) for seconds in (29.0, 25.0, 27.0)]
     second = {"device": "a GPU", "rows": [job("cold", 40.0), *warm], "finished": "2026-11-21T11:30:00Z"}
+    second["python_seconds"] = 0.62
     page = "\n".join(render_performance.render_phases({"machines": [first, second]}))
     assert "| phase, s | cold | warm |" in page and "| outside the steps | 36.0 | 23.0 |" in page
     assert "| end of the process | 29.0 | 16.0 |" in page, "the phases, 7 and 4 s here, and the end are the whole job"
-    assert (
-        "| 1 | 2026-11-20 10:00 | 26.0 | 16.0 |" in page
-        and "| 2 | 2026-11-21 11:30 | 36.0 | 25.0, 21.0, 23.0 |" in page
-    )
+    assert "| 1 | 2026-11-20 10:00 | – | 26.0 | 16.0 |" in page
+    assert "| 2 | 2026-11-21 11:30 | 0.62 | 36.0 | 25.0, 21.0, 23.0 |" in page
+
+
+def test_phases_of_a_recorded_job_are_no_longer_than_the_job():
+    """The start of a process was read to a second only: phases of 17.7 s stood in a job of 17.2."""
+    *_, latest = read_json(ROOT / "results" / "job_phases.json")["machines"]
+    for row in latest["rows"]:
+        assert sum(row["phases"].values()) <= row["seconds"] + 0.1, f"a rounding error at most: {row}"
 
 
 def test_a_peer_is_compared_with_ours_of_the_same_run():

@@ -1,21 +1,49 @@
 """What PyTorch's compile cache keeps of our functions, and that nobody waits for its worker processes."""
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import smoke
 import torch
-from torch._inductor import async_compile
+from torch._inductor import async_compile, codecache
 
-from ftlib.training.compiler import end_workers
+from ftlib.training.compiler import end_workers, hash_files
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_files_are_hashed_in_a_thread_after_the_compiler_is_imported(monkeypatch):
+    """A thread that imports the compiler beside one that loads a model could meet a half-made module."""
+    calls = []
+
+    def hash_system() -> None:
+        calls.append((threading.current_thread(), "torch._inductor.compile_fx" in sys.modules))
+
+    system = SimpleNamespace(get_system=hash_system)
+    monkeypatch.setattr(codecache, "CacheBase", system)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    with ThreadPoolExecutor(1) as background:
+        hash_files(background).result(60)
+    [(thread, after_the_import)] = calls
+    assert thread is not threading.main_thread() and after_the_import
+
+
+def test_nothing_is_hashed_without_triton(monkeypatch):
+    """A CPU has no such files; and a later PyTorch may keep them under another name."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with ThreadPoolExecutor(1) as background:
+        assert hash_files(background) is None
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+        monkeypatch.delattr(codecache, "CacheBase")
+        assert hash_files(background) is None
 
 
 def test_compile_workers_end_without_anyone_waiting(monkeypatch):
