@@ -34,6 +34,7 @@ GUARDED = {
     "ftlib/runtime/environment.py": {"os.getuid"},
     "ftlib/runtime/hardware.py": {"os.sched_getaffinity", "import resource", "/proc/"},
     "ftlib/runtime/processes.py": {'"forkserver"'},
+    "ftlib/runtime/timeline.py": {"/proc/"},  # on Linux alone
 }
 
 
