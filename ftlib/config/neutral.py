@@ -1,7 +1,7 @@
 """Which settings a fingerprint leaves out, so that results from before a setting existed are reused.
 
 A new setting with a neutral value changes nothing; in the fingerprint it would make every older stage stale. The table
-is the one place that decides this: `pipeline.stages` and `study.answers` call `effective`.
+is the one place that decides this: `pipeline.stages` and `study.study_data` call `effective`.
 """
 
 from __future__ import annotations

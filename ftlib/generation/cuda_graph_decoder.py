@@ -18,12 +18,13 @@ import torch
 from torch.nn import functional
 
 from ftlib.generation import fused_layers, ring_attention
+from ftlib.generation.caches import PrefillCache, RingCache
+from ftlib.generation.sampling import narrow, sampled_from
 
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")  # full attention with rotary embeddings
 ATTENTION = "ftlib_ring"  # the name of `grouped_attention` in transformers' registry
 CHUNK = 16  # steps between copies of the tokens to the host; a finished slot idles for half of them on average
 PREFILL_TOKENS = 65_536  # prompt tokens per prefill
-BISECTIONS = 24  # of the threshold of top_p: float32 tells no two thresholds apart that are nearer
 WARM_UP = 2  # steps before the capture, as the PyTorch notes on CUDA graphs require
 
 
@@ -67,75 +68,6 @@ def grouped_attention(module, query, key, value, attention_mask, scaling=None, *
         return out.reshape(query.shape[0], 1, query.shape[1], query.shape[3]), None
     out = functional.scaled_dot_product_attention(grouped, key, value, attn_mask=attention_mask, scale=scaling)
     return out.reshape(query.shape[0], 1, query.shape[1], query.shape[3]), None
-
-
-class _PrefillCache:
-    """Cache that collects the (keys, values) of each layer during the prefill."""
-
-    def __init__(self):
-        self.layers: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def get_seq_length(self, *_):
-        return 0
-
-    def update(self, keys, values, *_, **__):
-        self.layers.append((keys, values))
-        return keys, values
-
-
-class _RingCache:
-    """Cache of all slots: keys and values of shape (slots, key heads, length, size) per layer.
-
-    New ones are written to the column `cursor` in every slot.
-    """
-
-    def __init__(self, like: list[tuple[torch.Tensor, torch.Tensor]], slots: int, length: int):
-        self.layers = [
-            tuple(x.new_zeros(slots, x.shape[1], length, x.shape[3]) for x in (keys, values)) for keys, values in like
-        ]
-        self.cursor = torch.zeros(1, dtype=torch.long, device=like[0][0].device)
-
-    def get_seq_length(self, *_):
-        return 0
-
-    def update(self, keys, values, layer: int, *_, **__):
-        for stored, new in zip(self.layers[layer], (keys, values), strict=True):
-            stored.index_copy_(2, self.cursor, new)
-        return self.layers[layer]
-
-
-def sampled_from(logits: torch.Tensor, generation, narrowed: Callable | None = None) -> torch.Tensor:
-    """Return the probabilities that tokens are sampled with: temperature, top_p and min_p as in transformers.
-
-    The threshold of top_p is found by bisection: sorting the vocabulary took longer than the model's step.
-
-    Args:
-        logits: (rows, vocabulary).
-        generation: `cfg.generation`.
-        narrowed: a compiled `narrow`.
-
-    Returns:
-        (rows, vocabulary), not normalized, 0 for tokens that are never sampled.
-    """
-    probabilities = (logits / generation.temperature).softmax(-1)
-    largest = probabilities.amax(-1, keepdim=True)
-    low, high = torch.zeros_like(largest), largest
-    for _ in range(BISECTIONS if generation.top_p < 1 else 0):
-        low, high = (narrowed or narrow)(probabilities, low, high, generation.top_p)
-    kept = (probabilities > low) & (probabilities >= generation.min_p * largest)
-    return torch.where(kept, probabilities, 0.0)
-
-
-def narrow(
-    probabilities: torch.Tensor, low: torch.Tensor, high: torch.Tensor, top_p: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Halve the interval of the largest threshold above which the tokens of a row sum to `top_p` or more.
-
-    probabilities: (rows, vocabulary). low, high: (rows, 1).
-    """
-    middle = (low + high) / 2
-    enough = torch.where(probabilities > middle, probabilities, 0.0).sum(-1, keepdim=True) >= top_p
-    return torch.where(enough, middle, low), torch.where(enough, high, middle)
 
 
 class Decoder:
@@ -260,7 +192,7 @@ class Decoder:
         ids, real = self._left_padded(list(place))  # both (distinct prompts, longest)
         longest = ids.shape[1]
         positions = (real.cumsum(1) - 1).clamp(min=0)  # padding has position 0, and no token attends to it
-        cache = _PrefillCache()
+        cache = PrefillCache()
         logits = self.model(
             input_ids=ids, attention_mask=self._causal_mask(real), position_ids=positions,
             past_key_values=cache, use_cache=True, logits_to_keep=1,
@@ -320,7 +252,7 @@ class Decoder:
 
     def _prepare(self, like: list) -> None:
         """Allocate the ring with the shapes of `like`, and capture the step as a CUDA graph."""
-        self.ring = _RingCache(like, self.slots, self.length)
+        self.ring = RingCache(like, self.slots, self.length)
         if not self.graph_wanted:
             return
         side_stream = torch.cuda.Stream()

@@ -94,7 +94,7 @@ class FusedLayers:
 
         Args:
             tokens, positions: (slots,).
-            ring: see `cuda_graph_decoder._RingCache`.
+            ring: see `caches.RingCache`.
             mask: (slots, 1, 1, length), additive.
         """
         residual = self.decoder.embed_tokens(tokens)  # (slots, width)

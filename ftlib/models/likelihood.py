@@ -18,8 +18,20 @@ from ftlib.models.packed_attention import example_by_example
 from ftlib.prompts.encoding import IGNORED, Example
 from ftlib.prompts.packing import PackingCollator, pack
 from ftlib.prompts.templates import PREFIX
+from ftlib.runtime import hardware
 
-ROWS_PER_BATCH = 8  # packed rows per forward pass
+ROWS_PER_BATCH = 8  # packed rows per forward pass, on a CPU or a small GPU
+MOST_ROWS = 32  # on a large GPU, where a small batch takes as long as Python takes to launch its kernels
+LARGE_GPU = 30  # GiB
+LOGITS_GIB = 2  # float32 logits of a forward pass of more than ROWS_PER_BATCH rows, at most
+
+
+def rows_at_once(model, row_length: int) -> int:
+    """Return how many packed rows of `row_length` tokens a forward pass of likelihoods should hold."""
+    if next(model.parameters()).device.type != "cuda" or hardware.memory_gib() < LARGE_GPU:
+        return ROWS_PER_BATCH
+    fitting = LOGITS_GIB * 2**30 // (4 * row_length * model.config.vocab_size)
+    return min(max(fitting, ROWS_PER_BATCH), MOST_ROWS)
 
 
 def predicting(labels: torch.Tensor) -> torch.Tensor:
@@ -77,7 +89,7 @@ def answer_losses(
     examples: list[Example],
     pad_id: int,
     row_length: int,
-    rows_per_batch: int = ROWS_PER_BATCH,
+    rows_per_batch: int | None = None,
     progress: str | None = None,
 ) -> list[torch.Tensor]:
     """Compute the NLL of each labeled token of each example, in nats, in evaluation mode.
@@ -87,7 +99,7 @@ def answer_losses(
         examples: encoded rows.
         pad_id: token id of the padding.
         row_length: tokens of a packed row.
-        rows_per_batch: packed rows per forward pass.
+        rows_per_batch: packed rows per forward pass; None for `rows_at_once`.
         progress: label of a progress bar, None for no bar.
 
     Returns:
@@ -98,7 +110,8 @@ def answer_losses(
     losses_of: list = [None] * len(examples)
     was_training = model.training
     model.eval()
-    batches = [rows[i : i + rows_per_batch] for i in range(0, len(rows), rows_per_batch)]
+    size = rows_per_batch or rows_at_once(model, row_length)
+    batches = [rows[i : i + size] for i in range(0, len(rows), size)]
     for batch_rows in tqdm(batches, desc=progress, disable=None if progress else True, unit=" batches", leave=False):
         order = [index for row in batch_rows for index in row]
         batch = {k: v.to(device) for k, v in collate([examples[index] for index in order]).items()}
@@ -128,7 +141,7 @@ def answer_nll(
     examples: list[Example],
     pad_id: int,
     row_length: int,
-    rows_per_batch: int = ROWS_PER_BATCH,
+    rows_per_batch: int | None = None,
     progress: str | None = None,
 ) -> tuple[list[float], list[int]]:
     """Return the NLL sums (in nats) and the labeled tokens of the examples; arguments as `answer_losses`."""

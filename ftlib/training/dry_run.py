@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from ftlib.models.likelihood import ROWS_PER_BATCH
+from ftlib.models.likelihood import rows_at_once
 from ftlib.prompts.packing import pack
 from ftlib.runtime import distributed, hardware
 from ftlib.training.compiled_step import FixedTrainer
@@ -196,8 +196,9 @@ def _validation(trainer: ExamplesTrainer) -> tuple[int, float]:
     if trainer.args.eval_strategy == "no" or not examples:
         return 0, 0.0
     rows = pack([len(example["input_ids"]) for example in examples], trainer.row_length)
-    batch = [examples[example_idx] for row in rows[:ROWS_PER_BATCH] for example_idx in row]
-    return math.ceil(len(rows) / ROWS_PER_BATCH), [_seconds(lambda: trainer.score(batch)) for _ in range(2)][1]
+    size = rows_at_once(trainer.model, trainer.row_length)
+    batch = [examples[example_idx] for row in rows[:size] for example_idx in row]
+    return math.ceil(len(rows) / size), [_seconds(lambda: trainer.score(batch)) for _ in range(2)][1]
 
 
 def _validations(args, done: int) -> int:

@@ -7,7 +7,7 @@ from ftlib.config.neutral import DEPENDENT, NEUTRAL, WITHOUT_EFFECT, effective
 from ftlib.config.settings import Config, differences, flatten
 from ftlib.pipeline.stages import SECTIONS, stage_key
 from ftlib.runtime.files import fingerprint
-from ftlib.study.answers import _data_settings
+from ftlib.study.study_data import data_settings
 
 
 def test_every_key_of_the_tables_is_a_setting():
@@ -52,9 +52,9 @@ def test_fingerprint_of_a_stage_is_that_of_its_effective_settings(settings, tmp_
 
 def test_a_study_names_its_data_sets_as_before(settings):
     """Work folders of recorded studies would be prepared, trained and answered again."""
-    names = _data_settings(settings())
+    names = data_settings(settings())
     assert "seed" in names and "clean.tags" in names and "path" not in names and "use_damaged" not in names
-    assert _data_settings(settings(**{"data.use_damaged": True}))["use_damaged"] is True
+    assert data_settings(settings(**{"data.use_damaged": True}))["use_damaged"] is True
 
 
 def test_a_key_that_did_not_exist_is_no_reason_to_rebuild():

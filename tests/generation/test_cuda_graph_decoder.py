@@ -10,8 +10,9 @@ from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWa
 from ftlib.generation import batched as generation_module
 from ftlib.generation.batched import answer_prompts, generate_batch, stream_answer, to_answer
 from ftlib.generation.batched import settings as arguments_of
-from ftlib.generation.cuda_graph_decoder import Decoder, sampled_from
+from ftlib.generation.cuda_graph_decoder import Decoder
 from ftlib.generation.kept import kept_with
+from ftlib.generation.sampling import sampled_from
 from ftlib.prompts.encoding import encode_prompt
 from ftlib.prompts.templates import build_prompt
 

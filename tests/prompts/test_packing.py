@@ -1,14 +1,17 @@
 """Packing, padding, and the loss over both."""
 
+from types import SimpleNamespace
+
 import pytest
 import smoke
 import torch
 
 from ftlib.models.base_models import fetch
-from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll
+from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll, rows_at_once
 from ftlib.models.loading import load_plain
 from ftlib.prompts.encoding import IGNORED
 from ftlib.prompts.packing import PackingCollator, PaddingCollator, efficiency, pack
+from ftlib.runtime import hardware
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,18 @@ def test_scores_belong_to_their_own_rows(model):
     assert sums == pytest.approx([alone(model, example).item() for example in examples], rel=1e-4)
     assert counts == [sum(label != IGNORED for label in example["labels"]) for example in examples]
     assert mean_nll(sums, counts) == pytest.approx(sum(sums) / sum(counts))
+
+
+@pytest.mark.parametrize(
+    ("device", "memory", "vocabulary", "rows"),
+    [("cpu", 80, 32_000, 8), ("cuda", 14, 32_000, 8), ("cuda", 80, 32_000, 32), ("cuda", 80, 152_000, 8)],
+)
+def test_a_large_gpu_scores_more_rows_at_once(monkeypatch, device, memory, vocabulary, rows):
+    """Small batches leave it waiting for Python; large ones, with a large vocabulary, would not fit its memory."""
+    monkeypatch.setattr(hardware, "memory_gib", lambda: memory)
+    weight = SimpleNamespace(device=torch.device(device))
+    model = SimpleNamespace(parameters=lambda: iter([weight]), config=SimpleNamespace(vocab_size=vocabulary))
+    assert rows_at_once(model, 512) == rows
 
 
 def test_scoring_leaves_the_model_in_the_mode_it_found():

@@ -122,12 +122,12 @@ def test_the_format_belongs_to_the_data_set(settings, tmp_path):
     """`ftlib ask` reads the format from the run's data set; and another format must not reuse the old rows."""
     from ftlib.pipeline.stage import Run
     from ftlib.pipeline.stages import recorded_settings, stage_key
-    from ftlib.study.answers import _data_settings
+    from ftlib.study.study_data import data_settings
 
     run, cfg = Run(tmp_path / "run"), settings(**QA)
     keys = [stage_key("dataset", each, run) for each in (settings(), cfg)]
     assert keys[0].fingerprint != keys[1].fingerprint and keys[1].config["prompt"]["prefix"] == "Resposta: "
-    assert _data_settings(cfg)["prompt.prefix"] == "Resposta: " and "prompt.prefix" not in _data_settings(settings())
+    assert data_settings(cfg)["prompt.prefix"] == "Resposta: " and "prompt.prefix" not in data_settings(settings())
     with run.stage("dataset").writing(keys[1], "smoke"):
         pass
     asked = Config.load("smoke", inherited=recorded_settings(run, "evaluation"), env={})
