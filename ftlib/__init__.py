@@ -7,9 +7,9 @@ notebook's first cell does not wait. Each stage of the pipeline is a module of i
 import importlib
 import logging
 
-from ftlib.runtime import lazy_compile
+from ftlib.runtime import library_imports
 
-lazy_compile.install()
+library_imports.install()
 # bitsandbytes looks for an optional CPU kernel when it is imported, and complains that it is not there; NF4 works without it.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
