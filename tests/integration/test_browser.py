@@ -83,14 +83,25 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def window(browser):
+    """The browser of most visitors: it keeps the page's scripts, which take seconds to compile."""
+    context = browser.new_context(locale="en-US")
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(browser, server):
-    """A function: a new visitor's page, opened; nothing may be fetched from elsewhere."""
-    contexts, elsewhere = [], []
+def visit(browser, window, server):
+    """A function: a new tab with the page, in a browser of its own if something is said about it.
+
+    Nothing may be fetched from elsewhere.
+    """
+    tabs, elsewhere = [], []
 
     def opened(**about):
-        contexts.append(browser.new_context(**{"locale": "en-US"} | about))
-        tab = contexts[-1].new_page()
+        tab = (browser.new_context(**about) if about else window).new_page()
+        tabs.append((tab, tab.context if about else tab))
         tab.set_default_timeout(LONG)
         tab.on("request", lambda request: elsewhere.append(request.url) if _outside(request.url, server) else None)
         tab.goto(server.address)
@@ -98,8 +109,8 @@ def visit(browser, server):
         return tab
 
     yield opened
-    for context in contexts:
-        context.close()
+    for _, closed in tabs:
+        closed.close()
     assert not elsewhere, "the page fetched something from elsewhere"
 
 
