@@ -191,8 +191,8 @@ def keep_phases(line: dict, cold: bool) -> None:
     if not cold and not found["machines"]:
         raise SystemExit(f"{PHASES} has no machine yet: measure with --cold first, which begins one")
     if cold:
-        machine = {"device": hardware.device_name(), "python_seconds": python_seconds(), "rows": []}
-        found["machines"].append(machine)
+        new = {"device": hardware.device_name(), "python_seconds": python_seconds(), "rows": []}
+        found["machines"].append(new)
     line = {name: line[name] for name in ("profile", "examples", "seconds", "phases")}
     machine = found["machines"][-1]
     machine["rows"].append({"compile_cache": "cold" if cold else "warm", **line})

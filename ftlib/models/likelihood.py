@@ -30,7 +30,7 @@ def rows_at_once(model, row_length: int) -> int:
     """Return how many packed rows of `row_length` tokens a forward pass of likelihoods should hold."""
     if next(model.parameters()).device.type != "cuda" or hardware.memory_gib() < LARGE_GPU:
         return ROWS_PER_BATCH
-    fitting = LOGITS_GIB * 2**30 // (4 * row_length * model.config.vocab_size)
+    fitting = LOGITS_GIB * 2**30 // (4 * row_length * model.config.get_text_config().vocab_size)
     return min(max(fitting, ROWS_PER_BATCH), MOST_ROWS)
 
 

@@ -1,4 +1,4 @@
-"""Shorten two imports that take a fourth of the time that all libraries take.
+"""Shorten two imports of libraries.
 
 Four functions of bitsandbytes are decorated with `torch.compile`, which imports PyTorch's whole compiler at once, and so would
 every command that imports PEFT: they compile when they are first called, which most runs never do. transformers reads the files

@@ -36,7 +36,7 @@ def hash_files(background: Executor) -> Future | None:
 def end_workers() -> threading.Thread:
     """End the processes that compile for PyTorch, in a thread, which is returned; a later compilation starts others.
 
-    PyTorch ends them when the program exits, and waits a second for them.
+    PyTorch ends them when the program exits, and waits for them.
     """
     from torch._inductor import async_compile
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import smoke
 import torch
+from transformers import LlamaConfig
 
 from ftlib.models.base_models import fetch
 from ftlib.models.likelihood import answer_loss, answer_nll, mean_nll, rows_at_once
@@ -109,7 +110,7 @@ def test_a_large_gpu_scores_more_rows_at_once(monkeypatch, device, memory, vocab
     """Small batches leave it waiting for Python; large ones, with a large vocabulary, would not fit its memory."""
     monkeypatch.setattr(hardware, "memory_gib", lambda: memory)
     weight = SimpleNamespace(device=torch.device(device))
-    model = SimpleNamespace(parameters=lambda: iter([weight]), config=SimpleNamespace(vocab_size=vocabulary))
+    model = SimpleNamespace(parameters=lambda: iter([weight]), config=LlamaConfig(vocab_size=vocabulary))
     assert rows_at_once(model, 512) == rows
 
 

@@ -22,18 +22,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_files_are_hashed_in_a_thread_after_the_compiler_is_imported(monkeypatch):
     """A thread that imports the compiler beside one that loads a model could meet a half-made module."""
-    calls = []
-
-    def hash_system() -> None:
-        calls.append((threading.current_thread(), "torch._inductor.compile_fx" in sys.modules))
-
-    system = SimpleNamespace(get_system=hash_system)
+    threads = []
+    system = SimpleNamespace(get_system=lambda: threads.append(threading.current_thread()))
     monkeypatch.setattr(codecache, "CacheBase", system)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     with ThreadPoolExecutor(1) as background:
         hash_files(background).result(60)
-    [(thread, after_the_import)] = calls
-    assert thread is not threading.main_thread() and after_the_import
+        assert len(threads) == 1 and threads[0] is not threading.main_thread()
+        monkeypatch.delattr(torch._inductor, "compile_fx")
+        monkeypatch.setitem(sys.modules, "torch._inductor.compile_fx", None)  # an import of it fails from now on
+        with pytest.raises(ImportError):
+            hash_files(background)
+    assert len(threads) == 1, "nothing was handed to the thread"
 
 
 def test_nothing_is_hashed_without_triton(monkeypatch):
