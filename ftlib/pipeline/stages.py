@@ -235,16 +235,23 @@ def _index(cfg: Config, run: Run, folder: Path) -> dict:
 
 def _train(cfg: Config, run: Run, folder: Path) -> dict:
     with timeline.phase("imports"), importing():
-        from ftlib.retrieval.passages import training_passages
         from ftlib.training.fine_tuning import train
 
     dataset, cached = load_dataset(run), run.stage("dataset").path
-    passages = training_passages(cfg, dataset, run.stage("index").path, cached / "passages")
+    passages = _passages(cfg, dataset, run.stage("index").path, cached / "passages") if cfg.train.context_rows else {}
     score = functools.partial(rouge_l, prefix=cfg.prompt.prefix)
     result = train(cfg, dataset, folder, cached / "encoded", passages, score)
     if distributed.first():
         processes.in_another(_draw_loss, folder / "train_log.jsonl", folder / "loss.png")
     return result
+
+
+def _passages(cfg: Config, dataset, index: Path, cache: Path) -> dict:
+    """Choose the passages of the prompts; only such a training imports the search."""
+    with timeline.phase("imports"), importing():
+        from ftlib.retrieval.passages import training_passages
+
+    return training_passages(cfg, dataset, index, cache)
 
 
 @using("en")  # a file of the run, the same in every language

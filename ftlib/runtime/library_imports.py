@@ -1,22 +1,29 @@
-"""Shorten two imports of libraries.
+"""Shorten three imports of libraries.
 
 Four functions of bitsandbytes are decorated with `torch.compile`, which imports PyTorch's whole compiler at once, and so would
 every command that imports PEFT: they compile when they are first called, which most runs never do. transformers reads the files
-of all its models twice, because the cache of the function that reads a folder holds 128 of 450 folders: it holds all of them.
-`install()` does both for imports that come later.
+of all its models to learn the names in them, and reads them twice, because the cache of the function that reads a folder holds
+128 of 450 folders: its results are kept, for this process and in a file for the next ones. Its losses of detection models
+import SciPy for one function, which imports it when it is first called. `install()` does all this for imports that come later.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import importlib.util
+import marshal
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
+from pathlib import Path
 from types import ModuleType
 
+MODELS = "models"  # the folder of transformers with a folder for each model
 READS_A_FOLDER = "create_import_structure_from_path"  # of transformers.utils.import_utils
 
 
@@ -52,17 +59,98 @@ def compiling_later(_: ModuleType) -> Iterator[None]:
         torch.compile = now
 
 
+def stamp(folder: Path) -> bytes:
+    """Return a hash of what changes when a Python file in a folder or in its folders does: names, sizes, times."""
+    files = sorted(
+        (file.path, file.stat().st_size, file.stat().st_mtime_ns)
+        for path in (str(folder), *(entry.path for entry in os.scandir(folder) if entry.is_dir()))
+        for file in os.scandir(path)
+        if file.name.endswith(".py")
+    )
+    return hashlib.sha256(repr(files).encode()).digest()
+
+
+def keep_on_disk(read: Callable[[Path], dict], folder: Path) -> dict:
+    """Return `read(folder)`, from a file in the cache folder if nothing in the folder has changed since it was written."""
+    from ftlib.runtime.errors import FtlibError
+    from ftlib.runtime.files import cache_dir, replacing
+
+    name = hashlib.sha256(f"{folder} {sys.implementation.cache_tag}".encode()).hexdigest()[:16]
+    now, result = stamp(folder), None
+    # without a cache that can be read and written, or with a damaged file, it is read as before
+    with contextlib.suppress(OSError, FtlibError, EOFError, ValueError, TypeError):
+        before, result = marshal.loads((cache_dir() / "imports" / name).read_bytes())  # noqa: S302  # a file of this program
+        if before == now:
+            return result
+    result = read(folder)
+    with contextlib.suppress(OSError, FtlibError), replacing(cache_dir() / "imports" / name) as partial:
+        partial.write_bytes(marshal.dumps((now, result)))
+    return result
+
+
+def keep_folders(read: Callable) -> Callable:
+    """Return READS_A_FOLDER with results that are kept; `read` is the function without its cache.
+
+    read: takes the path of a folder, or of a file in it, and returns {name of a folder in it: the same for that one} with what
+    its files offer.
+    """
+    known: dict[Path, dict] = {}
+
+    def read_once(module_path: str | Path) -> dict:
+        folder = Path(module_path)
+        folder = folder.parent if folder.is_file() else folder
+        if folder not in known:
+            known[folder] = keep_on_disk(read, folder) if folder.name == MODELS else read(folder)
+            if folder.name == MODELS:  # each model asks for its own folder when it is imported
+                known.update({folder / name: part for name, part in known[folder].items() if isinstance(name, str)})
+        return known[folder]
+
+    return read_once
+
+
 @contextlib.contextmanager
 def keeping_all_folders(module: ModuleType) -> Iterator[None]:
-    """Let the cache of READS_A_FOLDER, a function of the imported module, have no limit."""
+    """Keep all results of READS_A_FOLDER, a function of the imported module."""
     yield
     uncached = getattr(getattr(module, READS_A_FOLDER, None), "__wrapped__", None)
     if uncached is not None:  # no public name
-        setattr(module, READS_A_FOLDER, functools.cache(uncached))
+        setattr(module, READS_A_FOLDER, keep_folders(uncached))
+
+
+@contextlib.contextmanager
+def assigning_later(_: ModuleType) -> Iterator[None]:
+    """Let `scipy.optimize` wait for the first use of what is imported from it."""
+    name = "scipy.optimize"
+    if name in sys.modules or importlib.util.find_spec("scipy") is None:
+        yield
+        return
+    stand_in = ModuleType(name)
+
+    def leave() -> None:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+
+    def linear_sum_assignment(*args, **kwargs):
+        leave()
+        return importlib.import_module(name).linear_sum_assignment(*args, **kwargs)
+
+    def others(attribute: str):  # of a module: PEP 562
+        if attribute.startswith("__"):  # the import statement asks whether this is a package
+            raise AttributeError(attribute)
+        leave()
+        return getattr(importlib.import_module(name), attribute)
+
+    vars(stand_in).update(linear_sum_assignment=linear_sum_assignment, __getattr__=others)
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        leave()
 
 
 SHORTENED: dict[str, Callable[[ModuleType], AbstractContextManager]] = {
     "bitsandbytes": compiling_later,
+    "transformers.loss.loss_utils": assigning_later,
     "transformers.utils.import_utils": keeping_all_folders,
 }
 

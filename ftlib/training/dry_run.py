@@ -191,14 +191,15 @@ def _finish() -> None:
 
 
 def _validation(trainer: ExamplesTrainer) -> tuple[int, float]:
-    """Return (batches of one validation in this process, seconds of a batch after one for warm-up)."""
+    """Return (batches of one validation in this process, seconds of a batch after a row for warm-up)."""
     examples = distributed.mine(trainer.validation)
     if trainer.args.eval_strategy == "no" or not examples:
         return 0, 0.0
     rows = pack([len(example["input_ids"]) for example in examples], trainer.row_length)
     size = rows_at_once(trainer.model, trainer.row_length)
+    trainer.score([examples[example_idx] for example_idx in rows[0]])
     batch = [examples[example_idx] for row in rows[:size] for example_idx in row]
-    return math.ceil(len(rows) / size), [_seconds(lambda: trainer.score(batch)) for _ in range(2)][1]
+    return math.ceil(len(rows) / size), _seconds(lambda: trainer.score(batch))
 
 
 def _validations(args, done: int) -> int:

@@ -1,5 +1,6 @@
 """What cannot work is refused before the first stage, in one line with what to do."""
 
+import copy
 import json
 import shutil
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from ftlib.cli.entry import main
 from ftlib.config.settings import ConfigError
 from ftlib.models.base_models import ModelError, build_tiny
-from ftlib.models.checks import check_base, safetensors_problem
+from ftlib.models.checks import check_base, one_of_each, safetensors_problem
 from ftlib.models.loading import load_plain, load_tokenizer
 from ftlib.pipeline import preflight
 from ftlib.pipeline.preflight import check_run
@@ -232,6 +233,7 @@ def test_a_complete_safetensors_file_has_no_problem():
     [
         ({"lora.target_modules": ["q_proj", "vproj"]}, "has no module vproj; it has down_proj, gate_proj"),
         ({"lora.target_modules": "nothing"}, "lora.target_modules = nothing: .* Linear layers of"),
+        ({"lora.target_modules": ["q_proj", "mlp"]}, "Target module LlamaMLP is not supported"),
         ({"lora.modules_to_save": ["embeddings"]}, "has no module embeddings; it has lm_head, embed_tokens"),
         ({"train.max_length": 2048}, "train.max_length = 2048: .* has 1024 positions"),
         ({"generation.max_new_tokens": 5000}, "generation.max_new_tokens = 5000: .* has 1024 positions"),
@@ -242,6 +244,25 @@ def test_settings_that_do_not_fit_the_model_are_refused_before_anything_is_built
     """PEFT passes over a misspelt module as long as another one fits; then less is trained than was asked for."""
     with pytest.raises(ConfigError, match=words):
         check_base(of("tiny:llama", **overrides))
+
+
+@pytest.mark.parametrize(
+    "modules",
+    ["all-linear", ["q_proj"], ["layers.1.self_attn.q_proj", "layers.0.mlp.up_proj"], r".*\.layers\.1\..*q_proj"],
+)
+def test_an_adapter_of_some_layers_alone_is_accepted(modules):
+    """The check looks at one layer of each kind where all layers get the same, and only there."""
+    check_base(of("tiny:llama", **{"lora.target_modules": modules, "train.seed": 7}))  # settings no other test checked
+
+
+def test_a_model_with_one_of_each_layer_keeps_every_kind():
+    """PEFT would not see a layer that it refuses, in a model whose layers differ."""
+    narrow, wide = (torch.nn.Sequential(torch.nn.Linear(4, size)) for size in (4, 8))
+    model = torch.nn.Module()
+    model.head, model.layers = torch.nn.Linear(4, 2), torch.nn.ModuleList([narrow, wide, copy.deepcopy(narrow), wide])
+    copied = one_of_each(model)
+    assert [layer[0].out_features for layer in copied.layers] == [4, 8] and copied.head.out_features == 2
+    assert len(model.layers) == 4 and copied.head is not model.head
 
 
 def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told_at_once(tmp_path, monkeypatch):

@@ -1,9 +1,11 @@
 """Imports that are shortened: what they do later or only once, they still do."""
 
-import functools
+import marshal
+import os
 import subprocess
 import sys
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -67,24 +69,137 @@ sys.addaudithook(lambda event, args: opened.update([str(args[0])] if event == "o
 import ftlib, bitsandbytes
 from transformers import LlamaForCausalLM
 read = [path for path in opened if "transformers/models/whisper/" in path.replace(chr(92), "/") and path.endswith(".py")]
-print("torch._inductor.compile_fx" in sys.modules, max(opened[path] for path in read), bitsandbytes.nn.Linear4bit.__name__)
+times = max((opened[path] for path in read), default=0)
+waiting = "torch._inductor.compile_fx" not in sys.modules and "scipy.linalg" not in sys.modules
+from transformers.loss.loss_for_object_detection import linear_sum_assignment
+rows, columns = linear_sum_assignment([[1, 2], [0, 5]])
+print(waiting, times, bitsandbytes.nn.Linear4bit.__name__, LlamaForCausalLM.__name__, *columns)
 """
 
 
-def test_libraries_come_without_the_compiler_and_with_each_file_read_once():
+@pytest.mark.parametrize("writable", [True, False])
+def test_libraries_come_without_what_they_do_not_use(tmp_path, writable):
     """Every command that loads a model waited seconds for what it does not use."""
-    said = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True).stdout
-    assert said.split() == ["False", "1", "Linear4bit"]
+    cache = tmp_path / "cache"
+    if not writable:
+        cache.write_text("a file where the folder should be")
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", IMPORTS],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "FTLIB_CACHE": str(cache)},
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    again = "0" if writable else "1"
+    assert said == [["True", times, "Linear4bit", "LlamaForCausalLM", "1", "0"] for times in ("1", again)]
 
 
-def test_a_folder_is_read_once_however_many_there_are():
-    """A cache with a limit below the number of folders, read in turn, never hits."""
-    read, module = [], ModuleType("import_utils")
-    with library_imports.keeping_all_folders(module):
-        module.create_import_structure_from_path = functools.lru_cache(2)(lambda path: read.append(path) or {path: 1})
-    folders = ["a", "b", "c"]
-    found = [module.create_import_structure_from_path(path) for path in folders * 2]
-    assert read == folders and found == [{path: 1} for path in folders] * 2
+STANDS_IN = """
+import sys
+from ftlib.runtime.library_imports import assigning_later
+with assigning_later(None):
+    import scipy.optimize
+    whole = sys.modules["scipy.optimize"]
+    from scipy.optimize import linear_sum_assignment
+    print("scipy.optimize._optimize" in sys.modules)
+    print(whole.brentq(lambda x: x - 2, 0, 5), *linear_sum_assignment([[1, 2], [0, 5]])[1])
+real = sys.modules["scipy.optimize"]
+with assigning_later(None):
+    print(sys.modules["scipy.optimize"] is real is not whole)
+"""
+
+
+def test_scipy_comes_with_the_first_use_of_it():
+    """A library that asks for more than that one function, or for the real one before, would get half a module."""
+    said = subprocess.run([sys.executable, "-c", STANDS_IN], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["False", "2.0", "1", "0", "True"]
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_an_import_that_fails_leaves_scipy_as_it_was(monkeypatch, loaded):
+    """Later imports of SciPy would get the stand-in."""
+    before = ModuleType("scipy.optimize")
+    monkeypatch.setitem(sys.modules, "scipy.optimize", before)
+    if not loaded:
+        monkeypatch.delitem(sys.modules, "scipy.optimize")
+    with pytest.raises(ImportError), library_imports.assigning_later(ModuleType("losses")):
+        assert (sys.modules["scipy.optimize"] is before) == loaded
+        raise ImportError
+    assert sys.modules.get("scipy.optimize") is (before if loaded else None)
+
+
+def test_without_scipy_nothing_stands_in_for_it(monkeypatch):
+    """transformers would take it for installed."""
+    monkeypatch.setattr(library_imports.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "scipy.optimize", raising=False)
+    with library_imports.assigning_later(ModuleType("losses")):
+        assert "scipy.optimize" not in sys.modules
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """A folder like that of transformers, a reader that returns each file's text, and what it was asked to read."""
+    monkeypatch.setenv("FTLIB_CACHE", str(tmp_path / "cache"))
+    root, asked = tmp_path / "transformers" / library_imports.MODELS, []
+    for model in ("llama", "qwen"):
+        (root / model).mkdir(parents=True)
+        (root / model / "modeling.py").write_text(model)
+
+    def read(path):
+        asked.append(Path(path).name)
+        parts = {part.name: in_process(part) for part in Path(path).iterdir() if part.is_dir()}
+        return parts | {frozenset({"torch"}): {file.stem: {file.read_text()} for file in Path(path).glob("*.py")}}
+
+    def new_process():
+        nonlocal in_process
+        asked.clear()
+        in_process = library_imports.keep_folders(read)
+        return in_process
+
+    in_process = library_imports.keep_folders(read)
+    return SimpleNamespace(root=root, asked=asked, new_process=new_process, cache=tmp_path / "cache" / "imports")
+
+
+def test_a_folder_is_read_once_for_all_processes(models):
+    """Two thousand files were read by every command."""
+    read = models.new_process()
+    found = read(models.root)
+    assert sorted(models.asked) == ["llama", "models", "qwen"]
+    assert found["llama"] == {frozenset({"torch"}): {"modeling": {"llama"}}}
+    assert read(str(models.root / "llama" / "modeling.py")) == read(models.root / "llama") == found["llama"]
+    assert len(models.asked) == 3
+    again = models.new_process()
+    assert again(models.root) == found and again(models.root / "qwen") == found["qwen"] and not models.asked
+
+
+@pytest.mark.parametrize("change", ["text", "new", "gone"])
+def test_a_change_in_a_model_is_seen(models, change):
+    """After an update of transformers, names of the old version would be missing or wrong."""
+    models.new_process()(models.root)
+    file = models.root / "llama" / "modeling.py"
+    if change == "text":
+        file.write_text("changed")
+    elif change == "new":
+        file.with_name("tokenization.py").write_text("new")
+    else:
+        file.unlink()
+    now = {path.stem: {path.read_text()} for path in file.parent.iterdir()}
+    read = models.new_process()
+    assert read(models.root)["llama"] == {frozenset({"torch"}): now} and "llama" in models.asked
+    assert models.new_process()(models.root / "llama") == read(models.root)["llama"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not marshalled", marshal.dumps(1), marshal.dumps((1, 2))])
+def test_a_damaged_file_is_written_again(models, content):
+    """A disk that was full, or another version of Python, would break every import of transformers."""
+    found = models.new_process()(models.root)
+    [file] = models.cache.iterdir()
+    file.write_bytes(content)
+    assert models.new_process()(models.root) == found and models.asked
+    assert models.new_process()(models.root) == found and not models.asked
 
 
 def test_a_later_transformers_without_that_function_is_left_as_it_is():
