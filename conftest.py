@@ -35,6 +35,20 @@ def pytest_unconfigure():
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def earlier_modules_are_not_collected():
+    """Leave what earlier modules imported and made out of later collections too: every training begins with one."""
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_embeddings():
+    """Embed the beginnings of texts: an evaluation of a few rows takes seconds for them, and no test looks at their values."""
+    from ftlib.evaluation import embedding_similarity
+
+    embedding_similarity.LONGEST = 32  # tokens
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Run the translated notebooks after all others: each worker has built the stages by then, and they only read them."""

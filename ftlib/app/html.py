@@ -10,15 +10,13 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
 from urllib.parse import quote
-
-import yaml
 
 from ftlib.data.lexical import FUNCTION_WORDS, words
 from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.retrieval.attribution import Marked
 from ftlib.retrieval.bm25_index import Source
+from ftlib.runtime.yaml_files import packaged
 
 Words = Mapping[str, str]
 _PIECE = re.compile(r"\w[\w'’.,/-]*\w|\w|\W+")
@@ -60,7 +58,7 @@ p.text {{ white-space: pre-wrap }}
 @cache
 def wordings() -> dict[str, Words]:
     """Return {language: strings} of strings.yaml."""
-    return yaml.safe_load((resources.files("ftlib.app") / "strings.yaml").read_text(encoding="utf-8"))
+    return packaged("ftlib.app", "strings.yaml")
 
 
 def language_of(accepted: str | None) -> str:

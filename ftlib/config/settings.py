@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 import os
-from importlib import resources
 from typing import Any
 
 import yaml
@@ -32,6 +31,7 @@ from ftlib.config.schema import (
 from ftlib.prompts.templates import PromptFormat
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.language import tr
+from ftlib.runtime.yaml_files import packaged
 
 # not parsed as YAML unless they are quoted: a file name may contain # or quotes, and a column may be called 2024
 NAMES = (
@@ -258,7 +258,7 @@ def render(cfg: Config, reasons: dict[str, str]) -> str:
 
 
 def _read_yaml(name: str) -> dict:
-    return yaml.safe_load((resources.files("ftlib.config.profiles") / f"{name}.yaml").read_text(encoding="utf-8"))
+    return packaged("ftlib.config.profiles", f"{name}.yaml")
 
 
 def _read_profile(name: str) -> dict:

@@ -25,6 +25,7 @@ from ftlib.reporting import notebook_files
 from ftlib.reporting.notebook_files import CourseError
 from ftlib.runtime.files import write_text
 from ftlib.runtime.language import using
+from ftlib.runtime.yaml_files import parse
 
 FOLDER = "docs/decks"
 LONGEST_LINES, LONGEST_COLUMNS = 24, 110  # a printed result on one screen; longer lines are wrapped
@@ -92,9 +93,7 @@ def read_plan(name: str, root: Path = notebook_files.ROOT, language: str = "en")
 
 
 def _read_yaml(path: Path) -> dict:
-    import yaml
-
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return parse(path.read_text(encoding="utf-8"))
 
 
 def slide_hash(slide: dict) -> str:

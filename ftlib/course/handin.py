@@ -23,6 +23,7 @@ from ftlib.runtime.console import log
 from ftlib.runtime.errors import FtlibError
 from ftlib.runtime.files import read_json, read_jsonl, write_text
 from ftlib.runtime.language import LANGUAGES, using
+from ftlib.runtime.yaml_files import packaged
 
 EXAMPLES = 3  # test rows with reference and both answers
 SHOWN = "nll rouge1 rouge2 rougeL chrf format stops length_ratio title_coverage unsupported_numbers".split()
@@ -87,11 +88,9 @@ def html(run: Run, video: str, repository: str, language: str = "en") -> str:
 @lru_cache
 def texts(language: str) -> dict:
     """Return the page's texts in a language. Raises HandinError."""
-    import yaml
-
     if language not in LANGUAGES:
         raise HandinError(f"--lang {language}: allowed are {', '.join(LANGUAGES)}")
-    return yaml.safe_load((resources.files("ftlib.course") / "handin.yaml").read_text(encoding="utf-8"))[language]
+    return packaged("ftlib.course", "handin.yaml")[language]
 
 
 def _name(manifests: dict) -> str:

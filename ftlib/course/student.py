@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 
 import nbformat
 
 from ftlib.reporting import notebook_files
 from ftlib.runtime.language import current, tr, using
+from ftlib.runtime.yaml_files import packaged
 
 PROMISE = re.compile(  # taken out where they are not
     r"\s*(?:Solutions\s+are\s+folded\s+at\s+the\s+end\s+of\s+the\s+notebook"
@@ -38,10 +38,8 @@ def without_solutions(notebook):
 @lru_cache
 def instructions(language: str) -> dict[str, dict]:
     """Return {exercise, as in `2.1`: its minutes, rubric and common errors}."""
-    import yaml
-
     name = "instructor.yaml" if language == "en" else f"instructor.{language}.yaml"
-    return yaml.safe_load((resources.files("ftlib.course") / name).read_text(encoding="utf-8"))
+    return packaged("ftlib.course", name)
 
 
 def for_instructors(notebook):

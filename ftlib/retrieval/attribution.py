@@ -15,15 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from importlib import resources
 
-import yaml
 from nltk.stem.porter import PorterStemmer
 
 from ftlib.data.lexical import FUNCTION_WORDS, given_numbers, numbers, unsupported, words
 from ftlib.data.text import sentences
 from ftlib.prompts.templates import PREFIX, strip_prefix
 from ftlib.retrieval.bm25_index import Source
+from ftlib.runtime.yaml_files import packaged
 
 OVERLAP = 0.3  # least share of a sentence's content words that a source must contain
 _NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
@@ -69,7 +68,7 @@ class Claims:
 @cache
 def attribute_stems() -> frozenset[str]:
     """Return the stems of the words in attributes.yaml."""
-    words_of = yaml.safe_load((resources.files("ftlib.retrieval") / "attributes.yaml").read_text(encoding="utf-8"))
+    words_of = packaged("ftlib.retrieval", "attributes.yaml")
     return frozenset(_stem(word) for line in words_of.values() for word in line.split())
 
 

@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from functools import lru_cache
 from importlib import resources
 
+from ftlib.runtime import yaml_files
+
 LANGUAGES = ("en", "pt-BR")
 _chosen: ContextVar[str | None] = ContextVar("language", default=None)
 
@@ -66,12 +68,10 @@ def catalog(language: str) -> dict[str, str]:
     Raises:
         ValueError: two files translate the same text differently.
     """
-    import yaml
-
     entries: dict[str, str] = {}
     folder = resources.files("ftlib") / "locale" / language
     for path in sorted(folder.iterdir(), key=lambda each: each.name):
-        for entry in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
+        for entry in yaml_files.parse(path.read_text(encoding="utf-8")) or []:
             english, translation = entry["en"], entry["pt"]
             if entries.setdefault(english, translation) != translation:
                 raise ValueError(f"{path.name}: a second translation of {english!r}; keep one")

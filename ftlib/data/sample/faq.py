@@ -14,20 +14,18 @@ import gzip
 import json
 import random
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
-
-import yaml
 
 from ftlib.data.sample import FAQ_PATH
 from ftlib.runtime.files import replacing
+from ftlib.runtime.yaml_files import packaged
 
 DELIVERY_DAYS, FREIGHT_REAIS, SPARE_PARTS_YEARS = (3, 9), (12, 39), (3, 8)  # least and most of the drawn facts
 
 
 def make_rows(seed: int = 42) -> Iterator[dict[str, str]]:
     """Yield the rows; the same seed gives the same rows on every machine."""
-    tables = yaml.safe_load((resources.files("ftlib.data.sample") / "faq.yaml").read_text(encoding="utf-8"))
+    tables = packaged("ftlib.data.sample", "faq.yaml")
     rng = random.Random(f"faq {seed}")
     pairs = [*_about_topics(tables, rng), *_about_goods(tables, rng)]
     for number, (question, answer) in enumerate(pairs, start=1):

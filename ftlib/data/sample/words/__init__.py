@@ -15,13 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
-import yaml
-
-# libyaml's parser, if PyYAML was built with it (its wheels are), is about seven times as fast.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from ftlib.runtime.yaml_files import packaged
 
 Texts = tuple[str, ...]
 
@@ -63,8 +59,7 @@ class Department:
 @cache
 def table(name: str) -> dict[str, Any]:
     """Read <name>.yaml, with tuples for its lists; the result is cached and shared, do not modify it."""
-    text = (resources.files(__name__) / f"{name}.yaml").read_text(encoding="utf-8")
-    return _checked(yaml.load(text, LOADER), name)  # noqa: S506, LOADER is a safe one
+    return _checked(packaged(__name__, f"{name}.yaml"), name)
 
 
 @cache
