@@ -1,10 +1,11 @@
-"""Shorten three imports of libraries.
+"""Shorten the imports of four libraries.
 
 Four functions of bitsandbytes are decorated with `torch.compile`, which imports PyTorch's whole compiler at once, and so would
 every command that imports PEFT: they compile when they are first called, which most runs never do. transformers reads the files
 of all its models to learn the names in them, and reads them twice, because the cache of the function that reads a folder holds
-128 of 450 folders: its results are kept, for this process and in a file for the next ones. Its losses of detection models
-import SciPy for one function, which imports it when it is first called. `install()` does all this for imports that come later.
+128 of 450 folders: its results are kept, for this process and in a file for the next ones. transformers, nltk and bm25s import
+SciPy and scikit-learn for functions that are not called here: those are imported when one is. `install()` does all this for
+imports that come later.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from importlib.abc import MetaPathFinder
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 MODELS = "models"  # the folder of transformers with a folder for each model
 READS_A_FOLDER = "create_import_structure_from_path"  # of transformers.utils.import_utils
@@ -117,40 +119,69 @@ def keeping_all_folders(module: ModuleType) -> Iterator[None]:
         setattr(module, READS_A_FOLDER, keep_folders(uncached))
 
 
-@contextlib.contextmanager
-def assigning_later(_: ModuleType) -> Iterator[None]:
-    """Let `scipy.optimize` wait for the first use of what is imported from it."""
-    name = "scipy.optimize"
-    if name in sys.modules or importlib.util.find_spec("scipy") is None:
-        yield
-        return
-    stand_in = ModuleType(name)
+class Later:
+    """Stands in for an object of a library, or for a module in it; its first use imports the library."""
 
-    def leave() -> None:
-        if sys.modules.get(name) is stand_in:
-            del sys.modules[name]
+    def __init__(self, load: Callable[[], Any]):
+        self._load = load
 
-    def linear_sum_assignment(*args, **kwargs):
-        leave()
-        return importlib.import_module(name).linear_sum_assignment(*args, **kwargs)
+    def __call__(self, *args, **kwargs):
+        """Call the object."""
+        return self._load()(*args, **kwargs)
 
-    def others(attribute: str):  # of a module: PEP 562
-        if attribute.startswith("__"):  # the import statement asks whether this is a package
-            raise AttributeError(attribute)
-        leave()
-        return getattr(importlib.import_module(name), attribute)
-
-    vars(stand_in).update(linear_sum_assignment=linear_sum_assignment, __getattr__=others)
-    sys.modules[name] = stand_in
-    try:
-        yield
-    finally:
-        leave()
+    def __getattr__(self, name: str):
+        return getattr(self._load(), name)
 
 
+def importing_later(*libraries: str) -> Callable[[ModuleType], AbstractContextManager]:
+    """Return a context in which modules of libraries (such as `scipy.optimize`) are imported when something of them is used.
+
+    A library that is imported already, or not installed, stays as it is.
+    """
+
+    @contextlib.contextmanager
+    def context(_: ModuleType) -> Iterator[None]:
+        stand_ins: dict[str, ModuleType] = {}
+
+        def leave() -> None:
+            for name, module in stand_ins.items():
+                if sys.modules.get(name) is module:
+                    del sys.modules[name]
+
+        def load(library: str, name: str):
+            leave()
+            module = importlib.import_module(library)
+            return getattr(module, name) if hasattr(module, name) else importlib.import_module(f"{library}.{name}")
+
+        def stand_in(library: str) -> ModuleType:
+            def get(name: str) -> Later:  # of a module: PEP 562
+                if name.startswith("__"):  # the import statement asks whether this is a package
+                    raise AttributeError(name)
+                return Later(functools.partial(load, library, name))
+
+            module = ModuleType(library)
+            module.__spec__ = ModuleSpec(library, None)  # as it is installed, for who asks
+            module.__getattr__ = get  # type: ignore[method-assign]
+            return module
+
+        for library in libraries:
+            if library not in sys.modules and importlib.util.find_spec(library.partition(".")[0]) is not None:
+                stand_ins[library] = stand_in(library)
+        sys.modules.update(stand_ins)
+        try:
+            yield
+        finally:
+            leave()
+
+    return context
+
+
+SCIKIT_LEARN = ("sklearn", "sklearn.datasets", "sklearn.feature_extraction", "sklearn.preprocessing")
 SHORTENED: dict[str, Callable[[ModuleType], AbstractContextManager]] = {
     "bitsandbytes": compiling_later,
-    "transformers.loss.loss_utils": assigning_later,
+    "bm25s": importing_later("scipy", "scipy.sparse"),
+    "nltk": importing_later("scipy", "scipy.stats", *SCIKIT_LEARN),
+    "transformers.loss.loss_utils": importing_later("scipy.optimize"),
     "transformers.utils.import_utils": keeping_all_folders,
 }
 

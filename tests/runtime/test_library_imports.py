@@ -1,5 +1,6 @@
 """Imports that are shortened: what they do later or only once, they still do."""
 
+import importlib.util
 import marshal
 import os
 import subprocess
@@ -64,18 +65,21 @@ def test_an_import_that_fails_gives_the_compiler_back(compiler):
 
 IMPORTS = """
 import sys
-import ftlib, bitsandbytes
+import ftlib, bitsandbytes, bm25s
+from nltk.stem.porter import PorterStemmer
 from transformers import LlamaForCausalLM
-print({"torch._inductor.compile_fx", "scipy.linalg"} & sys.modules.keys(), bitsandbytes.nn.Linear4bit.__name__)
+unused = {"torch._inductor.compile_fx", "scipy", "sklearn", "pandas"} & sys.modules.keys()
+print(unused, bitsandbytes.nn.Linear4bit.__name__, PorterStemmer().stem("kettles"))
+from nltk.metrics import BigramAssocMeasures
 from transformers.loss.loss_for_object_detection import linear_sum_assignment
-print(*linear_sum_assignment([[1, 2], [0, 5]])[1])
+print(*linear_sum_assignment([[1, 2], [0, 5]])[1], round(BigramAssocMeasures.fisher(3, (5, 6), 20), 3))
 """
 
 
 def test_libraries_come_without_what_they_do_not_use():
-    """Every command that loads a model waited seconds for it."""
+    """Every command that loads a model waited seconds for it; what needs it gets it."""
     said = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True).stdout
-    assert said.split() == ["set()", "Linear4bit", "1", "0"]
+    assert said.split() == ["set()", "Linear4bit", "kettl", "1", "0", "0.986"]
 
 
 FILES = """
@@ -99,46 +103,67 @@ def test_files_of_models_are_read_once(tmp_path, writable, later):
     assert said == [[*read, "transformers.models.whisper"] for read in (["True", "1"], later)]
 
 
-STANDS_IN = """
-import sys
-from ftlib.runtime.library_imports import assigning_later
-with assigning_later(None):
-    import scipy.optimize
-    whole = sys.modules["scipy.optimize"]
-    from scipy.optimize import linear_sum_assignment
-    print("scipy.optimize._optimize" in sys.modules)
-    print(whole.brentq(lambda x: x - 2, 0, 5), *linear_sum_assignment([[1, 2], [0, 5]])[1])
-real = sys.modules["scipy.optimize"]
-with assigning_later(None):
-    print(sys.modules["scipy.optimize"] is real is not whole)
-"""
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """A library `ours` with a module `ours.part`; neither is imported yet."""
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "__init__.py").write_text("number = 7\n")
+    (tmp_path / "ours" / "part.py").write_text("def double(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield library_imports.importing_later("ours", "ours.part")(ModuleType("its user"))
+    for name in ("ours", "ours.part"):
+        sys.modules.pop(name, None)
 
 
-def test_scipy_comes_with_the_first_use_of_it():
-    """A library that asks for more than that one function, or for the real one before, would get half a module."""
-    said = subprocess.run([sys.executable, "-c", STANDS_IN], capture_output=True, text=True, check=True).stdout
-    assert said.split() == ["False", "2.0", "1", "0", "True"]
+def test_a_library_comes_with_the_first_use_of_it(library):
+    """Whoever imported it while it was replaced must be able to use all of it."""
+    with library:
+        import ours
+        import ours.part as part
+        from ours import part as also
+        from ours.part import double
+
+        assert importlib.util.find_spec("ours") is not None  # as transformers asks
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module("ours.missing")
+    assert not {"ours", "ours.part"} & sys.modules.keys()
+    assert double(4) == part.double(4) == also.double(4) == 8 and {"ours", "ours.part"} <= sys.modules.keys()
+    assert ours.number.real == 7 and sys.modules["ours"] is not ours
+    with pytest.raises(ModuleNotFoundError, match="ours.nothing"):
+        ours.nothing()
 
 
-@pytest.mark.parametrize("loaded", [True, False])
-def test_an_import_that_fails_leaves_scipy_as_it_was(monkeypatch, loaded):
-    """Later imports of SciPy would get the stand-in."""
-    before = ModuleType("scipy.optimize")
-    monkeypatch.setitem(sys.modules, "scipy.optimize", before)
-    if not loaded:
-        monkeypatch.delitem(sys.modules, "scipy.optimize")
-    with pytest.raises(ImportError), library_imports.assigning_later(ModuleType("losses")):
-        assert (sys.modules["scipy.optimize"] is before) == loaded
+def test_a_use_during_the_import_gets_the_library(library):
+    """A decorator, say."""
+    with library:
+        from ours.part import double
+
+        assert double(1) == 2
+        import ours
+
+        assert ours.number == 7
+    assert sys.modules["ours"] is ours
+
+
+def test_an_import_that_fails_leaves_no_stand_in(library):
+    """Later imports of the library would get it."""
+    with pytest.raises(ImportError), library:
         raise ImportError
-    assert sys.modules.get("scipy.optimize") is (before if loaded else None)
+    assert importlib.import_module("ours").number == 7
 
 
-def test_without_scipy_nothing_stands_in_for_it(monkeypatch):
-    """transformers would take it for installed."""
-    monkeypatch.setattr(library_imports.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.delitem(sys.modules, "scipy.optimize", raising=False)
-    with library_imports.assigning_later(ModuleType("losses")):
-        assert "scipy.optimize" not in sys.modules
+def test_a_library_that_was_imported_before_stays(library):
+    """Half of a program would have another one."""
+    ours = importlib.import_module("ours")
+    with library:
+        assert importlib.import_module("ours") is ours
+    assert importlib.import_module("ours") is ours
+
+
+def test_nothing_stands_in_for_a_library_that_is_not_installed():
+    """Its user would take it for installed."""
+    with library_imports.importing_later("no_such_library")(ModuleType("its user")), pytest.raises(ImportError):
+        importlib.import_module("no_such_library")
 
 
 @pytest.fixture
