@@ -26,7 +26,6 @@ def pytest_sessionstart():
 
 def pytest_collection_finish():
     """Leave what was imported out of all later collections: evaluations collect after each model that they release."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 

@@ -349,7 +349,7 @@ def test_the_portuguese_notebooks_are_recorded_with_outputs_of_their_own(tree):
         record.record([], rebuild=True, root=tree, language="pt-BR")
 
 
-@languages
+@pytest.mark.parametrize("language", ["en", pytest.param("pt-BR", marks=pytest.mark.slow)])
 def test_the_book_holds_every_page_with_its_outputs_and_loads_nothing(tmp_path, language):
     """A book that needs the net is empty on the train; one without alternative texts is empty for some readers."""
     written = site.write_book(tmp_path, language=language)

@@ -48,8 +48,16 @@ def decoded(model, encoded, wanted, ends: list[int], slots: int) -> list[list[in
     return [found[position] for position in range(len(encoded))]
 
 
-@pytest.mark.parametrize("penalize_prompt", [True, False])
-@pytest.mark.parametrize("changes", [{}, {"repetition_penalty": 1.3}, {"no_repeat_ngram": 2}])
+@pytest.mark.parametrize(
+    ("changes", "penalize_prompt"),
+    [
+        ({}, True),
+        ({"repetition_penalty": 1.3}, False),
+        ({"no_repeat_ngram": 2}, True),
+        pytest.param({"repetition_penalty": 1.3}, True, marks=pytest.mark.slow),
+        pytest.param({"no_repeat_ngram": 2}, False, marks=pytest.mark.slow),
+    ],
+)
 def test_refilled_slots_answer_as_each_prompt_alone(model, encoded, changes, penalize_prompt):
     """Keys left over from a slot's last prompt would put one product's words into another's description."""
     wanted = settings(**changes, penalize_prompt=penalize_prompt)

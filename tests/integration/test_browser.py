@@ -211,6 +211,7 @@ def test_titles_of_all_kinds_are_only_text(visit, title):
     assert W["no_sources"] in tab.locator("#sources").inner_text()
 
 
+@pytest.mark.slow
 def test_two_tabs_do_not_mix(visit, smoke_run):
     """One visitor gets the other one's answers, or votes on them."""
     rows, tabs = titles(smoke_run), [visit(), visit()]

@@ -198,7 +198,7 @@ def test_any_setting_is_taken_or_refused_in_words(key, value):
             assert str(error)
 
 
-@QUIET
+@settings(QUIET, max_examples=60)
 @given(st.dictionaries(KEYS, VALUES, max_size=3))
 def test_any_recorded_settings_are_taken_or_refused_in_words(recorded):
     """A manifest that another version of ftlib wrote, or somebody edited, would end every command in a traceback."""
@@ -211,7 +211,7 @@ def test_any_recorded_settings_are_taken_or_refused_in_words(recorded):
 STUDY = {"name": "a", "profile": "smoke", "runs": [{"name": "b", "set": {"lora.r": 2}}]}
 
 
-@QUIET
+@settings(QUIET, max_examples=60)
 @given(st.one_of(
     st.binary(max_size=60), YAML.map(str.encode), st.builds(lambda key, value: yaml.safe_dump(STUDY | {key: value}).encode(),
     st.sampled_from([*STUDY, "set", "seeds", "other"]), VALUES)))  # fmt: skip

@@ -72,8 +72,8 @@ def kill_after_step(step: int, monkeypatch, cfg, data, folder) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"train__scheduler": "constant"},
-        {"train__scheduler": "linear"},
+        pytest.param({"train__scheduler": "constant"}, marks=pytest.mark.slow),
+        pytest.param({"train__scheduler": "linear"}, marks=pytest.mark.slow),
         {"train__scheduler": "cosine", "train__compile": True},
         {"train__scheduler": "constant_with_warmup", "train__eval_steps": None},
         {"train__scheduler": "cosine", "lora__r": 0, "model__quantization": "none"},
