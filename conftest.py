@@ -13,6 +13,7 @@ import pytest
 FOLDER = Path(tempfile.mkdtemp(prefix="ftlib-tests-"))
 for name in [name for name in os.environ if name.startswith("FTLIB_") and "__" in name]:
     del os.environ[name]  # a setting of the user's shell must not decide a test
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of a hundred processes would compile every module again
 # One thread for each process: the models are tiny, and threads that wait for a busy core make a test take ten times as long.
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 os.environ |= {"FTLIB_RUNS": str(FOLDER / "runs"), "FTLIB_PROFILE": "smoke", "HF_HUB_OFFLINE": "1"}

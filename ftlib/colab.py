@@ -31,28 +31,28 @@ TORCHAO = "torchao>=0.16"
 
 def held_versions() -> list[str]:
     """Return 'name==version' of each preloaded package that is installed."""
-    installed = _installed()
-    return [f"{name}=={installed[name]}" for name in HELD if name in installed]
+    return [f"{name}=={version}" for name in HELD if (version := _version(name))]
 
 
-def _installed() -> dict[str, str]:
-    """Return the version of each installed package, by its name in lower case."""
-    found = [each.metadata for each in metadata.distributions()]
-    return {each["Name"].lower(): each["Version"] for each in found if each["Name"]}
+def _version(name: str) -> str | None:
+    """Return the version of a package, or None if it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def requirements(root: Path) -> list[str]:
     """Return what ftlib and its page need, and a torchao that PEFT accepts if this runtime has one."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["app"]]
-    return [*needed, TORCHAO] if "torchao" in _installed() else needed
+    return [*needed, TORCHAO] if _version("torchao") else needed
 
 
 def missing(root: Path) -> list[str]:
     """Return the names of required packages that are not installed, whatever their version."""
-    installed = {re.sub(r"[-_.]+", "-", name) for name in _installed()}
     names = [re.match(r"[\w.-]+", requirement)[0] for requirement in requirements(root)]  # type: ignore[index]
-    return [name for name in names if re.sub(r"[-_.]+", "-", name.lower()) not in installed]
+    return [name for name in names if not _version(name)]
 
 
 def prepare(language: str = "en") -> None:

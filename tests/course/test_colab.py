@@ -41,7 +41,7 @@ def pip(monkeypatch):
     monkeypatch.setattr(Pip, "commands", [])
     monkeypatch.setattr(Pip, "constraints", [])
     monkeypatch.setattr(subprocess, "Popen", played)
-    monkeypatch.setattr(colab, "_installed", lambda: {"torch": "2.11.0+cu128", "numpy": "2.0.2", "rich": "13.0"})
+    monkeypatch.setattr(colab, "_version", {"torch": "2.11.0+cu128", "numpy": "2.0.2", "rich": "13.0"}.get)
     monkeypatch.setenv("COLAB_RELEASE_TAG", "played")
     return played
 
@@ -173,7 +173,7 @@ def test_in_a_clone_nothing_is_fetched(cell, monkeypatch):
 def test_a_torchao_that_peft_refuses_is_renewed(pip, request, monkeypatch):
     """Colab preloads torchao 0.10; beside it PEFT raises at the first merge, four notebooks after the set-up cell."""
     colab.install(request.config.rootpath, [])
-    monkeypatch.setattr(colab, "_installed", lambda: {"torchao": "0.10.0"})
+    monkeypatch.setattr(colab, "_version", {"torchao": "0.10.0"}.get)
     colab.install(request.config.rootpath, [])
     assert [any(part.startswith("torchao") for part in command) for command in pip.commands] == [False, True]
 
