@@ -8,6 +8,7 @@ to the study's own recipe, which is larger than the cpu profile's: they show a d
 from __future__ import annotations
 
 import csv
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def _effects(setting: str, folder: Path) -> list[dict]:
     base = lines[0]["config"].get(section, {}).get(key)
     changed = {line["run"]: line.get("config_changes", {}) for line in lines if line["run"] != lines[0]["run"]}
     found = []
-    for row in _differences(folder):
+    table = folder / "metrics.csv"
+    for row in _differences(table, table.stat().st_mtime_ns):
         changes = changed.get(row["run"], {})
         if setting not in changes or changes.keys() - WITH.get(setting, set()) != {setting}:
             continue
@@ -79,9 +81,13 @@ def _effects(setting: str, folder: Path) -> list[dict]:
     return found
 
 
-def _differences(folder: Path) -> list[dict]:
-    """Return the rows of metrics.csv that hold a run's NLL on new rows minus that of the study's first run."""
-    with open(folder / "metrics.csv", encoding="utf-8", newline="") as file:
+@functools.lru_cache(maxsize=len(STUDIES))
+def _differences(table: Path, modified_ns: int) -> list[dict]:
+    """Return the rows of metrics.csv that hold a run's NLL on new rows minus that of the study's first run.
+
+    Every setting of the table asks; such a file has thousands of lines. modified_ns: of the file.
+    """
+    with open(table, encoding="utf-8", newline="") as file:
         return [
             row
             for row in csv.DictReader(file)
