@@ -43,7 +43,7 @@ def earlier_modules_are_not_collected():
 
 @pytest.fixture(autouse=True, scope="session")
 def short_embeddings():
-    """Embed the beginnings of texts: an evaluation of a few rows takes seconds for them, and no test looks at their values."""
+    """Embed the beginnings of texts: whole ones take an evaluation seconds, and its tests do not look at their values."""
     from ftlib.evaluation import embedding_similarity
 
     embedding_similarity.LONGEST = 32  # tokens

@@ -189,7 +189,7 @@ def check_layers(cfg: Config) -> None:
 
 
 def one_of_each(model):
-    """Return a copy of a model with one of its layers of each kind; PEFT takes half a second for 22 alike ones."""
+    """Return a copy of a model with one of its layers of each kind; PEFT takes its time for each, alike or not."""
     import torch
 
     copied = copy.deepcopy(model)

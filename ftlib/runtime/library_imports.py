@@ -5,7 +5,7 @@ every command that imports PEFT: they compile when they are first called, which 
 of all its models to learn the names in them, and reads them twice, because the cache of the function that reads a folder holds
 128 of 450 folders: its results are kept, for this process and in a file for the next ones. transformers, nltk and bm25s import
 SciPy and scikit-learn for functions that are not called here: those are imported when one is. So is what checks addresses for
-jsonschema, with which notebooks are read: it compiles a grammar of two seconds. `install()` does all this for later imports; it
+jsonschema, with which notebooks are read: it compiles a large grammar. `install()` does all this for later imports; it
 is called when ftlib is imported, and pytest imports this module first.
 """
 
@@ -79,12 +79,12 @@ def keep_on_disk(read: Callable[[Path], dict], folder: Path) -> dict:
     from ftlib.runtime.files import cache_dir, replacing
 
     name = hashlib.sha256(f"{folder} {sys.implementation.cache_tag}".encode()).hexdigest()[:16]
-    now, result = stamp(folder), None
+    now = stamp(folder)
     # without a cache that can be read and written, or with a damaged file, it is read as before
     with contextlib.suppress(OSError, FtlibError, EOFError, ValueError, TypeError):
-        before, result = marshal.loads((cache_dir() / "imports" / name).read_bytes())  # noqa: S302  # a file of this program
+        before, kept = marshal.loads((cache_dir() / "imports" / name).read_bytes())  # noqa: S302  # a file of this program
         if before == now:
-            return result
+            return kept
     result = read(folder)
     with contextlib.suppress(OSError, FtlibError), replacing(cache_dir() / "imports" / name) as partial:
         partial.write_bytes(marshal.dumps((now, result)))
