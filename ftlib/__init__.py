@@ -4,12 +4,16 @@
 notebook's first cell does not wait. Each stage of the pipeline is a module of its own; `ftlib --help` lists them.
 """
 
+import atexit
+import gc
 import importlib
 import logging
 
 from ftlib.runtime import library_imports
 
 library_imports.install()
+# A process that ends collects garbage once more, and with torch loaded it looks at a million objects that the system frees anyway.
+atexit.register(gc.freeze)
 # bitsandbytes looks for an optional CPU kernel when it is imported, and complains that it is not there; NF4 works without it.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
