@@ -12,7 +12,7 @@ import logging
 from ftlib.runtime import library_imports
 
 library_imports.install()
-# A process that ends collects garbage once more, and with torch loaded it looks at a million objects that the system frees anyway.
+# A process that ends collects once more: with torch loaded it looks at a million objects that the system frees anyway.
 atexit.register(gc.freeze)
 # bitsandbytes looks for an optional CPU kernel when it is imported, and complains that it is not there; NF4 works without it.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

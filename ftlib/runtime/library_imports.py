@@ -1,12 +1,13 @@
-"""Shorten the imports of five libraries.
+"""Shorten the imports of six libraries.
 
 Four functions of bitsandbytes are decorated with `torch.compile`, which imports PyTorch's whole compiler at once, and so would
 every command that imports PEFT: they compile when they are first called, which most runs never do. transformers reads the files
 of all its models to learn the names in them, and reads them twice, because the cache of the function that reads a folder holds
 128 of 450 folders: its results are kept, for this process and in a file for the next ones. transformers, nltk and bm25s import
 SciPy and scikit-learn for functions that are not called here: those are imported when one is. So is what checks addresses for
-jsonschema, with which notebooks are read: it compiles a large grammar. `install()` does all this for later imports; it
-is called when ftlib is imported, and pytest imports this module first.
+jsonschema, with which notebooks are read: it compiles a large grammar. gradio rewrites the stub files of its components for
+editors, which takes half of its import and a folder that can be written: they stay as they were installed. `install()` does all
+this for later imports; it is called when ftlib is imported, and pytest imports this module first.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from types import ModuleType
 from typing import Any
 
 MODELS = "models"  # the folder of transformers with a folder for each model
+WRITES_A_STUB = "create_or_modify_pyi"  # of gradio.component_meta
 READS_A_FOLDER = "create_import_structure_from_path"  # of transformers.utils.import_utils
 
 
@@ -120,6 +122,14 @@ def keeping_all_folders(module: ModuleType) -> Iterator[None]:
         setattr(module, READS_A_FOLDER, keep_folders(uncached))
 
 
+@contextlib.contextmanager
+def writing_no_stubs(module: ModuleType) -> Iterator[None]:
+    """Replace WRITES_A_STUB, a function of the imported module, by one that does nothing."""
+    yield
+    if hasattr(module, WRITES_A_STUB):  # no public name
+        setattr(module, WRITES_A_STUB, lambda *_: None)
+
+
 class Later:
     """Stands in for an object of a library, or for a module in it; its first use imports the library."""
 
@@ -181,6 +191,7 @@ SCIKIT_LEARN = ("sklearn", "sklearn.datasets", "sklearn.feature_extraction", "sk
 SHORTENED: dict[str, Callable[[ModuleType], AbstractContextManager]] = {
     "bitsandbytes": compiling_later,
     "bm25s": importing_later("scipy", "scipy.sparse"),
+    "gradio.component_meta": writing_no_stubs,
     "jsonschema._format": importing_later("rfc3987_syntax"),
     "nltk": importing_later("scipy", "scipy.stats", *SCIKIT_LEARN),
     "transformers.loss.loss_utils": importing_later("scipy.optimize"),

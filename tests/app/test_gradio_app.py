@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import gradio as gr
 import pytest
 import smoke
+from gradio import component_meta
 from starlette.requests import Request
 
 from ftlib.app import gradio_app, html
@@ -20,6 +21,7 @@ from ftlib.config.settings import Config
 from ftlib.evaluation.bootstrap import wilson
 from ftlib.retrieval.attribution import Marked
 from ftlib.retrieval.bm25_index import Source
+from ftlib.runtime import library_imports
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&${alert(1)}"
 W = html.wordings()["en"]
@@ -48,6 +50,11 @@ def desk(smoke_run):
 
 def views(desk, title, question="", open_book=False, blind=False, lang="en"):
     return list(desk.ask(title, question, open_book, blind, desk.pair.generation, lang))
+
+
+def test_no_start_of_the_page_writes_into_the_installed_library():
+    """A later gradio may write its stub files by another function."""
+    assert getattr(component_meta, library_imports.WRITES_A_STUB).__module__ == library_imports.__name__
 
 
 def test_text_of_strangers_and_models_stays_text():

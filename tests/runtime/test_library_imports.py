@@ -237,6 +237,31 @@ def test_a_later_transformers_without_that_function_is_left_as_it_is():
     assert module.create_import_structure_from_path is plain
 
 
+COMPONENTS = """
+import inspect
+def create_or_modify_pyi(component_class, class_name, events):
+    open(inspect.getfile(component_class) + "i", "w").close()
+class Component:
+    def __init_subclass__(cls):
+        create_or_modify_pyi(cls, cls.__name__, [])
+"""
+
+
+def test_components_of_pages_come_without_writing_stubs(tmp_path, monkeypatch):
+    """Each start of the demo page wrote eighty files of an installed library, where it could."""
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "meta.py").write_text(COMPONENTS)
+    (tmp_path / "pages" / "button.py").write_text("from pages import meta\n\nclass Button(meta.Component):\n    ...\n")
+    monkeypatch.setitem(library_imports.SHORTENED, "pages.meta", library_imports.writing_no_stubs)
+    monkeypatch.syspath_prepend(tmp_path)
+    button = importlib.import_module("pages.button")
+    assert button.Button and not list(tmp_path.rglob("*.pyi"))
+    for name in ("pages", "pages.meta", "pages.button"):
+        del sys.modules[name]
+    with library_imports.writing_no_stubs(ModuleType("a later version")) as nothing:
+        assert nothing is None
+
+
 @pytest.mark.parametrize("name", library_imports.SHORTENED)
 def test_a_missing_library_stays_missing(name):
     """A library that is not installed would be taken for one that is."""
