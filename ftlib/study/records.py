@@ -29,6 +29,7 @@ ORDER = {column.name: index for index, column in enumerate(METRICS)}
 
 Key = tuple[str, int | None]  # run and seed; None is the mean over the run's seeds
 Cells = dict[tuple[str, str, str], tuple[str, ...]]  # {(split, system, metric): cells from `mean` on}
+Values = dict[tuple[str, str, str], dict]  # the same as values; {} for an empty cell
 
 
 @dataclass
@@ -70,13 +71,15 @@ def unflatten(flat: dict) -> dict:
 def load(folder: Path) -> Recorded:
     """Read a recorded study; an empty one without files."""
     recorded = Recorded(read_runs(folder))
-    cells: dict[tuple[str, str], Cells] = {}
+    cells: dict[tuple[str, str], Values] = {}
     if (folder / METRICS_FILE).exists():
         with open(folder / METRICS_FILE, encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 key = (row["split"], row["system"], row["metric"])
-                values = tuple(row[name] for name in COLUMNS[6:])
-                cells.setdefault((row["run"], row["seed"]), {})[key] = values
+                kind = row["metric"].partition(".")[2]
+                cells.setdefault((row["run"], row["seed"]), {})[key] = _value(
+                    kind, *(row[name] for name in COLUMNS[6:])
+                )
     for (run, seed), line in recorded.runs.items():
         shared = cells.get((ALL_RUNS, ALL_SEEDS), {}) | cells.get((run, ALL_SEEDS), {})
         for key, run_cells in (((run, None), shared), ((run, seed), shared | cells.get((run, str(seed)), {}))):
@@ -86,14 +89,14 @@ def load(folder: Path) -> Recorded:
     return recorded
 
 
-def _blocks(cells: Cells, rows: dict[str, dict], compared: dict[str, dict]) -> tuple[dict, dict]:
+def _blocks(cells: Values, rows: dict[str, dict], compared: dict[str, dict]) -> tuple[dict, dict]:
     """Return (metrics, differences to the first run) of one run and seed, by split."""
     metrics = {
         split: dict(sizes) | {"systems": {}, "differences": {}, "reference": {}} for split, sizes in rows.items()
     }
     against = {split: dict(sizes) for split, sizes in compared.items()}
-    for (split, system, metric), values in cells.items():
-        if split not in metrics or not values[0]:
+    for (split, system, metric), value in cells.items():
+        if split not in metrics or not value:
             continue
         if system == FIRST:
             group = against.get(split, {})
@@ -101,22 +104,21 @@ def _blocks(cells: Cells, rows: dict[str, dict], compared: dict[str, dict]) -> t
             group = metrics[split]["reference"]
         else:
             group = metrics[split]["differences" if "-" in system else "systems"].setdefault(system, {})
-        name, _, kind = metric.partition(".")
-        _add(group.setdefault(name, {}), kind, values)
+        group.setdefault(metric.partition(".")[0], {}).update(value)
     return metrics, against
 
 
-def _add(value: dict, kind: str, cells: tuple[str, ...]) -> None:
-    mean, low, high, *wins = cells
-    interval = {"ci95": [float(low), float(high)]} if low else {}
+def _value(kind: str, mean: str, low: str, high: str, *wins: str) -> dict:
+    """Return what the cells of a row say; runs that share the row share its lists."""
+    if not mean:
+        return {}
+    number, interval = float(mean), {"ci95": [float(low), float(high)]} if low else {}
     if kind == "median":
-        value |= {"median": float(mean)} | ({"median_ci95": interval["ci95"]} if interval else {})
-    elif kind == "nearer":
-        value["nearer"] = {"mean": float(mean)} | interval
-    else:
-        value |= {"mean": float(mean)} | interval
-        value |= {name: int(count) for name, count in zip(WINS, wins, strict=True) if count}
-        value |= {"forced": True} if kind == "forced" else {}
+        return {"median": number} | ({"median_ci95": interval["ci95"]} if interval else {})
+    if kind == "nearer":
+        return {"nearer": {"mean": number} | interval}
+    counted = {name: int(count) for name, count in zip(WINS, wins, strict=True) if count}
+    return {"mean": number} | interval | counted | ({"forced": True} if kind == "forced" else {})
 
 
 def save(folder: Path, recorded: Recorded) -> None:

@@ -227,7 +227,7 @@ def _settings(flat: dict) -> str:
     return ", ".join(f"`{key}={value}`" for key, value in flat.items()) or "nothing set on top"
 
 
-def costs(results: Path) -> str:
+def costs(studies: list[dict], results: Path) -> str:
     """Render the GPU minutes of all studies, and the command that runs them again."""
     trainings, answers, base = {}, 0.0, {}
     for result in (line for path in results.glob("studies/*") for line in recorded_runs(results, path.name)):
@@ -235,7 +235,7 @@ def costs(results: Path) -> str:
         answers += result["seconds"]["answer"]
         base |= result["base_seconds"]
     minutes = [sum(trainings.values()) / 60, answers / 60, sum(base.values()) / 60]
-    names = " ".join(study["study"] for study in summaries(results))
+    names = " ".join(study["study"] for study in studies)
     return (
         f"All studies together: {len(trainings)} trainings in {minutes[0]:.1f} minutes, their answers in {minutes[1]:.1f}, those "
         f"of the base model in {minutes[2]:.1f}; where several processes share a GPU, each one's minutes count. Again: "
@@ -251,15 +251,15 @@ def lessons(study: dict, file: Study | None) -> list[str]:
 
 
 @using("en")
-def render(results: Path, files: dict[str, Study]) -> str:
-    """Render results/REPORT.md. files: see `log.files`."""
+def render(studies: list[dict], results: Path, files: dict[str, Study]) -> str:
+    """Render results/REPORT.md. studies: see `summaries`; files: see `log.files`."""
     sections = [INTRO]
-    for study in summaries(results):
+    for study in studies:
         if not study["runs"]:
             continue
         lines = [*render_study(study, results), *main_table(study)]
         sections.append("\n".join(lines + lessons(study, files.get(study["study"]))))
-    return "\n".join([*sections, costs(results)] if len(sections) > 1 else [INTRO, NOTHING])
+    return "\n".join([*sections, costs(studies, results)] if len(sections) > 1 else [INTRO, NOTHING])
 
 
 @using("en")
@@ -305,7 +305,7 @@ def main_table(study: dict) -> list[str]:
 def write(root: Path, results: Path) -> list[Path]:
     """Write all pages, files and figures of the recorded studies; return their paths. root: of the checkout."""
     files, studies = log.files(root), summaries(results)
-    texts = {results / PAGE: render(results, files), results / log.PAGE: log.render(studies, files)}
+    texts = {results / PAGE: render(studies, results, files), results / log.PAGE: log.render(studies, files)}
     blocks = {root / RESULTS: (BEGIN, END, short(studies, "../", results))}
     for study in filter(main_table, studies):
         metrics = headline.rounded(headline.metrics_of(study))

@@ -129,8 +129,15 @@ def rows(count: int = 40) -> list[dict]:
 
 def dataset(train: int = 32, validation: int = 8, test: int = 8):
     """A small DatasetDict in the form of `catalog.prepare`."""
-    from datasets import Dataset, DatasetDict
+    from datasets import DatasetDict
+
+    return DatasetDict(_splits(train, validation, test))
+
+
+@lru_cache  # each is hashed when it is made
+def _splits(train: int, validation: int, test: int) -> dict:
+    from datasets import Dataset
 
     made = rows(train + validation + test)
     parts = {"train": made[:train], "validation": made[train : train + validation], "test": made[train + validation :]}
-    return DatasetDict({name: Dataset.from_list(part) for name, part in parts.items()})
+    return {name: Dataset.from_list(part) for name, part in parts.items()}

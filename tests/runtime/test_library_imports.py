@@ -69,6 +69,8 @@ import ftlib, bitsandbytes, bm25s
 from nltk.stem.porter import PorterStemmer
 from transformers import LlamaForCausalLM
 unused = {"torch._inductor.compile_fx", "scipy", "sklearn", "pandas"} & sys.modules.keys()
+import evaluate
+unused |= {"scipy", "transformers.pipelines"} & sys.modules.keys()
 print(unused, bitsandbytes.nn.Linear4bit.__name__, PorterStemmer().stem("kettles"))
 from nltk.metrics import BigramAssocMeasures
 from transformers.loss.loss_for_object_detection import linear_sum_assignment
@@ -80,6 +82,21 @@ def test_libraries_come_without_what_they_do_not_use():
     """Every command that loads a model waited seconds for it; what needs it gets it."""
     said = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True).stdout
     assert said.split() == ["set()", "Linear4bit", "kettl", "1", "0", "0.986"]
+
+
+EVALUATOR = """
+import ftlib, evaluate
+print(type(evaluate.evaluator("text-classification")).__name__)
+from evaluate.evaluator import Evaluator
+print(Evaluator.__module__, evaluate.evaluator.__class__.__name__)
+"""
+
+
+@pytest.mark.slow
+def test_pipelines_come_with_the_first_evaluator():
+    """Whoever uses the other half of `evaluate` beside this module."""
+    said = subprocess.run([sys.executable, "-c", EVALUATOR], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["TextClassificationEvaluator", "evaluate.evaluator.base", "module"]
 
 
 FILES = """
