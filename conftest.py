@@ -91,11 +91,19 @@ def products():
 
 
 @pytest.fixture(scope="session")
-def smoke_run():
-    """The whole pipeline once, by the command that the README names, at smoke size."""
+def smoke_run(tmp_path_factory):
+    """The whole pipeline once, by the command that the README names, at smoke size; further workers get a copy."""
+    from filelock import FileLock
+
     from ftlib.cli.entry import main
     from ftlib.pipeline.stage import Run
     from ftlib.runtime.files import runs_root
 
-    assert main(["run"]) == 0
+    folder = tmp_path_factory.getbasetemp()
+    shared = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "smoke_run"
+    with FileLock(shared.with_suffix(".lock")):
+        if not shared.exists():
+            assert main(["run"]) == 0
+            shutil.copytree(runs_root() / "smoke", shared)
+    shutil.copytree(shared, runs_root() / "smoke", dirs_exist_ok=True)
     return Run(runs_root() / "smoke")

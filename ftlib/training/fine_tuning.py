@@ -60,6 +60,7 @@ def add_adapter(model, cfg: Config):
         return model.float().requires_grad_()
     with model.device:
         adapted = get_peft_model(model, lora_config(cfg, model))
+    adapted.create_or_update_model_card = _write_no_card
     for weight in adapted.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
@@ -68,6 +69,13 @@ def add_adapter(model, cfg: Config):
 
         compute_at_once(adapted)
     return adapted
+
+
+def _write_no_card(_: str) -> None:
+    """Leave out PEFT's card: with each checkpoint it renders a page that names a folder of this machine as the base.
+
+    `ftlib export` writes a card that says what was trained and measured.
+    """
 
 
 def count_steps(cfg: Config, examples: int) -> int:

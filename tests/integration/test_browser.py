@@ -49,7 +49,7 @@ class Server:
 
     def start(self):
         command = [sys.executable, "-m", "ftlib", "serve", "--run", str(self.run.path), "--port", str(self.port)]
-        command += ["--set", "generation.max_new_tokens=120"]
+        command += ["--set", "generation.max_new_tokens=64"]
         self.process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
         for _ in range(600):
             try:

@@ -93,6 +93,7 @@ def test_training_writes_what_the_manifest_and_the_reader_need(tmp_path):
     result = fine_tuning.train(smoke.config(**FAST), smoke.dataset(), tmp_path)
     written = {path.name for path in tmp_path.iterdir()}
     assert {"adapter_config.json", "adapter_model.safetensors", "train_log.jsonl", "trained_uids.txt"} <= written
+    assert "README.md" not in written  # PEFT's would name a folder of this machine
     assert not (tmp_path / "checkpoints").exists()
     assert result["stopped_at_step"] == 4 and result["tokens"] > 0 and result["tokens_per_s"] > 0
     assert 0.3 < result["padding_efficiency"] <= 1
