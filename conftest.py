@@ -51,8 +51,12 @@ def short_embeddings():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Run the translated notebooks after all others: each worker has built the stages by then, and they only read them."""
-    items.sort(key=lambda item: item.path.suffix == ".ipynb" and item.path.parent.name != "notebooks")
+    """Run the translated notebooks after all others: each worker has built the stages by then, and they only read them.
+
+    The longest, which are the last ones of the course, come first, so that no worker waits long for another at the end.
+    """
+    translated = [item for item in items if item.path.suffix == ".ipynb" and item.path.parent.name != "notebooks"]
+    items[:] = [item for item in items if item not in translated] + translated[::-1]
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ def quiet_libraries() -> None:
 
     transformers_logging.disable_progress_bar()
     for name in ("transformers.trainer_utils", "transformers.integrations.bitsandbytes"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logger = logging.getLogger(name)
+        if logger.level != logging.ERROR:  # setting a level asks each logger of the process to forget what it knew
+            logger.setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
 
 

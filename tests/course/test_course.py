@@ -395,7 +395,7 @@ def test_slides_have_headings_points_and_results_from_the_same_source(tree, page
     assert 'src="reveal/dist/reveal.js"' in deck and "<details><summary>code</summary>" in deck
 
 
-@languages
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "pt-BR"])
 def test_slides_of_a_language_are_in_it(tmp_path, language):
     """A set-up cell or an exercise on the projector, because its heading was looked for in English, wastes the lesson."""
     for path in site.write_slides(tmp_path, "reveal", language=language):

@@ -260,4 +260,4 @@ def test_translated_notebooks_run_last_and_in_every_run(pytestconfig):
     names = ["notebooks/pt-BR/01_a.ipynb", "notebooks/01_a.ipynb", "tests/test_a.py", "notebooks/pt-BR/02_b.ipynb"]
     items = [SimpleNamespace(path=ROOT / name) for name in names]
     hook(items)
-    assert [item.path for item in items] == [ROOT / names[place] for place in (1, 2, 0, 3)]
+    assert [item.path for item in items] == [ROOT / names[place] for place in (1, 2, 3, 0)]
