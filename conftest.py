@@ -109,5 +109,6 @@ def smoke_run(tmp_path_factory):
         if not shared.exists():
             assert main(["run"]) == 0
             shutil.copytree(runs_root() / "smoke", shared)
-    shutil.copytree(shared, runs_root() / "smoke", dirs_exist_ok=True)
+        else:
+            shutil.copytree(shared, runs_root() / "smoke", dirs_exist_ok=True)
     return Run(runs_root() / "smoke")

@@ -3,12 +3,11 @@
 Four functions of bitsandbytes are decorated with `torch.compile`, which imports PyTorch's whole compiler at once, and so would
 every command that imports PEFT: they compile when they are first called, which most runs never do. transformers reads the files
 of all its models to learn the names in them, and reads them twice, because the cache of the function that reads a folder holds
-128 of 450 folders: its results are kept, for this process and in a file for the next ones. transformers, nltk and bm25s import
-SciPy and scikit-learn for functions that are not called here, evaluate the pipelines of transformers: those are imported when
-one is. So is what checks addresses for jsonschema, with which notebooks are read: it compiles a large grammar. gradio rewrites
-the stub files of its components for editors, which takes half of its import and a folder that can be written: they stay as they
-were installed. `install()` does all this for later imports; it is called when ftlib is imported, and pytest imports this module
-first.
+128 of 450 folders: its results are kept, for this process and in a file for the next ones. transformers, nltk, bm25s and
+evaluate import SciPy and scikit-learn for functions that are not called here: those are imported when one is. So is what checks
+addresses for jsonschema, with which notebooks are read: it compiles a large grammar. gradio rewrites the stub files of its
+components for editors, which needs a folder that can be written and much of its import's time: they stay as they were installed.
+`install()` does all this for later imports; it is called when ftlib is imported, and pytest imports this module first.
 """
 
 from __future__ import annotations
@@ -192,7 +191,7 @@ SCIKIT_LEARN = ("sklearn", "sklearn.datasets", "sklearn.feature_extraction", "sk
 SHORTENED: dict[str, Callable[[ModuleType], AbstractContextManager]] = {
     "bitsandbytes": compiling_later,
     "bm25s": importing_later("scipy", "scipy.sparse"),
-    "evaluate": importing_later("evaluate.evaluator", "evaluate.evaluator.utils"),
+    "evaluate": importing_later("scipy", "scipy.stats"),
     "gradio.component_meta": writing_no_stubs,
     "jsonschema._format": importing_later("rfc3987_syntax"),
     "nltk": importing_later("scipy", "scipy.stats", *SCIKIT_LEARN),

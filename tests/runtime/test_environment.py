@@ -56,6 +56,6 @@ import ftlib
 
 
 def test_the_end_of_a_process_is_not_searched_for_garbage():
-    """Each kernel of a notebook took three seconds to end."""
+    """Each kernel of a notebook took seconds to end."""
     said = subprocess.run([sys.executable, "-c", END], capture_output=True, text=True, check=True).stdout
     assert said.split() == ["True"]
